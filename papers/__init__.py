@@ -1,0 +1,1 @@
+"""One package per paper. A paper imports `shared` and never another paper."""
