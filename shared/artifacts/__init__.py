@@ -1,0 +1,1 @@
+"""Config, records, tables, figures, claims, and the comparison with a committed reference. Imports no torch."""

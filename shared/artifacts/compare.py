@@ -1,0 +1,292 @@
+"""Compare what was rebuilt with the committed reference.
+
+Two kinds of drift are told apart. Data drift: a rebuilt table differs from its reference by more than the
+tolerance that paper.yaml declares for the column. Drawing drift: today's figure code, given the reference's
+table, no longer draws the reference's pixels; that needs no training, so it is checked for every scale that
+has a reference. A missing or an unexpected artifact and a changed verdict are drift too.
+
+    python -m shared.artifacts.compare gidd --scale smoke
+
+Exit status 1 on drift; results/<scale>/diff/ then holds report.md and, for each drifted figure, one PNG with
+reference, rebuilt and difference side by side.
+"""
+
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from PIL import Image, ImageDraw
+from rich.console import Console
+from rich.table import Table
+
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png, load_paper
+from shared.artifacts.paths import SCALES, PaperPaths, check_scale
+from shared.artifacts.records import atomic_path, write_text
+from shared.artifacts.tables import read_csv
+
+# A pixel differs if a channel moves by more than 12 of 255: below that lies the rounding of anti-aliasing. One
+# changed letter of the smallest label moves some 50 pixels of about 500,000.
+PIXEL_STEP = 12
+PIXEL_SHARE = 2e-5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check of one artifact; `drift` is a sentence, or None if all is well."""
+
+    scale: str
+    artifact: str
+    check: str  # data, drawing, presence, verdict
+    drift: str | None = None
+
+
+def compare_tables(reference: pd.DataFrame, rebuilt: pd.DataFrame, artifact: Artifact) -> list[str]:
+    """Sentences on how two tables differ beyond the declared tolerances; empty if they do not.
+
+    Rows are matched by the artifact's key columns (by position if it declares none); a column in only one
+    of them, or without a declared tolerance, is a difference.
+    """
+    sentences = []
+    declared = {*artifact.keys, *artifact.columns}
+    for name, frame in (("reference", reference), ("rebuilt", rebuilt)):
+        missing, undeclared = sorted(declared - set(frame)), sorted(set(frame) - declared)
+        sentences += [f"column '{c}' is missing in the {name} table" for c in missing]
+        sentences += [f"column '{c}' of the {name} table is not declared in paper.yaml" for c in undeclared]
+    if sentences:
+        return sentences
+    old, new = (_by_key(frame, artifact.keys) for frame in (reference, rebuilt))
+    for frame, name in ((old, "reference"), (new, "rebuilt")):
+        if frame.index.has_duplicates:
+            return [f"two rows of the {name} table have the keys {frame.index[frame.index.duplicated()][0]}"]
+    sentences += [f"row {_row(artifact, key)} is missing" for key in old.index.difference(new.index, sort=False)]
+    sentences += [f"row {_row(artifact, key)} is new" for key in new.index.difference(old.index, sort=False)]
+    common = old.index.intersection(new.index, sort=False)
+    for column, tolerance in artifact.columns.items():
+        sentences += _compare_column(column, tolerance, old.loc[common, column], new.loc[common, column], artifact)
+    return sentences
+
+
+def _by_key(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    if not keys:
+        return frame.reset_index(drop=True)
+    index = pd.MultiIndex.from_frame(frame[keys].map(lambda value: "" if pd.isna(value) else str(value)))
+    return frame.set_index(index)
+
+
+def _row(artifact: Artifact, key: object) -> str:
+    return (
+        "(" + ", ".join(f"{k}={v}" for k, v in zip(artifact.keys, key, strict=True)) + ")"
+        if artifact.keys
+        else str(key)
+    )
+
+
+def _compare_column(column: str, tolerance: Tolerance, old: pd.Series, new: pd.Series, artifact: Artifact) -> list[str]:
+    if tolerance.compare == "none" or old.empty:
+        return []
+    both_missing = old.isna() & new.isna()
+    if tolerance.compare == "close":
+        numeric = [pd.to_numeric(series, errors="coerce") for series in (old, new)]
+        unreadable = [raw.notna() & number.isna() for raw, number in zip((old, new), numeric, strict=True)]
+        left, right = (series.to_numpy(float) for series in numeric)
+        with np.errstate(invalid="ignore"):  # inf - inf
+            same = (left == right) | (np.abs(right - left) <= tolerance.atol + tolerance.rtol * np.abs(left))
+        same &= ~(unreadable[0] | unreadable[1]).to_numpy()
+    else:
+        same = (old == new).to_numpy()
+    different = ~(same | both_missing.to_numpy())
+    if not different.any():
+        return []
+    first = int(np.flatnonzero(different)[0])
+    where = _row(artifact, old.index[first]) if artifact.keys else f"row {first + 1}"
+    return [
+        f"column '{column}': {int(different.sum())} of {len(different)} values differ ({tolerance.describe()}); "
+        f"first at {where}: {_show(old.iloc[first])} -> {_show(new.iloc[first])}"
+    ]
+
+
+def _show(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def differing_pixels(reference: bytes | Path, rebuilt: bytes | Path) -> tuple[float, np.ndarray | None]:
+    """Share of pixels that differ, and the boolean image of where; (1.0, None) if the sizes differ."""
+    old, new = _pixels(reference), _pixels(rebuilt)
+    if old.shape != new.shape:
+        return 1.0, None
+    where = np.abs(old.astype(int) - new.astype(int)).max(axis=2) > PIXEL_STEP
+    return float(where.mean()), where
+
+
+def _pixels(source: bytes | Path) -> np.ndarray:
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    with Image.open(stream) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def side_by_side(reference: bytes | Path, rebuilt: bytes | Path, path: Path) -> None:
+    """Write one PNG: reference, rebuilt, and the differing pixels in red over a pale reference."""
+    old, new = _pixels(reference), _pixels(rebuilt)
+    _, where = differing_pixels(reference, rebuilt)
+    pale = (255 - (255 - old.astype(int)) // 4).astype(np.uint8)
+    difference = pale.copy()
+    if where is not None:
+        difference[where] = (214, 39, 40)
+    panels = [("reference", old), ("rebuilt", new), ("difference" if where is not None else "sizes differ", difference)]
+    gap, title = 12, 24
+    width = sum(p.shape[1] for _, p in panels) + gap * (len(panels) + 1)
+    sheet = Image.new("RGB", (width, max(p.shape[0] for _, p in panels) + title + gap), "white")
+    pen, left = ImageDraw.Draw(sheet), gap
+    for name, panel in panels:
+        pen.text((left, 6), name, fill="black")
+        sheet.paste(Image.fromarray(panel), (left, title))
+        left += panel.shape[1] + gap
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _check_presence(paths: PaperPaths) -> list[Finding]:
+    """Artifacts that are missing or unexpected, in results/ and in reference/."""
+    paper = load_paper(paths.slug, paths.root)
+    findings = []
+    for name in paper.artifacts(paths.scale):
+        wanted = [artifact_csv] + ([figure_png] if name in paper.figures else [])
+        lacking = [
+            f"{paths.relative(where(paths, name, reference))} is missing"
+            for reference in (True, False)
+            for where in wanted
+            if not where(paths, name, reference).is_file()
+        ]
+        findings.append(Finding(paths.scale, name, "presence", "; ".join(lacking) or None))
+    expected = set(paper.artifacts(paths.scale))
+    for base in (paths.results, paths.reference):
+        for file in sorted([*base.glob("tables/*.csv"), *base.glob("figures/*.csv"), *base.glob("figures/*.png")]):
+            if file.stem not in expected:
+                sentence = f"{paths.relative(file)} is not an artifact of paper.yaml at scale {paths.scale}"
+                findings.append(Finding(paths.scale, file.stem, "presence", sentence))
+    return findings
+
+
+def _check_data(paths: PaperPaths, diff: Path) -> list[Finding]:
+    paper = load_paper(paths.slug, paths.root)
+    findings = []
+    for name, artifact in paper.artifacts(paths.scale).items():
+        files = [artifact_csv(paths, name, reference) for reference in (True, False)]
+        if not all(f.is_file() for f in files):
+            continue  # presence tells
+        sentences = compare_tables(*map(read_csv, files), artifact)
+        findings.append(Finding(paths.scale, name, "data", "; ".join(sentences) or None))
+        images = [figure_png(paths, name, reference) for reference in (True, False)]
+        if sentences and name in paper.figures and all(f.is_file() for f in images):
+            side_by_side(*images, diff / f"{name}.data.png")
+    return findings
+
+
+def _check_drawing(paths: PaperPaths, diff: Path) -> list[Finding]:
+    """Re-render every reference figure of this scale from the reference's own table."""
+    from shared.artifacts.figures import draw  # matplotlib is slow to import and not needed for tables
+
+    findings = []
+    for name in load_paper(paths.slug, paths.root).figure_ids(paths.scale):
+        table, image = artifact_csv(paths, name, reference=True), figure_png(paths, name, reference=True)
+        if not (table.is_file() and image.is_file()):
+            continue
+        try:
+            drawn = draw(paths.slug, name, read_csv(table))["png"]
+        except Exception as error:  # whatever the figure code throws, it no longer draws this table
+            sentence = f"today's code cannot draw the reference table: {type(error).__name__}: {error}"
+            findings.append(Finding(paths.scale, name, "drawing", sentence))
+            continue
+        share, where = differing_pixels(image, drawn)
+        sentence = None
+        if share > PIXEL_SHARE:
+            what = "the image has another size" if where is None else f"{int(where.sum())} pixels differ ({share:.2%})"
+            sentence = f"today's code draws the reference table differently: {what}"
+            side_by_side(image, drawn, diff / f"{name}.{paths.scale}.drawing.png")
+        findings.append(Finding(paths.scale, name, "drawing", sentence))
+    return findings
+
+
+def _check_verdicts(paths: PaperPaths) -> list[Finding]:
+    findings, verdicts = [], []
+    for base in (paths.reference, paths.results):
+        file = base / "claims.json"
+        if not file.is_file():
+            return [Finding(paths.scale, "claims.json", "presence", f"{paths.relative(file)} is missing")]
+        verdicts.append({entry["id"]: entry["verdict"] for entry in json.loads(file.read_text())})
+    old, new = verdicts
+    for id in [*old, *(i for i in new if i not in old)]:
+        before, after = old.get(id, "absent"), new.get(id, "absent")
+        sentence = None if before == after else f"verdict changed: {before} -> {after}"
+        findings.append(Finding(paths.scale, id, "verdict", sentence))
+    return findings
+
+
+def compare_paper(slug: str, scale: str, root: Path | None = None) -> list[Finding]:
+    """All findings: data, presence and verdicts at `scale`, drawing at every scale that has a reference."""
+    paths = PaperPaths(slug, check_scale(scale), root)
+    diff = paths.results / "diff"
+    shutil.rmtree(diff, ignore_errors=True)
+    if not paths.reference.is_dir():
+        sentence = (
+            f"no reference at {paths.relative(paths.reference)}; look at the results, then run the accept command"
+        )
+        return [Finding(scale, slug, "presence", sentence)]
+    findings = _check_presence(paths) + _check_data(paths, diff) + _check_verdicts(paths)
+    for other in [s for s in SCALES if (paths.folder / "reference" / s).is_dir()]:
+        findings += _check_drawing(PaperPaths(slug, other, root), diff)
+    return findings
+
+
+def report(slug: str, scale: str, findings: list[Finding]) -> str:
+    """Markdown of the findings, drift first."""
+    drifted = [f for f in findings if f.drift]
+    lines = [f"# {slug} at scale {scale}: {len(drifted)} of {len(findings)} checks drifted", ""]
+    lines += ["| artifact | scale | check | result |", "| --- | --- | --- | --- |"]
+    for f in drifted + [f for f in findings if not f.drift]:
+        result = (f.drift or "ok").replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {f.artifact} | {f.scale} | {f.check} | {result} |")
+    if drifted:
+        lines += ["", f"If the new results are right: `python -m shared.artifacts.accept {slug} --scale {scale}`"]
+    return "\n".join(lines) + "\n"
+
+
+def print_findings(slug: str, scale: str, findings: list[Finding]) -> None:
+    """The findings as a terminal table: drifted checks in full, the others counted."""
+    console = Console()
+    drifted = [f for f in findings if f.drift]
+    if drifted:
+        table = Table("artifact", "scale", "check", "drift", title=f"{slug}: drift at scale {scale}")
+        for f in drifted:
+            table.add_row(f.artifact, f.scale, f.check, f.drift)
+        console.print(table)
+    console.print(f"{slug} at scale {scale}: {len(findings) - len(drifted)} checks ok, {len(drifted)} drifted")
+
+
+@in_one_sentence
+def main(
+    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
+) -> None:
+    """Compare a paper's results with its reference; exit status 1 on drift."""
+    findings = compare_paper(slug, scale)
+    path = PaperPaths(slug, scale).results / "diff" / "report.md"
+    write_text(path, report(slug, scale, findings))
+    print_findings(slug, scale, findings)
+    if any(f.drift for f in findings):
+        typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,75 @@
+"""Digests that make a Snakemake job rerun when, and only when, what it depends on has changed.
+
+Snakemake sees neither Python imports nor the settings a step reads. So each rule carries as parameters a
+digest over its step's module and all modules of this repository that it imports, transitively (grimp finds
+them without running anything), and one `key=value` per setting the step reads.
+"""
+
+import functools
+import hashlib
+import importlib
+import sys
+from pathlib import Path
+
+import grimp
+
+from shared.artifacts.config import Settings, config_module, load_config
+from shared.artifacts.errors import nearest
+from shared.artifacts.paths import repo_root
+
+PACKAGES = ("papers", "shared")
+
+
+@functools.cache
+def _graph(root: Path) -> grimp.ImportGraph:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    return grimp.build_graph(*PACKAGES, cache_dir=str(root / ".cache" / "grimp"))
+
+
+def depends_on(module: str, root: Path | None = None) -> list[str]:
+    """`module`, the modules of this repository it imports transitively, and the packages these lie in; sorted.
+
+    Raises:
+        ValueError: no such module in papers/ or shared/.
+    """
+    graph = _graph(root or repo_root())
+    if module not in graph.modules:
+        raise ValueError(f"no module {module}{nearest(module, graph.modules)}")
+    found = {module} | graph.find_upstream_modules(module)
+    packages = {".".join(name.split(".")[:depth]) for name in found for depth in range(1, name.count(".") + 1)}
+    return sorted(found | packages)
+
+
+@functools.cache
+def source_digest(*modules: str, root: Path | None = None) -> str:
+    """Twelve hex digits over the sources of `modules` and of all they import from this repository."""
+    root = root or repo_root()
+    digest = hashlib.sha256()
+    for name in sorted({found for module in modules for found in depends_on(module, root)}):
+        digest.update(f"{name}\0".encode())
+        digest.update(_file_hash(root, name))
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def _file_hash(root: Path, module: str) -> bytes:
+    path = root.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest()
+
+
+@functools.cache
+def settings_of(slug: str, step: str, scale: str) -> dict[str, str]:
+    """Dotted key -> value of every setting that a step reads at a scale."""
+    return Settings(slug, step, scale).flat()
+
+
+@functools.cache
+def shards_of(slug: str, step: str, scale: str) -> list[str]:
+    """Names of the shards of a step, known from the config alone."""
+    shards = config_module(slug).shards(load_config(slug, scale))
+    if step not in shards:
+        raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
+    return list(shards[step])

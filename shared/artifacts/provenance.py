@@ -1,0 +1,81 @@
+"""What varies between two runs of one command: revision, versions, device, wall time. Kept beside a record, never in it."""
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+from shared.artifacts.paths import repo_root
+
+PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "matplotlib", "accelerate", "snakemake", "tokenizers")
+
+
+@functools.cache
+def git_state(root: Path | None = None) -> dict:
+    """Revision and whether tracked files differ from it; None and None outside a git checkout."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            result = subprocess.run(
+                ["git", *arguments], cwd=root or repo_root(), capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return result.stdout.strip()
+
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {"revision": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that numbers depend on."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+class Provenance:
+    """Collects what a step was run with; started when made, so that it measures the wall time.
+
+    Args:
+        device: "cpu", "cuda" or a device's name.
+        num_threads: threads the numbers were computed with; they can change the last digits.
+    """
+
+    def __init__(self, *, device: str = "cpu", num_threads: int = 1, **extra) -> None:
+        self._start = time.perf_counter()
+        self._content = {
+            **git_state(),
+            "python": platform.python_version(),
+            "packages": package_versions(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "num_cores": os.cpu_count(),
+            "device": device,
+            "num_threads": num_threads,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **extra,
+        }
+
+    def finish(self, **extra) -> dict:
+        """The content of the sidecar, with `wall_seconds` since this object was made."""
+        return {**self._content, "wall_seconds": round(time.perf_counter() - self._start, 3), **extra}
+
+
+def sidecar(record: Path) -> Path:
+    """Path of the provenance that belongs to a record."""
+    return record.with_suffix(".provenance.json")
+
+
+def read_sidecar(record: Path) -> dict:
+    """Provenance of a record; empty where there is none."""
+    path = sidecar(record)
+    return json.loads(path.read_text()) if path.is_file() else {}

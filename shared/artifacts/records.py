@@ -1,0 +1,114 @@
+"""Records: what a run measured, as a tidy Parquet file. The same command gives the same bytes.
+
+One row per logged step or per final metric, the run's settings as columns. What varies from run to
+run (revision, versions, seconds) goes into a sidecar, see provenance.py.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.artifacts.errors import nearest
+from shared.artifacts.provenance import Provenance, sidecar
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends, removed if the block fails.
+
+    Raises:
+        OSError: the folder cannot be made or written to; the message names it.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise OSError(f"cannot write into {path.parent}: {error.strerror}; make the folder writable") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # mkstemp makes it private
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as indented JSON, atomically."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_record(path: Path, rows: pd.DataFrame | Iterable[dict], provenance: Provenance | None = None) -> pd.DataFrame:
+    """Write a record and its sidecar, atomically; the record's bytes depend on the rows alone.
+
+    Args:
+        path: ends in .parquet.
+        rows: a frame, or one mapping per row; columns keep their order, the index is dropped.
+        provenance: started by the step; its wall time ends here.
+    Returns:
+        The frame as written.
+    """
+    path = Path(path)
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    if provenance is not None:
+        write_json(sidecar(path), provenance.finish())
+    table = pa.Table.from_pandas(frame.reset_index(drop=True), preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_statistics=False)
+    return frame
+
+
+def read_record(path: Path) -> pd.DataFrame:
+    """The frame of one record.
+
+    Raises:
+        ValueError: missing, or not a whole Parquet file; says what to do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no record at {path}; build it first")
+    try:
+        return pq.read_table(path).to_pandas()
+    except pa.ArrowInvalid:
+        raise ValueError(f"{path} is not a whole Parquet file (cut short?); delete it and build again") from None
+
+
+class Records:
+    """The records of a paper at a scale, read by step.
+
+    records("evaluate") is one frame: the rows of that step's shards, one after another. Only the shards
+    that today's config names are read; a file left by an older config is not.
+
+    Args:
+        runs: folder with one sub-folder per step.
+        shards: step -> names of its shards.
+    """
+
+    def __init__(self, runs: Path, shards: dict[str, list[str]]) -> None:
+        self.runs, self.shards = Path(runs), shards
+        self._frames: dict[str, pd.DataFrame] = {}
+
+    def __call__(self, step: str) -> pd.DataFrame:
+        if step not in self.shards:
+            raise ValueError(f"no step '{step}' has records{nearest(step, self.shards)}")
+        if step not in self._frames:
+            frames = [read_record(self.runs / step / f"{shard}.parquet") for shard in self.shards[step]]
+            self._frames[step] = pd.concat(frames, ignore_index=True)
+        return self._frames[step].copy()

@@ -1,0 +1,94 @@
+"""The page at the end of a build: every artifact with its sha256, every claim with its verdict and numbers, the cost.
+
+python -m shared.artifacts.summary gidd --scale cpu
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.paper import artifact_csv, figure_png, load_paper
+from shared.artifacts.paths import PaperPaths
+from shared.artifacts.records import write_text
+
+
+def cost(paths: PaperPaths) -> dict:
+    """What the records in results/ cost: number of records, summed wall minutes of their jobs, devices."""
+    sidecars = [json.loads(p.read_text()) for p in sorted(paths.runs.glob("*/*.provenance.json"))]
+    return {
+        "num_records": len(sidecars),
+        "compute_minutes": round(sum(s.get("wall_seconds", 0.0) for s in sidecars) / 60, 2),
+        "devices": sorted({s.get("device", "unknown") for s in sidecars}),
+    }
+
+
+def evidence_text(evidence: dict) -> str:
+    """The numbers behind a verdict, on one line."""
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in evidence.items())
+
+
+def summarise(slug: str, scale: str, root: Path | None = None) -> str:
+    """Markdown page of a finished build."""
+    paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
+    claims = json.loads((paths.results / "claims.json").read_text())
+    spent = cost(paths)
+    lines = [f"# {paper.title}", "", f"`{slug}` at scale `{scale}`", ""]
+    lines += ["| artifact | paper's | file | sha256 |", "| --- | --- | --- | --- |"]
+    for name, artifact in paper.artifacts(scale).items():
+        file = figure_png(paths, name) if name in paper.figures else artifact_csv(paths, name)
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        lines.append(f"| {name} | {artifact.paper_item} | {file.relative_to(paths.results)} | `{sha256}` |")
+    lines += ["", "| claim | verdict | statement | numbers |", "| --- | --- | --- | --- |"]
+    for c in claims:
+        lines.append(f"| {c['id']} | **{c['verdict']}** | {c['statement']} | {evidence_text(c['evidence'])} |")
+    lines += [
+        "",
+        f"{spent['num_records']} records, {spent['compute_minutes']:g} minutes of compute summed over their jobs",
+    ]
+    lines[-1] += f" ({', '.join(spent['devices'])})." if spent["devices"] else "."
+    return "\n".join(lines) + "\n"
+
+
+def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
+    """The short form, for the terminal."""
+    paths, paper, console = PaperPaths(slug, scale, root), load_paper(slug, root), Console()
+    claims = json.loads((paths.results / "claims.json").read_text())
+    table = Table("claim", "verdict", "numbers", title=f"{slug} at scale {scale}")
+    colours = {"holds": "green", "fails": "red"}
+    for c in claims:
+        colour = colours.get(c["verdict"], "dim")
+        table.add_row(c["id"], f"[{colour}]{c['verdict']}[/]", evidence_text(c["evidence"]))
+    console.print(table)
+    spent = cost(paths)
+    console.print(
+        f"{len(paper.table_ids(scale))} tables, {len(paper.figure_ids(scale))} figures; "
+        f"{spent['compute_minutes']:g} minutes of compute in {spent['num_records']} records\n"
+        f"tables   {paths.relative(paths.results / 'tables')}\n"
+        f"figures  {paths.relative(paths.results / 'figures')}\n"
+        f"summary  {paths.relative(paths.summary)}"
+    )
+
+
+@in_one_sentence
+def main(
+    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
+    show: Annotated[bool, typer.Option(help="Print the short form of a finished build; write nothing.")] = False,
+) -> None:
+    """Write summary.md of a finished build."""
+    if show:
+        print_summary(slug, scale)
+        return
+    paths = PaperPaths(slug, scale)
+    write_text(paths.summary, summarise(slug, scale))
+    typer.echo(paths.relative(paths.summary))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,125 @@
+"""Tables: records -> tidy frames -> CSV, Markdown and LaTeX.
+
+    python -m shared.artifacts.tables gidd --scale cpu
+
+calls, for every table and figure of paper.yaml, the function of that name in `papers/<slug>/tables.py`
+with the paper's records and settings. A table is written three times; a figure's frame only as the CSV
+that will lie beside its image. Numbers are written with six significant digits, so that what a figure
+draws, what is compared and what is read are one thing.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from shared.artifacts.config import config_module, load_config
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
+from shared.artifacts.paths import PaperPaths, check_records
+from shared.artifacts.records import Records, write_text
+
+FLOAT_FORMAT = "%.6g"
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """CSV text of a frame: `%.6g`, missing values empty, Unix line ends."""
+    return frame.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A frame as `to_csv` wrote it. Only an empty field is missing: 'None' and 'nan' stay words.
+
+    Raises:
+        ValueError: no such file, or not a CSV.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"no table at {path}; build it first")
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{path} is not a CSV table ({str(error).strip()}); delete it and build again") from None
+
+
+def check_columns(frame: pd.DataFrame, artifact: Artifact, name: str) -> None:
+    """ValueError unless the frame has just the declared columns and no two rows share their keys."""
+    declared, found = {*artifact.keys, *artifact.columns}, set(frame.columns)
+    if declared != found:
+        raise ValueError(
+            f"{name}: its columns and those declared in paper.yaml differ: "
+            f"undeclared {sorted(found - declared)}, missing {sorted(declared - found)}"
+        )
+    repeated = frame[frame.duplicated(artifact.keys)] if artifact.keys else frame.iloc[1:]
+    if len(repeated):
+        row = ", ".join(f"{k}={repeated.iloc[0][k]}" for k in artifact.keys)
+        raise ValueError(
+            f"{name}: two rows have the same keys ({row or 'none declared'}); declare what tells them apart"
+        )
+
+
+def write_table(frame: pd.DataFrame, path: Path, caption: str) -> None:
+    """Write `path` (.csv) and, beside it, Markdown and LaTeX of the same rows."""
+    path = Path(path)
+    write_text(path, to_csv(frame))
+    shown = frame.map(_cell)
+    header = f"{caption}\n\n"
+    markdown = shown.map(lambda text: text.replace("|", "\\|").replace("\n", " "))
+    write_text(path.with_suffix(".md"), header + markdown.to_markdown(index=False, disable_numparse=True) + "\n")
+    style = shown.map(_escape_latex).style.hide(axis="index").format_index(_escape_latex, axis="columns")
+    write_text(path.with_suffix(".tex"), style.to_latex(caption=_escape_latex(caption), hrules=True))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    return "" if value is None or value is pd.NA else str(value)
+
+
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+)
+
+
+def _escape_latex(text: str) -> str:
+    return str(text).translate(_LATEX)
+
+
+def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> list[Path]:
+    """Build the CSV of every artifact of a paper, and Markdown and LaTeX of its tables.
+
+    Args:
+        records_from: "own" reads results/<scale>/runs; any other source reads the runs that `dvc pull` brings.
+    Returns:
+        The CSV files written.
+    """
+    paths, paper, config = PaperPaths(slug, scale, root), load_paper(slug, root), load_config(slug, scale, root)
+    runs = paths.runs if check_records(records_from) == "own" else paths.recorded_runs
+    records = Records(runs, {step: list(shards) for step, shards in config_module(slug).shards(config).items()})
+    written = []
+    for name, artifact in paper.artifacts(scale).items():
+        frame = paper_function(slug, "tables", name)(records, config)
+        check_columns(frame, artifact, name)
+        path = artifact_csv(paths, name)
+        if name in paper.tables:
+            write_table(frame, path, artifact.caption)
+        else:
+            write_text(path, to_csv(frame))
+        written.append(path)
+    return written
+
+
+@in_one_sentence
+def main(
+    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
+    records: Annotated[str, typer.Option(help="own: of this build; dvc: recorded elsewhere.")] = "own",
+) -> None:
+    """Build every table of a paper from its records."""
+    for path in build_tables(slug, scale, records):
+        typer.echo(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)
