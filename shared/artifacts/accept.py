@@ -35,9 +35,8 @@ def accept(slug: str, scale: str, root: Path | None = None) -> list[Path]:
     pairs += [(paths.results / "claims.json", paths.reference / "claims.json")]
     for source, _ in pairs:
         if not source.is_file():
-            raise ValueError(
-                f"{paths.relative(source)} is missing; build it first: snakemake papers/{slug}/all --config scale={scale}"
-            )
+            command = f"snakemake papers/{slug}/all --config scale={scale}"
+            raise ValueError(f"{paths.relative(source)} is missing; build it first: {command}")
     shutil.rmtree(paths.reference, ignore_errors=True)
     for source, target in pairs:
         target.parent.mkdir(parents=True, exist_ok=True)

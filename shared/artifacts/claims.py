@@ -142,4 +142,6 @@ def main(
 
 
 if __name__ == "__main__":
+    from shared.artifacts.claims import main  # `Claim` of the imported module, which papers use, not of __main__
+
     typer.run(main)

@@ -275,16 +275,20 @@ def print_findings(slug: str, scale: str, findings: list[Finding]) -> None:
 
 @in_one_sentence
 def main(
-    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
+    slugs: Annotated[list[str], typer.Argument(help="Papers, e.g. gidd.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
 ) -> None:
-    """Compare a paper's results with its reference; exit status 1 on drift."""
-    findings = compare_paper(slug, scale)
-    path = PaperPaths(slug, scale).results / "diff" / "report.md"
-    write_text(path, report(slug, scale, findings))
-    print_findings(slug, scale, findings)
-    if any(f.drift for f in findings):
-        typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+    """Compare papers' results with their references; exit status 1 on drift."""
+    drifted = False
+    for slug in slugs:
+        findings = compare_paper(slug, scale)
+        path = PaperPaths(slug, scale).results / "diff" / "report.md"
+        write_text(path, report(slug, scale, findings))
+        print_findings(slug, scale, findings)
+        if any(f.drift for f in findings):
+            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+            drifted = True
+    if drifted:
         raise typer.Exit(1)
 
 

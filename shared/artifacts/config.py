@@ -65,7 +65,7 @@ def load_yaml(path: Path) -> dict:
         raise ValueError(f"no such file: {path}")
     try:
         with path.open() as file:
-            content = yaml.load(file, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+            content = yaml.load(file, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

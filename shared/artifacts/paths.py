@@ -27,7 +27,7 @@ def check_scale(scale: str, extra: tuple[str, ...] = ()) -> str:
     """`scale`, if it is one of SCALES (or of a paper's `extra` scales); otherwise ValueError naming the choices."""
     allowed = (*SCALES, *extra)
     if scale not in allowed:
-        raise ValueError(f"unknown scale '{scale}'{nearest(scale, allowed)}; choose one of {', '.join(allowed)}")
+        raise ValueError(f"unknown scale '{scale}'; choose one of {', '.join(allowed)}{nearest(scale, allowed)}")
     return scale
 
 
@@ -35,7 +35,7 @@ def check_records(records: str) -> str:
     """`records`, if it is one of RECORD_SOURCES; otherwise ValueError naming the choices."""
     if records not in RECORD_SOURCES:
         raise ValueError(
-            f"unknown records '{records}'{nearest(records, RECORD_SOURCES)}; choose one of {', '.join(RECORD_SOURCES)}"
+            f"unknown records '{records}'; choose one of {', '.join(RECORD_SOURCES)}{nearest(records, RECORD_SOURCES)}"
         )
     return records
 
@@ -60,7 +60,7 @@ class PaperPaths:
         object.__setattr__(self, "root", Path(self.root) if self.root else repo_root())
         if not self.folder.is_dir():
             known = paper_slugs(self.root)
-            raise ValueError(f"unknown paper '{self.slug}'{nearest(self.slug, known)}; known: {', '.join(known)}")
+            raise ValueError(f"unknown paper '{self.slug}'; known: {', '.join(known)}{nearest(self.slug, known)}")
 
     @property
     def folder(self) -> Path:

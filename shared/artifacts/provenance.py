@@ -1,4 +1,7 @@
-"""What varies between two runs of one command: revision, versions, device, wall time. Kept beside a record, never in it."""
+"""What varies between two runs of one command: revision, versions, device, wall time.
+
+Kept in a sidecar beside a record, never in it.
+"""
 
 import functools
 import importlib.metadata

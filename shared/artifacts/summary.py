@@ -30,7 +30,7 @@ def cost(paths: PaperPaths) -> dict:
 
 def evidence_text(evidence: dict) -> str:
     """The numbers behind a verdict, on one line."""
-    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in evidence.items())
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in evidence.items())
 
 
 def summarise(slug: str, scale: str, root: Path | None = None) -> str:

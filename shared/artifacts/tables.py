@@ -14,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from shared.artifacts.config import config_module, load_config
+from shared.artifacts.config import Settings, config_module, load_config
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths, check_records
@@ -94,12 +94,17 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
     Returns:
         The CSV files written.
     """
-    paths, paper, config = PaperPaths(slug, scale, root), load_paper(slug, root), load_config(slug, scale, root)
+    paths, paper, settings = (
+        PaperPaths(slug, scale, root),
+        load_paper(slug, root),
+        Settings(slug, "tables", scale, root),
+    )
     runs = paths.runs if check_records(records_from) == "own" else paths.recorded_runs
-    records = Records(runs, {step: list(shards) for step, shards in config_module(slug).shards(config).items()})
+    shards = config_module(slug).shards(load_config(slug, scale, root))
+    records = Records(runs, {step: list(names) for step, names in shards.items()})
     written = []
     for name, artifact in paper.artifacts(scale).items():
-        frame = paper_function(slug, "tables", name)(records, config)
+        frame = paper_function(slug, "tables", name)(records, settings)
         check_columns(frame, artifact, name)
         path = artifact_csv(paths, name)
         if name in paper.tables:

@@ -1,0 +1,98 @@
+"""Every paper's figures, tables and claims.
+
+snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc]
+"""
+
+import sys
+import time
+
+sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it is installed
+
+from snakemake.exceptions import WorkflowError
+
+from shared.artifacts.paths import PaperPaths
+from shared.artifacts.workflow import check_device, check_request, papers_at
+
+STARTED = time.time()
+try:
+    SCALE, RECORDS = check_request(config)
+    SLUGS = papers_at(SCALE)
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+config.update(scale=SCALE, records=RECORDS)
+
+
+rule all:
+    default_target: True
+    input:
+        expand("papers/{slug}/results/{scale}/summary.md", slug=SLUGS, scale=SCALE),
+
+
+rule claims:
+    input:
+        rules.all.input,
+    params:
+        slugs=SLUGS,
+        scale=SCALE,
+    shell:
+        "for slug in {params.slugs}; do python -m shared.artifacts.summary $slug --scale {params.scale} --show; done"
+
+
+rule diff:
+    input:
+        rules.all.input,
+    params:
+        slugs=SLUGS,
+        scale=SCALE,
+    shell:
+        "python -m shared.artifacts.compare {params.slugs} --scale {params.scale}"
+
+
+for slug in SLUGS:
+    prefix = f"{slug}_"
+
+    module:
+        name:
+            slug
+        snakefile:
+            f"papers/{slug}/Snakefile"
+        config:
+            config
+        prefix:
+            f"papers/{slug}"
+
+    use rule * from slug as prefix*
+
+    rule:
+        name:
+            f"papers/{slug}/all"
+        input:
+            f"papers/{slug}/results/{SCALE}/summary.md",
+
+    rule:
+        name:
+            f"papers/{slug}/diff"
+        input:
+            f"papers/{slug}/results/{SCALE}/summary.md",
+        params:
+            slug=slug,
+            scale=SCALE,
+        shell:
+            "python -m shared.artifacts.compare {params.slug} --scale {params.scale}"
+
+
+onstart:
+    try:
+        check_device([job.rule.name for job in workflow._dag.needrun_jobs()], SCALE, RECORDS)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    from shared.artifacts.summary import print_summary  # imports pandas, which a build with nothing to do need not wait for
+
+    for slug in SLUGS:
+        summary = PaperPaths(slug, SCALE).summary
+        if summary.is_file() and summary.stat().st_mtime >= STARTED - 1:
+            print_summary(slug, SCALE)
+    print(f"done in {time.time() - STARTED:.0f} s")

@@ -1,0 +1,75 @@
+"""What the Snakefiles ask: the requested scale, the papers that have it, and the parameters of a step's rule."""
+
+import glob
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.artifacts.config import config_module, load_config, load_yaml
+from shared.artifacts.digest import settings_of
+from shared.artifacts.errors import nearest
+from shared.artifacts.paths import SCALES, check_records, check_scale, paper_slugs, repo_root
+
+REQUEST_KEYS = ("scale", "records")
+
+
+def scales_of(slug: str, root: Path | None = None) -> list[str]:
+    """Scales in a paper's config.yaml: the four, and any of its own."""
+    return list(load_yaml((root or repo_root()) / "papers" / slug / "config.yaml").get("scales") or {})
+
+
+def check_request(request: dict, root: Path | None = None) -> tuple[str, str]:
+    """Scale and source of records of `--config scale=... records=...`, with their defaults cpu and own.
+
+    Raises:
+        ValueError: unknown key or value; names the allowed ones.
+    """
+    for key in request:
+        if key not in REQUEST_KEYS:
+            raise ValueError(f"unknown --config key '{key}'; use scale=... or records=...{nearest(key, REQUEST_KEYS)}")
+    extra = {s for slug in paper_slugs(root) for s in scales_of(slug, root)} - set(SCALES)
+    scale = check_scale(str(request.get("scale", "cpu")), extra=tuple(sorted(extra)))
+    return scale, check_records(str(request.get("records", "own")))
+
+
+def papers_at(scale: str, root: Path | None = None) -> list[str]:
+    """Slugs of the papers that have a scale."""
+    return [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
+
+
+def has_gpu() -> bool:
+    """Whether this machine shows an accelerator's device file; costs no torch import."""
+    return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd"))
+
+
+def check_device(rules: list[str], scale: str, records: str) -> None:
+    """ValueError if one of these rules runs a step that needs an accelerator and this machine has none.
+
+    Args:
+        rules: names of the rules about to run here, `<slug>_<step>`.
+    """
+    if records != "own" or has_gpu():
+        return
+    for slug in papers_at(scale):
+        steps = {f"{slug}_{step}" for step in config_module(slug).shards(load_config(slug, scale))}
+        if load_config(slug, scale).device == "cuda" and steps & set(rules):
+            raise ValueError(
+                f"scale {scale} of {slug} needs a GPU and this machine shows none; choose scale=cpu, rebuild from "
+                f"recorded runs with records=dvc, or submit to a cluster with --workflow-profile profiles/slurm"
+            )
+
+
+def settings_parameters(slug: str, step: str, scale: str | None = None) -> dict[str, Callable]:
+    """Rule parameters, one per setting that a step reads: `training_lr="training.lr=0.003"`.
+
+    One parameter each, so that Snakemake's reason for a rerun names just the keys that changed.
+
+    Args:
+        scale: fixed scale; the rule's wildcard `scale` if omitted.
+    """
+    keys = sorted({key for known in scales_of(slug) for key in settings_of(slug, step, known)})
+
+    def parameter(key: str) -> Callable:
+        return lambda wildcards: f"{key}={settings_of(slug, step, scale or wildcards.scale).get(key, 'absent')}"
+
+    return {f"setting_{re.sub('[^A-Za-z0-9]', '_', key)}": parameter(key) for key in keys}
