@@ -124,7 +124,8 @@ class Backbone(nn.Module):
 
     def _scale_residual_init(self) -> None:
         """Divide the maps into the residual stream by the root of their number (Radford et al. 2019, section 2.3)."""
-        maps = [m.out_proj for b in self.blocks for m in (b.mixer, b.mlp) if m is not None and m.out_proj is not None]
+        branches = [branch for block in self.blocks for branch in (block.mixer, block.mlp)]
+        maps = [branch.out_proj for branch in branches if hasattr(branch, "out_proj")]
         with torch.no_grad():
             for linear in maps:
                 linear.weight.div_(len(maps) ** 0.5)

@@ -20,10 +20,9 @@ class Mixer(nn.Module):
     """Map (B, T, D) -> (B, T, D), in parallel over time (`forward`) or token by token (`step`).
 
     For a causal mixer, stepping through x from `initial_cache` gives `forward(x)` to rounding, and so does `prefill`
-    over the pieces of x. Caches are values: no method changes the cache that it is given.
+    over the pieces of x. Caches are values: no method changes the cache that it is given. A mixer that ends in a linear
+    map into the residual stream calls it `out_proj`; the backbone may scale its initial weight.
     """
-
-    out_proj: nn.Linear | None = None  # the map back to the residual stream; its initial scale is the backbone's
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError
