@@ -3,8 +3,9 @@
 Reads SLUG, SCALE and RECORDS. What there is to build comes from paper.yaml and from `shards` in config.py.
 """
 
-from shared.artifacts.config import config_module, load_config
+from shared.artifacts.config import load_shards
 from shared.artifacts.paper import load_paper
+from shared.artifacts.workflow import settings_parameters
 
 PAPER = load_paper(SLUG)
 RESULTS = f"results/{SCALE}"
@@ -15,8 +16,7 @@ CSV += [f"{RESULTS}/figures/{figure}.csv" for figure in PAPER.figure_ids(SCALE)]
 def every_record(wildcards):
     """The records of all steps: of this build, or those that `dvc pull` brought."""
     base = f"{RESULTS}/runs" if RECORDS == "own" else str(Path(f"data/recorded/{SLUG}/{SCALE}/runs").absolute())
-    shards = config_module(SLUG).shards(load_config(SLUG, SCALE))
-    return [f"{base}/{step}/{shard}.parquet" for step, names in shards.items() for shard in names]
+    return [f"{base}/{step}/{shard}.parquet" for step, shards in load_shards(SLUG, SCALE).items() for shard in shards]
 
 
 rule tables:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shared.artifacts.digest import shards_of, source_digest
-from shared.artifacts.workflow import settings_parameters
+from shared.artifacts.workflow import shard_parameters
 
 SCALE, RECORDS = config["scale"], config["records"]
 
@@ -14,8 +14,8 @@ wildcard_constraints:
 
 
 def settings(step):
-    """Parameters of a rule: one per setting that the step reads."""
-    return settings_parameters(SLUG, step)
+    """Parameters of a rule with the wildcards scale and shard: one per setting that the shard's job reads."""
+    return shard_parameters(SLUG, step)
 
 
 def code(step):

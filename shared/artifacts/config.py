@@ -7,9 +7,9 @@
       gpu: {...}
       paper: {...}
 
-`papers/<slug>/config.py` defines `Config` (a `PaperConfig`) and `STEPS`, which names for every step the
-sections of the config that it reads. A step sees those sections and no others, so a change elsewhere
-cannot make it stale.
+`papers/<slug>/config.py` defines `Config` (a `PaperConfig`); `shards(config)`, which cuts the runs of each step
+into shards, one Snakemake job each, and gives every shard just the settings its job reads; and `STEPS`, which
+names the sections that a step without shards reads. So a change elsewhere cannot make a job stale.
 
     python -m shared.artifacts.config show gidd --scale cpu
 """
@@ -19,11 +19,11 @@ import json
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.artifacts.errors import in_one_sentence, nearest
 from shared.artifacts.paths import SCALES, PaperPaths, check_scale
@@ -38,7 +38,7 @@ class StrictModel(BaseModel):
 class PaperConfig(StrictModel):
     """What every paper's settings have in common."""
 
-    device: Literal["cpu", "cuda"] = "cpu"  # what the runs of this scale need
+    num_gpus: int = Field(default=0, ge=0)  # of one training job; 0: everything runs on the CPU
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -147,6 +147,11 @@ def config_module(slug: str) -> types.ModuleType:
     return importlib.import_module(f"papers.{slug}.config")
 
 
+def scales_of(slug: str, root: Path | None = None) -> list[str]:
+    """Scales in a paper's config.yaml: the four, and any of its own."""
+    return list(load_yaml(PaperPaths(slug, "cpu", root).folder / "config.yaml").get("scales") or {})
+
+
 def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
     """Resolved settings of a paper at a scale.
 
@@ -169,7 +174,7 @@ def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
 
 
 class Settings:
-    """The sections of a paper's config that one step reads; any other is refused.
+    """The sections of a paper's config that a step without shards reads; any other is refused.
 
     Args:
         slug, step, scale: which paper, which entry of its `STEPS`, which scale.
@@ -183,7 +188,7 @@ class Settings:
         self._config = load_config(slug, scale, root)
 
     def __getattr__(self, section: str):
-        if section.startswith("__"):
+        if section.startswith("_"):
             raise AttributeError(section)
         if section not in self.sections:
             raise AttributeError(
@@ -193,9 +198,33 @@ class Settings:
         return getattr(self._config, section)
 
     def flat(self) -> dict[str, str]:
-        """Dotted key -> JSON value, over this step's sections; lists are one value."""
-        content = self._config.model_dump(mode="json", include=set(self.sections))
-        return dict(_flatten(content))
+        """Dotted key -> JSON value, over this step's sections."""
+        return flatten(self._config.model_dump(mode="json", include=set(self.sections)))
+
+
+def load_shards(slug: str, scale: str, root: Path | None = None) -> dict[str, dict[str, StrictModel]]:
+    """Step -> shard -> the settings of that shard, which are all that its job reads."""
+    return config_module(slug).shards(load_config(slug, scale, root))
+
+
+def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None = None) -> StrictModel:
+    """Settings of one shard of a step.
+
+    Raises:
+        ValueError: no such step or shard at this scale.
+    """
+    shards = load_shards(slug, scale, root)
+    if step not in shards:
+        raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
+    if shard not in shards[step]:
+        known = ", ".join(shards[step])
+        raise ValueError(f"step '{step}' of {slug} has no shard '{shard}' at scale {scale}; known: {known}")
+    return shards[step][shard]
+
+
+def flatten(content: dict) -> dict[str, str]:
+    """Dotted key -> JSON value; mappings are walked, lists are one value."""
+    return dict(_flatten(content))
 
 
 def _flatten(content: Any, prefix: str = ""):

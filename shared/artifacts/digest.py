@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grimp
 
-from shared.artifacts.config import Settings, config_module, load_config
+from shared.artifacts.config import Settings, flatten, load_shards, scales_of
 from shared.artifacts.errors import nearest
 from shared.artifacts.paths import repo_root
 
@@ -61,15 +61,34 @@ def _file_hash(root: Path, module: str) -> bytes:
 
 
 @functools.cache
-def settings_of(slug: str, step: str, scale: str) -> dict[str, str]:
-    """Dotted key -> value of every setting that a step reads at a scale."""
-    return Settings(slug, step, scale).flat()
+def _shards(slug: str, scale: str) -> dict[str, dict[str, dict[str, str]]]:
+    return {
+        step: {name: flatten(shard.model_dump(mode="json")) for name, shard in shards.items()}
+        for step, shards in load_shards(slug, scale).items()
+    }
 
 
-@functools.cache
 def shards_of(slug: str, step: str, scale: str) -> list[str]:
     """Names of the shards of a step, known from the config alone."""
-    shards = config_module(slug).shards(load_config(slug, scale))
+    shards = _shards(slug, scale)
     if step not in shards:
         raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
     return list(shards[step])
+
+
+@functools.cache
+def settings_of(slug: str, step: str, scale: str) -> dict[str, str]:
+    """Dotted key -> value of every setting that a step without shards reads."""
+    return Settings(slug, step, scale).flat()
+
+
+def shard_settings_of(slug: str, step: str, scale: str, shard: str) -> dict[str, str]:
+    """Dotted key -> value of every setting that one shard of a step reads; empty for an unknown shard."""
+    return _shards(slug, scale).get(step, {}).get(shard, {})
+
+
+@functools.cache
+def shard_keys(slug: str, step: str) -> list[str]:
+    """The settings that any shard of a step reads at any scale, sorted."""
+    shards = [s for scale in scales_of(slug) for s in _shards(slug, scale).get(step, {}).values()]
+    return sorted({key for shard in shards for key in shard})

@@ -14,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from shared.artifacts.config import Settings, config_module, load_config
+from shared.artifacts.config import Settings, load_shards
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths, check_records
@@ -100,8 +100,7 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
         Settings(slug, "tables", scale, root),
     )
     runs = paths.runs if check_records(records_from) == "own" else paths.recorded_runs
-    shards = config_module(slug).shards(load_config(slug, scale, root))
-    records = Records(runs, {step: list(names) for step, names in shards.items()})
+    records = Records(runs, {step: list(shards) for step, shards in load_shards(slug, scale, root).items()})
     written = []
     for name, artifact in paper.artifacts(scale).items():
         frame = paper_function(slug, "tables", name)(records, settings)

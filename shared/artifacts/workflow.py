@@ -5,17 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.artifacts.config import config_module, load_config, load_yaml
-from shared.artifacts.digest import settings_of
+from shared.artifacts.config import load_config, load_shards, scales_of
+from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of
 from shared.artifacts.errors import nearest
-from shared.artifacts.paths import SCALES, check_records, check_scale, paper_slugs, repo_root
+from shared.artifacts.paths import SCALES, check_records, check_scale, paper_slugs
 
 REQUEST_KEYS = ("scale", "records")
-
-
-def scales_of(slug: str, root: Path | None = None) -> list[str]:
-    """Scales in a paper's config.yaml: the four, and any of its own."""
-    return list(load_yaml((root or repo_root()) / "papers" / slug / "config.yaml").get("scales") or {})
 
 
 def check_request(request: dict, root: Path | None = None) -> tuple[str, str]:
@@ -51,25 +46,32 @@ def check_device(rules: list[str], scale: str, records: str) -> None:
     if records != "own" or has_gpu():
         return
     for slug in papers_at(scale):
-        steps = {f"{slug}_{step}" for step in config_module(slug).shards(load_config(slug, scale))}
-        if load_config(slug, scale).device == "cuda" and steps & set(rules):
+        steps = {f"{slug}_{step}" for step in load_shards(slug, scale)}
+        if load_config(slug, scale).num_gpus and steps & set(rules):
             raise ValueError(
                 f"scale {scale} of {slug} needs a GPU and this machine shows none; choose scale=cpu, rebuild from "
                 f"recorded runs with records=dvc, or submit to a cluster with --workflow-profile profiles/slurm"
             )
 
 
-def settings_parameters(slug: str, step: str, scale: str | None = None) -> dict[str, Callable]:
-    """Rule parameters, one per setting that a step reads: `training_lr="training.lr=0.003"`.
+def settings_parameters(slug: str, step: str, scale: str) -> dict[str, str]:
+    """Rule parameters of a step without shards, one per setting that it reads: `plot_label="plot.label=loss"`.
 
     One parameter each, so that Snakemake's reason for a rerun names just the keys that changed.
-
-    Args:
-        scale: fixed scale; the rule's wildcard `scale` if omitted.
     """
-    keys = sorted({key for known in scales_of(slug) for key in settings_of(slug, step, known)})
+    return {_identifier(key): f"{key}={value}" for key, value in settings_of(slug, step, scale).items()}
+
+
+def shard_parameters(slug: str, step: str) -> dict[str, Callable]:
+    """The same for a step whose rule has the wildcards `scale` and `shard`: functions of the wildcards."""
 
     def parameter(key: str) -> Callable:
-        return lambda wildcards: f"{key}={settings_of(slug, step, scale or wildcards.scale).get(key, 'absent')}"
+        return lambda wildcards: (
+            f"{key}={shard_settings_of(slug, step, wildcards.scale, wildcards.shard).get(key, 'absent')}"
+        )
 
-    return {f"setting_{re.sub('[^A-Za-z0-9]', '_', key)}": parameter(key) for key in keys}
+    return {_identifier(key): parameter(key) for key in shard_keys(slug, step)}
+
+
+def _identifier(key: str) -> str:
+    return "setting_" + re.sub("[^A-Za-z0-9]", "_", key)

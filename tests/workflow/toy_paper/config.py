@@ -26,8 +26,23 @@ class Config(PaperConfig):
     plot: Plot
 
 
-STEPS = {"descend": ("problem", "descent"), "tables": ("plot",)}
+class Shard(StrictModel):
+    """What one job reads."""
+
+    curvature: float
+    seed: int
+    descent: Descent
 
 
-def shards(config: Config) -> dict[str, list[str]]:
-    return {"descend": [f"curvature={c:g}" for c in config.problem.curvatures]}
+STEPS = {"tables": ("plot",)}
+
+
+def shards(config: Config) -> dict[str, dict[str, Shard]]:
+    """One shard per curvature."""
+    problem = config.problem
+    return {
+        "descend": {
+            f"curvature={c:g}": Shard(curvature=c, seed=problem.seed, descent=config.descent)
+            for c in problem.curvatures
+        }
+    }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from papers.toy.method import loss_path
-from shared.artifacts.config import Settings
+from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
@@ -18,11 +18,11 @@ def main(
     scale: Annotated[str, typer.Option()], shard: Annotated[str, typer.Option()], out: Annotated[Path, typer.Option()]
 ) -> None:
     """Descend and write the record."""
-    settings, provenance = Settings("toy", "descend", scale), Provenance()
-    curvature = float(shard.split("=")[1])
+    settings, provenance = load_shard("toy", "descend", scale, shard), Provenance()
     time.sleep(settings.descent.pause_seconds)
-    rows = loss_path(curvature, settings.descent.lr, settings.descent.num_steps)
-    write_record(out, [{"curvature": curvature, "step": i, "loss": loss} for i, loss in enumerate(rows)], provenance)
+    losses = loss_path(settings.curvature, settings.descent.lr, settings.descent.num_steps)
+    rows = [{"curvature": settings.curvature, "step": step, "loss": loss} for step, loss in enumerate(losses)]
+    write_record(out, rows, provenance)
 
 
 if __name__ == "__main__":
