@@ -21,12 +21,13 @@ def check_times(t: Tensor, name: str = "t") -> None:
     if bool(outside.any()):
         worst = t[outside].flatten()[0].item()
         raise ValueError(
-            f"{name} must lie strictly inside (0, 1), where the rates are finite; got {worst}: clip it to [eps, 1 - eps]"
+            f"{name} must lie strictly inside (0, 1), where the rates are finite; got {worst}: "
+            "clip it to [eps, 1 - eps]"
         )
 
 
 def check_ids(tokens: Tensor, name: str, vocab_size: int, mask_id: int | None = None) -> None:
-    """Raises ValueError for empty sequences, ids outside 0..vocab_size-1 and, given `mask_id`, for masks in `tokens`."""
+    """Raises ValueError for no tokens, ids outside 0..vocab_size-1 and, given `mask_id`, for masks in `tokens`."""
     if tokens.numel() == 0:
         raise ValueError(f"{name} holds no tokens (shape {tuple(tokens.shape)}); pass sequences of length 1 or more")
     low, high = (bound.item() for bound in torch.aminmax(tokens))

@@ -237,6 +237,6 @@ class CustomProcess(MixingProcess):
         if bool((omega < -1e-9 * rate.unsqueeze(-1).clamp_min(1)).any()):
             row, entry = divmod(omega.argmin().item(), self.vocab_size)
             raise ValueError(
-                f"omega_t is negative at t = {grid[row].item():.4g} for entry {entry} ({omega[row, entry].item():.3g}): "
-                "no Markov chain has these marginals; let pi lose mass on that entry more slowly, or alpha fall faster"
+                f"omega_t is negative at t = {grid[row].item():.4g} for entry {entry} ({omega[row, entry]:.3g}), "
+                "so no Markov chain has these marginals; let pi leave that entry more slowly, or alpha fall faster"
             )

@@ -61,8 +61,8 @@ class MixingProcess(ABC):
     def omega_all(self, t: Tensor) -> Tensor:
         """Probability flow per unit time into every token, (*t.shape, V).
 
-        omega_t = beta_t pi'_t - (alpha'_t / alpha_t) pi_t, written as (beta_t pi_t)' + (-alpha'_t / alpha_t) beta_t pi_t:
-        the same thing without a division by beta_t.
+        omega_t = beta_t pi'_t - (alpha'_t / alpha_t) pi_t, written without a division by beta_t as
+        (beta_t pi_t)' + (-alpha'_t / alpha_t) beta_t pi_t.
         """
         check_times(t)
         value, slope = torch.func.jvp(self.beta_pi, (t.double(),), (torch.ones_like(t, dtype=torch.float64),))
@@ -94,7 +94,10 @@ class MixingProcess(ABC):
         return self.alpha(t) / self.alpha(s)
 
     def conditional_noise(self, s: Tensor, t: Tensor) -> Tensor:
-        """b_{t|s} = beta_t pi_t - alpha_{t|s} beta_s pi_s, (*t.shape, V): q_{t|s}(. | z_s) = alpha_{t|s} z_s + b_{t|s}."""
+        """b_{t|s} = beta_t pi_t - alpha_{t|s} beta_s pi_s, (*t.shape, V).
+
+        The forward transition is q_{t|s}(. | z_s) = alpha_{t|s} z_s + b_{t|s}.
+        """
         return self.beta_pi(t) - self.conditional_alpha(s, t).unsqueeze(-1) * self.beta_pi(s)
 
     def conditional_noise_at(self, s: Tensor, t: Tensor, z: Tensor) -> Tensor:

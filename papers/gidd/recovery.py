@@ -34,7 +34,7 @@ class Recovery:
 
 
 def corrupt(x: Tensor, num_corrupted: int, process: MixingProcess, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(corrupted tokens, where), both (B, L): `num_corrupted` random positions get a uniform, different, ordinary token.
+    """(corrupted tokens, where), both (B, L): k random positions get a different ordinary token, uniformly.
 
     Raises:
         ValueError: more corruptions than positions, or x with masks, empty, or out of range.

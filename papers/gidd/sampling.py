@@ -6,6 +6,7 @@ Source: von Rütte et al. 2025, arXiv 2503.04482, reverse transition; code for e
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -110,7 +111,7 @@ def ancestral_sample(
     z = process.prior((batch_size, seq_len), generator, device)
     num_revised = torch.zeros(batch_size, dtype=torch.int64, device=device)
     with torch.no_grad():
-        for t, s in zip(grid[:-1].unbind(), grid[1:].unbind(), strict=True):
+        for t, s in pairwise(grid.unbind()):
             t, s = t.expand(batch_size), s.expand(batch_size)
             probs = reverse_probs(net(z, t.to(torch.get_default_dtype())), z, s, t, process)
             if min_p > 0:

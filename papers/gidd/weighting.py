@@ -34,11 +34,15 @@ def training_weight(
 
     none            w_t(z, x)
     clamp           min(w_max, w_t)
-    dynamic         w_max (1 + [z = m] + ((B / N) exp(-lambda_t / 2) - 1) [z = x]), at most 2 w_max: the ratios of the
+    dynamic         w_max (1 + [z = m] + ((B / N) exp(-lambda / 2) - 1) [z = x]), at most 2 w_max: the ratios of the
                     three kinds of token at gamma = 1, up to terms of order c_t / N
     dynamic_exact   w_max * 2 t (1 - t) w_t: the exact ratios without the factor they share; for N < 100 use this one
     dynamic_v110    compatibility only: the released code v1.1.0 weighs data tokens by
-                    (B / V) exp(gamma / 2 * sigmoid(-t)), where the t-dependence of -lambda_t is lost
+                    (B / V) exp(gamma / 2 * sigmoid(-t)), where the t-dependence of -lambda is lost
+
+    In `dynamic`, lambda = log((1 - t) / t), the log-SNR of the masking alone: then (B / N) exp(-lambda / 2) is
+    (c_t / N) / (1 - t) exactly. The process's own log-SNR, log((1 - t) / (t + c_t)), is often written there, but
+    makes that weight sqrt(1 + c_t / t) times too large, a factor of 2.4 at p_u = 0.2 and t = 0.01.
 
     Args:
         w_max: cap of `clamp`, scale of the dynamic ones.
@@ -72,4 +76,4 @@ def _data_token_weight(weighting: str, process: MixingProcess, t: Tensor) -> Ten
         )
     if weighting == "dynamic_v110":
         return scale / process.vocab_size * torch.exp(process.gamma / 2 * torch.sigmoid(-t))
-    return scale / process.num_ordinary * torch.exp(-process.log_snr(t) / 2)
+    return scale / process.num_ordinary * torch.exp(torch.logit(t) / 2)
