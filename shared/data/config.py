@@ -25,6 +25,8 @@ class TokenizerConfig(BaseModel):
     # bpe without byte_level: characters that get an id of their own, the replacement included
     num_characters: int = Field(default=97, ge=2)
     special_tokens: tuple[SpecialToken, ...] = ()
+    # characters of text that training looks at: documents at equal distances through the whole corpus
+    training_characters: int = Field(default=4_000_000, ge=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> "TokenizerConfig":
