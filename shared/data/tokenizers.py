@@ -172,7 +172,13 @@ def train_tokenizer(config: TokenizerConfig, documents: Sequence[str]) -> dict:
     stride = max(1, -(-sum(map(len, documents)) // config.training_characters))
     documents = documents[::stride]
     if config.kind == "char":
-        state["characters"] = _frequent_characters(documents, config.num_ordinary)
+        characters = _frequent_characters(documents, config.num_ordinary)
+        if len(characters) < config.num_ordinary:
+            raise ValueError(
+                f"the text has {len(characters) - 1} different characters; with one replacement that makes"
+                f" {len(characters)} tokens, {config.num_ordinary} were asked for; lower num_ordinary"
+            )
+        state["characters"] = characters
     elif config.kind == "bpe":
         characters = None if config.byte_level else _frequent_characters(documents, config.num_characters)
         state |= {"characters": characters, "model": _train_bpe(documents, config.num_ordinary, characters)}
@@ -236,16 +242,11 @@ def _train_bpe(documents: Sequence[str], num_tokens: int, characters: Sequence[s
 
 
 def _frequent_characters(documents: Sequence[str], num: int) -> list[str]:
-    """The replacement and the `num` - 1 most frequent characters; ties go to the lower code point."""
+    """The replacement and the (at most) `num` - 1 most frequent characters; ties go to the lower code point."""
     counts: Counter[str] = Counter()
     for document in documents:
         counts.update(document)
     counts.pop(REPLACEMENT, None)
-    if len(counts) < num - 1:
-        raise ValueError(
-            f"the text has {len(counts)} different characters, {num - 1} were asked for (and one replacement); lower"
-            " the size of the inventory"
-        )
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     return [REPLACEMENT, *sorted(ranked[: num - 1])]
 
