@@ -22,9 +22,11 @@ class TokenizerConfig(BaseModel):
     num_ordinary: int = Field(default=512, ge=2)
     # bpe only: start from the 256 bytes (lossless for any text) instead of the `num_characters` most frequent ones
     byte_level: bool = False
-    # bpe without byte_level: characters that get an id of their own, the replacement included
+    # bpe without byte_level: at most so many characters get an id of their own, the replacement included
     num_characters: int = Field(default=97, ge=2)
     special_tokens: tuple[SpecialToken, ...] = ()
+    # characters of text that training looks at: documents at equal distances through the whole corpus
+    training_characters: int = Field(default=4_000_000, ge=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> "TokenizerConfig":

@@ -105,7 +105,7 @@ class MarkovSource:
         import torch
 
         uniforms = torch.rand(num, seq_len, generator=generator, device=generator.device, dtype=torch.float64)
-        return torch.from_numpy(self._paths(uniforms.cpu().numpy(), seq_len))
+        return torch.from_numpy(self.paths(uniforms.cpu().numpy()))
 
     def crops(self, seed: int, step: int, rows: range, batch_size: int, seq_len: int) -> "torch.Tensor":
         """Rows `rows` of the training batch of `step`, (len(rows), seq_len), int64.
@@ -115,16 +115,17 @@ class MarkovSource:
         import torch
 
         check_rows(rows, batch_size)
-        return torch.from_numpy(self._paths(row_uniforms(seed, "markov_crops", step, rows, seq_len), seq_len))
+        return torch.from_numpy(self.paths(row_uniforms(seed, "markov_crops", step, rows, seq_len)))
 
     def windows(self, seq_len: int, num: int, seed: int = 0) -> "torch.Tensor":
         """Validation sequences, (num, seq_len), int64; never among the crops of any training seed."""
         import torch
 
-        return torch.from_numpy(self._paths(row_uniforms(seed, "markov_windows", 0, range(num), seq_len), seq_len))
+        return torch.from_numpy(self.paths(row_uniforms(seed, "markov_windows", 0, range(num), seq_len)))
 
-    def _paths(self, uniforms: np.ndarray, seq_len: int) -> np.ndarray:
-        """Sequences by inverting the cumulative law once per position; `uniforms` is (N, seq_len)."""
+    def paths(self, uniforms: np.ndarray) -> np.ndarray:
+        """Stationary sequences by inverting the cumulative law at each position: uniforms (N, L) -> (N, L), int64."""
+        seq_len = uniforms.shape[1]
         if seq_len < self.order:
             raise ValueError(f"seq_len is {seq_len}, shorter than the order {self.order} of the chain")
         cumulative, last = self._cumulative

@@ -1,0 +1,121 @@
+"""Tokenizers give text back, keep special tokens last, and train to the same bytes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from shared.data.config import SpecialToken, TokenizerConfig
+from shared.data.tokenizers import REPLACEMENT, cached_tokenizer, load_tokenizer, train_tokenizer
+
+DOCUMENTS = [
+    "def area(width, height):\n    return width * height  # the area of a rectangle\n",
+    "The area of the rectangle is the product of its width and its height.\n\n\tTabs, too: 1234.",
+    "Naïve café: – “quoted” – ‘words’ in the text; the words of the text are the words.",
+] * 3
+SPECIAL: tuple[SpecialToken, ...] = ("[MASK]", "[PAD]", "[BOS]", "[EOS]")
+KINDS = {
+    "byte": TokenizerConfig(kind="byte", num_ordinary=256, special_tokens=SPECIAL),
+    "char": TokenizerConfig(kind="char", num_ordinary=46, special_tokens=SPECIAL),
+    "bpe": TokenizerConfig(kind="bpe", num_ordinary=90, num_characters=46, special_tokens=SPECIAL),
+    "bpe_bytes": TokenizerConfig(kind="bpe", num_ordinary=300, byte_level=True, special_tokens=SPECIAL),
+}
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def tokenizer(request):
+    return load_tokenizer(train_tokenizer(KINDS[request.param], DOCUMENTS))
+
+
+@pytest.mark.parametrize("kind", ["byte", "bpe_bytes"])
+@pytest.mark.parametrize("text", [*DOCUMENTS[:3], "", " ", "\n\n  \t x", "日本語 🙂 [MASK] ½²_a_", "a\r\n\x00b"])
+def test_bytes_lose_nothing_of_any_text(kind, text):
+    tokenizer = load_tokenizer(train_tokenizer(KINDS[kind], DOCUMENTS))
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe"])
+def test_characters_outside_of_the_inventory_become_the_replacement(kind):
+    tokenizer = load_tokenizer(train_tokenizer(KINDS[kind], DOCUMENTS))
+    for text in DOCUMENTS[:2]:
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.decode(tokenizer.encode("the 日 word")) == f"the {REPLACEMENT} word"
+
+
+def test_special_tokens_are_last_and_in_order(tokenizer):
+    n = tokenizer.num_ordinary
+    assert [tokenizer.mask_id, tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id] == [n, n + 1, n + 2, n + 3]
+    assert tokenizer.vocab_size == n + 4 == len(tokenizer.token_strings)
+    assert tokenizer.token_strings[n:] == list(SPECIAL)
+
+
+def test_no_text_encodes_to_a_special_token(tokenizer):
+    ids = tokenizer.encode("[MASK] [PAD] [BOS] [EOS]")
+    assert ids.dtype == np.int64
+    assert ids.max() < tokenizer.num_ordinary
+
+
+def test_special_tokens_are_left_out_or_written_by_name(tokenizer):
+    ids = [tokenizer.bos_id, *tokenizer.encode("the words"), tokenizer.mask_id]
+    assert tokenizer.decode(ids) == "the words"
+    assert tokenizer.decode(ids, keep_special=True) == "[BOS]the words[MASK]"
+
+
+def test_a_batch_equals_its_texts_one_by_one(tokenizer):
+    batch = tokenizer.encode_batch([*DOCUMENTS, ""])
+    assert [ids.tolist() for ids in batch] == [tokenizer.encode(text).tolist() for text in [*DOCUMENTS, ""]]
+
+
+def test_sizes_are_those_that_were_asked_for():
+    for name, config in KINDS.items():
+        assert load_tokenizer(train_tokenizer(config, DOCUMENTS)).num_ordinary == config.num_ordinary, name
+
+
+def test_merges_shorten_text():
+    tokenizer = load_tokenizer(train_tokenizer(KINDS["bpe"], DOCUMENTS))
+    assert len(tokenizer.encode(DOCUMENTS[0])) < 0.8 * len(DOCUMENTS[0])
+    assert " the" in tokenizer.token_strings  # white space belongs to the word that follows
+
+
+def test_tokenizer_without_special_tokens_has_none():
+    tokenizer = load_tokenizer(train_tokenizer(TokenizerConfig(kind="byte", num_ordinary=256), DOCUMENTS))
+    assert tokenizer.mask_id is None
+    assert tokenizer.vocab_size == 256
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_twice_gives_the_same_bytes(kind):
+    first, second = (json.dumps(train_tokenizer(KINDS[kind], DOCUMENTS)) for _ in range(2))
+    assert first == second
+
+
+def test_the_cached_tokenizer_is_trained_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("ARTIFACTS_CACHE", str(tmp_path))
+    calls = []
+
+    def documents():
+        calls.append(1)
+        return DOCUMENTS
+
+    first = cached_tokenizer(KINDS["bpe"], documents, "text 1")
+    again = cached_tokenizer(KINDS["bpe"], documents, "text 1")
+    assert len(calls) == 1
+    assert first.token_strings == again.token_strings
+    cached_tokenizer(KINDS["bpe"], documents, "text 2")
+    assert len(calls) == 2
+
+
+def test_impossible_requests_are_refused_in_words():
+    with pytest.raises(ValueError, match="256 ordinary tokens"):
+        TokenizerConfig(kind="byte", num_ordinary=255)
+    with pytest.raises(ValueError, match="BPE starts from 97 symbols"):
+        TokenizerConfig(num_ordinary=90)
+    with pytest.raises(ValueError, match="one token twice"):
+        TokenizerConfig(special_tokens=("[PAD]", "[PAD]"))
+    with pytest.raises(ValueError, match="different characters"):
+        train_tokenizer(TokenizerConfig(kind="char", num_ordinary=200), DOCUMENTS)
+    with pytest.raises(ValueError, match="lower num_ordinary"):
+        train_tokenizer(TokenizerConfig(num_ordinary=5000, num_characters=40), DOCUMENTS)
+    tokenizer = load_tokenizer(train_tokenizer(KINDS["char"], DOCUMENTS))
+    with pytest.raises(ValueError, match=r"outside of the vocabulary 0\.\.49"):
+        tokenizer.decode([50])
