@@ -68,9 +68,13 @@ class Provenance:
             **extra,
         }
 
-    def finish(self, **extra) -> dict:
+    def add(self, **extra) -> None:
+        """More facts of this execution."""
+        self._content.update(extra)
+
+    def finish(self) -> dict:
         """The content of the sidecar, with `wall_seconds` since this object was made."""
-        return {**self._content, "wall_seconds": round(time.perf_counter() - self._start, 3), **extra}
+        return {**self._content, "wall_seconds": round(time.perf_counter() - self._start, 3)}
 
 
 def sidecar(record: Path) -> Path:

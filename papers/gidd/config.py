@@ -1,0 +1,226 @@
+"""Settings of GIDD: two studies (an oracle and real text) on one set of models, losses and samplers.
+
+A study trains a grid of runs on one corpus. The grid is cut into shards; a shard's settings are all that its
+jobs read. Nothing here imports torch.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.artifacts.config import PaperConfig, StrictModel
+from shared.data.config import MarkovConfig, TextConfig
+from shared.train.config import TrainingConfig
+
+Weighting = Literal["none", "clamp", "dynamic", "dynamic_exact", "dynamic_v110"]
+Objective = Literal["gidd", "mdlm", "ar"]
+Unit = Field(ge=0, lt=1)
+
+
+class Corpus(StrictModel):
+    """Where sequences come from: a Markov source whose likelihood is known, or text."""
+
+    markov: MarkovConfig | None = None
+    text: TextConfig | None = None  # give one of the two
+    seq_len: int = Field(ge=2)  # tokens
+    num_validation: int = Field(ge=1)  # held-out sequences that likelihoods are measured on
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.markov is None) == (self.text is None):
+            raise ValueError("a corpus is either 'markov' or 'text'; give one of them")
+        if self.text is not None and self.text.tokenizer.special_tokens[-1:] != ("[MASK]",):
+            raise ValueError("the last of the tokenizer's special_tokens must be '[MASK]'")
+        return self
+
+
+class ModelSize(StrictModel):
+    """Shape of the diffusion transformer and of the autoregressive baseline."""
+
+    d_model: int = Field(ge=1)
+    num_layers: int = Field(ge=1)
+    num_heads: int = Field(ge=1)
+    cond_dim: int = Field(ge=1)  # width of the time embedding
+
+
+class Noise(StrictModel):
+    """Mixing schedule and time grid, eqs. of the hybrid process."""
+
+    gamma: float = Field(default=1.0, gt=0, le=2)  # exponent of c_t; the paper's value is 1
+    eps: float = Field(default=1e-4, gt=0, lt=0.5)  # times stay in [eps, 1 - eps]
+    w_max: float = Field(default=1.0, gt=0)  # cap of the clamped weights, scale of the dynamic ones
+
+
+class RunGroup(StrictModel):
+    """A product of runs: every p_u with every weighting, weight decay, size and seed."""
+
+    objective: Objective = "gidd"
+    p_u: list[float] = [0.0]  # share of uniform noise at t = 1/2, in [0, 1)
+    weighting: list[Weighting] = ["dynamic"]
+    weight_decay: list[float] = [0.0]
+    size: list[str]
+    seeds: list[int] = [0]
+    sample: bool = False  # draw samples from these runs and correct them
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for p_u in self.p_u:
+            if not 0 <= p_u < 1:
+                raise ValueError(f"p_u must lie in [0, 1), since p_u = 1 leaves no mask noise to sample from; got {p_u}")
+        if self.objective != "gidd" and self.p_u != [0.0]:
+            raise ValueError(f"objective {self.objective} has no uniform noise; leave p_u at [0.0]")
+        return self
+
+
+class Run(StrictModel):
+    """One training."""
+
+    id: str
+    objective: Objective
+    p_u: float
+    weighting: Weighting
+    weight_decay: float
+    size: str
+    seed: int
+    sample: bool
+
+
+class Likelihood(StrictModel):
+    """How a trained run is evaluated."""
+
+    num_draws: int = Field(ge=2)  # draws of (t, z) per validation sequence; the spread gives the standard error
+    recovery_counts: list[int]  # k, tokens corrupted per sequence
+    recovery_sequences: int = Field(ge=1)
+    recovery_t0: float = Field(gt=0, lt=1)  # noise level the repairing step assumes
+
+
+class Sampling(StrictModel):
+    """Ancestral sampling, self-correction, and what scores the samples."""
+
+    num_samples: int = Field(ge=2)  # per run and number of steps
+    num_steps: list[int]  # T, denoising steps
+    correct_at: list[int]  # the T whose samples are corrected
+    taus: list[float]  # temperatures of the correction
+    t0: float = Field(gt=0, lt=1)  # noise level at which the network looks at finished samples
+    budget: int = Field(ge=1)  # K, iterations
+    patience: int = Field(ge=1)
+    tokens_per_step: int = Field(ge=1)  # n
+    min_p: float = Unit
+    num_texts: int = Field(ge=0)  # samples kept as text, per run
+    scorer: str  # oracle: the source itself; ar: the study's autoregressive run; else a model's name on the hub
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        unknown = [t for t in self.correct_at if t not in self.num_steps]
+        if unknown:
+            raise ValueError(f"correct_at names {unknown[0]} steps, which num_steps does not sample; add it there")
+        return self
+
+
+class Study(StrictModel):
+    """A corpus and the runs trained on it."""
+
+    corpus: Corpus
+    sizes: dict[str, ModelSize]
+    noise: Noise = Noise()
+    training: TrainingConfig  # seed and weight_decay come from each run
+    runs: list[RunGroup]
+    runs_per_shard: int = Field(ge=1)  # trained one after another by one job
+    likelihood: Likelihood
+    sampling: Sampling
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for group in self.runs:
+            for size in group.size:
+                if size not in self.sizes:
+                    raise ValueError(f"a run names size '{size}'; known sizes: {', '.join(self.sizes)}")
+        ids = [run.id for run in self.all_runs()]
+        twice = sorted({id for id in ids if ids.count(id) > 1})
+        if twice:
+            raise ValueError(f"two runs are the same: {twice[0]}; name each combination once")
+        if self.sampling.scorer == "ar" and not any(group.objective == "ar" for group in self.runs):
+            raise ValueError("scorer ar needs a run with objective ar")
+        if self.sampling.scorer == "oracle" and self.corpus.markov is None:
+            raise ValueError("scorer oracle needs a markov corpus, whose likelihood is known")
+        return self
+
+    def all_runs(self) -> Iterator[Run]:
+        """The grid, in the order of the config."""
+        for group in self.runs:
+            product = itertools.product(group.size, group.weighting, group.weight_decay, group.p_u, group.seeds)
+            for size, weighting, weight_decay, p_u, seed in product:
+                kind = f"pu{p_u:g}-{weighting}" if group.objective == "gidd" else group.objective
+                yield Run(
+                    id=f"{kind}-wd{weight_decay:g}-{size}-s{seed}", objective=group.objective, p_u=p_u, weighting=weighting,
+                    weight_decay=weight_decay, size=size, seed=seed, sample=group.sample,
+                )  # fmt: skip
+
+
+class Exact(StrictModel):
+    """Grid of the checks that need no training."""
+
+    p_us: list[float]
+    gammas: list[float]
+    num_steps: list[int]  # of the sampler on a two-token toy
+    discretisation_steps: list[int]  # of the bound in discrete time
+    curve_points: int = Field(ge=16)  # times at which weights and schedules are drawn
+    vocab_size: int = Field(ge=3)  # of the drawn weights, mask included
+    truncation_vocab: list[int]  # N, sizes at which the truncation of t is measured
+
+
+class Config(PaperConfig):
+    """All of it."""
+
+    markov: Study
+    text: Study
+    exact: Exact
+
+
+class StudyShard(StrictModel):
+    """What one job on a study reads; sections that a step has no use for are left out."""
+
+    study: str
+    corpus: Corpus
+    sizes: dict[str, ModelSize] = {}
+    noise: Noise = Noise()
+    training: TrainingConfig | None = None
+    likelihood: Likelihood | None = None
+    sampling: Sampling | None = None
+    runs: list[Run] = []
+    scorer_run: Run | None = None
+    scorer_shard: str | None = None  # the train shard that holds the scorer's weights
+    num_gpus: int = 0
+
+
+STEPS = {"tables": ("markov", "text", "exact")}
+
+
+def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
+    """Step -> shard -> settings. Shards of train, evaluate and sample share their names."""
+    found: dict[str, dict] = {s: {} for s in ("data", "verify", "train", "evaluate", "sample", "texts")}
+    found["verify"]["exact"] = config.exact
+    for name in ("markov", "text"):
+        study: Study = getattr(config, name)
+        found["data"][name] = StudyShard(study=name, corpus=study.corpus)
+        runs = list(study.all_runs())
+        groups = {
+            f"{name}-{start // study.runs_per_shard:02d}": runs[start : start + study.runs_per_shard]
+            for start in range(0, len(runs), study.runs_per_shard)
+        }
+        scorer = next((r for r in runs if r.objective == "ar"), None) if study.sampling.scorer == "ar" else None
+        home = next((shard for shard, members in groups.items() if scorer in members), None)
+        for shard, members in groups.items():
+            base = StudyShard(
+                study=name, corpus=study.corpus, noise=study.noise, runs=members, num_gpus=config.num_gpus,
+                sizes={s: study.sizes[s] for s in sorted({r.size for r in members} | ({scorer.size} if scorer else set()))},
+            )  # fmt: skip
+            found["train"][shard] = base.model_copy(update={"training": study.training})
+            found["evaluate"][shard] = base.model_copy(update={"likelihood": study.likelihood})
+            sampled = [r for r in members if r.sample]
+            if sampled:
+                update = {"sampling": study.sampling, "runs": sampled, "scorer_run": scorer, "scorer_shard": home}
+                found["sample"][shard] = found["texts"][shard] = base.model_copy(update=update)
+    return found

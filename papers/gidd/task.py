@@ -1,0 +1,88 @@
+"""Training tasks: a diffusion run and the autoregressive baseline.
+
+A batch is a function of (seed, step, row): the crop, its time and its noise.
+Shapes: B sequences, L tokens, V vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from papers.gidd.config import Noise, Run
+from papers.gidd.likelihood import validation_elbo
+from papers.gidd.loss import autoregressive_loss, mdlm_loss, training_loss
+from papers.gidd.process import MixingProcess
+from papers.gidd.study import CorpusData
+from papers.gidd.times import low_discrepancy_times
+from shared.data.counter import row_uniforms
+from shared.seeding import numpy_generator, torch_generator
+from shared.train.task import TrainingTask
+
+CURVE_SEQUENCES = 128  # validation sequences behind a point of the learning curve; evaluate.py takes all, many times
+
+
+class DiffusionTask(TrainingTask):
+    """Denoising with GIDD's loss under the run's weighting, or with MDLM's."""
+
+    def __init__(self, data: CorpusData, process: MixingProcess, run: Run, noise: Noise, batch_size: int) -> None:
+        self.data, self.process, self.run, self.noise, self.batch_size = data, process, run, noise, batch_size
+        self.tokens_per_row = data.corpus.seq_len
+
+    def batch(self, step: int, rows: range) -> dict[str, Tensor]:
+        """Clean tokens x (B, L), noisy tokens z (B, L) and times t (B,) of rows of the global batch."""
+        seed = self.run.seed
+        x = self.data.crops(seed, step, rows, self.batch_size)
+        u = numpy_generator(seed, "times", step).random()
+        t = low_discrepancy_times(u, self.batch_size, torch.arange(rows.start, rows.stop), eps=self.noise.eps)
+        uniforms = torch.from_numpy(row_uniforms(seed, "noise", step, rows, x.shape[1]))
+        return {"x": x, "z": self.process.noise(x, t, uniforms), "t": t}
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean over all positions, padding included, as the paper trains."""
+        x, z, t = batch["x"], batch["z"], batch["t"]
+        logits = model(z, t.to(torch.get_default_dtype()))
+        if self.run.objective == "mdlm":
+            loss = elbo = mdlm_loss(logits, x, z, t, self.process)
+        else:
+            loss, elbo = training_loss(logits, x, z, t, self.process, self.run.weighting, w_max=self.noise.w_max)
+        return loss.mean(), {"elbo": elbo.detach().mean()}
+
+    def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
+        """Bound of a few validation sequences under the true weights; the draws are the same at every step."""
+        x = self.data.validation(CURVE_SEQUENCES).to(next(model.parameters()).device)
+        generator = torch_generator(0, "learning curve")
+        elbo = validation_elbo(
+            model, x, self.process, generator, is_token=self.data.is_token(x), num_draws=2, eps=self.noise.eps
+        )
+        return {"val_nats_per_token": elbo.elbo_nats_per_token}
+
+
+class AutoregressiveTask(TrainingTask):
+    """Next-token prediction on the same crops."""
+
+    def __init__(self, data: CorpusData, run: Run, batch_size: int) -> None:
+        self.data, self.run, self.batch_size = data, run, batch_size
+        self.tokens_per_row = data.corpus.seq_len
+
+    def batch(self, step: int, rows: range) -> dict[str, Tensor]:
+        """Tokens x (B, L)."""
+        return {"x": self.data.crops(self.run.seed, step, rows, self.batch_size)}
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean next-token cross entropy over positions 1..L-1."""
+        return autoregressive_loss(model(batch["x"]), batch["x"]).mean(), {}
+
+    def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
+        """Cross entropy of a few validation sequences, nats per predicted token."""
+        x = self.data.validation(CURVE_SEQUENCES).to(next(model.parameters()).device)
+        nats, _, _ = next_token_nats(model, x, self.data.is_token(x))
+        return {"val_nats_per_token": nats}
+
+
+@torch.no_grad()
+def next_token_nats(model: nn.Module, x: Tensor, is_token: Tensor) -> tuple[float, float, int]:
+    """(mean nats per predicted token that is not padding, its standard error over sequences, tokens counted)."""
+    nll = torch.cat([autoregressive_loss(model(part), part) for part in x.split(64)]).double()
+    counted = is_token[:, 1:]
+    mean = ((nll * counted).sum() / counted.sum()).item()
+    per_sequence = (nll * counted).sum(1) / counted.sum(1).clamp_min(1)
+    return mean, (per_sequence.std() / len(x) ** 0.5).item(), int(counted.sum())
