@@ -68,7 +68,9 @@ class RunGroup(StrictModel):
     def _check(self) -> Self:
         for p_u in self.p_u:
             if not 0 <= p_u < 1:
-                raise ValueError(f"p_u must lie in [0, 1), since p_u = 1 leaves no mask noise to sample from; got {p_u}")
+                raise ValueError(
+                    f"p_u must lie in [0, 1), since p_u = 1 leaves no mask noise to sample from; got {p_u}"
+                )
         if self.objective != "gidd" and self.p_u != [0.0]:
             raise ValueError(f"objective {self.objective} has no uniform noise; leave p_u at [0.0]")
         return self

@@ -69,7 +69,12 @@ class Sampler:
         )  # fmt: skip
         for index in range(min(self.settings.num_texts, len(tokens))):
             before, after = tokens[index], corrected.tokens[index]
-            row = {"num_steps": num_steps, "tau": tau, "sample": index, "num_changed": int(corrected.num_changed[index])}
+            row = {
+                "num_steps": num_steps,
+                "tau": tau,
+                "sample": index,
+                "num_changed": int(corrected.num_changed[index]),
+            }
             row["text"] = marked_changes(before, after, self.data.decode)
             self.texts.append(run_columns(self.shard, self.run) | row)
         return corrected

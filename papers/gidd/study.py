@@ -124,5 +124,3 @@ def build_scorer(shard: StudyShard, data: CorpusData, weights: Path | None, devi
 def run_columns(shard: StudyShard, run: Run) -> dict:
     """The settings of a run as columns of its records."""
     return {"study": shard.study, "run": run.id} | run.model_dump(exclude={"id", "sample"})
-
-
