@@ -6,7 +6,6 @@ without it the cache is `.cache/` at the repository root, or the user's cache wh
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -55,19 +54,6 @@ def build_once(path: Path, build: Callable[[Path], None]) -> Path:
                 build(unfinished)
                 os.replace(unfinished, path)
     return path
-
-
-def copy_atomically(source: Path, target: Path) -> None:
-    """Copy of `source` at `target` that is never seen half-written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(descriptor)
-    try:
-        shutil.copyfile(source, unfinished)
-        os.replace(unfinished, target)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
 
 
 def sha256_of(path: Path) -> str:

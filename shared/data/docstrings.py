@@ -16,6 +16,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,7 +109,9 @@ def build_corpus(
         collected = gc.isenabled()
         gc.disable()  # syntax trees are many small objects that live briefly: collection costs a third of the time
         try:
-            _write(folder, folders, parts, details)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about invalid escapes in others' sources; as errors they lose files
+                _write(folder, folders, parts, details)
         finally:
             if collected:
                 gc.enable()

@@ -147,6 +147,18 @@ def test_a_mirror_that_is_no_folder_is_refused(toy, monkeypatch, tmp_path):
         sources.fetch("toy", "play.txt")
 
 
+def test_streamed_sets_come_from_the_mirror_in_order(toy, monkeypatch, tmp_path):
+    streamed = toy.model_copy(update={"hub": "nobody/toy", "files": (), "splits": {"train": "train"}})
+    monkeypatch.setitem(sources.REGISTRY, "toy", streamed)
+    monkeypatch.setenv("ARTIFACTS_MIRROR", str(tmp_path))
+    with pytest.raises(ValueError, match=r"has no toy/train\*\.parquet"):
+        next(loaders.stream_text("toy"))
+    (tmp_path / "toy").mkdir()
+    for shard, words in [("train-1.jsonl", ["c"]), ("train-0.jsonl", ["a", "b"]), ("test-0.jsonl", ["x"])]:
+        (tmp_path / "toy" / shard).write_text("".join(f'{{"text": "{word}"}}\n' for word in words))
+    assert list(loaders.stream_text("toy")) == ["a", "b", "c"]
+
+
 def test_registry_entries_are_unique_and_well_formed():
     assert len(sources.REGISTRY) == len(SOURCES)
     for entry in SOURCES:

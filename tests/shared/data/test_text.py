@@ -1,5 +1,8 @@
 """Crops are functions of (seed, step, row), and every place of the text can be cut."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from shared.data.text import TokenDataset, load_text_data, tokenize
 from shared.data.tokenizers import load_tokenizer, train_tokenizer
 
 PAD = 999
+MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 
 
 @pytest.fixture
@@ -125,3 +129,17 @@ def test_docstrings_come_as_a_memory_mapped_array_that_decodes_to_them():
     batch = data.train.crops(0, 0, range(4), 4, 64)
     assert batch.shape == (4, 64)
     assert batch.dtype == torch.int64
+
+
+@pytest.mark.skipif(not MIRROR.is_dir(), reason="no mirror of third-party data here")
+def test_a_single_long_text_is_split_at_its_end(monkeypatch, tmp_path):
+    monkeypatch.setenv("ARTIFACTS_MIRROR", str(MIRROR))
+    monkeypatch.setenv("ARTIFACTS_CACHE", str(tmp_path))
+    config = TextConfig(
+        source="tinyshakespeare", validation_share=0.1, tokenizer=TokenizerConfig(kind="byte", num_ordinary=256)
+    )
+    data = load_text_data(config)
+    assert len(data.train.tokens) + len(data.validation.tokens) == 1115394
+    assert len(data.validation.tokens) == 111539
+    whole = (MIRROR / "tinyshakespeare" / "input.txt").read_bytes()
+    assert data.validation.tokens.tobytes() == whole[-111539:]
