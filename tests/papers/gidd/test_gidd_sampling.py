@@ -17,6 +17,8 @@ def test_inverse_cdf_never_leaves_the_support():
     probs = torch.tensor([0.0, 0.3, 0.0, 0.1, 0.2, 0.0])
     u = torch.tensor([0.0, 0.49, 0.51, 0.66, 0.67, 1 - 2**-24])
     assert inverse_cdf(probs.expand(6, 6), u).tolist() == [1, 1, 3, 3, 4, 4]
+    nearly_one = torch.full((6,), 1 - 2.0**-53, dtype=torch.float64)  # one, once rounded to float32
+    assert inverse_cdf(probs.expand(6, 6), nearly_one).tolist() == [4] * 6
     # float32 sums of many entries fall short of their total; no index may come out at the end
     many = torch.rand(64, 50_257, generator=torch_generator(0))
     many[:, -1] = 0
