@@ -35,10 +35,10 @@ def ordinary_ids(process: MixingProcess) -> list[int]:
 def time_quadrature(num_nodes: int, *, eps: float = 1e-9, gamma: float = 1.0, eps_high: float | None = None):
     """Nodes and weights (Q,), (Q,) for integrals over t in [eps, 1 - eps_high].
 
-    t = sin^2(phi) removes the t^(-1/2) ends of the hybrid integrand at gamma = 1. For gamma < 1 the lower end is
-    steeper, t^(gamma / 2 - 1), and phi itself is taken as a power 1 / gamma of the Gauss-Legendre variable.
+    t = sin^2(phi) removes the t^(-1/2) ends of the hybrid integrand at gamma = 1. At the lower end it behaves like
+    t^(gamma / 2 - 1) log t; there phi is a power of the Gauss-Legendre variable, for the logarithm and for gamma < 1.
     """
-    power = max(1.0, 1.0 / gamma)
+    power = 3 * max(1.0, 1.0 / gamma)
     high = eps if eps_high is None else eps_high
     first = (math.asin(math.sqrt(eps)) / (math.pi / 2)) ** (1 / power)
     last = (math.asin(math.sqrt(1 - high)) / (math.pi / 2)) ** (1 / power)
