@@ -36,7 +36,8 @@ def assert_same(first, second):
 
 def test_a_run_killed_at_random_steps_ends_with_the_bits_of_an_undisturbed_one(tmp_path, environment):
     killed = tmp_path / "killed"
-    early, late = sorted(random.Random(0).sample(range(6, 40), 2))
+    steps = random.Random(0)
+    early, late = steps.randrange(6, 20), steps.randrange(24, 40)
     for disturbance in ({"kill_at": early}, {"kill_while_saving": True}, {"kill_at": late}):
         assert run(killed, environment, disturbance=disturbance).returncode == -signal.SIGKILL
     assert run(killed, environment).returncode == 0
