@@ -69,7 +69,8 @@ def save_tree(tree: dict[str, Any], path: str | os.PathLike) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     structure = _pack(tree, "", tensors)
-    header = {"format": _FORMAT, "tree": json.dumps(structure), "checksum": str(_checksum(tensors))}
+    # one entry: safetensors writes several in an order that changes from process to process
+    header = {_FORMAT: json.dumps({"tree": structure, "checksum": _checksum(tensors)})}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     try:
@@ -99,11 +100,12 @@ def load_tree(path: str | os.PathLike) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise DamagedFile(f"{path} is truncated or damaged ({error}); delete it and run again") from error
-    if header.get("format") != _FORMAT:
+    if _FORMAT not in header:
         raise DamagedFile(f"{path} is a safetensors file of another kind; name one that a training wrote")
-    if header["checksum"] != str(_checksum(tensors)):
+    header = json.loads(header[_FORMAT])
+    if header["checksum"] != _checksum(tensors):
         raise DamagedFile(f"{path} is damaged (its tensors do not have the recorded checksum); delete it and run again")
-    return _unpack(json.loads(header["tree"]), tensors)
+    return _unpack(header["tree"], tensors)
 
 
 def write_checkpoint(directory: Path, step: int, tree: dict[str, Any], *, keep: int = 2) -> Path:

@@ -1,4 +1,6 @@
-"""Which device a step runs on, and the sentence for a machine that lacks it."""
+"""Which device a step runs on, and the sentence for a machine that lacks it; imports without torch."""
+
+EXPECTED_PROCESSES = "TRAIN_EXPECTED_PROCESSES"  # set by shared.train.launch, read by the training loop
 
 _NEEDS_GPU = {"smoke": False, "cpu": False, "gpu": True, "cuda": True, "paper": True}
 

@@ -110,7 +110,7 @@ class _Run:
         if optimizer is not None:
             check_optimizer(optimizer, config)
         self.optimizer = optimizer if optimizer is not None else build_optimizer(model, config)
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.schedule = config.lr_multiplier()
         self.settings = comparable_settings(config, self.optimizer, settings)
@@ -135,28 +135,30 @@ class _Run:
         try:
             while self.step < self.config.num_steps and not self.diverged:
                 with self.meter.update():
-                    stop = self.update(interrupt.received is not None)
+                    stop = self.update(interrupt)
                 self.after_update()
                 if stop and self.step < self.config.num_steps and not self.diverged:
                     self.save()
                     report.note(f"interrupted after step {self.step}; run again to continue from {self.directory}")
                     interrupt.leave()
             self.finished = True
+            self.meter.stop()
             self.save()
         finally:
             self.optimizer.zero_grad(set_to_none=True)
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # gives the model its own forward back
 
-    def update(self, stop: bool) -> bool:
+    def update(self, interrupt: InterruptLater) -> bool:
         """One optimiser update, or divergence; returns whether any process was asked to stop."""
         rank = self.accelerator.process_index
         seed_global_generators(derive_seed(self.config.seed, "training noise", self.step, rank), self.device)
         means = self.gradients()
         grad_norm = self.gradient_norm()
         self.feed.prefetch(self.step + 1)  # before the host waits for the device
-        metrics, stop = self.agree({**means, "grad_norm": grad_norm}, stop)
+        metrics, stop = self.agree({**means, "grad_norm": grad_norm}, interrupt.received is not None)
         if not math.isfinite(metrics["loss"]) or self.gradient_is_lost(metrics["grad_norm"]):
             self.diverged = True
+            self.window.append(metrics)
             return stop
         multiplier = self.schedule(self.step)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
@@ -217,11 +219,13 @@ class _Run:
         config = self.config
         ended = self.step == config.num_steps or self.diverged
         self.report.step(self.step)
+        lr = self.optimizer.param_groups[0]["lr"]
+        refused = self.window.pop() if self.diverged else None
         if self.window and (ended or self.step % config.log_every == 0):
-            lr = self.optimizer.param_groups[0]["lr"]
             self.log({"step": self.step, "phase": "train", "lr": lr, **window_means(self.window)})
             self.window = []
-        if self.diverged:
+        if refused is not None:
+            self.log({"step": self.step, "phase": "diverged", "lr": lr, **refused})
             self.report.note(f"diverged: the update after step {self.step} has a loss or gradient that is not finite")
         elif ended or (config.eval_every and self.step % config.eval_every == 0):
             self.log({"step": self.step, "phase": "eval", **self.evaluate()})

@@ -26,7 +26,7 @@ class Meter:
         self._before = {"wall_seconds": 0.0, "update_seconds": 0.0, "peak_memory_bytes": 0, "resumed_at_steps": []}
         self._started = time.perf_counter()
         self._update_seconds = 0.0
-        self._final: dict[str, Any] | None = None  # counts of a run that finished in an earlier session
+        self._final: dict[str, Any] | None = None  # counts of a finished run
 
     @contextlib.contextmanager
     def update(self) -> Iterator[None]:
@@ -47,6 +47,10 @@ class Meter:
             "peak_memory_bytes": max(before["peak_memory_bytes"], _peak_memory_bytes(self.device)),
             "resumed_at_steps": before["resumed_at_steps"],
         }
+
+    def stop(self) -> None:
+        """The run is finished: whatever follows does not count."""
+        self._final = self.state_dict()
 
     def load_state_dict(self, state: dict[str, Any], *, resumed_at: int | None) -> None:
         """Take over the counts of a checkpoint; of a finished run (`resumed_at` None) they stay as they are."""

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 class TrainingResult:
     """Outcome of `fit`.
 
-    rows: logged metrics in the order of logging, one dict each: `step` (updates done), `phase` ("train" or "eval") and
-        the metrics. Train rows hold lr, loss, grad_norm and the task's metrics, means over the updates since the row
-        before; eval rows hold what the task's `evaluate` returned. Same settings, same rows, on one machine.
+    rows: logged metrics in the order of logging, one dict each: `step` (updates done), `phase` and the metrics.
+        "train" rows hold lr, loss, grad_norm and the task's metrics, means over the updates since the row before;
+        "eval" rows hold what the task's `evaluate` returned; a last row "diverged" holds the metrics of the update
+        that was refused. Same settings, same rows, on one machine.
     steps: updates done; the number of steps asked for unless the run diverged.
     diverged: a loss or gradient was not finite; that update was not applied, and the run ended there.
     provenance: what varies between equal runs: device, precision, threads, seconds, throughput, memory, resumptions.

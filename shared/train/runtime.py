@@ -10,9 +10,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from shared.train.config import Precision
-from shared.train.devices import num_gpus, require_device
-
-EXPECTED_PROCESSES = "TRAIN_EXPECTED_PROCESSES"  # set by shared.train.launch, read by the processes it starts
+from shared.train.devices import EXPECTED_PROCESSES, num_gpus, require_device
 
 
 def make_accelerator(precision: Precision, device: str | None, expected_processes: int | None) -> Accelerator:
