@@ -1,6 +1,7 @@
 """Softmax attention: torch's fused form, and a reference that also returns the coefficients.
 
-Shapes: B batch, T query steps, S key steps, H query heads, G key and value heads (G divides H), K key size, V value size.
+Shapes: B batch, T query steps, S key steps, H query heads, G key and value heads (G divides H), K key size,
+V value size.
 """
 
 import math

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from shared.kernels.checks import require_chunk_size, require_rank, require_shape, state_dtype
+from shared.kernels.chunk_loop import chunk_loop
+from shared.kernels.chunk_steps import gated_delta_step
 from shared.kernels.dispatch import choose_backend
 
 
@@ -81,23 +83,26 @@ def _delta(
         expected = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
         require_shape("initial_state", initial_state, expected, f"q {tuple(q.shape)} and v {tuple(v.shape)}")
     require_chunk_size(chunk_size)
-    choose_backend(backend, q)
-    return _reference(q, k, v, beta, log_decay, initial_state)
+    dtype = state_dtype(q, k, v, beta, log_decay, initial_state)
+    shape = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
+    state = q.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    log_decay = torch.zeros_like(beta) if log_decay is None else log_decay
+    inputs = tuple(z.to(dtype) for z in (q, k, v, beta, log_decay))
+    if choose_backend(backend, q) == "reference":
+        out, state = _reference(state, *inputs)
+    else:
+        out, state = chunk_loop(gated_delta_step, chunk_size, state, inputs)
+    return out.to(v.dtype), state
 
 
 def _reference(
-    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None, initial_state: Tensor | None
+    state: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor
 ) -> tuple[Tensor, Tensor]:
-    dtype = state_dtype(q, k, v, beta, log_decay, initial_state)
-    decay = torch.ones_like(beta, dtype=dtype) if log_decay is None else log_decay.to(dtype).exp()
-    qs, ks, vs = (z.to(dtype).unbind(1) for z in (q, k, v))
-    betas, decays = beta.to(dtype).unsqueeze(-1).unbind(1), decay[..., None, None].unbind(1)
-    state = torch.zeros_like(ks[0].unsqueeze(-1) * vs[0].unsqueeze(-2)) if initial_state is None else initial_state
-    state = state.to(dtype)
+    decay = log_decay.exp()[..., None, None]
     outputs = []
-    for q_t, k_t, v_t, beta_t, decay_t in zip(qs, ks, vs, betas, decays, strict=True):
+    for q_t, k_t, v_t, beta_t, decay_t in zip(*(z.unbind(1) for z in (q, k, v, beta, decay)), strict=True):
         state = decay_t * state  # (B, H, K, V)
         recalled = (k_t.unsqueeze(-1) * state).sum(-2)
-        state = state + k_t.unsqueeze(-1) * (beta_t * (v_t - recalled)).unsqueeze(-2)
+        state = state + k_t.unsqueeze(-1) * (beta_t.unsqueeze(-1) * (v_t - recalled)).unsqueeze(-2)
         outputs.append((q_t.unsqueeze(-1) * state).sum(-2))
-    return torch.stack(outputs, dim=1).to(v.dtype), state
+    return torch.stack(outputs, dim=1), state

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from shared.kernels.checks import state_dtype
 from shared.kernels.dispatch import choose_backend
+from shared.kernels.scan_loop import scan_loop
 
 
 def diagonal_recurrence(
@@ -27,9 +28,11 @@ def diagonal_recurrence(
         ValueError: shapes that do not fit, or an unknown backend.
     """
     _check(a, x, initial_state)
-    choose_backend(backend, x)
-    form = _reference
-    return form(a, x, initial_state)
+    form = {"reference": _reference, "torch": _torch}[choose_backend(backend, x)]
+    dtype = state_dtype(a, x, initial_state)
+    h0 = torch.zeros_like(x[:, 0], dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    states = form(a.to(dtype).expand(x.shape), x.to(dtype), h0)
+    return states.to(torch.promote_types(a.dtype, x.dtype)), states[:, -1]
 
 
 def _check(a: Tensor, x: Tensor, initial_state: Tensor | None) -> None:
@@ -44,12 +47,13 @@ def _check(a: Tensor, x: Tensor, initial_state: Tensor | None) -> None:
         )
 
 
-def _reference(a: Tensor, x: Tensor, initial_state: Tensor | None) -> tuple[Tensor, Tensor]:
-    dtype = state_dtype(a, x, initial_state)
-    a_wide, x_wide = a.expand(x.shape).to(dtype), x.to(dtype)
-    h = torch.zeros_like(x_wide[:, 0]) if initial_state is None else initial_state.to(dtype)
+def _reference(a: Tensor, x: Tensor, h: Tensor) -> Tensor:
     states = []
-    for a_t, x_t in zip(a_wide.unbind(1), x_wide.unbind(1), strict=True):
+    for a_t, x_t in zip(a.unbind(1), x.unbind(1), strict=True):
         h = a_t * h + x_t
         states.append(h)
-    return torch.stack(states, dim=1).to(torch.promote_types(a.dtype, x.dtype)), h
+    return torch.stack(states, dim=1)
+
+
+def _torch(a: Tensor, x: Tensor, h: Tensor) -> Tensor:
+    return scan_loop(a, x, h)

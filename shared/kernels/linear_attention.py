@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from shared.kernels.checks import require_chunk_size, require_rank, require_shape, state_dtype
+from shared.kernels.chunk_loop import ChunkStep, chunk_loop
+from shared.kernels.chunk_steps import scalar_decay_step, vector_decay_step
 from shared.kernels.dispatch import choose_backend
 
 
@@ -42,8 +44,7 @@ def scalar_decay_attention(
     """
     _check(q, k, v, initial_state, chunk_size)
     require_shape("log_decay", log_decay, q.shape[:3], f"q {tuple(q.shape)}")
-    choose_backend(backend, q)
-    return _reference(q, k, v, log_decay.unsqueeze(-1), initial_state)
+    return _run(scalar_decay_step, q, k, v, log_decay, initial_state, chunk_size, choose_backend(backend, q))
 
 
 def vector_decay_attention(
@@ -65,8 +66,7 @@ def vector_decay_attention(
     """
     _check(q, k, v, initial_state, chunk_size)
     require_shape("log_decay", log_decay, q.shape, f"q {tuple(q.shape)}")
-    choose_backend(backend, q)
-    return _reference(q, k, v, log_decay, initial_state)
+    return _run(vector_decay_step, q, k, v, log_decay, initial_state, chunk_size, choose_backend(backend, q))
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, initial_state: Tensor | None, chunk_size: int) -> None:
@@ -80,17 +80,32 @@ def _check(q: Tensor, k: Tensor, v: Tensor, initial_state: Tensor | None, chunk_
     require_chunk_size(chunk_size)
 
 
-def _reference(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, initial_state: Tensor | None
+def _run(
+    step: ChunkStep,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    initial_state: Tensor | None,
+    chunk_size: int,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """Token loop; log_decay (B, T, H, K) or (B, T, H, 1)."""
     dtype = state_dtype(q, k, v, log_decay, initial_state)
-    qs, ks, vs = (z.to(dtype).unbind(1) for z in (q, k, v))
-    decays = log_decay.to(dtype).exp().unsqueeze(-1).unbind(1)
-    state = torch.zeros_like(ks[0].unsqueeze(-1) * vs[0].unsqueeze(-2)) if initial_state is None else initial_state
-    state = state.to(dtype)
+    shape = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
+    state = q.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    inputs = tuple(z.to(dtype) for z in (q, k, v, log_decay))
+    if backend == "reference":
+        out, state = _reference(state, *inputs)
+    else:
+        out, state = chunk_loop(step, chunk_size, state, inputs)
+    return out.to(v.dtype), state
+
+
+def _reference(state: Tensor, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    """Token loop; log_decay (B, T, H, K) or (B, T, H)."""
+    decay = log_decay.exp().view(*q.shape[:3], -1, 1)
     outputs = []
-    for q_t, k_t, v_t, decay_t in zip(qs, ks, vs, decays, strict=True):
+    for q_t, k_t, v_t, decay_t in zip(q.unbind(1), k.unbind(1), v.unbind(1), decay.unbind(1), strict=True):
         state = decay_t * state + k_t.unsqueeze(-1) * v_t.unsqueeze(-2)  # (B, H, K, V)
         outputs.append((q_t.unsqueeze(-1) * state).sum(-2))
-    return torch.stack(outputs, dim=1).to(v.dtype), state
+    return torch.stack(outputs, dim=1), state

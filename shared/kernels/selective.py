@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.kernels.checks import require_rank, require_shape, state_dtype
+from shared.kernels.chunk_loop import chunk_loop
+from shared.kernels.chunk_steps import selective_step
 from shared.kernels.dispatch import choose_backend
+
+CHUNK_SIZE = 16  # (B, 16, D, N) intermediates stay near the processor
 
 
 def selective_scan(
@@ -46,11 +50,16 @@ def selective_scan(
     Source: Gu and Dao 2023 (arXiv 2312.00752), eq. 2 and algorithm 2.
     """
     _check(x, delta, A, B, C, D, delta_bias, initial_state)
-    choose_backend(backend, x)
     wide = state_dtype(x, delta, A, B, C, initial_state)
     step = delta.to(wide) if delta_bias is None else delta.to(wide) + delta_bias.to(wide)
     step = F.softplus(step) if delta_softplus else step
-    y, state = _reference(x.to(wide), step, A.to(wide), B.to(wide), C.to(wide), initial_state)
+    shape = (x.shape[0], *A.shape)
+    state = x.new_zeros(shape, dtype=wide) if initial_state is None else initial_state.to(wide)
+    inputs = (x.to(wide), step, B.to(wide), C.to(wide))
+    if choose_backend(backend, x) == "reference":
+        y, state = _reference(state, A.to(wide), *inputs)
+    else:
+        y, state = chunk_loop(selective_step, CHUNK_SIZE, state, inputs, (A.to(wide).expand(shape),))
     if D is not None:
         y = y + D.to(wide) * x.to(wide)
     return y.to(x.dtype), state
@@ -83,10 +92,7 @@ def _check(
             require_shape(name, tensor, expected, given)
 
 
-def _reference(
-    x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    state = torch.zeros_like(x[:, 0].unsqueeze(-1) * A) if initial_state is None else initial_state.to(x.dtype)
+def _reference(state: Tensor, A: Tensor, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
     outputs = []
     for x_t, delta_t, B_t, C_t in zip(x.unbind(1), delta.unbind(1), B.unbind(1), C.unbind(1), strict=True):
         state = torch.exp(delta_t.unsqueeze(-1) * A) * state + (delta_t * x_t).unsqueeze(-1) * B_t.unsqueeze(1)
