@@ -87,8 +87,13 @@ def _delta(
     shape = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
     state = q.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
     log_decay = torch.zeros_like(beta) if log_decay is None else log_decay
+    choice = choose_backend(backend, q)
+    if choice == "triton":
+        from shared.kernels.triton_delta import delta_triton  # here: triton is optional
+
+        return delta_triton(q, k, v, beta, log_decay, state, chunk_size)
     inputs = tuple(z.to(dtype) for z in (q, k, v, beta, log_decay))
-    if choose_backend(backend, q) == "reference":
+    if choice == "reference":
         out, state = _reference(state, *inputs)
     else:
         out, state = chunk_loop(gated_delta_step, chunk_size, state, inputs)

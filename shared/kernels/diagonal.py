@@ -28,9 +28,14 @@ def diagonal_recurrence(
         ValueError: shapes that do not fit, or an unknown backend.
     """
     _check(a, x, initial_state)
-    form = {"reference": _reference, "torch": _torch}[choose_backend(backend, x)]
+    choice = choose_backend(backend, x)
     dtype = state_dtype(a, x, initial_state)
     h0 = torch.zeros_like(x[:, 0], dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    if choice == "triton":
+        from shared.kernels.triton_diagonal import diagonal_triton  # here: triton is optional
+
+        return diagonal_triton(a.expand(x.shape), x, h0)
+    form = _reference if choice == "reference" else scan_loop
     states = form(a.to(dtype).expand(x.shape), x.to(dtype), h0)
     return states.to(torch.promote_types(a.dtype, x.dtype)), states[:, -1]
 
@@ -53,7 +58,3 @@ def _reference(a: Tensor, x: Tensor, h: Tensor) -> Tensor:
         h = a_t * h + x_t
         states.append(h)
     return torch.stack(states, dim=1)
-
-
-def _torch(a: Tensor, x: Tensor, h: Tensor) -> Tensor:
-    return scan_loop(a, x, h)

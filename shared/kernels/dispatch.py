@@ -31,7 +31,8 @@ def choose_backend(backend: str | None, tensor: Tensor, available: tuple[str, ..
         tensor: the kernel's main input; its device and dtype decide where nobody else does.
         available: the forms that this kernel has.
     Raises:
-        ValueError: an unknown name, a form this kernel lacks, or Triton asked for where it is not installed.
+        ValueError: an unknown name, a form this kernel lacks, or Triton asked for where it is not installed
+            or for a dtype it has no form for.
     """
     choice = backend or os.environ.get(ENVIRONMENT_VARIABLE) or None
     if choice is None:
@@ -49,4 +50,6 @@ def choose_backend(backend: str | None, tensor: Tensor, available: tuple[str, ..
         raise ValueError(
             "backend 'triton' was asked for, but triton is not installed; pip install triton or use 'torch'"
         )
+    if choice == "triton" and tensor.dtype not in TRITON_DTYPES:
+        raise ValueError(f"the Triton forms take at most float32; got {tensor.dtype}, for which 'torch' is the form")
     return choice

@@ -56,7 +56,12 @@ def selective_scan(
     shape = (x.shape[0], *A.shape)
     state = x.new_zeros(shape, dtype=wide) if initial_state is None else initial_state.to(wide)
     inputs = (x.to(wide), step, B.to(wide), C.to(wide))
-    if choose_backend(backend, x) == "reference":
+    choice = choose_backend(backend, x)
+    if choice == "triton":
+        from shared.kernels.triton_selective import selective_triton  # here: triton is optional
+
+        y, state = selective_triton(*inputs[:2], A.to(wide).expand(shape), *inputs[2:], state)
+    elif choice == "reference":
         y, state = _reference(state, A.to(wide), *inputs)
     else:
         y, state = chunk_loop(selective_step, CHUNK_SIZE, state, inputs, (A.to(wide).expand(shape),))
