@@ -9,25 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.models.fused import rotate_halves
+
 
 def rotary_tables(seq_len: int, head_dim: int, base: float, device: Any = None) -> tuple[Tensor, Tensor]:
-    """cos and signed sin of the angles t * base^(-2m / N), each (T, N) in float64.
+    """cos and sin of the angles t * base^(-2m / N), m < N/2, each (T, N/2) in float64.
 
-    The two halves of a head hold the two coordinates of the N/2 planes (rotate-half layout); the sine carries the
-    sign of its half, so that x * cos + roll(x, N/2) * sin turns each plane.
     Source: Su et al. 2021 (arXiv 2104.09864), eq. 34.
     """
     m = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64)
     angles = torch.outer(torch.arange(seq_len, device=device, dtype=torch.float64), base ** (-m / head_dim))
-    cos, sin = angles.cos(), angles.sin()
-    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+    return angles.cos(), angles.sin()
 
 
 class Rotary(nn.Module):
     """Turn queries and keys by their position, so that q.k depends on the distance only.
 
-    The tables are rebuilt, not cast, whenever the module moves to another device or dtype: bfloat16 and back loses
-    nothing.
+    The two halves of a head hold the two coordinates of its planes (rotate-half layout). The tables are rebuilt, not
+    cast, whenever the module moves to another device or dtype: bfloat16 and back loses nothing.
     """
 
     def __init__(self, head_dim: int, base: float = 10000.0, max_seq_len: int = 2048) -> None:
@@ -56,8 +55,7 @@ class Rotary(nn.Module):
             cos, sin = self.cos, self.sin
         else:
             cos, sin = rotary_tables(end, self.head_dim, self.base, x.device)
-        cos, sin = cos[offset:end, None].to(x.dtype), sin[offset:end, None].to(x.dtype)  # (T, 1, N)
-        return torch.addcmul(x * cos, x.roll(self.head_dim // 2, -1), sin)
+        return rotate_halves(x, cos[offset:end, None].to(x.dtype), sin[offset:end, None].to(x.dtype))
 
 
 def alibi_slopes(num_heads: int) -> list[float]:
