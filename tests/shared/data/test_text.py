@@ -87,6 +87,11 @@ def test_padded_windows_are_the_beginnings_of_documents(padded):
     assert windows[0].tolist() == [*range(10), PAD, PAD]
 
 
+def test_a_short_last_document_is_padded_too():
+    data = TokenDataset(np.arange(5), np.array([0, 3, 5]), "documents", PAD)
+    assert data.windows(4).tolist() == [[0, 1, 2, PAD], [3, 4, PAD, PAD]]
+
+
 def test_documents_get_their_borders():
     config = TokenizerConfig(kind="byte", num_ordinary=256, special_tokens=("[PAD]", "[BOS]", "[EOS]"))
     tokens, offsets = tokenize(["ab", "", "c"], load_tokenizer(train_tokenizer(config, [])))

@@ -71,6 +71,16 @@ def test_sizes_are_those_that_were_asked_for():
         assert load_tokenizer(train_tokenizer(config, DOCUMENTS)).num_ordinary == config.num_ordinary, name
 
 
+def test_the_inventory_holds_the_most_frequent_characters_and_ties_go_to_the_lower():
+    config = TokenizerConfig(kind="char", num_ordinary=4)
+    assert train_tokenizer(config, ["zzzyyycab"])["characters"] == [REPLACEMENT, "a", "y", "z"]
+
+
+def test_training_looks_at_documents_at_equal_distances_up_to_its_limit():
+    config = TokenizerConfig(kind="char", num_ordinary=3, training_characters=4)
+    assert train_tokenizer(config, ["aa", "bb", "cc", "dd"])["characters"] == [REPLACEMENT, "a", "c"]
+
+
 def test_merges_shorten_text():
     tokenizer = load_tokenizer(train_tokenizer(KINDS["bpe"], DOCUMENTS))
     assert len(tokenizer.encode(DOCUMENTS[0])) < 0.8 * len(DOCUMENTS[0])
