@@ -125,8 +125,8 @@ class HybridProcess(TwoLevelProcess):
 
     Args:
         p_u: probability of uniform noise at t = 1/2, its maximum over t; in [0, 1).
-        gamma: shape of c_t, in (0, 2]. The notes ask for gamma > 0 only, but the flow into an ordinary token,
-            c_t (gamma / 2 - t (gamma - 1)) / (t (1 - t) N C_t), turns negative near t = 1 for gamma > 2.
+        gamma: shape of c_t, in (0, 2]. The formula reads as valid for every gamma > 0, but the flow into an ordinary
+            token, c_t (gamma / 2 - t (gamma - 1)) / (t (1 - t) N C_t), turns negative near t = 1 for gamma > 2.
         p_u_floor: p_u is raised to this value; the authors' exp(-20) by default, 0 for none.
     Source: von Rütte et al. 2025, arXiv 2503.04482v2, hybrid mixing schedule; code v1.1.0 for the floor.
     """

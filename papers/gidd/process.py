@@ -4,7 +4,7 @@ Shapes: B sequences, L positions, V vocabulary with the mask, N = V - 1 ordinary
 (B, ...); t = 0 is data, t = 1 pure noise. Schedules are computed in float64 whatever the dtype of `t`, because the
 loss weights reach 1e4 at the ends of the time range.
 
-Source: von Rütte et al. 2025, arXiv 2503.04482, sections 3.1-3.2 (numbering of this repository's notes in the README).
+Source: von Rütte et al. 2025, arXiv 2503.04482, general interpolating process.
 """
 
 from abc import ABC, abstractmethod

@@ -179,6 +179,8 @@ def test_ranks_that_slice_the_uniforms_get_slices_of_the_batch():
 
 
 def test_low_discrepancy_times_are_evenly_spaced_and_uniform_overall():
+    assert low_discrepancy_times(0.125, 4, eps=0.1).tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert low_discrepancy_times(0.75, 4, torch.tensor([3, 1]), eps=0.1).tolist() == pytest.approx([0.5, 0.1])
     eps, batch = 1e-4, 16
     times = [low_discrepancy_times(u, batch, eps=eps) for u in torch.rand(500, generator=torch_generator(0)).tolist()]
     for t in times[:20]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from papers.gidd.categorical import inverse_cdf
+from papers.gidd.categorical import draw_shared, inverse_cdf
 from papers.gidd.exact import PAIR, prior_with_mask
 from papers.gidd.members import HybridProcess, MaskProcess, UniformProcess
 from papers.gidd.oracle import LeaveOneOutModel, TableModel, propagate
@@ -19,6 +19,7 @@ def test_inverse_cdf_never_leaves_the_support():
     assert inverse_cdf(probs.expand(6, 6), u).tolist() == [1, 1, 3, 3, 4, 4]
     nearly_one = torch.full((6,), 1 - 2.0**-53, dtype=torch.float64)  # one, once rounded to float32
     assert inverse_cdf(probs.expand(6, 6), nearly_one).tolist() == [4] * 6
+    assert draw_shared(probs.double(), torch.ones(1, dtype=torch.float64)).tolist() == [4]  # rounded quotients
     # float32 sums of many entries fall short of their total; no index may come out at the end
     many = torch.rand(64, 50_257, generator=torch_generator(0))
     many[:, -1] = 0
