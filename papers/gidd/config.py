@@ -6,16 +6,15 @@ jobs read. Nothing here imports torch.
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from papers.gidd.names import Objective, Weighting
 from shared.artifacts.config import PaperConfig, StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
 
-Weighting = Literal["none", "clamp", "dynamic", "dynamic_exact", "dynamic_v110"]
-Objective = Literal["gidd", "mdlm", "ar"]
 Unit = Field(ge=0, lt=1)
 
 
@@ -156,9 +155,15 @@ class Study(StrictModel):
             for size, weighting, weight_decay, p_u, seed in product:
                 kind = f"pu{p_u:g}-{weighting}" if group.objective == "gidd" else group.objective
                 yield Run(
-                    id=f"{kind}-wd{weight_decay:g}-{size}-s{seed}", objective=group.objective, p_u=p_u, weighting=weighting,
-                    weight_decay=weight_decay, size=size, seed=seed, sample=group.sample,
-                )  # fmt: skip
+                    id=f"{kind}-wd{weight_decay:g}-{size}-s{seed}",
+                    objective=group.objective,
+                    p_u=p_u,
+                    weighting=weighting,
+                    weight_decay=weight_decay,
+                    size=size,
+                    seed=seed,
+                    sample=group.sample,
+                )
 
 
 class Exact(StrictModel):
@@ -215,10 +220,15 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         scorer = next((r for r in runs if r.objective == "ar"), None) if study.sampling.scorer == "ar" else None
         home = next((shard for shard, members in groups.items() if scorer in members), None)
         for shard, members in groups.items():
+            sizes = {run.size for run in [*members, *([scorer] if scorer else [])]}
             base = StudyShard(
-                study=name, corpus=study.corpus, noise=study.noise, runs=members, num_gpus=config.num_gpus,
-                sizes={s: study.sizes[s] for s in sorted({r.size for r in members} | ({scorer.size} if scorer else set()))},
-            )  # fmt: skip
+                study=name,
+                corpus=study.corpus,
+                noise=study.noise,
+                runs=members,
+                num_gpus=config.num_gpus,
+                sizes={size: study.sizes[size] for size in sorted(sizes)},
+            )
             found["train"][shard] = base.model_copy(update={"training": study.training})
             found["evaluate"][shard] = base.model_copy(update={"likelihood": study.likelihood})
             sampled = [r for r in members if r.sample]

@@ -22,8 +22,9 @@ from papers.gidd.categorical import mask_free_logits
 from papers.gidd.checks import check_ids, check_times, check_x_hat
 from papers.gidd.fused import DivergenceTerms
 from papers.gidd.members import TwoLevelProcess
+from papers.gidd.names import Weighting
 from papers.gidd.process import MixingProcess, along
-from papers.gidd.weighting import Weighting, elbo_weight, training_weight
+from papers.gidd.weighting import elbo_weight, training_weight
 
 LOG_FLOOR = -1e6  # stands for log 0, so that 0 log 0 = 0
 

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from papers.gidd.checks import check_x_hat
 from papers.gidd.loss import reference_terms
+from papers.gidd.names import Weighting
 from papers.gidd.process import MixingProcess
 from papers.gidd.sampling import Network, reverse_probs, time_grid
-from papers.gidd.weighting import Weighting, training_weight
+from papers.gidd.weighting import training_weight
 
 
 def all_sequences(ids: list[int], length: int) -> Tensor:

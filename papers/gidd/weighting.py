@@ -5,15 +5,15 @@ Whatever is trained, the ELBO with the true weights is what is reported. All wei
 Source: von Rütte et al. 2025, arXiv 2503.04482v2, loss weighting; code v1.1.0 for the cap of the dynamic weights.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from papers.gidd.checks import check_times
+from papers.gidd.names import Weighting
 from papers.gidd.process import MixingProcess, along
 
-Weighting = Literal["none", "clamp", "dynamic", "dynamic_exact", "dynamic_v110"]
 WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
 
 
