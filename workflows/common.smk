@@ -53,5 +53,7 @@ def step(name):
 
 def run(name, arguments):
     """Shell command of a step: the module, its shard, its own `arguments`, all output into the log."""
-    module = f"{{params.start}} papers.{SLUG}.{name} --scale {{wildcards.scale}} --shard {{wildcards.shard}}"
-    return f"{module} {arguments} > {{log}} 2>&1"
+    return (
+        f"{{params.start}} papers.{SLUG}.{name} --scale {{wildcards.scale}} --shard {{wildcards.shard}} "
+        f"{arguments} > {{log}} 2>&1"
+    )

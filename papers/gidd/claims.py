@@ -18,11 +18,6 @@ def _ablation(table: pd.DataFrame, study: str) -> dict[tuple[str, float], float]
     return {(loss, round(p_u, 6)): ppl for loss, p_u, ppl in zip(part.loss, part.p_u, part.ppl, strict=True)}
 
 
-def _plus(ppl: dict, p_u: float) -> float:
-    """Perplexity under the dynamic weighting, with weight decay where a study has only that (GIDD+)."""
-    return ppl.get(("dynamic", p_u), ppl.get(("dynamic + weight decay", p_u), float("nan")))
-
-
 @claim(
     "nll-identity",
     "For the leave-one-out posterior the bound is tight, for every p_u and gamma.",
