@@ -1,8 +1,8 @@
 """Triton forms of the chunked kernels: what is common to linear attention and the delta rule.
 
-Forward and the recurrence of the state's gradient are Triton kernels. With the state before every chunk and its gradient
-after it known, chunks are independent, and the remaining gradients are those of one chunk's torch operations, taken
-for all chunks in one batch.
+Forward and the recurrence of the state's gradient are Triton kernels. Given the state before every chunk and its
+gradient after it, chunks are independent: the remaining gradients are those of one chunk's torch operations, all chunks
+in one batch.
 Shapes: B batch, T time, N chunks, C chunk size, H heads, K key size, V value size.
 """
 
@@ -41,8 +41,14 @@ class ChunkedForms:
 def run_chunked(
     forms: ChunkedForms, chunk_size: int, state: Tensor, inputs: tuple[Tensor, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Outputs in the dtype of the values (the third input), and the final state in float32."""
-    chunk_size = max(chunk_size, SMALLEST_DOT)
+    """Outputs in the dtype of the values (the third input), and the final state in float32.
+
+    Chunks are clamped to what registers and shared memory hold: 64 steps of half-precision keys of size 64 or less,
+    32 steps of anything larger.
+    """
+    q = inputs[0]
+    largest = 64 if q.dtype != torch.float32 and q.shape[-1] <= 64 else 32
+    chunk_size = min(max(chunk_size, SMALLEST_DOT), largest)
     out, final_state, _ = _Chunked.apply(forms, chunk_size, state, *inputs)
     return out, final_state
 
@@ -55,8 +61,10 @@ def blocks(q: Tensor, v: Tensor) -> dict[str, Any]:
     key, value = (max(SMALLEST_DOT, triton.next_power_of_2(z.shape[-1])) for z in (q, v))
     return {
         "BLOCK_K": key,
-        "BLOCK_V": min(value, 64),
+        "BLOCK_V": min(value, 32),
         "PRECISION": "tf32x3" if q.dtype == torch.float32 else "tf32",
+        "num_warps": 4 if key <= 64 else 8,
+        "num_stages": 1,  # a second stage of tiles does not fit into shared memory beside the state
     }
 
 

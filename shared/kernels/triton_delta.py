@@ -27,8 +27,8 @@ from shared.kernels.triton_chunked import (
 def delta_triton(
     q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor, state: Tensor, chunk_size: int
 ) -> tuple[Tensor, Tensor]:
-    """As `gated_delta_rule`; chunks are at most 64 steps long, so that a chunk's system stays in registers."""
-    return run_chunked(_DELTA, min(chunk_size, 64), state, (q, k, v, beta, log_decay))
+    """As `gated_delta_rule`."""
+    return run_chunked(_DELTA, chunk_size, state, (q, k, v, beta, log_decay))
 
 
 @triton.jit
@@ -124,7 +124,7 @@ def _inverse(chunk_size: int, num_chunks: int, k: Tensor, beta: Tensor, log_deca
     inverse = k.new_empty((batch, num_chunks, heads, chunk_size, chunk_size), dtype=torch.float32)
     _inverse_kernel[(num_chunks, batch * heads)](
         k, beta, log_decay, inverse, steps, num_chunks, heads, key,
-        C=chunk_size, BLOCK_K=fixed["BLOCK_K"], PRECISION=fixed["PRECISION"],
+        C=chunk_size, **{name: value for name, value in fixed.items() if name != "BLOCK_V"},
     )  # fmt: skip
     return inverse
 
