@@ -13,7 +13,7 @@ def test_passes_of_all_processes_cover_the_global_batch_in_order():
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(
-        ValueError, match="batch_size 20 cannot be shared evenly by 2 processes with 3 .* multiple of 6"
+        ValueError, match=r"batch_size 20 cannot be shared evenly by 2 processes with 3 .* multiple of 6"
     ):
         rows_of_pass(20, 2, 3, 0, 0)
 
