@@ -42,13 +42,6 @@ def test_two_processes_give_the_one_process_result_at_the_same_global_batch(tmp_
         assert weights[0][f"model/{name}"].allclose(tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_processes_that_cannot_share_the_batch_stop_with_a_sentence(tmp_path, environment):
-    command = ["toy_training", str(tmp_path), json.dumps({"batch_size": 15}), "{}"]
-    done = launch(["--processes", "2", "--", *command], environment)
-    assert done.returncode != 0
-    assert "batch_size 15 cannot be shared evenly by 2 processes" in done.stderr
-
-
 @pytest.mark.parametrize("told_by", ["argument", "environment"])
 def test_another_number_of_processes_than_expected_stops_with_a_sentence(told_by, monkeypatch):
     if told_by == "environment":

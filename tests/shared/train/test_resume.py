@@ -5,13 +5,15 @@ import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from toy_training import ToyTask, toy_config, toy_model
 
-from shared.train.checkpoint import save_weights
+from shared.train.checkpoint import save_weights, sole_user
 from shared.train.loop import fit
 
 
@@ -170,3 +172,17 @@ def test_another_number_of_threads_is_a_warning(tmp_path):
     cut_short(tmp_path)
     with pytest.warns(UserWarning, match="num_threads 1 there and 2 now"):
         fit(toy_model(), ToyTask(), toy_config(), checkpoint_dir=tmp_path, num_threads=2, progress=False)
+
+
+def test_a_second_run_in_the_same_folder_waits_for_the_first(tmp_path, capfd):
+    task = ToyTask()
+    second = threading.Thread(target=fit_in, args=(tmp_path, task))
+    with sole_user(tmp_path, on_wait=lambda: None):
+        second.start()
+        deadline = time.monotonic() + 30
+        while f"another run uses {tmp_path}; waiting" not in capfd.readouterr().err:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert task.seen == []
+    second.join(timeout=60)
+    assert len(task.seen) == 40
