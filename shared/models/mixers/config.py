@@ -20,6 +20,8 @@ class MixerConfig(StrictModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         name = cls.model_fields["name"].default
+        if not isinstance(name, str):  # a common base of several mixers
+            return
         known = MixerConfig.registry.setdefault(name, cls)
         if known.__qualname__ != cls.__qualname__:
             raise ValueError(f"mixer name {name!r} belongs to {known.__name__}; choose another for {cls.__name__}")

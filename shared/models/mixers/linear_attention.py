@@ -56,7 +56,7 @@ class ScalarDecayMixer(MatrixStateMixer):
 @register(BasedConfig)
 @register(LinearAttentionConfig)
 class LinearAttention(ScalarDecayMixer):
-    """f(q_i).f(k_j) / sum_j f(q_i).f(k_j) with f = elu + 1 or Taylor's (Katharopoulos et al. 2020, arXiv 2006.16236)."""
+    """f(q_i).f(k_j) / sum_j f(q_i).f(k_j), f = elu + 1 or Taylor's (Katharopoulos et al. 2020, arXiv 2006.16236)."""
 
     sums_rows = True
     EPS = 1e-6  # added to the row sum, as in the publication's code

@@ -29,7 +29,7 @@ class LRU(RecurrentMixer):
     """h_t = lambda h_{t-1} + gamma B x_t, y_t = Re(C h_t) + D x_t with complex diagonal lambda; then GELU and GLU.
 
     lambda = exp(-exp(nu) + i exp(theta)). Source: Orvieto et al. 2023 (arXiv 2303.06349), section 3 and appendix A;
-    init: lambda uniform on the ring, gamma = sqrt(1 - |lambda|^2), parts of B ~ N(0, 1/2D), of C ~ N(0, 1/N), D ~ N(0, 1).
+    init: lambda uniform on the ring, gamma = sqrt(1 - |lambda|^2), parts of B ~ N(0, 1/2D), C ~ N(0, 1/N), D ~ N(0, 1).
     """
 
     no_weight_decay = ("nu_log", "theta_log", "gamma_log", "D")
@@ -74,7 +74,7 @@ class RGLRU(RecurrentMixer):
     """h_t = a_t h_{t-1} + sqrt(1 - a_t^2) (i_t * u_t), a_t = sigmoid(Lambda)^(8 r_t), in Griffin's recurrent block.
 
     r_t, i_t are sigmoids of block-diagonal maps of u_t, the convolved projection of x; the output is multiplied by
-    gelu(W_g x). Source: De et al. 2024 (arXiv 2402.19427), eqs. 1 to 4; sigmoid(Lambda)^8 starts uniform in [0.9, 0.999].
+    gelu(W_g x). Source: De et al. 2024 (arXiv 2402.19427), eqs. 1 to 4; sigmoid(Lambda)^8 starts in [0.9, 0.999].
     """
 
     EXPONENT = 8.0  # c of eq. 3
