@@ -1,0 +1,46 @@
+# The two commands of a fresh machine (Python 3.11+, git, make):
+#   make papers/gidd/all        environment, data, then the paper's figures, tables and claims; SCALE=smoke|cpu|gpu|paper
+#   make test                   environment, data, then the checks and the tests
+# make papers/<slug>/<target> works for every Snakemake target; make env is the set-up alone.
+
+SCALE ?= cpu
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+STAMP := $(VENV)/.installed
+TRITON := triton==3.7.1
+SNAKEMAKE := snakemake --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: env data test lint all diff claims FORCE
+
+all diff claims: env data
+	$(SNAKEMAKE) $@
+
+papers/%: env data FORCE
+	$(SNAKEMAKE) $@
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --requirement requirements.lock
+	python -m pip install --quiet --no-deps --editable .
+	@# tests run the Triton kernels under its interpreter; no wheel off Linux, where they are skipped
+	@python -c "import triton" 2>/dev/null || python -m pip install --quiet $(TRITON) || echo "no Triton here; going on without"
+	@touch $@
+
+data: env
+	@dvc pull --quiet
+
+lint: env
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+test: lint data
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+
+FORCE:

@@ -1,0 +1,151 @@
+"""What every paper folder keeps, held to by existing: docs/adding-a-paper.md says it in prose."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.artifacts.accept import reference_minutes
+from shared.artifacts.claims import claims_of
+from shared.artifacts.compare import compare_paper
+from shared.artifacts.config import load_config, load_shards
+from shared.artifacts.paper import artifact_csv, figure_png, load_paper, paper_function
+from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs, repo_root
+from shared.artifacts.reported import Reported
+from shared.artifacts.tables import check_columns, read_csv
+
+ROOT = repo_root()
+FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "tables.py", "figures.py", "claims.py"]
+FILES += ["reported.csv", "__init__.py"]
+README_SECTIONS = ["Question", "Run it", "Results", "What differs from the paper", "Data and licences", "Citation"]
+COMMAND = re.compile(
+    r"(make|snakemake)( -n)?( papers/[a-z_]+/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
+    r"( --workflow-profile \S+)?"
+)
+
+pytestmark = pytest.mark.parametrize("slug", paper_slugs())
+
+
+def source(slug: str, file: str) -> str:
+    return (ROOT / "papers" / slug / file).read_text()
+
+
+def keys_of(content: object) -> object:
+    """Nested mapping keys; lists and values count as leaves."""
+    return {k: keys_of(v) for k, v in content.items()} if isinstance(content, dict) else None
+
+
+def same_keys(one: object, other: object, path: str = "") -> list[str]:
+    """Dotted keys that only one of two key trees has; an optional section that is null in one may be absent."""
+    if one is None or other is None:
+        return []
+    only = [f"{path}{k}" for k in one.keys() ^ other.keys()]
+    return only + [m for k in one.keys() & other.keys() for m in same_keys(one[k], other[k], f"{path}{k}.")]
+
+
+def test_the_files_exist(slug):
+    assert [f for f in FILES if not (ROOT / "papers" / slug / f).is_file()] == []
+
+
+def test_the_snakefile_is_short(slug):
+    assert len(source(slug, "Snakefile").splitlines()) <= 80
+
+
+def test_the_four_scales_resolve_and_have_the_same_keys(slug):
+    trees = {scale: keys_of(load_config(slug, scale).model_dump()) for scale in SCALES}
+    for scale, tree in trees.items():
+        # free-form mappings, such as model sizes by name, may have entries of their own
+        assert [k for k in same_keys(trees["cpu"], tree) if ".sizes." not in f".{k}."] == [], scale
+
+
+def test_every_scale_has_shards_with_settings(slug):
+    for scale in SCALES:
+        shards = load_shards(slug, scale)
+        assert shards and all(shards.values()), scale
+
+
+def test_cpu_and_smoke_need_no_gpu(slug):
+    assert [load_config(slug, scale).num_gpus for scale in ("smoke", "cpu")] == [0, 0]
+
+
+def test_every_artifact_has_a_table_function_and_every_figure_a_drawing(slug):
+    paper = load_paper(slug)
+    assert paper.tables or paper.figures
+    for name in {**paper.tables, **paper.figures}:
+        assert paper_function(slug, "tables", name)
+    for name in paper.figures:
+        assert paper_function(slug, "figures", name)
+
+
+def test_every_artifact_has_a_caption_a_source_and_tolerances(slug):
+    paper = load_paper(slug)
+    for name, artifact in {**paper.tables, **paper.figures}.items():
+        assert len(artifact.caption) > 20 and artifact.paper_item and artifact.columns, name
+        compared = [c for c, tolerance in artifact.columns.items() if tolerance.compare != "none"]
+        assert compared or artifact.keys, name
+
+
+def test_every_claim_has_a_sentence_scales_and_known_tables(slug):
+    paper, claims = load_paper(slug), claims_of(slug)
+    assert claims
+    for claim in claims:
+        assert claim.statement.endswith(".") and len(claim.statement) > 20, claim.id
+        assert claim.scales and set(claim.tables) <= {*paper.tables, *paper.figures}, claim.id
+
+
+def test_reported_numbers_are_well_formed(slug):
+    assert len(Reported(slug).frame)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu"])
+def test_references_exist_and_fit_paper_yaml(slug, scale):
+    paths, paper = PaperPaths(slug, scale), load_paper(slug)
+    for name, artifact in paper.artifacts(scale).items():
+        check_columns(read_csv(artifact_csv(paths, name, reference=True)), artifact, name)
+        if name in paper.figures:
+            assert figure_png(paths, name, reference=True).is_file(), name
+    assert (paths.reference / "claims.json").is_file()
+    assert reference_minutes(paths) is not None
+
+
+def test_no_paper_imports_another(slug):
+    for path in (ROOT / "papers" / slug).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            assert [n for n in names if n.startswith("papers.") and n.split(".")[1] != slug] == [], path
+
+
+def test_the_readme_has_its_sections(slug):
+    headings = re.findall(r"^## (.+)$", source(slug, "README.md"), flags=re.M)
+    assert [s for s in README_SECTIONS if s not in headings] == []
+
+
+def test_every_command_line_of_the_readme_parses(slug):
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", source(slug, "README.md"), flags=re.S)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    modules = {m for line in lines for m in re.findall(r"python -m ([\w.]+)", line)}
+    assert any(line.startswith("make papers/") for line in lines)
+    assert any(line.startswith("snakemake papers/") for line in lines)
+    for module in modules:
+        if module.startswith("papers"):
+            assert slug in module
+        result = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+    for line in lines:
+        if line.startswith(("make ", "snakemake ")):
+            assert COMMAND.fullmatch(line), line
+
+
+@pytest.mark.build
+@pytest.mark.timeout(1800)
+def test_the_smoke_build_passes_and_diffs_clean(slug):
+    command = [sys.executable, "-m", "snakemake", f"papers/{slug}/all", "--config", "scale=smoke"]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, (built.stdout + built.stderr)[-4000:]
+    drifted = [f"{f.scale} {f.artifact} {f.check}: {f.drift}" for f in compare_paper(slug, "smoke") if f.drift]
+    assert drifted == []
+    assert Path(PaperPaths(slug, "smoke").summary).is_file()
