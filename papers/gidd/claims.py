@@ -135,9 +135,10 @@ def selfcorr_not_mask(tab_selfcorr: pd.DataFrame) -> Judgement:
 
 
 def _before_after(rows: pd.DataFrame) -> dict[str, str]:
+    columns = (rows.study, rows["size"], rows.p_u, rows.gen_nll_before, rows.gen_nll_after)
     return {
-        f"{study}_pu_{p_u:g}_nll": f"{before:.4g} -> {after:.4g}"
-        for study, p_u, before, after in zip(rows.study, rows.p_u, rows.gen_nll_before, rows.gen_nll_after, strict=True)
+        f"{study}_{size}_pu_{p_u:g}_nll": f"{before:.4g} -> {after:.4g}"
+        for study, size, p_u, before, after in zip(*columns, strict=True)
     }
 
 
@@ -152,10 +153,11 @@ def _before_after(rows: pd.DataFrame) -> dict[str, str]:
 def selfacc_rises(tab_selfcorr: pd.DataFrame) -> Judgement:
     rows = _middle(tab_selfcorr)
     rise = rows.assign(rise=rows.self_accuracy_after - rows.self_accuracy_before)
-    of_mask = rise[rise.p_u == 0].set_index("study").rise
-    hybrid = rise[rise.p_u > 0]
-    holds = (hybrid.rise > 0.05).all() and (hybrid.rise.to_numpy() > of_mask[hybrid.study].to_numpy()).all()
-    evidence = {f"{s}_pu_{p:g}_rise": r for s, p, r in zip(rise.study, rise.p_u, rise.rise, strict=True)}
+    of_mask = rise[rise.p_u == 0].set_index(["study", "size"]).rise
+    hybrid = rise[rise.p_u > 0].set_index(["study", "size"]).rise
+    holds = (hybrid > 0.05).all() and (hybrid > of_mask.reindex(hybrid.index)).all()
+    columns = (rise.study, rise["size"], rise.p_u, rise.rise)
+    evidence = {f"{study}_{size}_pu_{p_u:g}_rise": r for study, size, p_u, r in zip(*columns, strict=True)}
     return Judgement(bool(len(hybrid) and holds), evidence | {"threshold": 0.05})
 
 

@@ -61,6 +61,7 @@ class RunGroup(StrictModel):
     weight_decay: list[float] = [0.0]
     size: list[str]
     seeds: list[int] = [0]
+    num_steps: int | None = Field(default=None, ge=1)  # updates, where they differ from the study's training
     sample: bool = False  # draw samples from these runs and correct them
 
     @model_validator(mode="after")
@@ -85,6 +86,7 @@ class Run(StrictModel):
     weight_decay: float
     size: str
     seed: int
+    num_steps: int
     sample: bool
 
 
@@ -126,7 +128,7 @@ class Study(StrictModel):
     corpus: Corpus
     sizes: dict[str, ModelSize]
     noise: Noise = Noise()
-    training: TrainingConfig  # seed and weight_decay come from each run
+    training: TrainingConfig  # seed, weight_decay and num_steps come from each run
     runs: list[RunGroup]
     runs_per_shard: int = Field(ge=1)  # trained one after another by one job
     likelihood: Likelihood
@@ -154,14 +156,16 @@ class Study(StrictModel):
             product = itertools.product(group.size, group.weighting, group.weight_decay, group.p_u, group.seeds)
             for size, weighting, weight_decay, p_u, seed in product:
                 kind = f"pu{p_u:g}-{weighting}" if group.objective == "gidd" else group.objective
+                length = "" if group.num_steps is None else f"-{group.num_steps}"
                 yield Run(
-                    id=f"{kind}-wd{weight_decay:g}-{size}-s{seed}",
+                    id=f"{kind}-wd{weight_decay:g}-{size}-s{seed}{length}",
                     objective=group.objective,
                     p_u=p_u,
                     weighting=weighting,
                     weight_decay=weight_decay,
                     size=size,
                     seed=seed,
+                    num_steps=group.num_steps or self.training.num_steps,
                     sample=group.sample,
                 )
 

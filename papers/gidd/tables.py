@@ -30,6 +30,12 @@ def _main_size(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return frame[frame["size"] == frame.study.map(sizes)]
 
 
+def _usual_length(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Runs as long as their study's training says; others are for the headline perplexities alone."""
+    lengths = {study: getattr(settings, study).training.num_steps for study in ("markov", "text")}
+    return frame[frame.num_steps == frame.study.map(lengths)]
+
+
 def _likelihoods(records: Records) -> pd.DataFrame:
     """One row per run: its settings and its likelihood metrics as columns."""
     frame = records("evaluate")
@@ -85,17 +91,19 @@ def tab_ppl(records: Records, settings: Settings) -> pd.DataFrame:
         default="",
     )
     frame = frame[frame.model != ""]
+    frame = frame[frame.num_steps == frame.groupby(["study", "model"]).num_steps.transform("max")]
     table = frame.groupby(["study", "model"], sort=False).agg(
         nats_per_token=("nats_per_token", "mean"),
         standard_error=("standard_error", "mean"),
         num_seeds=("seed", "size"),
         num_params=("num_params", "first"),
         p_u=("p_u", "first"),
+        num_steps=("num_steps", "first"),
     )
     table = table.reset_index().merge(records("data")[["study", "vocab_size", "floor_nats_per_token"]], on="study")
     table["ppl"] = np.exp(table.nats_per_token)
     table["floor_ppl"] = np.exp(table.floor_nats_per_token)
-    table["train_tokens"] = [_tokens_per_run(settings, study) for study in table.study]
+    table["train_tokens"] = table.num_steps * [_tokens_per_step(settings, study) for study in table.study]
     table["optimistic_by"] = [
         truncation_loss(p_u, vocab_size - 1) for p_u, vocab_size in zip(table.p_u, table.vocab_size, strict=True)
     ]
@@ -107,9 +115,9 @@ def tab_ppl(records: Records, settings: Settings) -> pd.DataFrame:
     return table[[*columns.split(), "reported_model", "reported_ppl"]]
 
 
-def _tokens_per_run(settings: Settings, study: str) -> int:
+def _tokens_per_step(settings: Settings, study: str) -> int:
     chosen = getattr(settings, study)
-    return chosen.training.num_steps * chosen.training.batch_size * chosen.corpus.seq_len
+    return chosen.training.batch_size * chosen.corpus.seq_len
 
 
 def truncation_loss(p_u: float, num_ordinary: int, eps: float = 1e-4, num_nodes: int = 4000) -> float:
@@ -144,7 +152,7 @@ def truncation_loss(p_u: float, num_ordinary: int, eps: float = 1e-4, num_nodes:
 
 def tab_ablation(records: Records, settings: Settings) -> pd.DataFrame:
     """Perplexity by loss and p_u; mean over seeds of the nats, the perplexity of that mean."""
-    frame = _main_size(_likelihoods(records), settings)
+    frame = _usual_length(_main_size(_likelihoods(records), settings), settings)
     frame = frame[frame.objective == "gidd"]
     table = frame.groupby(["study", "loss", "p_u"]).agg(
         weighting=("weighting", "first"),
@@ -173,7 +181,7 @@ def tab_selfcorr(records: Records, settings: Settings) -> pd.DataFrame:
     frame = records("sample")
     if "illegal_rate" not in frame:
         frame["illegal_rate"] = np.nan
-    by_run = ["study", "run", "p_u", "num_steps"]
+    by_run = ["study", "size", "run", "p_u", "num_steps"]
     before = frame[frame.stage == "sampled"].set_index(by_run)[list(PAIRED.values())]
     after = frame[frame.stage == "corrected"].set_index(by_run)
     merged = after.join(before, rsuffix="_before")
@@ -181,7 +189,7 @@ def tab_selfcorr(records: Records, settings: Settings) -> pd.DataFrame:
     columns |= {"num_changed": "num_changed", "converged": "converged", "duplicates_after": "duplicate_share"}
     columns |= {f"{name}_before": f"{source}_before" for name, source in PAIRED.items()}
     columns |= {f"{name}_after": source for name, source in PAIRED.items()}
-    keys = ["study", "p_u", "num_steps", "tau"]
+    keys = ["study", "size", "p_u", "num_steps", "tau"]
     grouped = merged.reset_index().groupby(keys)
     table = grouped[list(columns.values())].mean().rename(columns={source: name for name, source in columns.items()})
     # perplexities are exp of mean nats, so that runs weigh equally
@@ -202,7 +210,7 @@ def tab_samples(records: Records, settings: Settings) -> pd.DataFrame:
 
 def tab_recovery(records: Records, settings: Settings) -> pd.DataFrame:
     """Touched, recovered, damaged by number of corrupted tokens; GIDD+ runs of the main size."""
-    frame = _main_size(records("evaluate"), settings)
+    frame = _usual_length(_main_size(records("evaluate"), settings), settings)
     frame = frame[frame.num_corrupted.notna() & (frame.objective == "gidd") & (frame.weight_decay == WEIGHT_DECAY)]
     keys = ["study", "p_u", "num_corrupted"]
     table = frame.pivot_table(index=keys, columns="metric", values="value", aggfunc="mean")
@@ -223,7 +231,7 @@ def fig_weights(records: Records, settings: Settings) -> pd.DataFrame:
 
 def fig_training(records: Records, settings: Settings) -> pd.DataFrame:
     """Learning curves of the ablation's runs."""
-    frame = _main_size(records("train"), settings)
+    frame = _usual_length(_main_size(records("train"), settings), settings)
     frame = frame[(frame.phase == "eval") & (frame.objective == "gidd")]
     frame = frame.assign(loss=_loss_name(frame.weighting, frame.weight_decay))
     curves = frame.groupby(["study", "p_u", "loss", "step"]).val_nats_per_token.mean()
@@ -232,7 +240,7 @@ def fig_training(records: Records, settings: Settings) -> pd.DataFrame:
 
 def fig_genppl_steps(records: Records, settings: Settings) -> pd.DataFrame:
     """Generative perplexity of uncorrected samples; seeds pooled, the interval is the mean of theirs."""
-    frame = records("sample")
+    frame = _main_size(records("sample"), settings)
     frame = frame[frame.stage == "sampled"]
     grouped = frame.groupby(["study", "p_u", "num_steps"])
     table = np.exp(grouped[["mean_nll", "mean_nll_low", "mean_nll_high"]].mean())
@@ -249,7 +257,7 @@ MEASURES = {
 
 def fig_selfcorr(records: Records, settings: Settings) -> pd.DataFrame:
     """Correction over tau at the middle T of each study; tau = 0 stands for the samples before it."""
-    table = tab_selfcorr(records, settings)
+    table = _main_size(tab_selfcorr(records, settings), settings)
     chosen = {study: sorted(getattr(settings, study).sampling.correct_at) for study in table.study.unique()}
     table = table[table.num_steps == table.study.map({s: steps[len(steps) // 2] for s, steps in chosen.items()})]
     keys = ["study", "p_u", "tau"]
@@ -265,11 +273,14 @@ def fig_selfcorr(records: Records, settings: Settings) -> pd.DataFrame:
 
 def fig_scaling(records: Records, settings: Settings) -> pd.DataFrame:
     """Bound against training FLOPs, 6 x parameters in the blocks x tokens; gap: nats above p_u = 0 at that size."""
-    frame = _likelihoods(records)
+    frame = _usual_length(_likelihoods(records), settings)
     frame = frame[(frame.objective == "gidd") & (frame.loss == "dynamic + weight decay")]
     grouped = frame.groupby(["study", "size", "p_u"])
     table = grouped.agg(nats_per_token=("nats_per_token", "mean"), params=("num_block_params", "first")).reset_index()
-    tokens = {study: _tokens_per_run(settings, study) for study in table.study.unique()}
+    tokens = {
+        study: _tokens_per_step(settings, study) * getattr(settings, study).training.num_steps
+        for study in table.study.unique()
+    }
     table["compute"] = 6.0 * table.params * table.study.map(tokens)
     base = table[table.p_u == 0].set_index(["study", "size"]).nats_per_token
     table["gap"] = [

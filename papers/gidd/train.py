@@ -34,7 +34,8 @@ def build_task(data: CorpusData, shard: StudyShard, run: Run, training: Training
 
 def train_run(data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, device: str, num_threads: int):
     """(network, result) of one run, resumed from `checkpoints` where there are some."""
-    training = shard.training.model_copy(update={"seed": run.seed, "weight_decay": run.weight_decay})
+    update = {"seed": run.seed, "weight_decay": run.weight_decay, "num_steps": run.num_steps}
+    training = shard.training.model_copy(update=update)
     network = build_network(shard, run, data.vocab_size)
     settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes"}) | {"run": run.model_dump()}
     result: TrainingResult = fit(

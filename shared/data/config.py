@@ -16,14 +16,17 @@ class TokenizerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["byte", "char", "bpe"] = "bpe"
+    kind: Literal["byte", "char", "bpe", "hub"] = "bpe"
     # Ordinary tokens, without the special ones. byte: always 256. char: the most frequent characters and one
-    # replacement for all others. bpe: characters (or bytes), then merges.
+    # replacement for all others. bpe: characters (or bytes), then merges. hub: all tokens of the published tokenizer.
     num_ordinary: int = Field(default=512, ge=2)
     # bpe only: start from the 256 bytes (lossless for any text) instead of the `num_characters` most frequent ones
     byte_level: bool = False
     # bpe without byte_level: at most so many characters get an id of their own, the replacement included
     num_characters: int = Field(default=97, ge=2)
+    # hub only: a published byte-level tokenizer, such as gpt2, and its revision there (None: the newest)
+    name: str | None = None
+    revision: str | None = None
     special_tokens: tuple[SpecialToken, ...] = ()
     # characters of text that training looks at: documents at equal distances through the whole corpus
     training_characters: int = Field(default=4_000_000, ge=1)
@@ -36,6 +39,8 @@ class TokenizerConfig(BaseModel):
             raise ValueError(
                 f"a byte tokenizer has 256 ordinary tokens, not {self.num_ordinary}; set num_ordinary: 256"
             )
+        if (self.kind == "hub") != (self.name is not None):
+            raise ValueError("a tokenizer of kind hub is known by its 'name', and no other kind has one")
         base = 256 if self.byte_level else self.num_characters
         if self.kind == "bpe" and self.num_ordinary < base:
             raise ValueError(

@@ -17,6 +17,7 @@ import numpy as np
 
 from shared.data.cache import build_once, cache_dir, short_key
 from shared.data.config import TokenizerConfig
+from shared.data.sources import mirror_dir
 
 REPLACEMENT = "\ufffd"  # stands for every character outside a tokenizer's inventory
 # a word with the blank before it, a single digit, a run of other signs, a run of white space
@@ -162,6 +163,50 @@ class BPECodec:
         return [np.fromiter(itertools.chain.from_iterable(map(ids_of.__getitem__, pieces)), np.int64) for pieces in cut]
 
 
+class HubCodec:
+    """A published byte-level tokenizer, such as GPT-2's, with its own rules of splitting text.
+
+    Args:
+        model: the library's JSON.
+    """
+
+    def __init__(self, model: str):
+        import tokenizers
+
+        self._model = tokenizers.Tokenizer.from_str(model)
+        of_character = _byte_of_character()
+        vocabulary = sorted(self._model.get_vocab().items(), key=lambda item: item[1])
+        self.token_bytes = [bytes(of_character[c] for c in token) for token, _ in vocabulary]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        encodings = self._model.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.asarray(encoding.ids, np.int64) for encoding in encodings]
+
+
+def _published_model(config: TokenizerConfig) -> str:
+    """JSON of a hub tokenizer: from `<mirror>/tokenizers/<name>/tokenizer.json` if there is one, else from the hub."""
+    import tokenizers
+
+    mirror = mirror_dir()
+    file = mirror / "tokenizers" / config.name / "tokenizer.json" if mirror else None
+    if file is not None and file.is_file():
+        model = tokenizers.Tokenizer.from_file(str(file))
+    else:
+        try:
+            model = tokenizers.Tokenizer.from_pretrained(config.name, revision=config.revision or "main")
+        except Exception as error:  # the library raises its own kinds for every fault of the network
+            raise ValueError(
+                f"cannot fetch the tokenizer '{config.name}' from the hub ({str(error).splitlines()[0]}); without a"
+                f" network, put its tokenizer.json into tokenizers/{config.name}/ of the folder ARTIFACTS_MIRROR names"
+            ) from None
+    if model.get_vocab_size() != config.num_ordinary:
+        raise ValueError(
+            f"tokenizer '{config.name}' has {model.get_vocab_size()} tokens, the settings say {config.num_ordinary};"
+            f" set num_ordinary: {model.get_vocab_size()}"
+        )
+    return model.to_str()
+
+
 def train_tokenizer(config: TokenizerConfig, documents: Sequence[str]) -> dict:
     """Everything that `load_tokenizer` needs, as JSON-ready values; the same input gives the same result.
 
@@ -169,6 +214,8 @@ def train_tokenizer(config: TokenizerConfig, documents: Sequence[str]) -> dict:
         ValueError: the text has too few characters or pairs for the vocabulary that was asked for.
     """
     state: dict = {"config": config.model_dump(mode="json")}
+    if config.kind == "hub":  # trained by its publisher
+        return state | {"model": _published_model(config)}
     stride = max(1, -(-sum(map(len, documents)) // config.training_characters))
     documents = documents[::stride]
     if config.kind == "char":
@@ -192,6 +239,8 @@ def load_tokenizer(state: dict) -> Tokenizer:
         codec: Codec = ByteCodec()
     elif config.kind == "char":
         codec = CharCodec(state["characters"])
+    elif config.kind == "hub":
+        codec = HubCodec(state["model"])
     else:
         codec = BPECodec(state["model"], state["characters"])
     return Tokenizer(codec, config.special_tokens)

@@ -51,7 +51,7 @@ def test_the_files_exist(slug):
 
 
 def test_the_snakefile_is_short(slug):
-    assert len(source(slug, "Snakefile").splitlines()) <= 80
+    assert len(source(slug, "Snakefile").splitlines()) <= 60
 
 
 def test_the_four_scales_resolve_and_have_the_same_keys(slug):
