@@ -127,7 +127,7 @@ def truncation_loss(p_u: float, num_ordinary: int, eps: float = 1e-4, num_nodes:
     the integral over t runs in phi with t = sin^2(phi), which the square-root ends need.
     """
     if p_u == 0:
-        return 0.0
+        return 2 * eps * math.log(num_ordinary)  # the integrand is log N at every t
     n, scale = num_ordinary, 2 * p_u / (1 - p_u)
     nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
 

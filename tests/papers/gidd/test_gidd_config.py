@@ -1,0 +1,80 @@
+"""GIDD's settings refuse what cannot be run, and cut the grid into shards that read only what they use."""
+
+import pytest
+import yaml
+
+from papers.gidd.config import Config, shards
+from papers.gidd.names import Weighting
+from shared.artifacts.config import load_config, load_yaml, merge, validate
+from shared.artifacts.paths import repo_root
+
+
+def settings(change: dict) -> Config:
+    content = load_yaml(repo_root() / "papers/gidd/config.yaml")
+    return validate(Config, merge(merge(content["base"], content["scales"]["smoke"]), change), "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("markov: {runs: [{p_u: [1.0], size: [m]}]}", r"p_u must lie in \[0, 1\)"),
+        ("markov: {runs: [{p_u: [0.1], size: [xl]}]}", "names size 'xl'; known sizes: xs, s, m"),
+        ("markov: {runs: [{size: [m]}, {size: [m]}]}", "two runs are the same"),
+        ("markov: {runs: [{objective: ar, p_u: [0.1], size: [m]}]}", "has no uniform noise"),
+        ("markov: {training: {beta_2: 0.9}}", "unknown key 'beta_2' in 'markov.training'"),
+        ("markov: {noise: {gama: 1.0}}", "did you mean 'gamma'"),
+        ("markov: {noise: {gamma: 0.0}}", "greater than 0"),
+        ("text: {sampling: {scorer: oracle}}", "oracle needs a markov corpus"),
+        ("text: {sampling: {correct_at: [5]}}", "correct_at names 5 steps"),
+        ("text: {corpus: {text: {tokenizer: {special_tokens: []}}}}", "must be '.MASK.'"),
+        ("text: {corpus: {markov: {seed: 1}}}", "give one of them"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_a_sentence(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        settings(yaml.safe_load(change))
+
+
+def test_every_run_of_the_grid_is_in_one_shard_of_train_and_evaluate():
+    config = settings({})
+    for study in ("markov", "text"):
+        wanted = [run.id for run in getattr(config, study).all_runs()]
+        for step in ("train", "evaluate"):
+            found = [r.id for name, s in shards(config)[step].items() if s.study == study for r in s.runs]
+            assert found == wanted
+
+
+def test_a_shard_of_one_study_does_not_read_the_other():
+    before, after = (shards(settings(change))["train"] for change in ({}, {"text": {"training": {"lr": 1e-4}}}))
+    for name in before:
+        assert (before[name] == after[name]) == name.startswith("markov")
+
+
+def test_evaluation_does_not_read_the_training_settings():
+    before, after = (shards(settings(change))["evaluate"] for change in ({}, {"text": {"training": {"lr": 1e-4}}}))
+    assert before == after
+
+
+def test_samples_of_text_are_scored_by_the_autoregressive_run():
+    config = settings({})
+    for shard in shards(config)["sample"].values():
+        if shard.study == "text":
+            assert shard.scorer_run.objective == "ar"
+            assert shard.scorer_run in shards(config)["train"][shard.scorer_shard].runs
+
+
+def test_paper_scale_has_the_paper_s_settings():
+    text = load_config("gidd", "paper").text
+    training = text.training
+    assert (training.batch_size, training.num_steps, training.warmup_steps, training.lr) == (512, 500_000, 10_000, 5e-4)
+    assert (training.betas, training.eps, training.clip_grad_norm) == ((0.9, 0.99), 1e-9, 1.0)
+    assert (text.corpus.text.source, text.corpus.seq_len, text.sampling.t0) == ("openwebtext", 512, 0.01)
+    assert (text.sampling.budget, text.sampling.patience, text.sampling.scorer) == (128, 32, "google/gemma-2-9b")
+    assert {r.num_steps for r in text.all_runs()} == {500_000, 1_000_000}
+
+
+def test_the_names_of_the_weightings_are_those_that_are_implemented():
+    from papers.gidd.weighting import WEIGHTINGS
+    from papers.gidd.weighting import Weighting as Implemented
+
+    assert Implemented is Weighting and "dynamic" in WEIGHTINGS
