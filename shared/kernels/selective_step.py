@@ -47,6 +47,7 @@ class _SelectiveStep(torch.autograd.Function):
         d_exponent = flow.mul_(decay)  # times h_{t-1}: the gradient of delta_t A
         d_exponent[:, 1:].mul_(states[:, :-1])
         d_exponent[:, 0].mul_(state)
-        dA = torch.einsum("bcdn,bcd->bdn", d_exponent, delta)
-        d_delta = x * d_driven + torch.einsum("bcdn,bdn->bcd", d_exponent, A)
+        dA = (d_exponent * delta.unsqueeze(-1)).sum(1)
+        # a product with ones: summing a short last axis is twice as slow, and einsum would copy
+        d_delta = x * d_driven + (d_exponent * A.unsqueeze(1)) @ A.new_ones(A.shape[-1])
         return d_state, dA, delta * d_driven, d_delta, dB, dC
