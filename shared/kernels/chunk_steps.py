@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.kernels.scan_loop import scan_loop
-
 # exp(-1e6) is zero in every dtype, and differences of sums of it stay finite, unlike those of -inf
 LOWEST_LOG_DECAY = -1e6
 
@@ -112,10 +110,3 @@ def gated_delta_step(
     out = torch.baddbmm(torch.bmm(q, state) * since_begin, torch.bmm(q, k.transpose(1, 2)) * between, u)
     state = torch.baddbmm(state * since_begin[:, -1:], (k * until_end).transpose(1, 2), u)
     return out.unflatten(0, (batch, heads)).transpose(1, 2), state.unflatten(0, (batch, heads))
-
-
-def selective_step(state: Tensor, A: Tensor, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """state, A (B, D, N); x, delta (B, C, D); B, C (B, C, N)."""
-    decay = torch.exp(delta.unsqueeze(-1) * A.unsqueeze(1))  # (B, C, D, N)
-    states = scan_loop(decay, (delta * x).unsqueeze(-1) * B.unsqueeze(2), state)
-    return (states @ C.unsqueeze(-1)).squeeze(-1), states[:, -1]

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from shared.kernels.checks import require_rank, require_shape, state_dtype
 from shared.kernels.chunk_loop import chunk_loop
-from shared.kernels.chunk_steps import selective_step
 from shared.kernels.dispatch import choose_backend
+from shared.kernels.selective_step import selective_step
 
-CHUNK_SIZE = 16  # (B, 16, D, N) intermediates stay near the processor
+CHUNK_SIZE = 32  # (B, C, D, N) intermediates stay near the processor
 
 
 def selective_scan(

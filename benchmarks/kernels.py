@@ -1,0 +1,185 @@
+"""Sequence kernels beside what a user would pick instead, in one run: medians of interleaved repeats.
+
+    python -m benchmarks.kernels                       # all kernels, T = 1024 .. 8192
+    python -m benchmarks.kernels --only "delta rule" --steps 1024 --repeats 9
+
+Peers: a plain torch loop, mambapy's parallel scan, torch's associative_scan, the naive and chunkwise torch forms of
+flash-linear-attention. A peer that is not installed, or that the memory or time limit stops, says so in its row.
+"""
+
+import gc
+import importlib
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+from benchmarks.kernel_cases import CASES, BenchmarkCase
+
+GIGA = 1e9
+
+
+@dataclass
+class Row:
+    """One form of one kernel at one length; seconds per call, or why there are none."""
+
+    name: str
+    forward: list[float] = field(default_factory=list)
+    both: list[float] = field(default_factory=list)
+    note: str = ""
+
+    def median(self, which: str) -> float | None:
+        """Median seconds of "forward" or "both"."""
+        times = getattr(self, which)
+        return statistics.median(times) if times else None
+
+
+def copy_bandwidth(device: str) -> float:
+    """Bytes per second, read plus written, of a 256 MB copy: the median of 7."""
+    source = torch.randn(1 << 26, device=device)
+    target = torch.empty_like(source)
+    target.copy_(source)
+    return 2 * 4 * source.numel() / statistics.median(timed(lambda: target.copy_(source), device) for _ in range(7))
+
+
+def matmul_rate(device: str) -> float:
+    """Floating-point operations per second of a float32 matrix product of size 2048: the median of 7."""
+    a = torch.randn(2048, 2048, device=device)
+    torch.mm(a, a)
+    return 2 * 2048**3 / statistics.median(timed(lambda: torch.mm(a, a), device) for _ in range(7))
+
+
+def timed(call: Callable[[], object], device: str) -> float:
+    """Seconds of one call: CPU seconds on one thread, which a busy machine stretches less, wall seconds otherwise."""
+    on_gpu = device == "cuda"
+    clock = time.process_time if not on_gpu and torch.get_num_threads() == 1 else time.perf_counter
+    if on_gpu:
+        torch.cuda.synchronize()
+    begin = clock()
+    call()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return clock() - begin
+
+
+def loss_and_gradients(form: Callable, inputs: list[Tensor]) -> None:
+    """One forward and backward pass for all inputs."""
+    out = form(*inputs)
+    torch.autograd.grad(out, inputs, torch.ones_like(out))
+
+
+def measure(case: BenchmarkCase, num_steps: int, repeats: int, limit: float, device: str) -> list[Row]:
+    """Interleave all forms: each repeat runs every form once, so that a busy machine slows all alike.
+
+    Args:
+        limit: seconds; a form whose first call took longer is not repeated, and its one time stands.
+    """
+    inputs = [z.to(device) for z in case.inputs(num_steps)]
+    leaves = [z.clone().requires_grad_() for z in inputs]
+    rows, forms = [], {}
+    for name, peer in case.forms.items():
+        row = Row(name)
+        rows.append(row)
+        try:
+            form = peer.load()
+        except ImportError as error:
+            row.note = f"not installed ({error.name})"
+            continue
+        forms[name] = form
+        if num_steps > peer.longest_forward:
+            row.note = "not run: over the time limit"
+            del forms[name]
+        elif num_steps > peer.longest_backward:
+            row.note = "backward not run: keeps every step's state"
+    for repeat in range(repeats):
+        for row in rows:
+            form = forms.get(row.name)
+            if form is None or (repeat and row.forward[0] > limit):
+                continue
+            with torch.no_grad():
+                row.forward.append(timed(lambda form=form: form(*inputs), device))
+            if num_steps <= case.forms[row.name].longest_backward:
+                row.both.append(timed(lambda form=form: loss_and_gradients(form, leaves), device))
+            gc.collect()
+    return rows
+
+
+def print_rows(case: BenchmarkCase, num_steps: int, rows: list[Row], bandwidth: float, rate: float) -> None:
+    """One markdown row per form; the last columns belong to our own form only."""
+    ours = rows[0]
+    for row in rows:
+        cells = [case.name, str(num_steps), row.name]
+        for which in ("forward", "both"):
+            seconds, own = row.median(which), ours.median(which)
+            cells.append("-" if seconds is None else f"{seconds * 1e3:.1f}")
+            cells.append("-" if seconds is None or not own or row is ours else f"{seconds / own:.1f}x")
+        note = row.note
+        if row is ours:
+            seconds = row.median("forward")
+            moved, flops = case.bytes_moved(num_steps), case.flops(num_steps)
+            note = f"{moved / seconds / bandwidth:.0%} of copy bandwidth"
+            if flops:
+                note += f", {flops / seconds / rate:.0%} of matmul rate"
+        print("| " + " | ".join([*cells, note]) + " |", flush=True)
+
+
+def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
+    """Date, chip and versions: what the table depends on."""
+    chip = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    clock = "CPU" if device == "cpu" and threads == 1 else "wall"
+    packages = []
+    for name in ("torch", "triton", "mambapy", "fla-core"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} not installed")
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {chip}, {threads} thread(s), {clock} seconds; {', '.join(packages)}; "
+        f"measured copy bandwidth {bandwidth / GIGA:.1f} GB/s, float32 matmul rate {rate / GIGA:.0f} GFLOP/s"
+    )
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main(
+    steps: Annotated[list[int], typer.Option(help="sequence lengths")] = (1024, 2048, 4096, 8192),
+    only: Annotated[list[str] | None, typer.Option(help="names of kernels; all if omitted")] = None,
+    repeats: Annotated[int, typer.Option(help="interleaved repeats per form")] = 5,
+    limit: Annotated[float, typer.Option(help="seconds; slower forms run once")] = 1.5,
+    threads: Annotated[int, typer.Option(help="torch's threads on the CPU; with 1, CPU seconds are counted")] = 2,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+) -> None:
+    """Print one markdown table."""
+    warnings.filterwarnings("ignore")  # peers warn about the missing GPU
+    unknown = set(only or ()) - set(CASES)
+    if unknown:
+        raise typer.BadParameter(f"unknown kernels {sorted(unknown)}; known are {', '.join(CASES)}")
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    importlib.invalidate_caches()
+    bandwidth, rate = copy_bandwidth(device), matmul_rate(device)
+    print(describe(device, threads, bandwidth, rate) + "\n")
+    print("| kernel | T | form | forward ms | slower by | forward + backward ms | slower by | note |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in only or CASES:
+        for num_steps in steps:
+            print_rows(CASES[name], num_steps, measure(CASES[name], num_steps, repeats, limit, device), bandwidth, rate)
+
+
+if __name__ == "__main__":
+    typer.run(main)
