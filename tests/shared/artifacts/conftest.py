@@ -4,9 +4,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import papers
 import pytest
 
+import papers
 import shared.kernels
 
 sys.path.append(str(Path(__file__).parents[2] / "workflow"))

@@ -107,7 +107,7 @@ def test_a_shard_gets_just_its_own_settings_and_an_unknown_one_is_refused(reposi
 
 
 def test_an_unknown_paper_names_the_known_ones(repository):
-    with pytest.raises(ValueError, match="unknown paper 'toyy'; known: toy; did you mean 'toy'?"):
+    with pytest.raises(ValueError, match="unknown paper 'toyy'; known: toy; did you mean 'toy'"):
         load_config("toyy", "smoke")
 
 
@@ -119,7 +119,7 @@ def test_a_column_that_is_not_compared_has_to_say_why(repository):
 
 def test_a_misspelt_key_of_paper_yaml_names_the_nearest(repository):
     edit(repository / "papers" / "toy" / "paper.yaml", "caption: Final", "captoin: Final")
-    with pytest.raises(ValueError, match="unknown key 'captoin' in 'tables.tab_final'; did you mean 'caption'?"):
+    with pytest.raises(ValueError, match=r"unknown key .captoin. in .tables\.tab_final.; did you mean .caption."):
         load_paper("toy")
 
 

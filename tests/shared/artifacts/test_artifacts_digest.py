@@ -12,7 +12,8 @@ from pathlib import Path
 sys.path.insert(0, ".")
 from shared.artifacts.digest import _graph, source_digest
 modules = sorted(_graph(Path(".").resolve()).modules)
-print(json.dumps({m: source_digest(m) for m in modules if m.startswith(("papers", "shared.artifacts", "shared.kernels"))}))
+watched = [m for m in modules if m.startswith(("papers", "shared.artifacts", "shared.kernels"))]
+print(json.dumps({m: source_digest(m) for m in watched}))
 """
 
 

@@ -48,7 +48,8 @@ def test_a_users_matplotlibrc_has_no_effect(toy, repository, built, tmp_path):
         "lines.linewidth: 9\nfont.size: 30\nsavefig.bbox: tight\naxes.prop_cycle: cycler('color', 'r')\n"
     )
     code = (
-        "import hashlib, matplotlib; from shared.artifacts.figures import draw; from shared.artifacts.tables import read_csv;"
+        "import hashlib, matplotlib; from shared.artifacts.figures import draw;"
+        "from shared.artifacts.tables import read_csv;"
         "assert matplotlib.rcParams['font.size'] == 30;"
         f"table = read_csv('{artifact_csv(toy, 'fig_loss')}');"
         "print(*(hashlib.sha256(image).hexdigest() for image in draw('toy', 'fig_loss', table).values()))"
@@ -68,7 +69,7 @@ def test_a_figure_function_cannot_change_the_table(toy, table):
 
 
 def test_an_unknown_figure_names_the_nearest(toy):
-    with pytest.raises(ValueError, match="toy has no figure 'fig_los' at scale smoke; did you mean 'fig_loss'?"):
+    with pytest.raises(ValueError, match="toy has no figure 'fig_los' at scale smoke; did you mean 'fig_loss'"):
         build_figure("toy", "fig_los", "smoke")
 
 

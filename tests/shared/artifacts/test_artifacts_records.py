@@ -37,7 +37,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_litter(tmp_path):
     path = tmp_path / "r.parquet"
     write_record(path, ROWS)
     before = path.read_bytes()
-    with pytest.raises(Exception, match="mixed|Expected|Could not convert|convert"):
+    with pytest.raises(Exception, match=r"[Cc]onvert|Expected"):
         write_record(path, [{"a": 1}, {"a": "text"}, {"a": [1]}])
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
         temporary.write_text("half")
@@ -92,7 +92,7 @@ def test_a_missing_shard_and_an_unknown_step_are_named(tmp_path):
     records = Records(tmp_path, {"train": ["lr=1"]})
     with pytest.raises(ValueError, match=r"no record at .*lr=1\.parquet; build it first"):
         records("train")
-    with pytest.raises(ValueError, match="no step 'trian' has records; did you mean 'train'?"):
+    with pytest.raises(ValueError, match="no step 'trian' has records; did you mean 'train'"):
         records("trian")
 
 

@@ -5,23 +5,24 @@ import pytest
 from shared.artifacts import status as module
 from shared.artifacts.status import explain_stale, status
 
-DRY_RUN = """
+CHANGED = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+DRY_RUN = f"""
 localrule toy_descend:
     output: papers/toy/results/smoke/runs/descend/curvature=1.parquet
     jobid: 3
-    reason: Params have changed since last execution: Union of exclusive params before and now across all output: before: 'descent.lr=0.05' now: 'descent.lr=0.1'
+    reason: {CHANGED}before: 'descent.lr=0.05' now: 'descent.lr=0.1'
     wildcards: scale=smoke, shard=curvature=1
 
 localrule toy_descend:
     output: papers/toy/results/smoke/runs/descend/curvature=10.parquet
     jobid: 4
-    reason: Params have changed since last execution: Union of exclusive params before and now across all output: before: 'descent.lr=0.05' now: 'descent.lr=0.1'
+    reason: {CHANGED}before: 'descent.lr=0.05' now: 'descent.lr=0.1'
 
 rule toy_tables:
     reason: Input files updated by another job: papers/toy/results/smoke/runs/descend/curvature=10.parquet
 
 rule toy_figure:
-    reason: Params have changed since last execution: Union of exclusive params before and now across all output: before: '0123456789ab' now: 'ba9876543210'
+    reason: {CHANGED}before: '0123456789ab' now: 'ba9876543210'
 """
 
 
