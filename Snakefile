@@ -11,12 +11,13 @@ sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it 
 from snakemake.exceptions import WorkflowError
 
 from shared.artifacts.paths import PaperPaths
-from shared.artifacts.workflow import check_device, check_request, papers_at
+from shared.artifacts.workflow import check_device, check_papers, check_request, check_writable, papers_at
 
 STARTED = time.time()
 try:
     SCALE, RECORDS = check_request(config)
     SLUGS = papers_at(SCALE)
+    check_papers(SLUGS)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 config.update(scale=SCALE, records=RECORDS)
@@ -83,7 +84,9 @@ for slug in SLUGS:
 
 onstart:
     try:
-        check_device([job.rule.name for job in workflow._dag.needrun_jobs()], SCALE, RECORDS)
+        running = [job.rule.name for job in workflow._dag.needrun_jobs()]
+        check_device(running, SCALE, RECORDS)
+        check_writable([slug for slug in SLUGS if any(name.startswith(f"{slug}_") for name in running)], SCALE)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 

@@ -3,7 +3,7 @@
 Reads SLUG, SCALE and RECORDS. What there is to build comes from paper.yaml and from `shards` in config.py.
 """
 
-from shared.artifacts.config import load_shards
+from shared.artifacts.digest import shards_at
 from shared.artifacts.paper import load_paper
 from shared.artifacts.workflow import settings_parameters
 
@@ -16,7 +16,7 @@ CSV += [f"{RESULTS}/figures/{figure}.csv" for figure in PAPER.figure_ids(SCALE)]
 def every_record(wildcards):
     """The records of all steps: of this build, or those that `dvc pull` brought."""
     base = f"{RESULTS}/runs" if RECORDS == "own" else str(Path(f"data/recorded/{SLUG}/{SCALE}/runs").absolute())
-    return [f"{base}/{step}/{shard}.parquet" for step, shards in load_shards(SLUG, SCALE).items() for shard in shards]
+    return [f"{base}/{step}/{shard}.parquet" for step, shards in shards_at(SLUG, SCALE).items() for shard in shards]
 
 
 rule tables:

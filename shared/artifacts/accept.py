@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from shared.artifacts.compare import compare_paper, print_findings
+from shared.artifacts.config import scales_of
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_scale
@@ -28,7 +29,8 @@ def accept(slug: str, scale: str, root: Path | None = None) -> list[Path]:
     Raises:
         ValueError: an artifact or claims.json is missing in the results.
     """
-    paths, paper = PaperPaths(slug, check_scale(scale), root), load_paper(slug, root)
+    check_scale(scale, tuple(scales_of(slug, root)))
+    paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
     names = list(paper.artifacts(scale))
     pairs = [(artifact_csv(paths, n), artifact_csv(paths, n, reference=True)) for n in names]
     pairs += [(figure_png(paths, n), figure_png(paths, n, reference=True)) for n in paper.figure_ids(scale)]
@@ -58,7 +60,7 @@ def main(
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
 ) -> None:
     """Replace the reference of a paper by its results."""
-    if PaperPaths(slug, check_scale(scale)).reference.is_dir():
+    if PaperPaths(slug, scale).reference.is_dir():
         print_findings(slug, scale, compare_paper(slug, scale))
     files = accept(slug, scale)
     typer.echo(f"reference of {slug} at scale {scale} replaced: {len(files)} files; look at git diff, then commit")

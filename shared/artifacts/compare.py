@@ -23,11 +23,13 @@ import pandas as pd
 import typer
 from PIL import Image, ImageDraw
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from shared.artifacts.config import scales_of
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import SCALES, PaperPaths, check_scale
+from shared.artifacts.paths import PaperPaths, check_scale
 from shared.artifacts.records import atomic_path, write_text
 from shared.artifacts.tables import read_csv
 
@@ -94,11 +96,12 @@ def _compare_column(column: str, tolerance: Tolerance, old: pd.Series, new: pd.S
     both_missing = old.isna() & new.isna()
     if tolerance.compare == "close":
         numeric = [pd.to_numeric(series, errors="coerce") for series in (old, new)]
-        unreadable = [raw.notna() & number.isna() for raw, number in zip((old, new), numeric, strict=True)]
         left, right = (series.to_numpy(float) for series in numeric)
         with np.errstate(invalid="ignore"):  # inf - inf
-            same = (left == right) | (np.abs(right - left) <= tolerance.atol + tolerance.rtol * np.abs(left))
-        same &= ~(unreadable[0] | unreadable[1]).to_numpy()
+            within = np.abs(right - left) <= tolerance.atol + tolerance.rtol * np.abs(left)
+        within &= np.isfinite(left)  # rtol * inf would let anything through
+        # a word among the numbers, such as 'diverged', is compared as it stands
+        same = (left == right) | within | (old.notna() & (old.astype(str) == new.astype(str))).to_numpy()
     else:
         same = (old == new).to_numpy()
     different = ~(same | both_missing.to_numpy())
@@ -234,7 +237,8 @@ def _check_verdicts(paths: PaperPaths) -> list[Finding]:
 
 def compare_paper(slug: str, scale: str, root: Path | None = None) -> list[Finding]:
     """All findings: data, presence and verdicts at `scale`, drawing at every scale that has a reference."""
-    paths = PaperPaths(slug, check_scale(scale), root)
+    scales = scales_of(slug, root)
+    paths = PaperPaths(slug, check_scale(scale, tuple(scales)), root)
     diff = paths.results / "diff"
     shutil.rmtree(diff, ignore_errors=True)
     if not paths.reference.is_dir():
@@ -243,7 +247,7 @@ def compare_paper(slug: str, scale: str, root: Path | None = None) -> list[Findi
         )
         return [Finding(scale, slug, "presence", sentence)]
     findings = _check_presence(paths) + _check_data(paths, diff) + _check_verdicts(paths)
-    for other in [s for s in SCALES if (paths.folder / "reference" / s).is_dir()]:
+    for other in [s for s in scales if (paths.folder / "reference" / s).is_dir()]:
         findings += _check_drawing(PaperPaths(slug, other, root), diff)
     return findings
 
@@ -268,7 +272,7 @@ def print_findings(slug: str, scale: str, findings: list[Finding]) -> None:
     if drifted:
         table = Table("artifact", "scale", "check", "drift", title=f"{slug}: drift at scale {scale}")
         for f in drifted:
-            table.add_row(f.artifact, f.scale, f.check, f.drift)
+            table.add_row(f.artifact, f.scale, f.check, escape(f.drift))
         console.print(table)
     console.print(f"{slug} at scale {scale}: {len(findings) - len(drifted)} checks ok, {len(drifted)} drifted")
 

@@ -18,6 +18,7 @@ import importlib
 import json
 import types
 import typing
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +49,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # the base class refuses it
             if key in seen:
                 mark = key_node.start_mark
                 raise ValueError(f"{mark.name}, line {mark.line + 1}: key '{key}' appears twice; keep one")
@@ -149,7 +152,17 @@ def config_module(slug: str) -> types.ModuleType:
 
 def scales_of(slug: str, root: Path | None = None) -> list[str]:
     """Scales in a paper's config.yaml: the four, and any of its own."""
-    return list(load_yaml(PaperPaths(slug, "cpu", root).folder / "config.yaml").get("scales") or {})
+    paths = PaperPaths(slug, "cpu", root)
+    path = paths.folder / "config.yaml"
+    return list(_section(load_yaml(path), "scales", paths.relative(path)))
+
+
+def _section(content: dict, key: str, source: str) -> dict:
+    """The mapping under `key`, empty if it is absent or null."""
+    section = content.get(key)
+    if not (section is None or isinstance(section, dict)):
+        raise ValueError(f"{source}: '{key}' has to be a mapping of keys to values (given: {section!r})")
+    return section or {}
 
 
 def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
@@ -165,11 +178,11 @@ def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
     unknown = [key for key in content if key not in ("base", "scales")]
     if unknown:
         raise ValueError(f"{source}: unknown key '{unknown[0]}'; known keys: base, scales")
-    scales = content.get("scales") or {}
+    scales = _section(content, "scales", source)
     check_scale(scale, extra=tuple(s for s in scales if s not in SCALES))
     if scale not in scales:
         raise ValueError(f"{source}: scale '{scale}' is missing under 'scales'")
-    values = merge(content.get("base") or {}, scales[scale] or {})
+    values = merge(_section(content, "base", source), _section(scales, scale, source))
     return validate(config_module(slug).Config, values, f"{source} at scale {scale}")
 
 

@@ -61,7 +61,8 @@ def _file_hash(root: Path, module: str) -> bytes:
 
 
 @functools.cache
-def _shards(slug: str, scale: str) -> dict[str, dict[str, dict[str, str]]]:
+def shards_at(slug: str, scale: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Step -> shard -> dotted key -> value, of a paper at a scale; read once per process."""
     return {
         step: {name: flatten(shard.model_dump(mode="json")) for name, shard in shards.items()}
         for step, shards in load_shards(slug, scale).items()
@@ -70,7 +71,7 @@ def _shards(slug: str, scale: str) -> dict[str, dict[str, dict[str, str]]]:
 
 def shards_of(slug: str, step: str, scale: str) -> list[str]:
     """Names of the shards of a step, known from the config alone."""
-    shards = _shards(slug, scale)
+    shards = shards_at(slug, scale)
     if step not in shards:
         raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
     return list(shards[step])
@@ -84,11 +85,11 @@ def settings_of(slug: str, step: str, scale: str) -> dict[str, str]:
 
 def shard_settings_of(slug: str, step: str, scale: str, shard: str) -> dict[str, str]:
     """Dotted key -> value of every setting that one shard of a step reads; empty for an unknown shard."""
-    return _shards(slug, scale).get(step, {}).get(shard, {})
+    return shards_at(slug, scale).get(step, {}).get(shard, {})
 
 
 @functools.cache
 def shard_keys(slug: str, step: str) -> list[str]:
     """The settings that any shard of a step reads at any scale, sorted."""
-    shards = [s for scale in scales_of(slug) for s in _shards(slug, scale).get(step, {}).values()]
+    shards = [s for scale in scales_of(slug) for s in shards_at(slug, scale).get(step, {}).values()]
     return sorted({key for shard in shards for key in shard})

@@ -86,7 +86,7 @@ def read_record(path: Path) -> pd.DataFrame:
         raise ValueError(f"no record at {path}; build it first")
     try:
         return pq.read_table(path).to_pandas()
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):  # a cut in the footer, in a page
         raise ValueError(f"{path} is not a whole Parquet file (cut short?); delete it and build again") from None
 
 

@@ -20,13 +20,13 @@ class Reported:
     """Look-up of a paper's own numbers.
 
     Raises:
-        ValueError: reported.csv has other columns, an unknown status, a number twice, or a number that is
-            both given and not available.
+        ValueError: reported.csv has other columns, an unknown status, a value that is no number, a number twice, or a
+            number that is both given and not available.
     """
 
     def __init__(self, slug: str, root: Path | None = None) -> None:
         path = PaperPaths(slug, "cpu", root).folder / "reported.csv"
-        frame = read_csv(path).astype({"row": str, "column": str})
+        frame = read_csv(path, text=["table", "row", "column"])
         if list(frame.columns) != COLUMNS:
             raise ValueError(f"{path}: columns are {list(frame.columns)}; expected {COLUMNS}")
         wrong = frame[~frame.status.isin(STATUSES)]
@@ -35,6 +35,9 @@ class Reported:
         twice = frame[frame.duplicated(["table", "row", "column"])]
         if len(twice):
             raise ValueError(f"{path}: given twice: {', '.join(twice.iloc[0][['table', 'row', 'column']])}")
+        words = frame[frame.value.notna() & pd.to_numeric(frame.value, errors="coerce").isna()]
+        if len(words):
+            raise ValueError(f"{path}: the value '{words.value.iloc[0]}' of {words.table.iloc[0]} is not a number")
         contradictory = frame[(frame.status == "not available") != frame.value.isna()]
         if len(contradictory):
             raise ValueError(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared.artifacts.errors import in_one_sentence
@@ -63,7 +64,7 @@ def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
     colours = {"holds": "green", "fails": "red"}
     for c in claims:
         colour = colours.get(c["verdict"], "dim")
-        table.add_row(c["id"], f"[{colour}]{c['verdict']}[/]", evidence_text(c["evidence"]))
+        table.add_row(c["id"], f"[{colour}]{c['verdict']}[/]", escape(evidence_text(c["evidence"])))
     console.print(table)
     spent = cost(paths)
     console.print(

@@ -8,6 +8,7 @@ that will lie beside its image. Numbers are written with six significant digits,
 draws, what is compared and what is read are one thing.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +29,11 @@ def to_csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
     """A frame as `to_csv` wrote it. Only an empty field is missing: 'None' and 'nan' stay words.
+
+    Args:
+        text: columns to read as they are written, even if they look like numbers.
 
     Raises:
         ValueError: no such file, or not a CSV.
@@ -37,7 +41,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     if not Path(path).is_file():
         raise ValueError(f"no table at {path}; build it first")
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(text, str))
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path} is not a CSV table ({str(error).strip()}); delete it and build again") from None
 

@@ -1,14 +1,16 @@
 """What the Snakefiles ask: the requested scale, the papers that have it, and the parameters of a step's rule."""
 
 import glob
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.artifacts.config import load_config, load_shards, scales_of
-from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of
+from shared.artifacts.config import load_config, scales_of
+from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at
 from shared.artifacts.errors import nearest
-from shared.artifacts.paths import SCALES, check_records, check_scale, paper_slugs
+from shared.artifacts.paper import load_paper
+from shared.artifacts.paths import SCALES, PaperPaths, check_records, check_scale, paper_slugs
 
 REQUEST_KEYS = ("scale", "records")
 
@@ -32,6 +34,31 @@ def papers_at(scale: str, root: Path | None = None) -> list[str]:
     return [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
 
 
+def check_papers(slugs: list[str]) -> None:
+    """ValueError if paper.yaml or config.yaml of one of these papers is wrong, at any scale.
+
+    Said here, before the rules are read, because Snakemake adds a traceback to what a rule's file raises.
+    """
+    for slug in slugs:
+        load_paper(slug)
+        for scale in scales_of(slug):
+            shards_at(slug, scale)
+
+
+def check_writable(slugs: list[str], scale: str) -> None:
+    """ValueError if the results of one of these papers cannot be written; names the folder."""
+    for slug in slugs:
+        paths = PaperPaths(slug, scale)
+        first = paths.results
+        while not first.exists():
+            first = first.parent
+        inside = [p for pattern in ("*", "*/*") for p in paths.results.glob(pattern) if p.is_dir()]
+        for folder in [first, *inside]:
+            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+                what = "it is read-only" if folder.is_dir() else "a file is in its place"
+                raise ValueError(f"cannot write into {paths.relative(folder)}: {what}; make the folder writable")
+
+
 def has_gpu() -> bool:
     """Whether this machine shows an accelerator's device file; costs no torch import."""
     return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd"))
@@ -46,7 +73,7 @@ def check_device(rules: list[str], scale: str, records: str) -> None:
     if records != "own" or has_gpu():
         return
     for slug in papers_at(scale):
-        steps = {f"{slug}_{step}" for step in load_shards(slug, scale)}
+        steps = {f"{slug}_{step}" for step in shards_at(slug, scale)}
         if load_config(slug, scale).num_gpus and steps & set(rules):
             raise ValueError(
                 f"scale {scale} of {slug} needs a GPU and this machine shows none; choose scale=cpu, rebuild from "

@@ -13,7 +13,6 @@ class Problem(StrictModel):
 class Descent(StrictModel):
     lr: float = Field(gt=0)
     num_steps: int = Field(ge=1)
-    pause_seconds: float  # per step, to give a test time to kill the run
 
 
 class Plot(StrictModel):

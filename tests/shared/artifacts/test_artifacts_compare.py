@@ -1,0 +1,142 @@
+"""Comparing two tables: every column counts, to its declared tolerance and no further."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from shared.artifacts.compare import compare_tables
+from shared.artifacts.paper import Artifact
+
+ARTIFACT = Artifact.model_validate(
+    {
+        "caption": "c",
+        "paper_item": "-",
+        "keys": ["model", "lr"],
+        "columns": {"loss": {"rtol": 0.01, "atol": 0.001}, "steps": "exact", "note": "exact", "ratio": {"rtol": 0.1}},
+    }
+)
+TABLE = pd.DataFrame(
+    {
+        "model": ["a", "a", "b", "b"],
+        "lr": [0.1, 0.2, 0.1, 0.2],
+        "loss": [1.0, 2.0, 0.0, 100.0],
+        "steps": [10, 20, 30, 40],
+        "note": ["x", "y", None, "z"],
+        "ratio": [1.0, math.inf, math.nan, -math.inf],
+    }
+)
+
+
+def differences(rebuilt: pd.DataFrame, reference: pd.DataFrame = TABLE, artifact: Artifact = ARTIFACT) -> list[str]:
+    return compare_tables(reference, rebuilt, artifact)
+
+
+def changed(column: str, row: int, value: object) -> pd.DataFrame:
+    frame = TABLE.astype({column: object}).copy()
+    frame.loc[row, column] = value
+    return frame if isinstance(value, str) else frame.infer_objects()
+
+
+def test_a_table_equals_itself_in_any_row_order():
+    assert differences(TABLE) == []
+    assert differences(TABLE.sample(frac=1, random_state=0)) == []
+
+
+@pytest.mark.parametrize("column", TABLE.columns)
+def test_no_column_is_ignored(column):
+    value = "other" if TABLE[column].dtype.kind not in "if" else 77
+    found = differences(changed(column, 0, value))
+    assert found and any(column in sentence for sentence in found)
+
+
+@pytest.mark.parametrize("column", TABLE.columns)
+def test_no_column_may_be_missing_undeclared_or_renamed(column):
+    assert differences(TABLE.drop(columns=column)) == [f"column '{column}' is missing in the rebuilt table"]
+    assert differences(TABLE, reference=TABLE.drop(columns=column)) == [
+        f"column '{column}' is missing in the reference table"
+    ]
+    assert len(differences(TABLE.rename(columns={column: "new"}))) == 2
+
+
+def test_an_undeclared_column_is_drift_even_if_both_have_it():
+    both = TABLE.assign(extra=1)
+    assert differences(both, reference=both) == [
+        f"column 'extra' of the {name} table is not declared in paper.yaml" for name in ("reference", "rebuilt")
+    ]
+
+
+def test_a_dropped_and_an_added_row_are_named():
+    assert differences(TABLE.drop(2)) == ["row (model=b, lr=0.1) is missing"]
+    assert differences(TABLE, reference=TABLE.drop(2)) == ["row (model=b, lr=0.1) is new"]
+
+
+def test_the_first_changed_value_is_shown_with_its_row_and_tolerance():
+    (sentence,) = differences(changed("steps", 3, 41))
+    assert sentence == "column 'steps': 1 of 4 values differ (exact); first at (model=b, lr=0.2): 40 -> 41"
+
+
+@pytest.mark.parametrize(
+    ("row", "inside", "outside"), [(0, 1.0109, 1.0111), (2, -0.00099, 0.0011), (3, 98.9991, 98.99)]
+)
+def test_noise_inside_the_tolerance_passes_and_just_outside_does_not(row, inside, outside):
+    """Bound 0.001 + 0.01 |reference|: 0.011 around 1, 0.001 around 0, 1.001 around 100."""
+    assert differences(changed("loss", row, inside)) == []
+    assert len(differences(changed("loss", row, outside))) == 1
+
+
+def test_the_tolerance_is_relative_to_the_reference():
+    reference = TABLE.assign(loss=[1.0, 2.0, 0.0, 1e-9])
+    assert differences(TABLE.assign(loss=[1.0, 2.0, 0.0, 1e9]), reference=reference)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (math.inf, math.inf, True),
+        (-math.inf, -math.inf, True),
+        (math.nan, math.nan, True),
+        (math.inf, -math.inf, False),
+        (math.inf, 5.0, False),
+        (5.0, math.inf, False),
+        (math.nan, 5.0, False),
+        (5.0, math.nan, False),
+        (math.inf, math.nan, False),
+        (math.nan, math.inf, False),
+    ],
+)
+def test_infinities_and_missing_values_equal_only_themselves(old, new, same):
+    assert (differences(TABLE.assign(ratio=new), reference=TABLE.assign(ratio=old)) == []) is same
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"), [("diverged", "diverged", True), ("diverged", 1.0, False), (1.0, "diverged", False)]
+)
+def test_a_word_among_numbers_is_compared_as_it_stands(old, new, same):
+    tables = [pd.DataFrame({**TABLE, "loss": [value, 2.0, 0.0, 100.0]}) for value in (old, new)]
+    assert (differences(tables[1], reference=tables[0]) == []) is same
+
+
+def test_the_word_nan_is_not_a_missing_value():
+    assert differences(changed("note", 2, "nan")) != []
+    assert differences(TABLE.assign(loss=["nan", 1, 1, 1]), reference=TABLE.assign(loss=[None, 1, 1, 1])) != []
+
+
+def test_repeated_keys_are_refused_in_either_table():
+    twice = pd.concat([TABLE, TABLE.iloc[[1]]])
+    assert "two rows of the rebuilt table have the keys" in differences(twice)[0]
+    assert "two rows of the reference table have the keys" in differences(TABLE, reference=twice)[0]
+
+
+def test_a_table_without_keys_is_compared_by_position():
+    artifact = Artifact.model_validate({"caption": "c", "paper_item": "-", "keys": [], "columns": {"x": "exact"}})
+    one = pd.DataFrame({"x": [1]})
+    assert differences(one, reference=one, artifact=artifact) == []
+    assert differences(pd.DataFrame({"x": [2]}), reference=one, artifact=artifact) != []
+
+
+def test_a_column_declared_as_not_compared_may_differ_and_has_to_exist():
+    columns = {**ARTIFACT.columns, "loss": {"compare": "none", "reason": "seconds"}}
+    free = Artifact.model_validate({**ARTIFACT.model_dump(), "columns": columns})
+    assert differences(TABLE.assign(loss=9.0), artifact=free) == []
+    assert differences(TABLE.drop(columns="loss"), artifact=free) != []

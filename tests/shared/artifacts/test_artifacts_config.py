@@ -1,0 +1,135 @@
+"""Settings: what is wrong in config.yaml is refused in one sentence that names the place and the remedy."""
+
+import pytest
+import yaml
+from toy_repository import edit, run_in
+
+from shared.artifacts.config import Settings, flatten, load_config, load_shard, load_yaml, merge, scales_of
+from shared.artifacts.paper import load_paper
+
+
+def refusal(repository, old, new, scale="smoke") -> str:
+    """What load_config says after an edit of config.yaml."""
+    edit(repository / "papers" / "toy" / "config.yaml", old, new)
+    with pytest.raises(ValueError) as error:
+        load_config("toy", scale)
+    return str(error.value)
+
+
+def test_a_scale_overrides_only_what_it_names(repository):
+    base, cpu = load_config("toy", "smoke"), load_config("toy", "cpu")
+    assert (base.descent.num_steps, cpu.descent.num_steps) == (20, 40)
+    assert cpu.descent.lr == base.descent.lr == 0.05
+    assert cpu.problem == base.problem
+
+
+def test_merge_goes_into_mappings_and_replaces_everything_else():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(base, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
+    assert merge(base, {"a": 5})["a"] == 5
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+def test_an_unknown_key_names_the_nearest(repository):
+    sentence = refusal(repository, "lr: 0.05", "lr: 0.05, num_step: 3")
+    assert "papers/toy/config.yaml" in sentence
+    assert "unknown key 'num_step' in 'descent'; did you mean 'num_steps'?" in sentence
+
+
+def test_an_unknown_key_near_nothing_lists_the_known_ones(repository):
+    assert "known keys: lr, num_steps" in refusal(repository, "lr: 0.05", "lr: 0.05, zzz: 3")
+
+
+def test_an_unknown_section_beside_base_is_refused(repository):
+    assert "unknown key 'scalez'; known keys: base, scales" in refusal(repository, "scales:", "scalez: {}\nscales:")
+
+
+def test_a_wrong_value_is_named_with_what_was_given(repository):
+    sentence = refusal(repository, "lr: 0.05", "lr: -1.0")
+    assert "'descent.lr'" in sentence and "greater than 0" in sentence and "(given: -1.0)" in sentence
+
+
+def test_a_missing_key_is_named(repository):
+    assert "key 'descent.lr' is missing" in refusal(repository, "lr: 0.05, ", "")
+
+
+def test_a_key_written_twice_is_refused_with_its_line(repository):
+    sentence = refusal(repository, "  problem:", "  num_gpus: 1\n  problem:")
+    assert "line 3: key 'num_gpus' appears twice" in sentence
+
+
+def test_broken_yaml_is_refused_with_its_line(repository):
+    assert "config.yaml, line 3: not valid YAML" in refusal(repository, "  problem: {", "  problem: {{[}")
+
+
+def test_a_key_that_is_a_list_is_not_valid_yaml(tmp_path):
+    (tmp_path / "odd.yaml").write_text("? [a]\n: 1\n")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        load_yaml(tmp_path / "odd.yaml")
+
+
+def test_a_scale_that_config_yaml_lacks_is_refused(repository):
+    sentence = refusal(repository, "  cpu: {descent: {num_steps: 40}}\n", "", scale="cpu")
+    assert "scale 'cpu' is missing under 'scales'" in sentence
+
+
+def test_an_unknown_scale_names_the_choices(repository):
+    with pytest.raises(ValueError, match="unknown scale 'smokey'; choose one of smoke, cpu, gpu, paper; did you mean"):
+        load_config("toy", "smokey")
+
+
+@pytest.mark.parametrize("value", ["3", "[1]", "text"])
+def test_a_scale_that_is_not_a_mapping_is_refused(repository, value):
+    assert "'smoke' has to be a mapping" in refusal(repository, "smoke: {}", f"smoke: {value}")
+
+
+def test_a_scale_of_the_papers_own_is_known(repository):
+    edit(
+        repository / "papers" / "toy" / "config.yaml", "  smoke: {}", "  smoke: {}\n  long: {descent: {num_steps: 99}}"
+    )
+    assert scales_of("toy") == ["smoke", "long", "cpu", "gpu", "paper"]
+    assert load_config("toy", "long").descent.num_steps == 99
+
+
+def test_a_step_reads_only_the_sections_it_declares(repository):
+    settings = Settings("toy", "tables", "smoke")
+    assert settings.plot.label == "loss"
+    assert settings.flat() == {"plot.label": '"loss"'}
+    with pytest.raises(AttributeError, match="does not list for it; add it there"):
+        settings.descent  # noqa: B018
+
+
+def test_a_shard_gets_just_its_own_settings_and_an_unknown_one_is_refused(repository):
+    shard = load_shard("toy", "descend", "smoke", "curvature=10")
+    assert flatten(shard.model_dump()).keys() == {"curvature", "seed", "descent.lr", "descent.num_steps"}
+    with pytest.raises(ValueError, match="no shard 'curvature=3' at scale smoke; known: curvature=1, curvature=10"):
+        load_shard("toy", "descend", "smoke", "curvature=3")
+
+
+def test_an_unknown_paper_names_the_known_ones(repository):
+    with pytest.raises(ValueError, match="unknown paper 'toyy'; known: toy; did you mean 'toy'"):
+        load_config("toyy", "smoke")
+
+
+def test_a_column_that_is_not_compared_has_to_say_why(repository):
+    edit(repository / "papers" / "toy" / "paper.yaml", "reported: exact", "reported: {compare: none}")
+    with pytest.raises(ValueError, match=r"tables\.tab_final\.columns\.reported.*needs a 'reason'"):
+        load_paper("toy")
+
+
+def test_a_misspelt_key_of_paper_yaml_names_the_nearest(repository):
+    edit(repository / "papers" / "toy" / "paper.yaml", "caption: Final", "captoin: Final")
+    with pytest.raises(ValueError, match=r"unknown key .captoin. in .tables\.tab_final.; did you mean .caption."):
+        load_paper("toy")
+
+
+def test_show_prints_the_resolved_settings_as_yaml(built):
+    result = run_in(built, "-m", "shared.artifacts.config", "show", "toy", "--scale", "cpu")
+    assert result.returncode == 0, result.stdout
+    assert yaml.safe_load(result.stdout)["descent"] == {"lr": 0.05, "num_steps": 40}
+
+
+def test_show_ends_a_users_error_in_one_sentence_and_status_1(built):
+    result = run_in(built, "-m", "shared.artifacts.config", "show", "toy", "--scale", "huge")
+    assert result.returncode == 1
+    assert result.stdout == "error: unknown scale 'huge'; choose one of smoke, cpu, gpu, paper\n"

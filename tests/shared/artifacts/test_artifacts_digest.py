@@ -1,0 +1,70 @@
+"""Digests: editing a module changes the digests of just the modules that import it, directly or not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_repository import make_repository, run_in
+
+DIGESTS = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, ".")
+from shared.artifacts.digest import _graph, source_digest
+modules = sorted(_graph(Path(".").resolve()).modules)
+watched = [m for m in modules if m.startswith(("papers", "shared.artifacts", "shared.kernels"))]
+print(json.dumps({m: source_digest(m) for m in watched}))
+"""
+
+
+def digests(root: Path) -> dict[str, str]:
+    result = run_in(root, "-c", DIGESTS)
+    assert result.returncode == 0, result.stdout
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    root = make_repository(tmp_path_factory.mktemp("digest") / "repository")
+    return root, digests(root)
+
+
+@pytest.fixture
+def changed_by(original):
+    """Modules whose digest differs after a line is added to a file of the repository, which is then restored."""
+    root, before = original
+    edited = []
+
+    def change(name: str) -> set[str]:
+        file = root / name
+        edited.append((file, file.read_text()))
+        file.write_text(file.read_text() + "\n# edited\n")
+        after = digests(root)
+        return {module for module in before if after[module] != before[module]}
+
+    yield change
+    for file, text in edited:
+        file.write_text(text)
+
+
+def test_an_edit_changes_the_digests_of_its_importers_and_no_others(changed_by):
+    users = {"shared.kernels.quadratic", "papers.toy.method", "papers.toy.descend"}
+    assert changed_by("shared/kernels/quadratic.py") == users
+
+
+def test_a_package_counts_for_the_modules_in_it_and_their_importers(changed_by):
+    changed = changed_by("shared/kernels/__init__.py")
+    assert {"papers.toy.descend", "shared.kernels.quadratic", "shared.kernels.attention"} <= changed
+    assert not {"papers.toy.tables", "papers.toy.figures", "papers.toy.claims", "shared.artifacts.claims"} & changed
+
+
+def test_drawing_code_does_not_make_tables_stale(changed_by):
+    changed = changed_by("papers/toy/figures.py")
+    assert changed == {"papers.toy.figures"}
+
+
+def test_an_unknown_module_names_the_nearest(original):
+    root, _ = original
+    code = "from shared.artifacts.digest import source_digest; source_digest('papers.toy.descent')"
+    result = run_in(root, "-c", code)
+    assert "ValueError: no module papers.toy.descent; did you mean 'papers.toy.descend'?" in result.stdout

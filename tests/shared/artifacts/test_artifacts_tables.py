@@ -1,0 +1,134 @@
+"""Tables: six digits, words that stay words, just the declared columns, and cells that Markdown and LaTeX survive."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_repository import edit
+
+from shared.artifacts.paper import Artifact
+from shared.artifacts.reported import Reported
+from shared.artifacts.tables import build_tables, check_columns, read_csv, to_csv, write_table
+
+
+def artifact(keys, *columns) -> Artifact:
+    return Artifact(caption="c", paper_item="-", keys=keys, columns=dict.fromkeys(columns, "exact"))
+
+
+def test_floats_are_written_with_six_significant_digits():
+    frame = pd.DataFrame({"x": [1 / 3, 1e-12 / 3, 123456789.0, np.float32(0.1)], "n": [1, 2, 3, 1234567]})
+    assert to_csv(frame) == "x,n\n0.333333,1\n3.33333e-13,2\n1.23457e+08,3\n0.1,1234567\n"
+
+
+def test_only_an_empty_field_is_missing(tmp_path):
+    frame = pd.DataFrame({"word": ["None", "nan", "NA", None], "x": [math.inf, -math.inf, math.nan, 1.0]})
+    (tmp_path / "t.csv").write_text(to_csv(frame))
+    back = read_csv(tmp_path / "t.csv")
+    assert back.word.tolist()[:3] == ["None", "nan", "NA"] and back.word.isna().tolist() == [False] * 3 + [True]
+    assert back.x.tolist()[:2] == [math.inf, -math.inf] and math.isnan(back.x[2]) and back.x[3] == 1.0
+
+
+def test_writing_what_was_read_gives_the_same_bytes(toy):
+    for file in (toy.results / "tables" / "tab_final.csv", toy.results / "figures" / "fig_loss.csv"):
+        assert to_csv(read_csv(file)) == file.read_text()
+
+
+@pytest.mark.parametrize("content", ["", 'a,b\n"1,2\n', "a,b\n1,2\n1,2,3\n"])
+def test_a_broken_table_is_refused_in_one_sentence(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(ValueError, match=r"t\.csv is not a CSV table .*; delete it and build again"):
+        read_csv(tmp_path / "t.csv")
+
+
+def test_just_the_declared_columns_are_accepted():
+    frame = pd.DataFrame({"k": [1, 2], "x": [1, 2]})
+    check_columns(frame, artifact(["k"], "x"), "tab")
+    with pytest.raises(ValueError, match=r"tab: .* undeclared \['x'\], missing \['y'\]"):
+        check_columns(frame, artifact(["k"], "y"), "tab")
+
+
+def test_two_rows_with_the_same_keys_are_refused():
+    frame = pd.DataFrame({"k": [1, 1], "m": [2, 2], "x": [1, 2]})
+    with pytest.raises(ValueError, match=r"tab: two rows have the same keys \(k=1, m=2\)"):
+        check_columns(frame, artifact(["k", "m"], "x"), "tab")
+    with pytest.raises(ValueError, match=r"two rows have the same keys \(none declared\)"):
+        check_columns(frame, artifact([], "k", "m", "x"), "tab")
+
+
+def test_an_undeclared_column_stops_the_build(toy, repository):
+    edit(repository / "papers" / "toy" / "paper.yaml", "      label: exact\n", "")
+    with pytest.raises(ValueError, match=r"fig_loss: .* undeclared \['label'\]"):
+        build_tables("toy", "smoke")
+
+
+def test_pipes_do_not_split_a_markdown_cell(tmp_path):
+    write_table(pd.DataFrame({"name": ["p(x|y)", "two\nlines"]}), tmp_path / "t.csv", "Caption.")
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    assert lines[0] == "Caption."
+    assert [line for line in lines if "p(x" in line] == ["| p(x\\|y)  |"]
+    assert any("two lines" in line for line in lines)
+
+
+def test_numbers_keep_their_digits_in_markdown(tmp_path):
+    write_table(pd.DataFrame({"x": [0.123456, math.nan], "n": [1234567, 8]}), tmp_path / "t.csv", "c")
+    assert "0.1235" in (tmp_path / "t.md").read_text() and "1234567" in (tmp_path / "t.md").read_text()
+    assert "nan" not in (tmp_path / "t.md").read_text()
+
+
+def test_latex_specials_are_escaped(tmp_path):
+    write_table(pd.DataFrame({"a_b": ["50% & $1 #2 {x} ~ ^ \\"]}), tmp_path / "t.csv", "With 5% of x_1.")
+    text = (tmp_path / "t.tex").read_text()
+    assert r"\caption{With 5\% of x\_1.}" in text
+    assert r"a\_b" in text
+    cell = r"50\% \& \$1 \#2 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{}"
+    assert cell in text
+
+
+def test_a_table_is_written_three_times_and_a_figures_only_as_csv(toy):
+    assert sorted(p.name for p in (toy.results / "tables").iterdir()) == [
+        f"tab_final.{k}" for k in ("csv", "md", "tex")
+    ]
+    assert sorted(p.suffix for p in (toy.results / "figures").iterdir()) == [".csv", ".png", ".svg"]
+
+
+# reported numbers
+
+
+def reported_with(toy, *rows: str) -> Reported:
+    file = toy.folder / "reported.csv"
+    file.write_text("\n".join(["table,row,column,value,source,status", *rows]) + "\n")
+    return Reported("toy")
+
+
+def test_a_reported_number_is_found_and_an_unavailable_one_is_nan(toy):
+    reported = Reported("toy")
+    assert reported("tab_final", 1, "loss") == 0.0642
+    assert math.isnan(reported("tab_final", 10, "loss")) and math.isnan(reported("tab_final", 3, "loss"))
+    assert len(reported.table("tab_final")) == 2
+
+
+def test_row_names_are_read_as_written(toy):
+    reported = reported_with(toy, "t,1,x,5,s,verified", "t,0.10,x,6,s,verified")
+    assert (reported("t", 1, "x"), reported("t", "0.10", "x")) == (5.0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (["t,1,x,5,s,guessed"], "status 'guessed' is not one of verified, secondary, unverified, not available"),
+        (["t,1,x,,s,verified"], "a value is empty exactly if it is 'not available'"),
+        (["t,1,x,5,s,not available"], "a value is empty exactly if it is 'not available'"),
+        (["t,1,x,5,s,verified", "t,1,x,6,s,verified"], "given twice: t, 1, x"),
+        (["t,1,x,5..1,s,verified"], r"the value '5\.\.1' of t is not a number"),
+    ],
+)
+def test_a_contradictory_reported_number_is_refused(toy, rows, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        reported_with(toy, *rows)
+
+
+def test_other_columns_of_reported_csv_are_refused(toy):
+    (toy.folder / "reported.csv").write_text("table,row,column,value,status\nt,1,x,5,verified\n")
+    with pytest.raises(ValueError, match="expected"):
+        Reported("toy")

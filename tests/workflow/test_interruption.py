@@ -1,0 +1,67 @@
+"""A build that is killed or interrupted anywhere is finished by running it again; finished shards stay."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from toy_repository import ARTIFACTS, environment
+
+
+@pytest.fixture
+def stalled(fresh):
+    """A build whose second shard never ends, and in which the first shard is finished."""
+    output = fresh.root / "output.txt"
+    command = [sys.executable, "-m", "snakemake", "papers/toy/all", "--config", "scale=smoke", "--cores", "2"]
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=fresh.root,
+            env=environment(TOY_STALLS="curvature=10"),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    started = fresh.results / "logs" / "descend" / "curvature=10.log"
+    for _ in range(3000):
+        if "Finished jobid" in output.read_text() and started.exists():
+            break
+        assert process.poll() is None, output.read_text()
+        time.sleep(0.1)
+    yield fresh, process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def finish(repository, before: int) -> None:
+    """Build again: everything is made, and the shard that was finished is not made again."""
+    result = repository.snakemake("papers/toy/all")
+    assert result.returncode == 0, result.stdout
+    assert [f for f in ARTIFACTS if not (repository.results / f).is_file()] == []
+    assert repository.record(1).stat().st_mtime_ns == before
+    assert result.stdout.count("rule toy_descend:") == 1
+    assert [p.name for p in repository.record(1).parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_killed_build_is_finished_after_the_unlock_that_snakemake_prints(stalled):
+    repository, process = stalled
+    before = repository.record(1).stat().st_mtime_ns
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not repository.record(10).exists()
+    locked = repository.snakemake("papers/toy/all")
+    assert locked.returncode != 0 and "--unlock" in locked.stdout, locked.stdout
+    assert repository.snakemake("--unlock").returncode == 0
+    finish(repository, before)
+
+
+def test_an_interrupted_build_is_finished_by_running_it_again(stalled):
+    repository, process = stalled
+    before = repository.record(1).stat().st_mtime_ns
+    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole foreground group
+    assert process.wait(timeout=300) != 0
+    assert not repository.record(10).exists()
+    finish(repository, before)
