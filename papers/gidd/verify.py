@@ -66,6 +66,7 @@ def main(
 ) -> None:
     """Compute the exact checks and curves."""
     settings: Exact = load_shard("gidd", "verify", scale, shard)
+    torch.set_num_threads(1)  # tensors of a few numbers: a second thread only waits
     provenance = Provenance()
     checks = {
         "nll_identity": nll_identity_rows(settings.p_us, settings.gammas),
