@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 STUDIES = {"markov": "Markov oracle", "text": "text"}
 LOSS_ORDER = ["none", "clamp", "dynamic", "dynamic + weight decay"]
@@ -29,6 +31,13 @@ def _legend(figure: Figure, axes: Axes, title: str) -> None:
     """One legend for all panels, to the right of them."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, title=title, loc="outside right center")
+
+
+def _log_ticks(axis: Axis, form: str) -> None:
+    """Logarithmic axis labelled at 1, 2, 3 and 5 of each decade only."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 3.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
+    axis.set_minor_locator(NullLocator())
 
 
 def fig_schedule(table: pd.DataFrame) -> Figure:
@@ -88,8 +97,7 @@ def fig_genppl_steps(table: pd.DataFrame) -> Figure:
             ax.fill_between(line.num_steps, line.low, line.high, color=colours[p_u], alpha=0.2, linewidth=0)
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}")
+        _log_ticks(ax.yaxis, "{:g}")
         ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity")
         ax.set_xticks(sorted(table[table.study == study].num_steps.unique()))
         ax.xaxis.set_major_formatter("{x:g}")
@@ -128,6 +136,7 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
             bottom.plot(line.compute, line.gap, marker="o", markersize=4, color=colours[p_u])
         for ax, label in ((top, "bound (nats/token)"), (bottom, "above $p_u = 0$ (nats)")):
             ax.set(xscale="log", ylabel=label)
+            _log_ticks(ax.xaxis, "{:.0e}")
         bottom.set_xlabel("training compute (FLOP)")
     _legend(figure, next(iter(panels.values()))[0], "$p_u$")
     return figure

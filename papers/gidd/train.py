@@ -16,7 +16,7 @@ from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
-from shared.train.checkpoint import save_tree
+from shared.train.checkpoint import run_folder, save_tree
 from shared.train.config import TrainingConfig
 from shared.train.devices import require_device
 from shared.train.loop import fit
@@ -38,8 +38,9 @@ def train_run(data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, 
     training = shard.training.model_copy(update=update)
     network = build_network(shard, run, data.vocab_size)
     settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes"}) | {"run": run.model_dump()}
+    folder = run_folder(checkpoints, run.id, settings | {"training": training.model_dump(mode="json")})
     result: TrainingResult = fit(
-        network, build_task(data, shard, run, training), training, checkpoint_dir=checkpoints / run.id,
+        network, build_task(data, shard, run, training), training, checkpoint_dir=folder,
         settings=settings, device=device, num_threads=num_threads, title=f"{shard.study} {run.id}",
     )  # fmt: skip
     return network, result

@@ -7,6 +7,7 @@ only when it is complete; the checkpoint before it stays until then, and one mor
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -131,6 +132,19 @@ def sole_user(directory: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def run_folder(parent: str | os.PathLike, name: str, settings: dict[str, Any]) -> Path:
+    """Folder for the checkpoints of a run under these settings, `parent/name-<digest>`.
+
+    A run with other settings gets another folder: a workflow that reruns a job after an edit starts anew, and finds
+    the old run again if the edit is taken back.
+
+    Args:
+        settings: all that defines the run, JSON values.
+    """
+    text = json.dumps(settings, sort_keys=True)
+    return Path(parent) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def write_checkpoint(directory: Path, step: int, tree: dict[str, Any], *, keep: int = 2) -> Path:
