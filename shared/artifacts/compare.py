@@ -65,8 +65,9 @@ def compare_tables(reference: pd.DataFrame, rebuilt: pd.DataFrame, artifact: Art
         return sentences
     old, new = (_by_key(frame, artifact.keys) for frame in (reference, rebuilt))
     for frame, name in ((old, "reference"), (new, "rebuilt")):
-        if frame.index.has_duplicates:
-            return [f"two rows of the {name} table have the keys {frame.index[frame.index.duplicated()][0]}"]
+        repeated = frame.index.duplicated()
+        if repeated.any():
+            return [f"two rows of the {name} table have the keys {_row(artifact, frame.index[repeated][0])}"]
     sentences += [f"row {_row(artifact, key)} is missing" for key in old.index.difference(new.index, sort=False)]
     sentences += [f"row {_row(artifact, key)} is new" for key in new.index.difference(old.index, sort=False)]
     common = old.index.intersection(new.index, sort=False)
@@ -83,11 +84,11 @@ def _by_key(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _row(artifact: Artifact, key: object) -> str:
-    return (
-        "(" + ", ".join(f"{k}={v}" for k, v in zip(artifact.keys, key, strict=True)) + ")"
-        if artifact.keys
-        else str(key)
-    )
+    """A row's keys in words; pandas gives those of a single key column without a tuple around them."""
+    if not artifact.keys:
+        return str(key)
+    values = key if isinstance(key, tuple) else (key,)
+    return "(" + ", ".join(f"{k}={v}" for k, v in zip(artifact.keys, values, strict=True)) + ")"
 
 
 def _compare_column(column: str, tolerance: Tolerance, old: pd.Series, new: pd.Series, artifact: Artifact) -> list[str]:

@@ -11,7 +11,7 @@ import shared.kernels
 
 sys.path.append(str(Path(__file__).parents[2] / "workflow"))
 
-from toy_repository import make_repository
+from toy_repository import forget_toy, make_repository
 
 from shared.artifacts.accept import accept
 from shared.artifacts.claims import build_claims
@@ -30,12 +30,6 @@ def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.kernels, "__path__", [*shared.kernels.__path__, str(root / "shared" / "kernels")])
     monkeypatch.setattr("shared.artifacts.paths.repo_root", lambda: root)
     forget_toy()
-
-
-def forget_toy() -> None:
-    """The next import of the toy paper reads its files anew."""
-    for name in [n for n in sys.modules if n.startswith("papers.toy") or n == "shared.kernels.quadratic"]:
-        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

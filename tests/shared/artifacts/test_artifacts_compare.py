@@ -128,6 +128,16 @@ def test_repeated_keys_are_refused_in_either_table():
     assert "two rows of the reference table have the keys" in differences(TABLE, reference=twice)[0]
 
 
+def test_a_row_with_a_single_key_is_named_like_any_other():
+    artifact = Artifact.model_validate({"caption": "c", "paper_item": "-", "keys": ["lr"], "columns": {"x": "exact"}})
+    one, two = pd.DataFrame({"lr": [0.25, 10.0], "x": [1, 2]}), pd.DataFrame({"lr": [10.0, 300.0], "x": [3, 4]})
+    assert differences(two, reference=one, artifact=artifact) == [
+        "row (lr=0.25) is missing",
+        "row (lr=300.0) is new",
+        "column 'x': 1 of 1 values differ (exact); first at (lr=10.0): 2 -> 3",
+    ]
+
+
 def test_a_table_without_keys_is_compared_by_position():
     artifact = Artifact.model_validate({"caption": "c", "paper_item": "-", "keys": [], "columns": {"x": "exact"}})
     one = pd.DataFrame({"x": [1]})

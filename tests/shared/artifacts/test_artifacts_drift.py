@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from toy_repository import edit, run_in
+from toy_repository import HERE, edit, forget_toy, run_in
 
 from shared.artifacts.accept import accept, reference_minutes
 from shared.artifacts.compare import compare_paper, differing_pixels, print_findings, report
+from shared.artifacts.config import load_yaml
+from shared.artifacts.figures import build_figure
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.tables import read_csv, to_csv
@@ -26,10 +28,6 @@ def rewrite(path, change) -> None:
 
 
 def all_columns() -> list[tuple[str, str]]:
-    from toy_repository import HERE
-
-    from shared.artifacts.config import load_yaml
-
     content = load_yaml(HERE / "toy_paper" / "paper.yaml")
     artifacts = {**content["tables"], **content["figures"]}
     return [(name, column) for name, a in artifacts.items() for column in [*a["keys"], *a["columns"]]]
@@ -201,8 +199,6 @@ def test_after_accept_the_comparison_is_clean(toy):
     rewrite(artifact_csv(toy, "tab_final"), lambda frame: frame.assign(loss=frame.loss + 1))
     (toy.reference / "tables" / "old.csv").write_text("a\n1\n")
     assert {check for _, check, _ in drifts()} == {"data", "drawing", "presence"}
-    from shared.artifacts.figures import build_figure
-
     build_figure("toy", "fig_loss", "smoke")
     written = accept("toy", "smoke")
     assert drifts() == []
@@ -241,5 +237,6 @@ def test_a_scale_of_the_papers_own_is_compared_and_accepted(toy):
     shutil.copytree(toy.results, long.results)
     accept("toy", "long")
     assert drifts("long") == []
+    forget_toy()
     edit(toy.folder / "figures.py", 'xlabel="step"', 'xlabel="steps"')
     assert [found[:2] for found in drifts("long")] == [("fig_loss", "drawing")]
