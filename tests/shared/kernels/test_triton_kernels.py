@@ -15,7 +15,7 @@ from shared.kernels.dispatch import triton_is_installed
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
 NATIVE = INTERPRETED or torch.cuda.is_available()
-CHUNK = 8
+CHUNK = 16  # the shortest that tensor cores take
 
 needs_triton = pytest.mark.skipif(not triton_is_installed(), reason="triton is not installed")
 needs_device = pytest.mark.skipif(not NATIVE, reason="needs a GPU, or TRITON_INTERPRET=1 before triton is imported")
@@ -25,14 +25,14 @@ needs_device = pytest.mark.skipif(not NATIVE, reason="needs a GPU, or TRITON_INT
 @pytest.mark.skipif(NATIVE, reason="the tests below run in this process")
 def test_triton_forms_under_the_interpreter():
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:xdist", "-p", "no:cacheprovider", __file__],
         env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=500,
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
-    assert "skipped" not in result.stdout.splitlines()[-1] or "passed" in result.stdout.splitlines()[-1]
+    assert " passed" in result.stdout.splitlines()[-1], result.stdout[-500:]
 
 
 def on_device(case, dtype=None):
@@ -49,21 +49,11 @@ def assert_all_close(found, expected, rtol):
 
 @needs_triton
 @needs_device
-@pytest.mark.parametrize("num_steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK])
+@pytest.mark.parametrize("num_steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 53])
 def test_triton_matches_reference_in_value_and_gradient(kernel, num_steps, kernel_case, with_gradients):
     expected = with_gradients(kernel_case(kernel, num_steps), backend="reference")
     found = with_gradients(on_device(kernel_case(kernel, num_steps, torch.float32)), backend="triton")
-    assert_all_close(found, expected, rtol=2e-5)  # float32 sums of at most 40 terms
-
-
-@needs_triton
-@needs_device
-def test_triton_matches_reference_across_tiles_of_time(kernel, kernel_case, with_gradients):
-    """More steps than any tile, and a prime number of them."""
-    expected = with_gradients(kernel_case(kernel, 67), backend="reference")
-    options = {} if kernel.startswith("diagonal") or kernel == "selective scan" else {"chunk_size": 64}
-    found = with_gradients(on_device(kernel_case(kernel, 67, torch.float32)), backend="triton", **options)
-    assert_all_close(found, expected, rtol=2e-5)
+    assert_all_close(found, expected, rtol=2e-5)  # float32 sums of at most 53 terms
 
 
 @needs_triton
