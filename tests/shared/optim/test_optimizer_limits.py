@@ -142,6 +142,15 @@ def test_lion_with_equal_betas_is_signum():
     same(apply("lion", grads, lr=0.1, beta1=0.9, beta2=0.9), apply("signum", grads, lr=0.1, beta=0.9))
 
 
+def test_lion_follows_its_recursion():
+    grads, m, x = stream("random"), 0.0, torch.linspace(-1, 1, 7, dtype=torch.float64)
+    for g in grads:
+        x = (1 - 0.1 * 0.3) * x - 0.1 * torch.sign(0.8 * m + 0.2 * g)
+        m = 0.95 * m + 0.05 * g
+    ours, _ = apply("lion", grads, lr=0.1, beta1=0.8, beta2=0.95, weight_decay=0.3)
+    torch.testing.assert_close(ours[-1], x, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.9, 0.999])
 def test_first_step_of_adam_is_the_sign(factor):
     iterates, _ = apply("adam", stream("random", 1), lr=0.1, beta1=factor, beta2=factor, eps=0.0)

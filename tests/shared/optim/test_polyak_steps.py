@@ -191,8 +191,9 @@ def test_momo_first_step_with_proximal_decay():
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_momo_twin(decay):
-    lr, b, lb, evaluate = 0.5, 0.9, 0.02, problem()
+@pytest.mark.parametrize("lr", [0.05, 5.0])  # the cap decides, the hinge decides
+def test_momo_twin(decay, lr):
+    b, lb, evaluate = 0.9, 0.02, problem()
     x, trace = np.ones(6), [np.ones(6)]
     for step in range(200):
         f, g = evaluate(x, step)
@@ -207,8 +208,9 @@ def test_momo_twin(decay):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_momo_adam_twin(decay):
-    lr, b1, b2, eps, lb, evaluate = 0.1, 0.9, 0.95, 1e-8, 0.02, problem()
+@pytest.mark.parametrize("lr", [0.05, 5.0])  # the cap decides, the hinge decides
+def test_momo_adam_twin(decay, lr):
+    b1, b2, eps, lb, evaluate = 0.9, 0.95, 1e-8, 0.02, problem()
     x, trace, d, v, f_bar, gamma = np.ones(6), [np.ones(6)], np.zeros(6), np.zeros(6), 0.0, 0.0
     for step in range(200):
         f, g = evaluate(x, step)
