@@ -1,0 +1,143 @@
+"""Softmax attention.
+
+Shapes: B batch, T query time, S key time, D model width, H query heads, G key/value heads, N head width, M value width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared.models.config import MixerContext
+from shared.models.initialisation import normal_linear_
+from shared.models.mixers.base import Mixer
+from shared.models.mixers.config import AttentionConfig
+from shared.models.mixers.registry import register
+from shared.models.rotary import Rotary, alibi_bias, alibi_slopes
+
+KeyValueCache = tuple[Tensor, Tensor]  # keys (B, G, S, N), already turned to their positions; values (B, G, S, M)
+
+
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, causal: bool, scale: float) -> Tensor:
+    """softmax(scale * q k^T + bias) v by plain matmuls: every step has a batching rule under torch.vmap.
+
+    Args:
+        q: (B, H, T, N). k: (B, H, S, N). v: (B, H, S, M).
+        bias: broadcasts to (B, H, T, S); None is zero.
+        causal: query t sees the keys up to S - T + t.
+    Returns:
+        (B, H, T, M).
+    """
+    return attention_weights(q, k, bias, causal, scale) @ v
+
+
+def attention_weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: float) -> Tensor:
+    """Rows of `softmax_attention`, (B, H, T, S); each sums to 1."""
+    scores = (q * scale) @ k.transpose(-2, -1)
+    if bias is not None:
+        scores = scores + bias
+    if causal and q.shape[-2] > 1:
+        scores = scores.masked_fill(future_mask(q.shape[-2], k.shape[-2], q.device), float("-inf"))
+    return scores.softmax(-1)
+
+
+def future_mask(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+    """True where a key lies after the query, for the last `num_queries` of `num_keys` positions; (T, S)."""
+    return torch.ones(num_queries, num_keys, dtype=torch.bool, device=device).triu(num_keys - num_queries + 1)
+
+
+@register(AttentionConfig)
+class Attention(Mixer):
+    """softmax(q k^T / sqrt(N)) v with grouped key and value heads (Vaswani et al. 2017; Ainslie et al. 2023)."""
+
+    def __init__(self, config: AttentionConfig, context: MixerContext) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads or context.num_heads
+        self.num_kv_heads = config.num_kv_heads or self.num_heads
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_kv_heads must divide num_heads; got {self.num_kv_heads} and {self.num_heads}")
+        if config.head_dim is None and context.d_model % self.num_heads:
+            raise ValueError(
+                f"num_heads must divide d_model unless head_dim is given; got {self.num_heads} and {context.d_model}"
+            )
+        self.head_dim = config.head_dim or context.d_model // self.num_heads
+        self.value_head_dim = config.value_head_dim or self.head_dim
+        self.scale = config.scale or self.head_dim**-0.5
+        self.causal, self.dropout, self.kernel = context.causal, config.dropout, config.kernel
+        self.rotary = None
+        if context.positional == "rope":
+            self.rotary = Rotary(self.head_dim, context.rope_base, context.max_seq_len)
+        slopes = torch.tensor(alibi_slopes(self.num_heads)) if context.positional == "alibi" else None
+        self.register_buffer("slopes", slopes, persistent=False)
+        num_qk = (self.num_heads + self.num_kv_heads) * self.head_dim
+        num_v = self.num_kv_heads * self.value_head_dim
+        self.split_sizes = (num_qk, num_v)
+        self.qkv_proj = nn.Linear(context.d_model, num_qk + num_v, bias=context.bias)
+        self.out_proj = nn.Linear(self.num_heads * self.value_head_dim, context.d_model, bias=context.bias)
+        normal_linear_(self.qkv_proj, context.init_std)
+        normal_linear_(self.out_proj, context.init_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._merge(self._attend(*self._project(x, 0)))
+
+    def initial_cache(self, batch_size, device=None, dtype=None) -> KeyValueCache:
+        like = self._device_dtype(device, dtype)
+        return (
+            torch.empty(batch_size, self.num_kv_heads, 0, self.head_dim, **like),
+            torch.empty(batch_size, self.num_kv_heads, 0, self.value_head_dim, **like),
+        )
+
+    def step(self, x_t: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
+        y, cache = self.prefill(x_t[:, None], cache)
+        return y[:, 0], cache
+
+    def prefill(self, x: Tensor, cache: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
+        if not self.causal:
+            raise ValueError("a bidirectional mixer has no step form; build it with causal true to decode")
+        q, k, v = self._project(x, cache[0].shape[2])
+        cache = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
+        return self._merge(self._attend(q, *cache)), cache
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """Attention weights of every query, (B, H, T, T)."""
+        q, k, _ = self._project(x, 0)
+        return attention_weights(q, self._share(k), self._bias(q, k), self.causal, self.scale)
+
+    def values(self, x: Tensor) -> Tensor:
+        """What the weights combine, (B, H, T, M)."""
+        return self._share(self._project(x, 0)[2])
+
+    def state_size(self, seq_len: int = 1) -> int:
+        return seq_len * self.num_kv_heads * (self.head_dim + self.value_head_dim)
+
+    def _project(self, x: Tensor, offset: int) -> tuple[Tensor, Tensor, Tensor]:
+        qk, v = self.qkv_proj(x).split(self.split_sizes, dim=-1)
+        qk = qk.unflatten(-1, (-1, self.head_dim))  # (B, T, H + G, N)
+        if self.rotary is not None:
+            qk = self.rotary(qk, offset)
+        q, k = qk.transpose(1, 2).split((self.num_heads, self.num_kv_heads), dim=1)
+        return q, k, v.unflatten(-1, (-1, self.value_head_dim)).transpose(1, 2)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        bias, dropout = self._bias(q, k), self.dropout if self.training else 0.0
+        k, v = self._share(k), self._share(v)
+        if self.kernel == "matmul":
+            weights = attention_weights(q, k, bias, self.causal, self.scale)
+            return F.dropout(weights, dropout) @ v if dropout else weights @ v
+        num_queries, num_keys = q.shape[2], k.shape[2]
+        causal = self.causal and num_queries > 1
+        if causal and (bias is not None or num_queries < num_keys):  # is_causal there would align the first positions
+            future = future_mask(num_queries, num_keys, q.device)
+            bias = ~future if bias is None else bias.masked_fill(future, float("-inf"))
+            causal = False
+        return F.scaled_dot_product_attention(q, k, v, bias, dropout, causal, scale=self.scale)
+
+    def _merge(self, heads: Tensor) -> Tensor:
+        return self.out_proj(heads.transpose(1, 2).flatten(2))
+
+    def _share(self, heads: Tensor) -> Tensor:
+        """(B, G, S, N) -> (B, H, S, N): each key or value head serves H / G query heads."""
+        groups = self.num_heads // self.num_kv_heads
+        return heads if groups == 1 else heads.repeat_interleave(groups, dim=1)
+
+    def _bias(self, q: Tensor, k: Tensor) -> Tensor | None:
+        return None if self.slopes is None else alibi_bias(self.slopes, q.shape[2], k.shape[2]).to(q.dtype)

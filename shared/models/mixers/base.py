@@ -1,0 +1,56 @@
+"""The contract of a sequence mixer.
+
+Shapes: B batch, T time, D model width.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Cache = Any  # a mixer's own tuple of tensors (or None); read only by the mixer that made it
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of scalars in distinct parameters; a tied tensor counts once."""
+    return sum(p.numel() for p in module.parameters())
+
+
+class Mixer(nn.Module):
+    """Map (B, T, D) -> (B, T, D), in parallel over time (`forward`) or token by token (`step`).
+
+    For a causal mixer, stepping through x from `initial_cache` gives `forward(x)` to rounding, and so does `prefill`
+    over the pieces of x. Caches are values: no method changes the cache that it is given. A mixer that ends in a linear
+    map into the residual stream calls it `out_proj`; the backbone may scale its initial weight.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def initial_cache(self, batch_size: int, device: Any = None, dtype: torch.dtype | None = None) -> Cache:
+        """Cache before the first token; device and dtype default to those of the parameters."""
+        raise NotImplementedError
+
+    def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """One token: x_t (B, D) -> (y_t (B, D), cache after it)."""
+        raise NotImplementedError
+
+    def prefill(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """Several tokens after those in `cache`: x (B, T, D) -> (y (B, T, D), cache after them)."""
+        outputs = []
+        for x_t in x.unbind(1):
+            y_t, cache = self.step(x_t, cache)
+            outputs.append(y_t)
+        return torch.stack(outputs, dim=1), cache
+
+    def state_size(self, seq_len: int = 1) -> int:
+        """Numbers that decoding keeps per sequence after `seq_len` tokens."""
+        raise NotImplementedError
+
+    @property
+    def num_params(self) -> int:
+        return count_parameters(self)
+
+    def _device_dtype(self, device: Any, dtype: torch.dtype | None) -> dict[str, Any]:
+        parameter = next(self.parameters())
+        return {"device": device or parameter.device, "dtype": dtype or parameter.dtype}

@@ -1,0 +1,55 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.autograd import gradcheck, gradgradcheck
+from torch.func import grad, jvp, vmap
+
+from shared.models.fused import rms_norm, rotate_halves
+from shared.seeding import torch_generator
+
+EPS = 1e-5
+
+
+def sample(*shape, seed=0):
+    return torch.randn(*shape, generator=torch_generator(seed, "x"), dtype=torch.float64)
+
+
+def angles():
+    angle = sample(5, 1, 2, seed=2)
+    return angle.cos(), angle.sin()
+
+
+def test_rms_norm_equals_torch_in_value_and_gradient():
+    x, weight = sample(3, 4, 6).requires_grad_(), sample(6, seed=1).requires_grad_()
+    ours, theirs = rms_norm(x, weight, EPS), F.rms_norm(x, (6,), weight, EPS)
+    torch.testing.assert_close(ours, theirs)
+    upstream = sample(3, 4, 6, seed=3)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, (x, weight), upstream), torch.autograd.grad(theirs, (x, weight), upstream)
+    )
+
+
+def test_rotation_equals_its_definition():
+    x, (cos, sin) = sample(2, 5, 3, 4), angles()
+    x1, x2 = x[..., :2], x[..., 2:]
+    torch.testing.assert_close(rotate_halves(x, cos, sin), torch.cat([x1 * cos - x2 * sin, x1 * sin + x2 * cos], -1))
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+def test_derivatives_of_both_orders_and_modes(check):
+    x, weight = sample(2, 3, 4).requires_grad_(), sample(4, seed=1).requires_grad_()
+    forward = {"check_forward_ad": True} if check is gradcheck else {}
+    assert check(lambda x, w: rms_norm(x, w, EPS), (x, weight), **forward)
+    assert check(lambda x: rotate_halves(x, *angles()), (sample(2, 5, 3, 4).requires_grad_(),), **forward)
+
+
+def test_hessian_vector_product_through_vmap_equals_torch():
+    x, weights, direction = sample(3, 4), sample(2, 4, seed=1), sample(4, seed=2)
+
+    def hvp(norm):
+        def loss(weight):
+            return norm(norm(x, weight), weight).pow(3).sum()
+
+        return vmap(lambda w: jvp(grad(loss), (w,), (direction,))[1])(weights)
+
+    torch.testing.assert_close(hvp(lambda x, w: rms_norm(x, w, EPS)), hvp(lambda x, w: F.rms_norm(x, (4,), w, EPS)))
