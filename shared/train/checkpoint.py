@@ -5,12 +5,15 @@ rest and a checksum of the tensors into its header, so that nothing is ever unpi
 only when it is complete; the checkpoint before it stays until then, and one more is kept to fall back on.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import tempfile
 import warnings
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,28 @@ def load_tree(path: str | os.PathLike) -> dict[str, Any]:
     if header["checksum"] != _checksum(tensors):
         raise DamagedFile(f"{path} is damaged (its tensors do not have the recorded checksum); delete it and run again")
     return _unpack(header["tree"], tensors)
+
+
+@contextlib.contextmanager
+def sole_user(directory: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Wait until no other process is in here for `directory`, which is made if missing.
+
+    A build that was killed may leave a training behind that still runs; the next one waits for it and then continues
+    from its checkpoint. The kernel frees the lock when its holder ends, however it ends.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:  # some network file systems lock no folders
+            warnings.warn(f"{directory} cannot be locked ({error}); start no second run there", stacklevel=2)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_checkpoint(directory: Path, step: int, tree: dict[str, Any], *, keep: int = 2) -> Path:

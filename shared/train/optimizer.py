@@ -18,15 +18,17 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
-    decayed = [p for p in trainable if _is_decayed(p, config)]
-    kept = [p for p in trainable if not _is_decayed(p, config)]
-    groups = [
-        {"params": parameters, "weight_decay": weight_decay}
-        for parameters, weight_decay in ((decayed, config.weight_decay), (kept, 0.0))
-        if parameters
-    ]
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trainable:
+        groups.setdefault(config.weight_decay if _is_decayed(parameter, config) else 0.0, []).append(parameter)
     # fused: one kernel for all parameters, on CPU and CUDA; the default on a CPU is a Python loop over them
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
+    return torch.optim.AdamW(
+        [{"params": parameters, "weight_decay": weight_decay} for weight_decay, parameters in groups.items()],
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        fused=True,
+    )
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:

@@ -11,6 +11,15 @@ from torch import Tensor, nn
 Cache = Any  # a mixer's own tuple of tensors (or None); read only by the mixer that made it
 
 
+def undecayed_parameters(module: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay should leave alone: biases, norm scales, and what mixers declare."""
+    names = {name for name, p in module.named_parameters() if p.ndim < 2}
+    for prefix, part in module.named_modules():
+        if isinstance(part, Mixer):
+            names.update(f"{prefix}.{name}".lstrip(".") for name in part.no_weight_decay)
+    return names
+
+
 def count_parameters(module: nn.Module) -> int:
     """Number of scalars in distinct parameters; a tied tensor counts once."""
     return sum(p.numel() for p in module.parameters())
@@ -23,6 +32,8 @@ class Mixer(nn.Module):
     over the pieces of x. Caches are values: no method changes the cache that it is given. A mixer that ends in a linear
     map into the residual stream calls it `out_proj`; the backbone may scale its initial weight.
     """
+
+    no_weight_decay: tuple[str, ...] = ()  # own parameters that weight decay should leave alone
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError

@@ -9,7 +9,17 @@ from shared.models.mixers.base import Mixer
 from shared.models.mixers.config import MixerConfig, parse_mixer
 
 _MODULES: dict[type[MixerConfig], type[Mixer]] = {}
-_FAMILIES = ("attention",)  # modules of this package that register the mixers whose settings mixers/config.py holds
+_FAMILIES = (  # modules of this package that register the mixers whose settings mixers/config.py holds
+    "attention",
+    "linear_attention",
+    "mlstm",
+    "deltanet",
+    "mamba",
+    "lru",
+    "s4d",
+    "hyena",
+    "rnn",
+)
 
 
 def register(config_class: type[MixerConfig]) -> Callable[[type[Mixer]], type[Mixer]]:

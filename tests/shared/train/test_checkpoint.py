@@ -52,7 +52,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere"):
         load_weights(nn.Linear(2, 2), tmp_path / "nowhere")
 
 

@@ -5,13 +5,15 @@ import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from toy_training import ToyTask, toy_config, toy_model
 
-from shared.train.checkpoint import save_weights
+from shared.train.checkpoint import save_weights, sole_user
 from shared.train.loop import fit
 
 
@@ -36,7 +38,8 @@ def assert_same(first, second):
 
 def test_a_run_killed_at_random_steps_ends_with_the_bits_of_an_undisturbed_one(tmp_path, environment):
     killed = tmp_path / "killed"
-    early, late = sorted(random.Random(0).sample(range(6, 40), 2))
+    steps = random.Random(0)
+    early, late = steps.randrange(6, 20), steps.randrange(24, 40)
     for disturbance in ({"kill_at": early}, {"kill_while_saving": True}, {"kill_at": late}):
         assert run(killed, environment, disturbance=disturbance).returncode == -signal.SIGKILL
     assert run(killed, environment).returncode == 0
@@ -169,3 +172,17 @@ def test_another_number_of_threads_is_a_warning(tmp_path):
     cut_short(tmp_path)
     with pytest.warns(UserWarning, match="num_threads 1 there and 2 now"):
         fit(toy_model(), ToyTask(), toy_config(), checkpoint_dir=tmp_path, num_threads=2, progress=False)
+
+
+def test_a_second_run_in_the_same_folder_waits_for_the_first(tmp_path, capfd):
+    task = ToyTask()
+    second = threading.Thread(target=fit_in, args=(tmp_path, task))
+    with sole_user(tmp_path, on_wait=lambda: None):
+        second.start()
+        deadline = time.monotonic() + 30
+        while f"another run uses {tmp_path}; waiting" not in capfd.readouterr().err:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert task.seen == []
+    second.join(timeout=60)
+    assert len(task.seen) == 40
