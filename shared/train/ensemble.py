@@ -132,7 +132,9 @@ def train_ensemble(
     _check_config(config)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     with limited_threads(num_threads), own_random_state(torch.device(device)):
-        run = _Run(task, members, config, directory, settings or {}, torch.device(device), dtype, stack, compiled)
+        run = EnsembleRun(
+            task, members, config, directory, settings or {}, torch.device(device), dtype, stack, compiled
+        )
         run.resume()
         if not run.finished:
             report = ProgressReport(title, config.num_steps, start=run.step, enabled=progress)
@@ -151,7 +153,7 @@ def _check_config(config: TrainingConfig) -> None:
         raise ValueError("an ensemble takes precision fp32 or bf16 and no gradient accumulation; use the training loop")
 
 
-class _Run:
+class EnsembleRun:
     """State of one ensemble: what a checkpoint holds, and the stacked model and updates that change it."""
 
     def __init__(self, task, members, config, directory, settings, device, dtype, stack, compiled):

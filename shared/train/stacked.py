@@ -6,15 +6,15 @@ The parameters of all members are one (M, P) tensor; each named parameter is a v
 mapped over members by torch.vmap, so a matrix product of a model becomes one batched product of the stack.
 """
 
+import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
-from torch.overrides import TorchFunctionMode
 
 from shared.train.config import TrainingConfig
 from shared.train.optimizer import _is_decayed
@@ -104,18 +104,28 @@ class StackedModel:
         leaves, buffers = self.leaves(rows), self._rows_of_buffers(rows)
         objective = _Objective(self.template, function)
         if self._compiled is not None:
-            losses, grads = self._compiled(objective, leaves, buffers, batch, values, shared)
+            with mappable_attention(self.flat.device):
+                losses, grads = self._compiled(objective, leaves, buffers, batch, values, shared)
         else:
             losses, grads = self._eager_gradients(objective, leaves, buffers, batch, values, shared)
         return losses.detach(), torch.cat([g.reshape(len(rows), -1) for g in grads], dim=1)
 
     def _eager_gradients(self, objective, leaves, buffers, batch, values, shared):
         """The loss is mapped, its sum differentiated outside: the backward pass then runs without vmap's layer."""
-        with MappableAttention():
+        if next(iter(leaves.values())).shape[0] == 1:
+            losses = self._single_loss(objective, leaves, buffers, batch, values, shared)[None]
+            return losses, torch.autograd.grad(losses.sum(), list(leaves.values()))
+        with mappable_attention(self.flat.device):
             losses = torch.vmap(_call(objective), in_dims=(0, 0, None if shared else 0, 0))(
                 leaves, buffers, batch, values
             )
             return losses, torch.autograd.grad(losses.sum(), list(leaves.values()))
+
+    def _single_loss(self, objective, leaves, buffers, batch, values, shared):
+        """One member needs no mapping: the model runs as it would alone, fused attention included."""
+        alone = [{k: v[0] for k, v in tree.items()} for tree in (leaves, buffers, values)]
+        batch = batch if shared else {k: v[0] for k, v in batch.items()}
+        return _call(objective)(alone[0], alone[1], batch, alone[2])
 
     def _mapped_gradients(self, objective, leaves, buffers, batch, values, shared):
         axes = (0, 0, None if shared else 0, 0)
@@ -129,7 +139,7 @@ class StackedModel:
         training = self.template.training
         self.template.eval()
         try:
-            with MappableAttention():
+            with mappable_attention(self.flat.device):
                 leaves, buffers = self.leaves(rows), self._rows_of_buffers(rows)
                 return torch.vmap(_call(objective), in_dims=(0, 0, None))(leaves, buffers, batch)
         finally:
@@ -162,13 +172,16 @@ def balanced(total: int, size: int) -> list[range]:
     return [range(a, b) for a, b in itertools.pairwise(edges)]
 
 
-class MappableAttention(TorchFunctionMode):
-    """Within vmap on a CPU, torch's fused attention has no batching rule: compute it by plain products instead."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is F.scaled_dot_product_attention and args[0].device.type == "cpu":
-            return plain_attention(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+@contextlib.contextmanager
+def mappable_attention(device: torch.device) -> Iterator[None]:
+    """On a CPU torch's fused attention has no batching rule: within this context plain products take its place."""
+    fused = F.scaled_dot_product_attention
+    if device.type == "cpu":
+        F.scaled_dot_product_attention = plain_attention
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = fused
 
 
 def plain_attention(
