@@ -108,18 +108,18 @@ class StackedModel:
                 losses, grads = self._compiled(objective, leaves, buffers, batch, values, shared)
         else:
             losses, grads = self._eager_gradients(objective, leaves, buffers, batch, values, shared)
-        return losses.detach(), torch.cat([g.reshape(len(rows), -1) for g in grads], dim=1)
+        return losses.detach(), grads
 
     def _eager_gradients(self, objective, leaves, buffers, batch, values, shared):
         """The loss is mapped, its sum differentiated outside: the backward pass then runs without vmap's layer."""
         if next(iter(leaves.values())).shape[0] == 1:
             losses = self._single_loss(objective, leaves, buffers, batch, values, shared)[None]
-            return losses, torch.autograd.grad(losses.sum(), list(leaves.values()))
+            return losses, _joined(torch.autograd.grad(losses.sum(), list(leaves.values())))
         with mappable_attention(self.flat.device):
             losses = torch.vmap(_call(objective), in_dims=(0, 0, None if shared else 0, 0))(
                 leaves, buffers, batch, values
             )
-            return losses, torch.autograd.grad(losses.sum(), list(leaves.values()))
+            return losses, _joined(torch.autograd.grad(losses.sum(), list(leaves.values())))
 
     def _single_loss(self, objective, leaves, buffers, batch, values, shared):
         """One member needs no mapping: the model runs as it would alone, fused attention included."""
@@ -130,7 +130,7 @@ class StackedModel:
     def _mapped_gradients(self, objective, leaves, buffers, batch, values, shared):
         axes = (0, 0, None if shared else 0, 0)
         grads, losses = torch.vmap(grad_and_value(_call(objective)), in_dims=axes)(leaves, buffers, batch, values)
-        return losses, list(grads.values())
+        return losses, _joined(list(grads.values()))
 
     @torch.no_grad()
     def metrics(self, function: Any, batch: Batch, rows: range) -> dict[str, Tensor]:
@@ -153,6 +153,11 @@ class StackedModel:
 
     def _rows_of_buffers(self, rows: range) -> dict[str, Tensor]:
         return {name: buffer[rows.start : rows.stop] for name, buffer in self.buffers.items()}
+
+
+def _joined(grads: Sequence[Tensor]) -> Tensor:
+    """Gradients of the named parameters as one (S, P)."""
+    return torch.cat([grad.reshape(len(grad), -1) for grad in grads], dim=1)
 
 
 def _call(objective: nn.Module) -> Any:
