@@ -1,0 +1,87 @@
+"""Optimisers by the names that configuration files use."""
+
+import inspect
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+
+from shared.optim import adam, ngn, polyak, root_mean_square, sgd, sign
+from shared.optim.base import RuleOptimizer
+from shared.optim.rule import Rule
+
+_MODULES = (sgd, sign, adam, root_mean_square, ngn, polyak)
+
+RULES: dict[str, Rule] = {
+    value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)
+}
+
+OPTIMIZERS: dict[str, type[RuleOptimizer]] = {
+    "sgd": sgd.SGD,
+    "sgd_ema": sgd.SGDEMA,
+    "signsgd": sign.SignSGD,
+    "signum": sign.Signum,
+    "soft_signum": sign.SoftSignum,
+    "emasign": sign.EMASign,
+    "lion": sign.Lion,
+    "adam": adam.Adam,
+    "adamw": adam.AdamW,
+    "adam_sigma2": adam.AdamSigma2,
+    "adavar": adam.AdaVar,
+    "adabelief": adam.AdaBelief,
+    "adabound": adam.AdaBound,
+    "rmsprop": root_mean_square.RMSprop,
+    "adagrad": root_mean_square.Adagrad,
+    "ngn": ngn.NGN,
+    "ngn_m": ngn.NGNM,
+    "ngn_m_v2": ngn.NGNM,
+    "ngn_d": ngn.NGND,
+    "ngn_md": ngn.NGNMD,
+    "ngn_md_v2": ngn.NGNMD,
+    "ngn_mdw": ngn.NGNMD,
+    "momo": polyak.MoMo,
+    "momo_adam": polyak.MoMoAdam,
+    "momsps": polyak.MomSPS,
+    "alr_smag": polyak.ALRSMAG,
+}
+
+# Rules that share a class with another: the arguments that select them.
+_FIXED = {
+    "ngn_m_v2": {"version": 2},
+    "ngn_md_v2": {"version": 2},
+    "ngn_mdw": {"weight_decay_mode": "proximal"},
+}
+
+RULES["adamw"] = RULES["adam"]  # one formula: AdamW is Adam with `weight_decay`
+
+
+def _named(table: dict[str, Any], name: str) -> Any:
+    if name not in table:
+        close = get_close_matches(name, table, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(table))}"
+        raise ValueError(f"unknown optimiser '{name}'; {hint}")
+    return table[name]
+
+
+def get_rule(name: str) -> Rule:
+    """The update rule called `name`. Raises: ValueError, with the nearest known name."""
+    return _named(RULES, name)
+
+
+def build_optimizer(name: str, params: Iterable, **settings: Any) -> torch.optim.Optimizer:
+    """The torch optimiser called `name` over `params`, which may be groups.
+
+    Settings are the class's arguments; `beta1` and `beta2` are accepted for `betas`, as in rules.
+    Raises: ValueError, unknown name or setting, or a value outside its range.
+    """
+    cls = _named(OPTIMIZERS, name)
+    if {"beta1", "beta2"} & settings.keys() and "betas" in inspect.signature(cls).parameters:
+        defaults = cls.rule.defaults()
+        pair = [settings.pop(key, defaults.get(key)) for key in ("beta1", "beta2")]
+        settings["betas"] = tuple(pair)
+    try:
+        return cls(params, **settings, **_FIXED.get(name, {}))
+    except TypeError as error:
+        accepted = list(inspect.signature(cls).parameters)[1:]
+        raise ValueError(f"optimiser '{name}' takes {', '.join(accepted)}; got {', '.join(settings)}") from error
