@@ -281,7 +281,8 @@ def best_of(lines: list[Line]) -> list[Line]:
 def markdown(lines: list[Line], cores: int) -> str:
     head = [
         f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_name()}, {cores} cores, torch {torch.__version__}, Python"
-        f" {platform.python_version()}; {NUM_MEMBERS} members, AdamW, clipping, float32; medians of interleaved rounds.",
+        f" {platform.python_version()}; {NUM_MEMBERS} members, AdamW, clipping, float32; medians over interleaved"
+        " rounds.",
         "",
         "| row | way | tokens or samples / s | over eager | spread | ready, s | peak, MB | goal |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
