@@ -8,8 +8,6 @@ import time
 
 sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it is installed
 
-from snakemake.exceptions import WorkflowError
-
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.workflow import check_device, check_papers, check_request, check_writable, papers_at
 
@@ -17,9 +15,9 @@ STARTED = time.time()
 try:
     SCALE, RECORDS = check_request(config)
     SLUGS = papers_at(SCALE)
-    check_papers(SLUGS)
+    check_papers(SLUGS, SCALE)
 except ValueError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
 
 
@@ -88,7 +86,7 @@ onstart:
         check_device(running, SCALE, RECORDS)
         check_writable([slug for slug in SLUGS if any(name.startswith(f"{slug}_") for name in running)], SCALE)
     except ValueError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(f"error: {error}")
 
 
 onsuccess:

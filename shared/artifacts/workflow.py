@@ -34,29 +34,30 @@ def papers_at(scale: str, root: Path | None = None) -> list[str]:
     return [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
 
 
-def check_papers(slugs: list[str]) -> None:
-    """ValueError if paper.yaml or config.yaml of one of these papers is wrong, at any scale.
+def check_papers(slugs: list[str], scale: str) -> None:
+    """ValueError if one of these papers cannot be planned at all.
 
-    Said here, before the rules are read, because Snakemake adds a traceback to what a rule's file raises.
+    Its paper.yaml or config.yaml is wrong, at any scale, or a file lies where its results go.
     """
     for slug in slugs:
         load_paper(slug)
-        for scale in scales_of(slug):
-            shards_at(slug, scale)
+        for each in scales_of(slug):
+            shards_at(slug, each)
+        paths = PaperPaths(slug, scale)
+        for folder in (paths.results.parent, paths.results):
+            if folder.exists() and not folder.is_dir():
+                raise ValueError(f"cannot write into {paths.relative(folder)}: it is a file; move it away")
 
 
 def check_writable(slugs: list[str], scale: str) -> None:
-    """ValueError if the results of one of these papers cannot be written; names the folder."""
+    """ValueError if a folder with results of one of these papers is read-only; names the folder."""
     for slug in slugs:
         paths = PaperPaths(slug, scale)
-        first = paths.results
-        while not first.exists():
-            first = first.parent
-        inside = [p for pattern in ("*", "*/*") for p in paths.results.glob(pattern) if p.is_dir()]
-        for folder in [first, *inside]:
-            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-                what = "it is read-only" if folder.is_dir() else "a file is in its place"
-                raise ValueError(f"cannot write into {paths.relative(folder)}: {what}; make the folder writable")
+        outer = next(p for p in (paths.results, *paths.results.parents) if p.exists())
+        inner = [p for pattern in ("*", "*/*") for p in paths.results.glob(pattern) if p.is_dir()]
+        for folder in [outer, *inner]:
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise ValueError(f"cannot write into {paths.relative(folder)}: permission denied; make it writable")
 
 
 def has_gpu() -> bool:

@@ -1,6 +1,7 @@
 """What `snakemake papers/<slug>/all` promises, held to with the toy paper and the real Snakemake."""
 
 import json
+import os
 import re
 import resource
 
@@ -113,7 +114,7 @@ def no_gpu():
 def refused(result) -> str:
     """The output of a run that has to fail without a traceback."""
     assert result.returncode != 0, result.stdout
-    assert "Traceback" not in result.stdout and "  File " not in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout and 'File "' not in result.stdout, result.stdout
     return result.stdout
 
 
@@ -160,11 +161,19 @@ def test_a_truncated_record_ends_in_one_sentence(built):
     assert "curvature=10.parquet is not a whole Parquet file (cut short?); delete it and build again" in output
 
 
-def test_a_results_folder_that_cannot_be_written_is_named(fresh):
-    """A file in the folder's place: it stops root too, whom permissions do not bind."""
+def test_a_file_in_place_of_the_results_folder_is_named(fresh):
     (fresh.paper / "results").write_text("not a folder")
     output = refused(fresh.snakemake("papers/toy/all"))
-    assert "cannot write into papers/toy/results" in output and "make the folder writable" in output
+    assert "error: cannot write into papers/toy/results: it is a file; move it away" in output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_a_read_only_results_folder_is_named_before_anything_runs(built):
+    edit(built.paper / "figures.py", 'xlabel="step"', 'xlabel="steps"')
+    (built.results / "figures").chmod(0o555)
+    output = refused(built.snakemake("papers/toy/all"))
+    (built.results / "figures").chmod(0o755)
+    assert "error: cannot write into papers/toy/results/smoke/figures: permission denied; make it writable" in output
 
 
 # against the reference

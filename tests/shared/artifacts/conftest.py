@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parents[2] / "workflow"))
 
 from toy_repository import forget_toy, make_repository
 
+from shared.artifacts import digest
 from shared.artifacts.accept import accept
 from shared.artifacts.claims import build_claims
 from shared.artifacts.config import load_shards
@@ -29,6 +30,7 @@ def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(papers, "__path__", [*papers.__path__, str(root / "papers")])
     monkeypatch.setattr(shared.kernels, "__path__", [*shared.kernels.__path__, str(root / "shared" / "kernels")])
     monkeypatch.setattr("shared.artifacts.paths.repo_root", lambda: root)
+    digest.shards_at.cache_clear()
     forget_toy()
 
 
