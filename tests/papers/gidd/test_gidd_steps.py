@@ -48,9 +48,10 @@ def test_batches_of_two_steps_and_of_two_seeds_differ():
 
 
 def test_mask_noise_alone_leaves_data_or_mask():
-    batch = task(0.0).batch(0, range(8))
-    assert ((batch["z"] == batch["x"]) | (batch["z"] == 16)).all()
-    assert (batch["z"] == 16).any()
+    mask_only = task(0.0)
+    batch, mask_id = mask_only.batch(0, range(8)), mask_only.data.vocab_size - 1
+    assert ((batch["z"] == batch["x"]) | (batch["z"] == mask_id)).all()
+    assert (batch["z"] == mask_id).any() and (batch["x"] != mask_id).all()
 
 
 def test_autoregressive_nats_of_a_uniform_model_are_log_v():
