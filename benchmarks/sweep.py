@@ -17,6 +17,7 @@ import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,10 +136,11 @@ class Way:
 
 
 def ways(stacks: list[int], compiled_stacks: list[int]) -> list[Way]:
+    """The ways to compare; with no size for compiled stacks nothing at all is compiled."""
     return [
         Way("eager"),
         Way("eager", threads=0),
-        Way("compiled", compiled=True),
+        *([Way("compiled", compiled=True)] if compiled_stacks else []),
         Way("processes", processes=0),
         *(Way("ensemble", processes=0, stack=s) for s in stacks),
         *(Way("ensemble compiled", processes=0, stack=s, compiled=True) for s in compiled_stacks),
@@ -262,7 +264,10 @@ class Line:
 
 def compare(row: str, candidates: list[Way], rounds: int, cores: int) -> list[Line]:
     """All ways on one workload, round by round in turn."""
-    crews = [(way, Crew(row, way, cores)) for way in candidates]
+    crews = []
+    for way in candidates:
+        crews.append((way, Crew(row, way, cores)))
+        print(f"{row}: {way} ready in {crews[-1][1].ready:.0f} s", file=sys.stderr, flush=True)
     for _ in range(rounds):
         for _, crew in crews:
             crew.round()

@@ -229,7 +229,7 @@ class EnsembleRun:
             with mixed:
                 return self.model.gradients(self.task.loss, rows, batch, self.shared, values)
         except RuntimeError as error:
-            if "vmap" not in str(error):
+            if not any(word in str(error) for word in ("vmap", "atching rule", "functorch")):
                 raise
             raise ValueError(
                 f"this model or loss cannot be mapped over members ({error}); train its members one by one with the"
