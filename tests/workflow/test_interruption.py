@@ -10,6 +10,11 @@ import pytest
 from toy_repository import ARTIFACTS, environment
 
 
+def _listens_to_ctrl_c() -> None:
+    """A test run that was put into the background passes on an ignored SIGINT, which no terminal would."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def stalled(fresh):
     """A build whose second shard never ends, and in which the first shard is finished."""
@@ -23,6 +28,7 @@ def stalled(fresh):
             stdout=file,
             stderr=file,
             start_new_session=True,
+            preexec_fn=_listens_to_ctrl_c,
         )
     started = fresh.results / "logs" / "descend" / "curvature=10.log"
     for _ in range(3000):
