@@ -44,6 +44,7 @@ _STYLE = {
     "svg.hashsalt": "paper-artifacts",
     "text.usetex": False,
 }
+_NO_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 @contextlib.contextmanager
@@ -58,7 +59,7 @@ def paper_style() -> Iterator[None]:
             plt.close("all")
 
 
-def draw(slug: str, figure: str, table: pd.DataFrame) -> dict[str, bytes]:
+def draw(slug: str, figure: str, table: pd.DataFrame, kinds: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """PNG and SVG of a figure, drawn from `table` by the paper's own function.
 
     Returns:
@@ -67,9 +68,9 @@ def draw(slug: str, figure: str, table: pd.DataFrame) -> dict[str, bytes]:
     with paper_style():
         drawn: Figure = paper_function(slug, "figures", figure)(table.copy())
         images = {}
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        for kind in kinds:
             buffer = io.BytesIO()
-            drawn.savefig(buffer, format=kind, metadata=metadata)
+            drawn.savefig(buffer, format=kind, metadata=_NO_METADATA[kind])
             images[kind] = buffer.getvalue()
     return images
 

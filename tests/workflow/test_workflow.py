@@ -53,6 +53,13 @@ def test_a_second_build_has_nothing_to_do_and_costs_less_than_three_seconds(firs
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
 
 
+def test_the_root_targets_cover_every_paper(first_build):
+    result = first_build[0].snakemake()
+    assert result.returncode == 0 and "Nothing to be done" in result.stdout, result.stdout
+    claims = first_build[0].snakemake("claims")
+    assert claims.returncode == 0 and re.search(r"descends .* holds", claims.stdout), claims.stdout
+
+
 # what reruns, and why
 
 
@@ -186,6 +193,9 @@ def test_diff_ends_with_0_when_clean_and_with_1_on_drift(built):
     assert clean.returncode == 0 and "0 drifted" in clean.stdout, clean.stdout
     table = built.paper / "reference" / "smoke" / "tables" / "tab_final.csv"
     edit(table, table.read_text().splitlines()[1].split(",")[1], "0.5")
+    drifted = built.snakemake("diff")
+    assert drifted.returncode == 1 and "1 drifted" in drifted.stdout, drifted.stdout
+    (built.results / "diff" / "report.md").unlink()
     drifted = built.snakemake("papers/toy/diff")
     assert drifted.returncode == 1 and "1 drifted" in drifted.stdout, drifted.stdout
     assert "| tab_final | smoke | data |" in (built.results / "diff" / "report.md").read_text()

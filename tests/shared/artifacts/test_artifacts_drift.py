@@ -86,7 +86,7 @@ def test_a_drifted_figure_is_shown_side_by_side(toy):
     [
         ('xlabel="step"', 'xlabel="steps"'),
         ('palette="viridis"', 'palette="magma"'),
-        ("figsize=(4, 3)", "figsize=(4, 4)"),
+        ("figsize=(3, 2)", "figsize=(3, 3)"),
     ],
     ids=["axis label", "colour", "size"],
 )
@@ -117,11 +117,11 @@ def test_drawing_drift_is_found_at_a_scale_that_was_not_built(toy):
     assert (toy.results / "diff" / "fig_loss.paper.drawing.png").is_file()
 
 
-def test_one_letter_of_a_label_is_more_than_the_pixel_tolerance_and_a_shade_of_grey_is_less(toy):
+def test_another_rounding_of_the_anti_aliasing_is_no_drift(toy):
     reference = figure_png(toy, "fig_loss", reference=True)
     with Image.open(reference) as image:
         pixels = np.array(image.convert("RGB"))
-    pixels = np.where(pixels < 250, pixels + 5, pixels)  # as another rounding of the anti-aliasing might
+    pixels = np.where(pixels < 250, pixels + 5, pixels)
     Image.fromarray(pixels).save(toy.results / "shade.png")
     assert differing_pixels(reference, toy.results / "shade.png")[0] == 0.0
 
