@@ -9,17 +9,18 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 VENV := .venv
 STAMP := $(VENV)/.installed
 TRITON := triton==3.7.1
-SNAKEMAKE := snakemake --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
+# the target stands first: Snakemake takes what follows --config for settings
+SETTINGS := --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: env data test lint all diff claims FORCE
 
 all diff claims: env data
-	$(SNAKEMAKE) $@
+	snakemake $@ $(SETTINGS)
 
 papers/%: env data FORCE
-	$(SNAKEMAKE) $@
+	snakemake $@ $(SETTINGS)
 
 env: $(STAMP)
 

@@ -1,6 +1,7 @@
 """pyproject.toml, requirements.lock and environment.yml say the same."""
 
 import re
+import subprocess
 import tomllib
 
 import yaml
@@ -50,3 +51,11 @@ def test_environment_yml_has_the_lock_s_pins_and_the_package_itself():
 
 def test_the_makefile_names_one_triton():
     assert re.search(r"^TRITON := triton==\d+\.\d+\.\d+$", (ROOT / "Makefile").read_text(), flags=re.M)
+
+
+def test_make_hands_snakemake_the_target_before_the_settings():
+    # `snakemake --config scale=cpu TARGET` takes TARGET for a setting
+    for target in ("papers/gidd/all", "diff", "all"):
+        command = ["make", "--dry-run", "--always-make", target, "SCALE=smoke", "RECORDS=dvc", "PYTHON=python3"]
+        printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert f"snakemake {target} --config scale=smoke records=dvc" in printed
