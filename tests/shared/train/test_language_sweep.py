@@ -8,7 +8,7 @@ import torch
 
 from shared.data.config import TextConfig, TokenizerConfig
 from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost, widened
-from shared.train.language.running import train_alone, beyond_the_edges, columns_of, train_language_shard
+from shared.train.language.running import beyond_the_edges, columns_of, train_alone, train_language_shard
 from shared.train.language.task import LanguageTask
 from shared.train.sweep.config import SweepConfig, expand
 
