@@ -1,9 +1,8 @@
 """Cycles proved: interval arithmetic of 40 digits around a cycle found in floating point.
 
-The data are exact (decimal norms, angles in degrees). Krawczyk's test shows that a box holds exactly one zero of
-G^P(w) - w, another box the minimiser, so that eta = gamma / lambda is enclosed too; Jury's conditions on an enclosure of
-the Jacobian show that the cycle is stable. Nothing here rests on rounding. Source of the test: Krawczyk 1969,
-Computing 4.
+The data are exact (decimal norms, angles in degrees). Krawczyk's test (Computing 4, 1969) shows that a box holds
+exactly one zero of G^P(w) - w, and another box the minimiser, so that eta = gamma / lambda is enclosed too. Jury's
+conditions on an enclosure of the Jacobian show that the cycle is stable. Nothing here rests on rounding.
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ from papers.logistic_gd.descent import descend, orbit
 from papers.logistic_gd.logistic import hessian
 
 MAX_PERIOD = 64
+MIN_STREAK = 3
 CONVERGED, CYCLE, SLOW, UNDECIDED, DIVERGED = "w", "c", "s", "u", "d"  # letters, so that CSV columns stay text
 
 
@@ -35,7 +36,7 @@ class Cycle:
 
 @dataclass(eq=False)
 class Fate:
-    """Of every orbit: outcome (S, B) letters, period (S, B) with 0 for none, last point (S, B, d), cycles per data set."""
+    """Of every orbit: outcome (S, B) letters, period (S, B) with 0 for none, last point (S, B, d)."""
 
     outcome: np.ndarray
     period: np.ndarray
@@ -119,12 +120,13 @@ def follow(
         device: torch device for the steps; numpy if omitted.
     Returns:
         Outcomes: w converged; c stable cycle, verified; s not yet there, but nearer to w* after each of the last
-        rounds; d diverged; u none of these.
+        three rounds; d diverged; u none of these.
     """
     num_sets, num_starts, _ = w0.shape
     fate = Fate(np.full((num_sets, num_starts), UNDECIDED), np.zeros((num_sets, num_starts), int), w0.copy())
     size = 1 + np.linalg.norm(w_star, axis=-1)[:, None]  # (S, 1)
     distance = np.full((num_sets, num_starts), np.inf)
+    streak = np.zeros((num_sets, num_starts), int)  # rounds in a row that ended nearer to w*
     active = np.arange(num_sets)
     for _ in range(max_rounds):
         one = (z[active], weights[active], eta[active][..., None])
@@ -133,9 +135,10 @@ def follow(
         fate.point[active] = tail[-1]
         before, now = distance[active], np.linalg.norm(tail[-1] - w_star[active][:, None], axis=-1)
         distance[active] = now
+        streak[active] = np.where(now < before, streak[active] + 1, 0)
         outcome = fate.outcome[active]
         outcome[outcome != CYCLE] = UNDECIDED
-        outcome[(outcome == UNDECIDED) & (now < before) & (now < 0.5 * size[active])] = SLOW
+        outcome[(outcome == UNDECIDED) & (streak[active] >= MIN_STREAK) & (now < 0.5 * size[active])] = SLOW
         outcome[now < tolerance * size[active]] = CONVERGED
         outcome[~np.isfinite(now)] = DIVERGED
         open_orbits = (outcome == UNDECIDED) | (outcome == SLOW)

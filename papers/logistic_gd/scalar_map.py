@@ -27,15 +27,17 @@ def slope(u, c, gamma):
     return 1 - gamma * 0.25 * (1 - np.tanh(0.5 * np.asarray(u)) ** 2) / (p * (1 - p))
 
 
-def iterate(u: np.ndarray, c, gamma, max_steps: int, check_every: int = 100) -> tuple[np.ndarray, int]:
+def iterate(u: np.ndarray, c: float, gamma: float, max_steps: int, check_every: int = 100) -> tuple[np.ndarray, int]:
     """u after `max_steps` steps, or after fewer, in multiples of `check_every`, once two steps move nothing.
 
-    Both fixed points and 2-cycles are at rest under two steps; 4e-15 is a few roundings of numbers of order ten.
+    Both fixed points and 2-cycles are at rest under two steps, up to the rounding of tanh times gamma / (p (1 - p)).
     """
+    p = float(share(c))
+    rest = 4e-16 * gamma / (p * (1 - p))
     for done in range(check_every, max_steps + 1, check_every):
         for _ in range(check_every):
             u = step(u, c, gamma)
-        if np.abs(step(step(u, c, gamma), c, gamma) - u).max() < 4e-15:
+        if np.abs(step(step(u, c, gamma), c, gamma) - u).max() < rest:
             return u, done
     return u, max_steps
 
