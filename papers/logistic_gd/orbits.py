@@ -45,12 +45,12 @@ class Fate:
 
 
 def minimal_period(tail: np.ndarray, rtol: float = 1e-9, max_period: int = MAX_PERIOD) -> np.ndarray:
-    """Smallest P with |w_t - w_{t-P}| <= rtol max|w| over the last P steps and more; 0 if none.
+    """Smallest P with |w_t - w_{t-P}| <= rtol (1 + max|w|) over the last `max_period` steps; 0 if none.
 
     Args:
         tail: (T, ..., d) with T > 2 `max_period`.
     """
-    allowed = rtol * np.abs(tail).max((0, -1))
+    allowed = rtol * (1 + np.abs(tail).max((0, -1)))
     period = np.zeros(tail.shape[1:-1], int)
     for p in range(max_period, 0, -1):
         moved = np.abs(tail[-max_period:] - tail[-max_period - p : -p]).max((0, -1))
