@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from papers.logistic_gd.families import Row, cos_sin
 
+NORM_BOUND = 0.99  # of a stable half-cycle's Jacobian; below one by more than integer counts can move it
 SEPARATION = 0.5  # least distance of cycle points from the minimiser; without it a search ends at gamma -> 2
 
 
@@ -28,21 +29,22 @@ class Found:
     num_solved: int
 
 
-def _solve(equalities, right_sides, curvatures, extra_bounds=None) -> tuple[float, np.ndarray] | None:
+def _solve(equalities, right_sides, curvatures, bounds=None) -> tuple[float, np.ndarray] | None:
     """Minimise gamma subject to equalities @ alpha = right_sides and curvatures @ alpha <= gamma; None if infeasible.
 
     Args:
-        extra_bounds: rows r with r @ alpha <= 0.
+        bounds: more inequalities, (rows, limits): rows @ alpha <= limits.
     """
     num_rows = equalities.shape[1]
     scale = np.maximum(np.abs(equalities).max(1), 1e-300)  # rows of equal size: HiGHS's tolerance is absolute
-    inequalities = np.hstack([curvatures, -np.ones((len(curvatures), 1))])
-    if extra_bounds is not None:
-        inequalities = np.vstack([inequalities, np.hstack([extra_bounds, np.zeros((len(extra_bounds), 1))])])
+    inequalities, limits = np.hstack([curvatures, -np.ones((len(curvatures), 1))]), np.zeros(len(curvatures))
+    if bounds is not None:
+        inequalities = np.vstack([inequalities, np.hstack([bounds[0], np.zeros((len(bounds[0]), 1))])])
+        limits = np.concatenate([limits, bounds[1]])
     program = linprog(
         np.concatenate([np.zeros(num_rows), [1.0]]),
         A_ub=inequalities,
-        b_ub=np.zeros(len(inequalities)),
+        b_ub=limits,
         A_eq=np.hstack([equalities / scale[:, None], np.zeros((len(equalities), 1))]),
         b_eq=right_sides / scale,
         method="highs",
@@ -66,25 +68,41 @@ class PlaneGrid:
         return np.array(cos), np.array(sin)
 
 
-def plane_program(grid: PlaneGrid, ratio: float, parameters: np.ndarray) -> tuple[float, np.ndarray] | None:
+def plane_program(
+    grid: PlaneGrid, ratio: float, parameters: np.ndarray, stable: bool = False
+) -> tuple[float, np.ndarray] | None:
     """Least gamma of a mirror-symmetric 2-cycle (+-A, r) with minimiser (0, r*), and the weights.
 
     Args:
         ratio: no row may weigh more than `ratio` times the row (0, -1), the lightest one of every optimum seen.
-        parameters: log A, log r, log r*.
+        parameters: log A, log r, log r*, log kappa.
+        stable: also require |1 - H11| + kappa |H12| <= 0.99 and |1 - H22| + |H12| / kappa <= 0.99 at the cycle, which
+            is linear too and bounds the spectral radius of a half-cycle: the mirror keeps this norm.
     """
-    amplitude, height, minimum = np.exp(parameters)
+    amplitude, height, minimum, kappa = np.exp(parameters)
     cos, sin = grid.cos_sin
     right, left = expit(-(cos * amplitude + sin * height)), expit(-(-cos * amplitude + sin * height))
     at_minimum = expit(-sin * minimum)
     bend = at_minimum * (1 - at_minimum)
     light = np.zeros(len(sin))
     light[0] = ratio  # the row at -90 degrees
+    bounds = np.eye(len(sin))[1:] - light, np.zeros(len(sin) - 1)
+    if stable:
+        both, skew = right * (1 - right) + left * (1 - left), right * (1 - right) - left * (1 - left)
+        h11, h12, h22 = cos**2 * both / 2, cos * sin * skew / 2, sin**2 * both / 2
+        norms = [
+            (a * h + b * factor * h12, NORM_BOUND + a)
+            for h, factor in ((h11, kappa), (h22, 1 / kappa))
+            for a in (-1, 1)  # 1 - h <= ..., h - 1 <= ...
+            for b in (-1, 1)
+        ]
+        rows, limits = zip(*norms, strict=True)
+        bounds = np.vstack([bounds[0], rows]), np.concatenate([bounds[1], limits])
     return _solve(
         np.array([cos / 2 * (left - right), sin / 2 * (left + right), sin * at_minimum]),
         np.array([2 * amplitude, 0.0, 0.0]),
         np.array([cos**2 * bend, sin**2 * bend]),
-        np.eye(len(sin))[1:] - light,
+        bounds,
     )
 
 
@@ -131,17 +149,20 @@ def random_search(
     return None if best is None else Found(best.gamma, best.parameters, best.alpha, solved)
 
 
-def search_plane(grid: PlaneGrid, ratio: float, num_trials: int, generator: np.random.Generator) -> Found | None:
-    """Random search over (log A, log r, log r*) for the least gamma of a 2-cycle on the circle."""
+def search_plane(
+    grid: PlaneGrid, ratio: float, num_trials: int, generator: np.random.Generator, stable: bool = False
+) -> Found | None:
+    """Random search over (log A, log r, log r*, log kappa) for the least gamma of a 2-cycle on the circle."""
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         height = rng.uniform(math.log(3), math.log(25))
-        return np.array([rng.uniform(math.log(SEPARATION), math.log(10)), height, height + rng.uniform(-0.5, 0.1)])
+        amplitude, gap = rng.uniform(math.log(SEPARATION), math.log(10)), rng.uniform(-0.5, 0.1)
+        return np.array([amplitude, height, height + gap, rng.uniform(-1.5, 1.5)])
 
     def program(parameters: np.ndarray):
         if parameters[0] < math.log(SEPARATION) or parameters.max() > math.log(40):
             return None  # a cycle around the minimiser, or margins without precision
-        return plane_program(grid, ratio, parameters)
+        return plane_program(grid, ratio, parameters, stable)
 
     return random_search(program, draw, generator, num_trials)
 

@@ -21,10 +21,11 @@ def plane_rows(settings: PlaneSearch) -> Iterator[dict]:
     """Least gamma on the circle for each bound on the ratio of weights."""
     grid = PlaneGrid.of(settings.num_angles)
     for ratio in settings.ratios:
-        rng = numpy_generator(settings.seed, "plane", f"{ratio:g}")
-        found = search_plane(grid, ratio, settings.num_trials, rng)
-        row = {"search": "circle", "dim": 2, "ratio_bound": ratio, "num_trials": settings.num_trials}
-        yield row | (found_row(found) | plane_checks(grid, found, rng) if found else NOTHING)
+        for name, stable in (("circle", False), ("circle, stable", True)):
+            rng = numpy_generator(settings.seed, name, f"{ratio:g}")
+            found = search_plane(grid, ratio, settings.num_trials, rng, stable)
+            row = {"search": name, "dim": 2, "ratio_bound": ratio, "num_trials": settings.num_trials}
+            yield row | (found_row(found) | plane_checks(grid, found, rng) if found else NOTHING)
 
 
 def lifted_rows(settings: LiftedSearch) -> Iterator[dict]:

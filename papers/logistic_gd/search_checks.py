@@ -9,7 +9,7 @@ from papers.logistic_gd.certify import certify_cycle
 from papers.logistic_gd.families import as_data
 from papers.logistic_gd.logistic import Data, minimizer, newton
 from papers.logistic_gd.lp_search import Found, PlaneGrid, lifted_rows, line_points, plane_rows
-from papers.logistic_gd.orbits import CYCLE, Cycle, follow, polish
+from papers.logistic_gd.orbits import CYCLE, Cycle, follow, is_stable_cycle, polish
 
 COPIES = 100  # of the lightest row: rounding moves the other weights by half a percent at most
 GAMMA_STEP = 0.01
@@ -61,7 +61,7 @@ def plane_checks(grid: PlaneGrid, found: Found, generator: np.random.Generator) 
     rows = plane_rows(grid, found.alpha, COPIES)
     data = as_data(rows)
     solution = minimizer(data)
-    amplitude, height, _ = np.exp(found.parameters)
+    amplitude, height, *_ = np.exp(found.parameters)
     # the program's eta is 1 in units of its weights, of which the lightest row has alpha[0]
     gamma = found.alpha[0] / COPIES * data.num_examples * solution.sharpness
     start = np.array([[amplitude, height], [-amplitude, height]])
@@ -76,6 +76,12 @@ def plane_checks(grid: PlaneGrid, found: Found, generator: np.random.Generator) 
         "norm_error": float(np.abs(np.linalg.norm(data.z, axis=1) - 1).max()),
     }
     factors = np.array([[a, b] for a in (0.9, 1.0, 1.1, 1.25, 1.5) for b in (0.96, 1.0, 1.04, 1.08)])
+    if is_stable_cycle(cycle, solution.w) and cycle.spectral_radius < 1 - MARGIN and gamma < 2:
+        gamma = math.ceil(gamma * 1e4) / 1e4  # a decimal number, to be certified as such
+        cycle = polish(cycle.points[0], 2, data.z, data.weights, solution.eta(gamma))
+        confirmed = certify_cycle(rows, str(gamma), cycle.points).certified
+        confirmed = confirmed and returns_to_cycle(data, gamma, cycle, generator)
+        return base | _of_stable(gamma, cycle.spectral_radius, confirmed, cycle)
     for step, cycles in stable_cycles(
         factors * start[0], data.z, data.weights, solution.w, solution.sharpness, float(gamma)
     ):

@@ -135,7 +135,7 @@ def tab_search(records: Records, settings: Settings) -> pd.DataFrame:
 def fig_search(records: Records, settings: Settings) -> pd.DataFrame:
     """Least gamma over the bound on the weights' ratio, and over the dimension."""
     frame = records("search")
-    frame["against"] = np.where(frame.search == "circle", frame.ratio_bound, frame.dim)
+    frame["against"] = np.where(frame.dim == 2, frame.ratio_bound, frame.dim)
     return frame.reindex(columns=["search", "against", "gamma_program", "gamma_stable"])
 
 
