@@ -16,9 +16,9 @@ FATES |= {"u": ("undecided", "black"), "d": ("diverged", "#cc79a7")}
 RIDGE_ANGLE = 14  # degrees, of the tilted rows of the data set that is drawn
 KINDS = {
     "uniform": "uniform rows",
-    "teacher": "linear teacher, 10% flipped",
-    "skewed": "uniform rows, counts 1 to 1000",
-    "digits": "digits, even against odd",
+    "teacher": "linear teacher",
+    "skewed": "skewed counts",
+    "digits": "digits",
 }
 
 
@@ -52,14 +52,15 @@ def fig_bifurcation(table: pd.DataFrame) -> Figure:
         ax.plot(
             np.repeat(part.gamma.to_numpy(), values.str.len()),
             np.concatenate([np.array(v, float) for v in values]),
-            ",",
+            ".",
+            markersize=1.2,
+            markeredgewidth=0,
             color=COLOURS[0],
-            alpha=0.6,
         )
         ax.axvline(2, color=COLOURS[3], linewidth=0.8)
         ax.set(title=f"c = {c:g}", xlim=(part.gamma.min(), part.gamma.max()))
     for ax in axes[-1]:
-        ax.set_xlabel(r"$\gamma = \eta\lambda$ (red line: 2)")
+        ax.set_xlabel(r"$\gamma = \eta\lambda$ (line: 2)")
     for ax in axes[:, 0]:
         ax.set_ylabel("attractor, $u$")
     return figure
@@ -167,16 +168,24 @@ def fig_highdim_below_1(table: pd.DataFrame) -> Figure:
 
 def fig_search(table: pd.DataFrame) -> Figure:
     """Least gamma over what limits it."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 2.8), sharey=True)
-    for ax, kind, label in (
-        (axes[0], "circle", "allowed ratio of weights"),
-        (axes[1], "lifted", "dimension $d$"),
-    ):
+    figure, axes = plt.subplots(1, 2, figsize=(7.8, 2.8), sharey=True)
+    series = (
+        (axes[0], "circle", "any 2-cycle"),
+        (axes[0], "circle, stable", "2-cycle with stable norm"),
+        (axes[1], "lifted", "any 2-cycle"),
+    )
+    colours = dict(zip(dict.fromkeys(label for *_, label in series), COLOURS, strict=False))
+    for ax, kind, label in series:
         part = table[table.search == kind].sort_values("against")
-        ax.plot(part.against, part.gamma_program, "o-", color=COLOURS[0], label="optimum of the programs")
-        ax.plot(part.against, part.gamma_stable, "s", color=COLOURS[3], label="stable cycle on integer data")
+        ax.plot(part.against, part.gamma_program, "-", marker=".", color=colours[label], label=f"program: {label}")
+        ax.plot(part.against, part.gamma_stable, "s", markersize=5, fillstyle="none", color=colours[label])
+    axes[0].plot([], [], "s", markersize=5, fillstyle="none", color="0.3", label="integer data: stable cycle")
+    for ax, title, label in (
+        (axes[0], "on the circle", "allowed ratio of weights"),
+        (axes[1], "on spheres, lifted", "dimension $d$"),
+    ):
         ax.axhline(2, color="0.6", linewidth=0.8, linestyle=":")
-        ax.set(xscale="log", xlabel=label, title={"circle": "on the circle", "lifted": "on spheres, lifted"}[kind])
+        ax.set(xscale="log", xlabel=label, title=title)
     axes[0].set_ylabel(r"least $\gamma$ (dotted: 2)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
@@ -201,7 +210,7 @@ def fig_frequency(table: pd.DataFrame) -> Figure:
                 x, 100 * rows.share_sets, yerr=100 * error, fmt="o", markersize=4, capsize=2, color=colours[size]
             )
         num = sorted(part.num_sets.unique())
-        ax.set(title=f"{KINDS[kind]} ({num[0]} sets each)", xlabel="dimension $d$")
+        ax.set(title=f"{KINDS[kind]} (sets per point: {num[0]})", xlabel="dimension $d$")
         ax.set_xticks(range(len(dims)), [str(d) for d in dims])
         ax.set_ylim(bottom=-0.02 * max(0.1, 100 * part.high.max()))
     for ax in axes.flat[len(kinds) :]:

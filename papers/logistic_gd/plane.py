@@ -77,10 +77,11 @@ def set_rows(settings: Plane, chosen: TwoWalls) -> Iterator[dict]:
 
 
 def path_rows(settings: Plane, data: Data, solution: Solution, starts: np.ndarray, outcome: np.ndarray):
-    """The first start that cycles and the first that converges, step by step, with their losses."""
+    """The first start that cycles and the converging one nearest to it, step by step, with their losses."""
     best = loss(solution.w[None], data.z, data.weights)[0]
-    for letter, name in ((CYCLE, "cycles"), (CONVERGED, "converges")):
-        chosen = starts[outcome == letter][:1]
+    cycling, converging = starts[outcome == CYCLE][:1], starts[outcome == CONVERGED]
+    converging = converging[np.linalg.norm(converging - cycling, axis=1).argsort()[:1]]
+    for chosen, name in ((cycling, "cycles"), (converging, "converges")):
         points = orbit(chosen, data.z, data.weights, solution.eta(settings.path_gamma), settings.path_steps)[:, 0]
         excess = loss(points, data.z, data.weights) - best
         for t, (point, value) in enumerate(zip(points, excess, strict=True)):

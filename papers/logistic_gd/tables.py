@@ -128,8 +128,17 @@ SEARCH = "num_trials num_feasible gamma_program gamma_integer cycle_moved num_ro
 def tab_search(records: Records, settings: Settings) -> pd.DataFrame:
     """Least gamma found by linear programs and what is left of it in integers."""
     frame = records("search")
-    columns = ["search", "dim", "ratio_bound", *SEARCH.split(), "gamma_stable", "spectral_radius", "confirmed"]
-    return frame.reindex(columns=columns)
+    columns = [
+        "search",
+        "dim",
+        "ratio_bound",
+        *SEARCH.split(),
+        "gamma_stable",
+        "period",
+        "spectral_radius",
+        "confirmed",
+    ]
+    return frame.reindex(columns=columns).fillna({"period": 0}).astype({"period": int})
 
 
 def fig_search(records: Records, settings: Settings) -> pd.DataFrame:
