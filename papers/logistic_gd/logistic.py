@@ -125,9 +125,12 @@ def newton(z: np.ndarray, weights: np.ndarray, max_steps: int = 500) -> tuple[np
         Points (S, d), and whether each is stationary: gradient below 1e-13, (S,). Separable data end with False.
     """
     w = np.zeros((*z.shape[:-2], 1, z.shape[-1]))
-    rounding = np.eye(z.shape[-1]) * 1e-300  # keeps a vanished Hessian invertible; it moves nothing else
+    identity = np.eye(z.shape[-1])
     for _ in range(max_steps):
-        step = np.linalg.solve(hessian(w, z, weights) + rounding, -gradient(w, z, weights)[..., None])[..., 0]
+        h = hessian(w, z, weights)
+        # keeps the vanishing Hessians of separable data invertible; below rounding for all others
+        ridge = 1e-15 * np.trace(h, axis1=-2, axis2=-1)[..., None, None] + 1e-300
+        step = np.linalg.solve(h + ridge * identity, -gradient(w, z, weights)[..., None])[..., 0]
         step = np.nan_to_num(step)
         norm = np.linalg.norm(step, axis=-1, keepdims=True)
         w = w + step / np.maximum(norm, 1.0)
