@@ -33,10 +33,16 @@ def iterate(u: np.ndarray, c: float, gamma: float, max_steps: int, check_every: 
     Both fixed points and 2-cycles are at rest under two steps, up to the rounding of tanh times gamma / (p (1 - p)).
     """
     p = float(share(c))
-    rest = 4e-16 * gamma / (p * (1 - p))
+    factor, shift = 0.5 * gamma / (p * (1 - p)), gamma * (0.5 - p) / (p * (1 - p))
+    rest = 2e-15 * factor
+    u, half = u.copy(), np.empty_like(u)
     for done in range(check_every, max_steps + 1, check_every):
-        for _ in range(check_every):
-            u = step(u, c, gamma)
+        for _ in range(check_every):  # `step` without temporaries
+            np.multiply(u, 0.5, out=half)
+            np.tanh(half, out=half)
+            half *= factor
+            half += shift
+            u -= half
         if np.abs(step(step(u, c, gamma), c, gamma) - u).max() < rest:
             return u, done
     return u, max_steps
