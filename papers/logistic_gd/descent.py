@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from papers.logistic_gd.logistic import wrong_side
+from papers.logistic_gd.logistic import namespace, wrong_side
 
 
 def gd_step(w, z, weights, eta):
@@ -11,9 +11,16 @@ def gd_step(w, z, weights, eta):
 
 
 def descend(w, z, weights, eta, num_steps: int):
-    """w after `num_steps` steps."""
+    """w after `num_steps` steps; `gd_step` in place, to the same bits, without its temporaries."""
+    xp, transposed, weights = namespace(w), z.swapaxes(-1, -2), weights[..., None, :]
     for _ in range(num_steps):
-        w = gd_step(w, z, weights, eta)
+        pull = w @ transposed
+        pull *= 0.5
+        xp.tanh(pull, out=pull)
+        pull *= -0.5
+        pull += 0.5
+        pull *= weights
+        w = w + eta * (pull @ z)
     return w
 
 

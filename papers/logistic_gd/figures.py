@@ -159,8 +159,12 @@ def fig_highdim_below_1(table: pd.DataFrame) -> Figure:
     labels = ["largest $w_1$ on the cycle", "spectral radius of the cycle", "share of starts that cycle"]
     for ax, label in zip(axes, labels, strict=True):
         ax.axvline(1, color="0.6", linewidth=0.8, linestyle=":")
-        ax.set(xlabel=r"$\gamma = \eta\lambda$ (dotted: 1)", title=label, xlim=(table.gamma.min() - 0.03, None))
-    axes[0].set_ylim(bottom=0)
+        ax.set(
+            xlabel=r"$\gamma = \eta\lambda$ (dotted: 1)",
+            title=label,
+            xlim=(table.gamma.min() - 0.03, table.gamma.max() + 0.03),
+        )
+    axes[0].set_ylim(0, 1.1 * cycles.w1.max())
     axes[1].set_ylim(0, 1.03)
     axes[2].set_ylim(-0.03, 1.03)
     return figure

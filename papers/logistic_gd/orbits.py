@@ -142,7 +142,8 @@ def follow(
         outcome[now < tolerance * size[active]] = CONVERGED
         outcome[~np.isfinite(now)] = DIVERGED
         open_orbits = (outcome == UNDECIDED) | (outcome == SLOW)
-        period = np.where(open_orbits, minimal_period(tail), 0)
+        period = np.zeros(outcome.shape, int)
+        period[open_orbits] = minimal_period(tail[:, open_orbits])
         fate.outcome[active] = outcome
         for local in np.flatnonzero((period > 1).any(axis=1)):
             _verify(fate, active[local], period[local], z, weights, eta, w_star)

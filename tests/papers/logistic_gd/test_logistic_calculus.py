@@ -84,6 +84,14 @@ def test_named_sets_on_the_line_have_the_derived_minimisers(name, w_star, sharpn
     assert solution.sharpness == pytest.approx(sharpness, rel=1e-6)
 
 
+def test_many_steps_at_once_are_single_steps_to_the_bit():
+    data, w = random_data(3), numpy_generator(5, "w").standard_normal((7, 3))
+    eta = minimizer(data).eta(1.8)
+    np.testing.assert_array_equal(
+        descend(w, data.z, data.weights, eta, 20), orbit(w, data.z, data.weights, eta, 20)[-1]
+    )
+
+
 def test_scaling_rows_scales_the_orbit():
     data, w = random_data(2), np.array([[3.0, -1.0]])
     one = orbit(w, data.z, data.weights, minimizer(data).eta(1.7), 40)
