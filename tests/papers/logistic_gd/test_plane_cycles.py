@@ -60,6 +60,14 @@ def test_line_cycles_have_the_derived_points_and_are_proved(name, gamma, points,
     assert certificate.certified and certificate.period == len(points)
 
 
+def test_a_long_cycle_is_proved_too():
+    starts = np.linspace(-350, 350, 41)[:, None]
+    fate, _ = fate_of(UNEQUAL["C"], 1.45, starts, num_steps=2000, max_rounds=3)
+    cycle = fate.cycles[0][0]
+    assert cycle.period == 34
+    assert certify_cycle(UNEQUAL["C"], "1.45", cycle.points).certified
+
+
 @pytest.mark.parametrize(("name", "gamma"), [("A", 1.85), ("C", 1.4), ("D", 1.3)])
 def test_just_below_their_gamma_the_line_sets_converge(name, gamma):
     w_star = abs(minimizer(as_data(UNEQUAL[name])).w[0])
