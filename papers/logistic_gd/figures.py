@@ -190,6 +190,9 @@ def fig_search(table: pd.DataFrame) -> Figure:
     ):
         ax.axhline(2, color="0.6", linewidth=0.8, linestyle=":")
         ax.set(xscale="log", xlabel=label, title=title)
+    dims = sorted(table[table.search == "lifted"].against)
+    axes[1].set_xticks(dims, [f"{d:g}" for d in dims])
+    axes[1].minorticks_off()
     axes[0].set_ylabel(r"least $\gamma$ (dotted: 2)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
