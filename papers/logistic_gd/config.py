@@ -1,0 +1,254 @@
+"""Settings of the study of large steps on logistic regression: the line, the plane, searches, random data.
+
+A shard's settings are all that its job reads. Nothing here imports torch. Step sizes are given as
+gamma = eta lambda, with lambda the largest eigenvalue of the Hessian at the minimiser; gamma = 2 is critical.
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.artifacts.config import PaperConfig, StrictModel
+
+Gamma = Field(gt=0)
+
+
+class Theorem(StrictModel):
+    """Rows of one magnitude on the line: the map T_{c,gamma}, with c = n+/n-."""
+
+    cs: list[float]  # of the convergence table
+    gammas: list[float]
+    num_starts: int = Field(ge=3)  # on [-60, 60], in units of u = a w
+    num_steps: int = Field(ge=100)  # at most
+    ratio_cs: list[float]  # of the two-step contraction
+    ratio_gammas: list[float]
+    num_distances: int = Field(ge=10)  # from u*, log-spaced over 1e-4..1e3
+    proof_grid: int = Field(ge=10)  # values of p, and of delta for each p
+    root_cs: list[float]  # of the interval bisection
+    root_gammas: list[float]
+    doubling_cs: list[float]  # where the 2-cycle's doubling is computed
+    cobweb_c: float = Field(gt=0)
+    cobweb_gamma: float = Gamma
+    cobweb_starts: list[float]
+    cobweb_steps: int = Field(ge=1)
+
+
+class Bifurcation(StrictModel):
+    """Attractors of T over gamma."""
+
+    cs: list[float]
+    gamma_range: tuple[float, float]
+    num_gammas: int = Field(ge=2)
+    num_discarded: int = Field(ge=1)  # steps before the attractor is recorded
+    num_kept: int = Field(ge=128)
+
+
+class Unequal(StrictModel):
+    """Rows of unequal magnitude on the line: the named data sets A, C, D."""
+
+    names: list[Literal["A", "C", "D"]]
+    gammas: list[float]
+    num_starts: int = Field(ge=2)
+    reach: float = Field(gt=0)  # starts lie within reach |w*| of zero
+    num_steps: int = Field(ge=1)  # per round
+    max_rounds: int = Field(ge=1)
+
+
+class SafeLine(StrictModel):
+    """Random rows of unequal magnitude on the line, at gamma <= 1."""
+
+    num_sets: int = Field(ge=1)
+    gammas: list[float]
+    num_starts: int = Field(ge=2)
+    num_steps: int = Field(ge=1)
+    max_rounds: int = Field(ge=1)
+    seed: int = 0
+
+
+class TwoWalls(StrictModel):
+    """A data set S(theta; k, M, m) on the unit circle, or U if `theta` is omitted, with step sizes to try."""
+
+    theta: float | None = None  # degrees
+    k: int = Field(default=0, ge=0)
+    heavy: int = Field(default=0, ge=0)  # M
+    light: int = Field(default=0, ge=0)  # m
+    gammas: list[float]
+    box: tuple[float, float, float, float]  # starts: w1 from, to, w2 from, to
+
+    @property
+    def name(self) -> str:
+        if self.theta is None:
+            return "U"
+        return f"S({self.theta:g};{self.k},{self.heavy},{self.light})"
+
+    @property
+    def shard(self) -> str:
+        return "U" if self.theta is None else f"S-{self.theta:g}-{self.k}-{self.heavy}-{self.light}"
+
+
+class Plane(StrictModel):
+    """Cycles of the two-walls data sets, and starts near the minimiser."""
+
+    sets: list[TwoWalls]
+    num_starts: int = Field(ge=4)  # drawn from each set's box
+    num_near: int = Field(ge=1)  # drawn within `near` of the minimiser
+    near: float = Field(gt=0)
+    num_steps: int = Field(ge=1)
+    max_rounds: int = Field(ge=1)
+    path_steps: int = Field(ge=2)  # of the drawn trajectories
+    path_gamma: float = Gamma
+    seed: int = 0
+
+
+class Basins(StrictModel):
+    """Which start ends where."""
+
+    sets: list[TwoWalls]
+    num_cells: int = Field(ge=2)  # along each side of the box
+    num_steps: int = Field(ge=1)
+    max_rounds: int = Field(ge=1)
+
+
+class Search(StrictModel):
+    """Linear programs over weights, random search over cycle points."""
+
+    num_angles: int = Field(ge=3)  # of the grid of rows over [-90, 90] degrees
+    ratios: list[float]  # bounds on the ratio of weights, circle
+    plane_trials: int = Field(ge=1)  # programs per bound
+    num_magnitudes: int = Field(ge=2)  # of the grid of rows on the line, each sign, log-spaced over 10^-2.5..1
+    dims: list[int]  # of the lifted search
+    lifted_trials: int = Field(ge=1)
+    seed: int = 0
+
+
+class Ensemble(StrictModel):
+    """Random data sets of one kind by dimension and size."""
+
+    kind: Literal["uniform", "teacher", "skewed"]
+    dims: list[int]
+    sizes: list[int]  # n, number of rows, as multiples of the dimension
+    num_sets: int = Field(ge=1)  # non-separable ones per (d, n)
+    flip: float = Field(default=0.1, ge=0, lt=0.5)  # teacher: share of flipped labels
+    max_count: int = Field(default=1000, ge=1)  # skewed: counts are log-uniform up to this
+
+
+class Digits(StrictModel):
+    """Even against odd digits, projected onto principal components, every row normalised."""
+
+    dims: list[int]
+    label_noise: list[float]  # shares of flipped labels
+
+
+class Frequency(StrictModel):
+    """How often cycles occur on data that nobody built for them."""
+
+    ensembles: list[Ensemble]
+    digits: Digits
+    gammas: list[float]
+    num_starts: int = Field(ge=2)  # per data set; the first is zero
+    num_steps: int = Field(ge=1)
+    max_rounds: int = Field(ge=1)
+    chunk: int = Field(ge=1)  # data sets run at once
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> Self:
+        kinds = [e.kind for e in self.ensembles]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("each kind of ensemble is named once; put all its dims and sizes there")
+        return self
+
+
+class Config(PaperConfig):
+    """All of it."""
+
+    theorem: Theorem
+    bifurcation: Bifurcation
+    unequal: Unequal
+    safe_line: SafeLine
+    plane: Plane
+    basins: Basins
+    search: Search
+    frequency: Frequency
+
+
+class BasinShard(StrictModel):
+    """One image row of panels: a data set at several step sizes."""
+
+    set: TwoWalls
+    num_cells: int
+    num_steps: int
+    max_rounds: int
+    num_gpus: int = 0
+
+
+class PlaneSearch(StrictModel):
+    """Search on the circle."""
+
+    num_angles: int
+    ratios: list[float]
+    num_trials: int
+    seed: int
+
+
+class LiftedSearch(StrictModel):
+    """Search on spheres of many dimensions."""
+
+    num_magnitudes: int
+    dims: list[int]
+    num_trials: int
+    seed: int
+
+
+class FrequencyShard(StrictModel):
+    """One kind of data."""
+
+    ensemble: Ensemble | None = None
+    digits: Digits | None = None  # one of the two
+    gammas: list[float]
+    num_starts: int
+    num_steps: int
+    max_rounds: int
+    chunk: int
+    seed: int
+    num_gpus: int = 0
+
+
+STEPS = {"tables": ("bifurcation", "plane", "basins")}
+
+
+def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
+    """Step -> shard -> settings."""
+    basins, search, frequency = config.basins, config.search, config.frequency
+    common = frequency.model_dump(exclude={"ensembles", "digits"}) | {"num_gpus": config.num_gpus}
+    kinds = {e.kind: FrequencyShard(ensemble=e, **common) for e in frequency.ensembles}
+    kinds["digits"] = FrequencyShard(digits=frequency.digits, **common | {"num_gpus": 0})
+    return {
+        "theorem": {"line": config.theorem},
+        "bifurcation": {"line": config.bifurcation},
+        "unequal": {"named": config.unequal},
+        "safe_line": {"random": config.safe_line},
+        "plane": {"circle": config.plane},
+        "basins": {
+            s.shard: BasinShard(
+                set=s,
+                num_cells=basins.num_cells,
+                num_steps=basins.num_steps,
+                max_rounds=basins.max_rounds,
+                num_gpus=config.num_gpus,
+            )
+            for s in basins.sets
+        },
+        "search": {
+            "plane": PlaneSearch(
+                num_angles=search.num_angles, ratios=search.ratios, num_trials=search.plane_trials, seed=search.seed
+            ),
+            "lifted": LiftedSearch(
+                num_magnitudes=search.num_magnitudes,
+                dims=search.dims,
+                num_trials=search.lifted_trials,
+                seed=search.seed,
+            ),
+        },
+        "frequency": kinds,
+    }

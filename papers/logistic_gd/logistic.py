@@ -1,0 +1,180 @@
+"""The logistic loss on rows with counts, its derivatives, its minimiser, and the data it accepts.
+
+Labels are folded into the rows: z_i = y_i x_i. A data set is its distinct rows and how often each occurs, so that
+ten thousand copies cost as much as one. Shapes: S data sets (any leading axes, or none), m rows, B points, d
+dimensions; z (S, m, d), weights (S, m) summing to one, w (S, B, d). Arrays are numpy or torch, always float64.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+
+GRAD_TOLERANCE = 1e-13  # of the gradient's norm at the minimiser, absolute
+NORM_TOLERANCE = 1e-9  # within which all rows have to have one norm to lie on a sphere
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Distinct rows z (m, d), labels folded in, and integer counts (m,)."""
+
+    z: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Share of each row, (m,)."""
+        return self.counts / self.counts.sum()
+
+    @property
+    def num_examples(self) -> int:
+        return int(self.counts.sum())
+
+
+def make_data(rows: np.ndarray, labels: np.ndarray | None = None, counts=None, sphere: bool = False) -> Data:
+    """A checked data set; no intercept is added.
+
+    Args:
+        rows: x_i, (m, d), or z_i if `labels` is omitted.
+        labels: y_i in {-1, +1}, (m,).
+        counts: how often each row occurs, (m,), positive integers; one each if omitted.
+        sphere: refuse rows whose norms differ.
+    Raises:
+        ValueError: not finite; wrong labels or counts; unequal norms although `sphere`; rows that do not span R^d, or
+            separable data, for both of which no unique minimiser exists.
+    """
+    z = np.atleast_2d(np.asarray(rows, float))
+    if not np.isfinite(z).all():
+        raise ValueError("rows contain nan or infinity; remove these examples")
+    if labels is not None:
+        labels = np.asarray(labels, float)
+        wrong = labels[~np.isin(labels, (-1.0, 1.0))]
+        if wrong.size:
+            raise ValueError(f"labels have to be -1 or +1; got {wrong[0]:g}")
+        z = z * labels[:, None]
+    counts = np.ones(len(z), int) if counts is None else np.asarray(counts)
+    if len(counts) != len(z) or (counts < 1).any() or (counts != np.round(counts)).any():
+        raise ValueError("counts have to be positive integers, one per row")
+    norms = np.linalg.norm(z, axis=1)
+    if sphere and np.ptp(norms) > NORM_TOLERANCE:
+        raise ValueError(
+            f"rows have norms from {norms.min():.9g} to {norms.max():.9g}, which is no sphere; "
+            "normalise them (an intercept column counts in the norm)"
+        )
+    if np.linalg.matrix_rank(z) < z.shape[1]:
+        raise ValueError(f"the rows span less than all {z.shape[1]} dimensions; project them onto their span first")
+    if is_separable(z):
+        raise ValueError("the data are separable, so the loss has no minimiser; add examples or label noise")
+    return Data(z, counts.astype(int))
+
+
+def is_separable(z: np.ndarray) -> bool:
+    """Whether some w has z_i.w >= 0 for all i and > 0 for one; z is (m, d). Decided by a linear program."""
+    m, d = z.shape
+    scale = np.abs(z).max()
+    # maximise sum of margins over the box: positive exactly if such a w exists
+    program = linprog(-z.sum(axis=0) / scale, A_ub=-z / scale, b_ub=np.zeros(m), bounds=[(-1, 1)] * d, method="highs")
+    return bool(-program.fun > 1e-7)
+
+
+def namespace(array):
+    """numpy, or torch for a tensor; both have the few functions used here under one name."""
+    if isinstance(array, np.ndarray):
+        return np
+    import torch  # only where a step asked for an accelerator
+
+    return torch
+
+
+def wrong_side(w, z, weights):
+    """weights_i sigma(-z_i.w) at every point, (S, B, m): by how much each row pulls.
+
+    In tanh form: absolute error below 1e-16, no overflow at any margin.
+    """
+    margins = w @ z.swapaxes(-1, -2)
+    return (0.5 - 0.5 * namespace(margins).tanh(0.5 * margins)) * weights[..., None, :]
+
+
+def loss(w, z, weights):
+    """Mean logistic loss, (S, B)."""
+    margins = w @ z.swapaxes(-1, -2)
+    xp = namespace(margins)
+    return (xp.logaddexp(xp.zeros_like(margins), -margins) * weights[..., None, :]).sum(-1)
+
+
+def gradient(w, z, weights):
+    """Gradient of the mean loss, (S, B, d)."""
+    return -(wrong_side(w, z, weights) @ z)
+
+
+def hessian(w, z, weights):
+    """Hessian of the mean loss, (S, B, d, d)."""
+    margins = w @ z.swapaxes(-1, -2)
+    curvature = 0.25 * (1 - namespace(margins).tanh(0.5 * margins) ** 2) * weights[..., None, :]  # sigma sigma(-)
+    rows = z[..., None, :, :]  # (S, 1, m, d)
+    return (rows * curvature[..., None]).swapaxes(-1, -2) @ rows
+
+
+def newton(z: np.ndarray, weights: np.ndarray, max_steps: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """Minimisers of S data sets at once by damped Newton, steps capped at norm one.
+
+    Args:
+        z: (S, m, d); rows of weight zero do not count.
+        weights: (S, m).
+    Returns:
+        Points (S, d), and whether each is stationary: gradient below 1e-13, (S,). Separable data end with False.
+    """
+    w = np.zeros((*z.shape[:-2], 1, z.shape[-1]))
+    identity = np.eye(z.shape[-1])
+    for _ in range(max_steps):
+        h = hessian(w, z, weights)
+        # keeps the vanishing Hessians of separable data invertible; below rounding for all others
+        ridge = 1e-15 * np.trace(h, axis1=-2, axis2=-1)[..., None, None] + 1e-300
+        step = np.linalg.solve(h + ridge * identity, -gradient(w, z, weights)[..., None])[..., 0]
+        step = np.nan_to_num(step)
+        norm = np.linalg.norm(step, axis=-1, keepdims=True)
+        w = w + step / np.maximum(norm, 1.0)
+        if (norm < 1e-14 * (1 + np.linalg.norm(w, axis=-1, keepdims=True))).all():
+            break
+    found = np.linalg.norm(gradient(w, z, weights), axis=-1)[..., 0] < GRAD_TOLERANCE
+    # sigma(-30) is 1e-13: beyond, a gradient this small says nothing
+    margin = np.abs(w @ z.swapaxes(-1, -2)).max((-1, -2))
+    return w[..., 0, :], found & (margin < 30)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Minimiser of a data set: w (d,), eigenvalues of the Hessian there, ascending (d,), and the gradient's norm."""
+
+    w: np.ndarray
+    eigenvalues: np.ndarray
+    grad_norm: float
+
+    @property
+    def sharpness(self) -> float:
+        """lambda, the largest eigenvalue; GD is locally stable for eta < 2 / lambda."""
+        return float(self.eigenvalues[-1])
+
+    def eta(self, gamma: float | np.ndarray) -> float | np.ndarray:
+        """Step size gamma / lambda.
+
+        Raises:
+            ValueError: gamma is not positive.
+        """
+        if not np.all(np.asarray(gamma) > 0):
+            raise ValueError(f"gamma has to be positive; got {gamma}")
+        return gamma / self.sharpness
+
+
+def minimizer(data: Data) -> Solution:
+    """The minimiser, with the gradient certified below 1e-13.
+
+    Raises:
+        ValueError: Newton's method ends elsewhere, as it does on separable data.
+    """
+    w, found = newton(data.z, data.weights)
+    if not found:
+        raise ValueError("no stationary point within margins of 30: the data are separable, or all but separable")
+    grad = gradient(w[None], data.z, data.weights)[0]
+    eigenvalues = np.linalg.eigvalsh(hessian(w[None], data.z, data.weights)[0])
+    return Solution(w, eigenvalues, float(np.linalg.norm(grad)))

@@ -1,0 +1,222 @@
+"""Data on a sphere with a cycle, searched for: linear programs in the weights of a grid of unit rows.
+
+For given cycle points and minimiser, "GD steps from each point to the next" and "the minimiser is stationary" are
+linear in the weights alpha_j >= 0 of candidate rows (eta is absorbed in them), and so is the bound gamma on the Hessian
+at the minimiser where symmetry makes it diagonal. The program minimises gamma; a random search moves the points.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.special import expit
+
+from papers.logistic_gd.families import Row, cos_sin
+
+NORM_BOUND = 0.99  # of a stable half-cycle's Jacobian; below one by more than integer counts can move it
+SEPARATION = 0.5  # least distance of cycle points from the minimiser; without it a search ends at gamma -> 2
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Best program of a search: gamma, the points' parameters, weights alpha of the grid rows, programs solved."""
+
+    gamma: float
+    parameters: np.ndarray
+    alpha: np.ndarray
+    num_solved: int
+
+
+def _solve(equalities, right_sides, curvatures, bounds=None) -> tuple[float, np.ndarray] | None:
+    """Minimise gamma subject to equalities @ alpha = right_sides and curvatures @ alpha <= gamma; None if infeasible.
+
+    Args:
+        bounds: more inequalities, (rows, limits): rows @ alpha <= limits.
+    """
+    num_rows = equalities.shape[1]
+    scale = np.maximum(np.abs(equalities).max(1), 1e-300)  # rows of equal size: HiGHS's tolerance is absolute
+    inequalities, limits = np.hstack([curvatures, -np.ones((len(curvatures), 1))]), np.zeros(len(curvatures))
+    if bounds is not None:
+        inequalities = np.vstack([inequalities, np.hstack([bounds[0], np.zeros((len(bounds[0]), 1))])])
+        limits = np.concatenate([limits, bounds[1]])
+    program = linprog(
+        np.concatenate([np.zeros(num_rows), [1.0]]),
+        A_ub=inequalities,
+        b_ub=limits,
+        A_eq=np.hstack([equalities / scale[:, None], np.zeros((len(equalities), 1))]),
+        b_eq=right_sides / scale,
+        method="highs",
+    )
+    return (float(program.fun), program.x[:-1]) if program.status == 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneGrid:
+    """Pairs of unit rows (+-cos, sin) at angles from -90 to 90 degrees; weight alpha_j is shared by both halves."""
+
+    angles: np.ndarray
+
+    @classmethod
+    def of(cls, num_angles: int) -> "PlaneGrid":
+        return cls(np.linspace(-90, 90, num_angles))
+
+    @property
+    def cos_sin(self) -> tuple[np.ndarray, np.ndarray]:
+        cos, sin = zip(*(cos_sin(float(a)) for a in self.angles), strict=True)
+        return np.array(cos), np.array(sin)
+
+
+def plane_program(
+    grid: PlaneGrid, ratio: float, parameters: np.ndarray, stable: bool = False
+) -> tuple[float, np.ndarray] | None:
+    """Least gamma of a mirror-symmetric 2-cycle (+-A, r) with minimiser (0, r*), and the weights.
+
+    Args:
+        ratio: no row may weigh more than `ratio` times the row (0, -1), the lightest one of every optimum seen.
+        parameters: log A, log r, log r*, log kappa.
+        stable: also require |1 - H11| + kappa |H12| <= 0.99 and |1 - H22| + |H12| / kappa <= 0.99 at the cycle, which
+            is linear too and bounds the spectral radius of a half-cycle: the mirror keeps this norm.
+    """
+    amplitude, height, minimum, kappa = np.exp(parameters)
+    cos, sin = grid.cos_sin
+    right, left = expit(-(cos * amplitude + sin * height)), expit(-(-cos * amplitude + sin * height))
+    at_minimum = expit(-sin * minimum)
+    bend = at_minimum * (1 - at_minimum)
+    light = np.zeros(len(sin))
+    light[0] = ratio  # the row at -90 degrees
+    bounds = np.eye(len(sin))[1:] - light, np.zeros(len(sin) - 1)
+    if stable:
+        both, skew = right * (1 - right) + left * (1 - left), right * (1 - right) - left * (1 - left)
+        h11, h12, h22 = cos**2 * both / 2, cos * sin * skew / 2, sin**2 * both / 2
+        norms = [
+            (a * h + b * factor * h12, NORM_BOUND + a)
+            for h, factor in ((h11, kappa), (h22, 1 / kappa))
+            for a in (-1, 1)  # 1 - h <= ..., h - 1 <= ...
+            for b in (-1, 1)
+        ]
+        rows, limits = zip(*norms, strict=True)
+        bounds = np.vstack([bounds[0], rows]), np.concatenate([bounds[1], limits])
+    return _solve(
+        np.array([cos / 2 * (left - right), sin / 2 * (left + right), sin * at_minimum]),
+        np.array([2 * amplitude, 0.0, 0.0]),
+        np.array([cos**2 * bend, sin**2 * bend]),
+        bounds,
+    )
+
+
+def line_program(x: np.ndarray, dim: int, points: np.ndarray, minimum: float) -> tuple[float, np.ndarray] | None:
+    """Least gamma of a cycle through `points` (K,) on the first axis of R^dim, and the weights.
+
+    Row x_j stands for the 2 (dim - 1) unit rows (x_j, +-sqrt(1 - x_j^2) e_k), equally weighted: the axis is invariant,
+    and the curvature across it is that of (1 - x_j^2) / (dim - 1).
+    """
+    pulls = expit(-np.outer(points, x)) * x
+    at_minimum = expit(-x * minimum)
+    bend = at_minimum * (1 - at_minimum)
+    return _solve(
+        np.vstack([pulls, at_minimum * x]),
+        np.append(np.roll(points, -1) - points, 0.0),
+        np.array([x**2 * bend, (1 - x**2) / (dim - 1) * bend]),
+    )
+
+
+def random_search(
+    program: Callable[[np.ndarray], tuple[float, np.ndarray] | None],
+    draw: Callable[[np.random.Generator], np.ndarray],
+    generator: np.random.Generator,
+    num_trials: int,
+    local_share: float = 0.8,
+) -> Found | None:
+    """Best of `num_trials` programs: new draws and, for `local_share` of them, moves of the best so far.
+
+    Args:
+        program: parameters -> (gamma, weights), or None where it is infeasible.
+        draw: fresh parameters.
+    """
+    best, solved = None, 0
+    for _ in range(num_trials):
+        if best is not None and generator.random() < local_share:
+            width = 10 ** generator.uniform(-3, -0.3)
+            parameters = best.parameters + width * generator.standard_normal(len(best.parameters))
+        else:
+            parameters = draw(generator)
+        outcome = program(parameters)
+        solved += outcome is not None
+        if outcome is not None and (best is None or outcome[0] < best.gamma):
+            best = Found(outcome[0], parameters, outcome[1], solved)
+    return None if best is None else Found(best.gamma, best.parameters, best.alpha, solved)
+
+
+def search_plane(
+    grid: PlaneGrid, ratio: float, num_trials: int, generator: np.random.Generator, stable: bool = False
+) -> Found | None:
+    """Random search over (log A, log r, log r*, log kappa) for the least gamma of a 2-cycle on the circle."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        height = rng.uniform(math.log(3), math.log(25))
+        amplitude, gap = rng.uniform(math.log(SEPARATION), math.log(10)), rng.uniform(-0.5, 0.1)
+        return np.array([amplitude, height, height + gap, rng.uniform(-1.5, 1.5)])
+
+    def program(parameters: np.ndarray):
+        if parameters[0] < math.log(SEPARATION) or parameters.max() > math.log(40):
+            return None  # a cycle around the minimiser, or margins without precision
+        return plane_program(grid, ratio, parameters, stable)
+
+    return random_search(program, draw, generator, num_trials)
+
+
+def search_line(x: np.ndarray, dim: int, num_trials: int, generator: np.random.Generator) -> Found | None:
+    """Random search over (log a_1, log -a_2, log w*) for the least gamma of a lifted 2-cycle in R^dim.
+
+    The small rows make a flat valley with the minimiser in it, the large row a wall at zero that throws GD out to a_1.
+    """
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        out = rng.uniform(math.log(3), math.log(60))
+        return np.array([out, rng.uniform(-3, 2), out - rng.uniform(0.2, 3)])
+
+    def program(parameters: np.ndarray):
+        if np.abs(parameters).max() > math.log(1e3):
+            return None
+        points, minimum = line_points(parameters)
+        if np.abs(points - minimum).min() < SEPARATION:
+            return None
+        return line_program(x, dim, points, minimum)
+
+    return random_search(program, draw, generator, num_trials)
+
+
+def line_points(parameters: np.ndarray) -> tuple[np.ndarray, float]:
+    """Cycle points a_1 > 0 > a_2 and the minimiser, from their logarithms."""
+    out, back, minimum = np.exp(parameters)
+    return np.array([out, -back]), float(minimum)
+
+
+def plane_rows(grid: PlaneGrid, alpha: np.ndarray, copies: int) -> list[Row]:
+    """Integer counts: weights scaled so that (0, -1) occurs `copies` times; rows rounded to nothing are dropped."""
+    counts = np.round(alpha / alpha[0] * copies)
+    halves = np.round(alpha / alpha[0] * copies / 2)
+    rows = []
+    for angle, count, half in zip(grid.angles.tolist(), counts, halves, strict=True):
+        if abs(angle) == 90 and count > 0:
+            rows.append(Row("1", angle, int(count)))
+        elif abs(angle) != 90 and half > 0:
+            rows += [Row("1", angle, int(half)), Row("1", 180 - angle, int(half))]
+    return rows
+
+
+def lifted_rows(x: np.ndarray, alpha: np.ndarray, dim: int, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows in R^dim (m, dim) and counts (m,) of a lifted program; the lightest row occurs `copies` times."""
+    keep = alpha > 1e-7 * alpha.max()
+    counts = np.round(alpha[keep] / alpha[keep].min() * copies).astype(int)
+    blocks = []
+    for value in x[keep]:
+        block = np.zeros((2 * (dim - 1), dim))
+        block[:, 0] = value
+        across = math.sqrt(max(0.0, 1 - value**2))
+        block[: dim - 1, 1:] = across * np.eye(dim - 1)
+        block[dim - 1 :, 1:] = -across * np.eye(dim - 1)
+        blocks.append(block)
+    return np.vstack(blocks), np.repeat(counts, 2 * (dim - 1))

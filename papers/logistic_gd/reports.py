@@ -1,0 +1,45 @@
+"""How a data set's orbits at one step size are summed up in a record's row."""
+
+import numpy as np
+
+from papers.logistic_gd.certify import certify_cycle
+from papers.logistic_gd.families import Row
+from papers.logistic_gd.logistic import Data, Solution, loss
+from papers.logistic_gd.orbits import CONVERGED, CYCLE, DIVERGED, SLOW, UNDECIDED, Cycle
+
+NAMES = {CONVERGED: "converged", SLOW: "slow", CYCLE: "cycling", UNDECIDED: "undecided", DIVERGED: "diverged"}
+
+
+def shares(outcome: np.ndarray) -> dict[str, float]:
+    """Share of starts by what became of them; the five sum to one."""
+    return {f"share_{name}": float((outcome == letter).mean()) for letter, name in NAMES.items()}
+
+
+def distinct(cycles: list[Cycle]) -> list[Cycle]:
+    """Cycles up to where on them an orbit was caught, by their point of largest first coordinate."""
+    found: list[Cycle] = []
+    for cycle in cycles:
+        points = cycle.points[np.argmax(cycle.points[:, 0])]
+        size = 1e-6 * (1 + np.abs(points).max())
+        if all(np.abs(points - f.points[np.argmax(f.points[:, 0])]).max() > size for f in found):
+            found.append(cycle)
+    return found
+
+
+def cycle_row(rows: list[Row], data: Data, solution: Solution, gamma: float, cycle: Cycle) -> dict:
+    """A stable cycle in numbers, with its certificate."""
+    start = int(np.argmax(cycle.points[:, 0]))
+    points = np.roll(cycle.points, -start, axis=0)
+    losses = loss(points, data.z, data.weights)
+    certificate = certify_cycle(rows, str(gamma), points)
+    return {
+        "period": cycle.period,
+        "points": "; ".join(" ".join(f"{x:.7g}" for x in point) for point in points),
+        "spectral_radius": cycle.spectral_radius,
+        "multipliers": " ".join(f"{m:.4g}" for m in sorted(np.abs(cycle.multipliers))),
+        "residual": cycle.residual,
+        "distance": float(np.linalg.norm(points - solution.w, axis=1).min()),
+        "loss": float(losses.max()),
+        "loss_spread": float(np.ptp(losses)),
+        "certified": certificate.certified,
+    }

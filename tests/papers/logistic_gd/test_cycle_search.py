@@ -1,0 +1,100 @@
+"""Linear programs for cycles, and what becomes of their weights as integers."""
+
+import numpy as np
+import pytest
+
+from papers.logistic_gd.families import as_data
+from papers.logistic_gd.logistic import hessian, make_data
+from papers.logistic_gd.lp_search import (
+    Found,
+    PlaneGrid,
+    lifted_rows,
+    line_points,
+    line_program,
+    plane_program,
+    plane_rows,
+    search_line,
+    search_plane,
+)
+from papers.logistic_gd.search_checks import across_curvature, lifted_checks, plane_checks
+from shared.seeding import numpy_generator
+
+GRID = PlaneGrid.of(91)
+PARAMETERS = np.log([3.2, 15.0, 13.0, 1.0])
+
+
+def expanded(alpha: np.ndarray):
+    """Rows and weights of a program's solution, both halves of every pair."""
+    cos, sin = GRID.cos_sin
+    return np.vstack([np.stack([cos, sin], 1), np.stack([-cos, sin], 1)]), np.concatenate([alpha, alpha]) / 2
+
+
+def test_a_feasible_program_is_a_cycle_with_its_gamma():
+    gamma, alpha = plane_program(GRID, 1e5, PARAMETERS)
+    z, weights = expanded(alpha)
+    amplitude, height, minimum, _ = np.exp(PARAMETERS)
+
+    def stepped(w):
+        sigma = 1 / (1 + np.exp(z @ w))
+        return w + (weights * sigma) @ z  # eta is absorbed in the weights
+
+    np.testing.assert_allclose(stepped(np.array([amplitude, height])), [-amplitude, height], atol=1e-5)
+    np.testing.assert_allclose(stepped(np.array([0.0, minimum])), [0, minimum], atol=1e-5)
+    h = hessian(np.array([[0.0, minimum]]), z, weights)[0]
+    assert np.linalg.eigvalsh(h)[-1] == pytest.approx(gamma, rel=1e-5)
+    assert alpha.max() <= 1e5 * alpha[0] * (1 + 1e-9)
+
+
+def test_a_larger_ratio_of_weights_allows_a_smaller_gamma():
+    gammas = [plane_program(GRID, ratio, PARAMETERS)[0] for ratio in (1e4, 1e5, 1e6)]
+    assert gammas[0] >= gammas[1] >= gammas[2] and gammas[0] > gammas[2]
+
+
+def test_the_norm_bound_makes_integer_data_stable_and_costs_gamma():
+    parameters = np.log([4.1, 15.0, 13.5, 1.16])
+    gamma, alpha = plane_program(GRID, 1e5, parameters, stable=True)
+    found = Found(gamma, parameters, alpha, 1)
+    checks = plane_checks(GRID, found, numpy_generator(0, "test"))
+    assert plane_program(GRID, 1e5, parameters)[0] < found.gamma < 2
+    assert checks["confirmed"] and checks["gamma_stable"] < 2 and checks["spectral_radius"] < 1
+    assert checks["norm_error"] <= 1e-15
+    # integer counts give back the program's gamma and cycle within one percent
+    assert checks["gamma_integer"] == pytest.approx(found.gamma, rel=0.01)
+    assert checks["cycle_moved"] < 0.01
+
+
+def test_integer_rows_keep_the_mirror_symmetry_and_the_lightest_row():
+    _, alpha = plane_program(GRID, 1e4, PARAMETERS)
+    data = as_data(plane_rows(GRID, alpha, copies=100))
+    mirrored = {(-round(x, 12) + 0.0, round(y, 12)): c for (x, y), c in zip(data.z, data.counts, strict=True)}
+    assert {(round(x, 12) + 0.0, round(y, 12)): c for (x, y), c in zip(data.z, data.counts, strict=True)} == mirrored
+    assert data.counts[np.argmin(data.z[:, 1])] == 100
+
+
+def test_lifted_rows_lie_on_the_sphere_and_project_back_to_the_line():
+    x, alpha, dim = np.array([-0.1, 0.1, 1.0]), np.array([3.0, 2.0, 1.0]), 4
+    z, counts = lifted_rows(x, alpha, dim, copies=10)
+    data = make_data(z, counts=counts, sphere=True)
+    assert data.z.shape == (3 * 2 * 3, 4)
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, atol=1e-15)
+    on_axis = np.array([[5.0, 0, 0, 0]])
+    h = hessian(on_axis, z, data.weights)[0]
+    np.testing.assert_allclose(h, np.diag(np.diag(h)), atol=1e-17)
+    expected = across_curvature(x, alpha / alpha.sum(), dim, np.array([5.0]))[0]
+    np.testing.assert_allclose(np.diag(h)[1:], expected, rtol=1e-12)
+
+
+def test_a_lifted_search_finds_a_stable_cycle_in_a_hundred_dimensions():
+    x = np.logspace(-2.5, 0, 61)
+    x, rng = np.concatenate([-x[::-1], x]), numpy_generator(1, "test")
+    found = search_line(x, 100, 150, rng)
+    points, minimum = line_points(found.parameters)
+    assert line_program(x, 100, points, minimum)[0] == pytest.approx(found.gamma)
+    checks = lifted_checks(x, found, 100, rng)
+    assert checks["gamma_integer"] == pytest.approx(found.gamma, rel=0.01)
+    assert checks["confirmed"] and checks["gamma_stable"] < 2
+
+
+def test_a_search_improves_on_its_first_feasible_draws():
+    short, long = (search_plane(GRID, 1e4, trials, numpy_generator(2, "test")) for trials in (5, 60))
+    assert long.gamma < short.gamma and long.num_solved > short.num_solved
