@@ -76,7 +76,7 @@ def average_messages(state: ClientHook, bucket: dist.GradBucket) -> torch.future
 
 def client_accelerator(device: str = "cpu") -> Accelerator:
     """Accelerator whose models DDP keeps in one bucket."""
-    one_bucket = DistributedDataParallelKwargs(bucket_cap_mb=_ONE_BUCKET_MB, broadcast_buffers=False)
+    one_bucket = DistributedDataParallelKwargs(bucket_cap_mb=_ONE_BUCKET_MB)
     return Accelerator(cpu=device == "cpu", kwargs_handlers=[one_bucket])
 
 
