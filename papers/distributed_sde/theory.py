@@ -63,12 +63,17 @@ def dcsgd_bound(l0: float, l1: float, grad_norm: float, kappa: float, noise: flo
 
 
 def sign_mean(u: np.ndarray | float, nu: float) -> np.ndarray:
-    """2 Xi_nu(u) = 2 F_nu(u) - 1 by the hypergeometric function; erf(u / sqrt 2) for infinite nu."""
+    """2 Xi_nu(u) = 2 F_nu(u) - 1 by the hypergeometric function; erf(u / sqrt 2) for infinite nu.
+
+    Above nu = 100 the distribution function itself: scipy's 2F1 loses its digits there and then gives NaN.
+    """
     u = np.asarray(u, float)
     if not nu > 0:
         raise ValueError(f"the degrees of freedom nu must be positive; got {nu}")
     if math.isinf(nu):
         return special.erf(u / math.sqrt(2))
+    if nu > 100:
+        return 2 * special.stdtr(nu, u) - 1
     front = 2 * u * math.exp(special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2)) / math.sqrt(math.pi * nu)
     return front * special.hyp2f1(0.5, (nu + 1) / 2, 1.5, -(u**2) / nu)
 
