@@ -23,7 +23,7 @@ class Bounds(StrictModel):
     s1s: list[float]  # affine noise per coordinate and unit of |g|
     num_clients: list[int]
     dims: list[int]
-    s0: float = Field(ge=0)  # additive noise per coordinate
+    s0s: list[float]  # additive noise per coordinate
     grad_norm: float = Field(ge=0)  # E|grad f| at which the bound is evaluated
     eps: float = Field(gt=0, lt=1)
     nus: list[float]  # degrees of freedom, DSignSGD

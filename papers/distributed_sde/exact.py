@@ -78,12 +78,12 @@ def bound_rows(bounds: Bounds) -> Iterator[dict]:
     """tab_2: the theorems' constraints on a grid, the smoothness constants verified first."""
     f = toy(bounds.function)
     f.check_smoothness()
-    grid = product(bounds.omegas, bounds.s1s, bounds.num_clients, bounds.dims)
+    grid = product(bounds.s0s, bounds.omegas, bounds.s1s, bounds.num_clients, bounds.dims)
     smooth = {"l0": f.l0, "l1": f.l1}
-    for omega, s1, num_clients, d in grid:
-        kappa, noise = equal_clients(d, num_clients, omega, bounds.s0, s1)
+    for s0, omega, s1, num_clients, d in grid:
+        kappa, noise = equal_clients(d, num_clients, omega, s0, s1)
         limit = dcsgd_bound(f.l0, f.l1, bounds.grad_norm, kappa, noise, bounds.eps)
-        row = {"method": "DSGD" if omega == 0 else "DCSGD", "nu": math.nan, "omega": omega, "s0": bounds.s0, "s1": s1}
+        row = {"method": "DSGD" if omega == 0 else "DCSGD", "nu": math.nan, "omega": omega, "s0": s0, "s1": s1}
         row |= {"num_clients": num_clients, "d": d, "grad_norm": bounds.grad_norm, "eps": bounds.eps, **smooth}
         yield row | {"bound_classical": limit.classical, "bound_corrected": limit.corrected}
     for nu, scale, num_clients, d in product(bounds.nus, bounds.scales, bounds.num_clients, bounds.dims):

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from papers.distributed_sde.theory import equal_clients, mean_square_threshold
+
 MODELS = {
     "gd": "gradient descent",
     "ode1": "classical, 1st order",
@@ -27,13 +29,18 @@ def _colours() -> list:
 
 
 def _finite_line(ax: Axes, x: pd.Series, y: pd.Series, **style: object) -> None:
-    """Line through the finite values; a cross marks the last one before a divergence."""
+    """Line through the finite values; a cross marks the last one before a divergence, at the edge if it lies outside.
+
+    Set the limits of y first.
+    """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    known = np.isfinite(y) & (y > 0) if ax.get_yscale() == "log" else np.isfinite(y)
+    known = np.isfinite(y) & ((y > 0) | (ax.get_yscale() != "log"))
     stop = int(np.argmax(~np.isfinite(y))) if (~np.isfinite(y)).any() else len(y)
     (line,) = ax.plot(x[known], y[known], **style)
-    if 0 < stop < len(y):
-        ax.plot(x[stop - 1], y[stop - 1], "x", color=line.get_color(), markersize=7, markeredgewidth=2, clip_on=False)
+    if stop < len(y):
+        at = max(stop - 1, 0)
+        height = np.clip(y[at], *ax.get_ylim())
+        ax.plot(x[at], height, "x", color=line.get_color(), markersize=7, markeredgewidth=2, clip_on=False)
 
 
 def _legend_below(figure: Figure, ax: Axes, columns: int, title: str | None = None) -> None:
@@ -55,13 +62,14 @@ def fig_sanity(table: pd.DataFrame) -> Figure:
     }
     for ax, (function, column, value, title) in zip(axes.flat, panels, strict=True):
         part = table[(table.function == function) & (table[column] == value)]
-        ax.set(yscale="log", title=title, xlabel=r"time $t = \eta k$")
+        limits = (1e-9, 1e3) if function == "parabola" else (0.05, 300)
+        ax.set(yscale="log", title=title, xlabel=r"time $t = \eta k$", ylim=limits)
         for model, label in MODELS.items():
             line = part[part.model == model].sort_values("k")
             line = line[line.t <= (20 if function == "parabola" else 5)]
             _finite_line(ax, line.t, line.x.abs(), label=label, **styles[model])
-    axes[0, 0].set(ylabel="$|x|$", ylim=(1e-9, 1e5))
-    axes[1, 0].set(ylabel="$|x|$", ylim=(0.05, 300))
+    for row in axes:
+        row[0].set_ylabel("$|x|$")
     _legend_below(figure, axes[0, 0], 4)
     return figure
 
@@ -82,51 +90,56 @@ def _cell_label(curve: pd.DataFrame) -> str:
 def fig_toy(table: pd.DataFrame) -> Figure:
     """Median |grad f|^2 over k: Cauchy noise, affine noise from near, affine noise from far."""
     table = table.assign(cell=table.groupby(["method", "schedule", "lr", "scale", "omega", "x0"], sort=False).ngroup())
-    far = table[table.noise == "affine"].x0.max()
-    affine = table.noise == "affine"
+    affine, far = table.noise == "affine", table[table.noise == "affine"].x0.max()
     panels = {
-        "Cauchy noise": table[~affine],
-        f"affine noise, $x_0 = {table[affine].x0.min():g}$": table[affine & (table.x0 < far)],
-        f"affine noise, $x_0 = {far:g}$": table[affine & (table.x0 == far)],
+        "Cauchy noise": (table[~affine], (1e-3, 1e5)),
+        f"affine noise, $x_0 = {table[affine].x0.min():g}$": (table[affine & (table.x0 < far)], (1e-9, 1e9)),
+        f"affine noise, $x_0 = {far:g}$": (table[affine & (table.x0 == far)], (1e-30, 1e16)),
     }
-    figure, axes = plt.subplots(1, 3, figsize=(9.6, 4.4))
-    for ax, (title, part) in zip(axes, panels.items(), strict=True):
-        ax.set(xscale="log", yscale="log", title=title, xlabel="step $k$")
+    figure, axes = plt.subplots(2, 3, figsize=(9.6, 4.6), height_ratios=[3, 1])
+    for column, (title, (part, limits)) in enumerate(panels.items()):
+        ax, below = axes[:, column]
+        ax.set(xscale="log", yscale="log", title=title, xlabel="step $k$", ylim=limits)
         for colour, (_, curve) in zip(_colours() * 2, part.groupby("cell"), strict=False):
             _finite_line(ax, curve.k, curve.median_g2, color=colour, label=_cell_label(curve))
-            shown = np.isfinite(curve.q75) & (curve.q25 > 0)
-            ax.fill_between(curve.k[shown], curve.q25[shown], curve.q75[shown], color=colour, alpha=0.2, linewidth=0)
-            if not np.isfinite(curve.median_g2.iloc[0]):
-                ax.plot([], [])
-        low, high = ax.get_ylim()
-        ax.set_ylim(max(low, 1e-30), min(max(high, 1e2), 1e16))
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), handlelength=1.2)
-    axes[0].set_ylabel(r"median $|\nabla f|^2$ and quartiles, all runs")
+            high = curve.q75.clip(upper=limits[1])
+            ax.fill_between(curve.k, curve.q25.clip(upper=limits[1]), high, color=colour, alpha=0.2, linewidth=0)
+        below.set_axis_off()
+        below.legend(*ax.get_legend_handles_labels(), loc="upper center", handlelength=1.2, borderpad=0)
+    axes[0, 0].set_ylabel(r"median $|\nabla f|^2$ and quartiles, all runs")
     return figure
+
+
+def _predictions(part: pd.DataFrame, column: str) -> tuple[np.ndarray, list[float], list[float]]:
+    """Grid along one setting with the corrected and the classical boundary; the others are those of the first row."""
+    values, first = part[column].to_numpy(float), part.iloc[0]
+    grid = np.linspace(values.min(), values.max(), 200)
+    if column != "omega":
+        grid = np.unique(np.round(np.geomspace(values.min(), values.max(), 100)))
+    settings = {name: first[name] for name in ("d", "N", "omega", "s1")}
+    kappas = []
+    for value in grid:
+        d, clients, omega, s1 = (settings | {column: value}).values()
+        kappas.append(equal_clients(int(d), int(clients), omega, 0.0, s1)[0])
+    return grid, *([mean_square_threshold(first.lam, k) for k in shift] for shift in (kappas, np.array(kappas) - 1))
 
 
 def fig_threshold(table: pd.DataFrame) -> Figure:
     """Stability boundary over omega, N and d: measured beside both predictions."""
-    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2))
-    labels = {"omega": r"compression $\omega$", "num_clients": "clients $N$", "d": "dimension $d$"}
-    colours = _colours()
-    for ax, (axis, label) in zip(axes, labels.items(), strict=True):
-        column = {"num_clients": "N"}.get(axis, axis)
-        part = table[table.axis == axis].sort_values(column)
-        fixed = {"omega": "omega", "N": "N", "d": "d"}
-        fixed.pop(column)
-        first = part.iloc[0]
-        names = {"omega": r"\omega", "N": "N", "d": "d"}
-        title = ", ".join(rf"${names[c]} = {first[c]:g}$" for c in fixed)
-        ax.plot(part[column], part.eta_star_theory, color=colours[0], label=r"corrected, $2/(\lambda\kappa)$")
-        shown = np.isfinite(part.eta_star_classical)
-        ax.plot(part[column][shown], part.eta_star_classical[shown], "--", color=colours[1],
-                label=r"classical, $2/(\lambda(\kappa-1))$")  # fmt: skip
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), sharey=True)
+    labels = {"omega": r"compression $\omega$", "N": "clients $N$", "d": "dimension $d$"}
+    colours, names = _colours(), {"omega": r"\omega", "N": "N", "d": "d"}
+    for ax, (column, label) in zip(axes, labels.items(), strict=True):
+        part = table[table.axis == {"N": "num_clients"}.get(column, column)].sort_values(column)
+        grid, corrected, classical = _predictions(part, column)
+        ax.plot(grid, corrected, color=colours[0], label=r"corrected, $2/(\lambda\kappa)$")
+        ax.plot(grid, classical, "--", color=colours[1], label=r"classical, $2/(\lambda(\kappa-1))$")
         error = [part.eta_star_measured - part.ci_low, part.ci_high - part.eta_star_measured]
-        ax.errorbar(part[column], part.eta_star_measured, yerr=error, fmt="o", markersize=4, color="0.2", capsize=2,
-                    label="measured, 95% interval")  # fmt: skip
+        style = {"fmt": "o", "markersize": 4, "color": "0.2", "capsize": 2, "label": "measured, 95% interval"}
+        ax.errorbar(part[column], part.eta_star_measured, yerr=error, **style)
+        title = ", ".join(rf"${names[c]} = {part[c].iloc[0]:g}$" for c in names if c != column)
         ax.set(yscale="log", xlabel=label, title=title)
-        if axis != "omega":
+        if column != "omega":
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(FixedLocator(list(part[column])))
             ax.xaxis.set_minor_locator(NullLocator())
@@ -159,35 +172,39 @@ def fig_bound(table: pd.DataFrame) -> Figure:
 
 
 def fig_track(table: pd.DataFrame) -> Figure:
-    """E f of the discrete method and of its SDE models."""
+    """E f of the discrete method and of its SDE models (above), and their ratio (below)."""
     groups = list(table.groupby("method", sort=False))
-    figure, axes = plt.subplots(1, len(groups), figsize=(3 * len(groups) + 0.4, 3.4), squeeze=False)
+    figure, axes = plt.subplots(2, len(groups), figsize=(3 * len(groups) + 0.4, 4.8), squeeze=False, sharex=True)
     styles = dict(zip(SDES, ("-", "--", "-."), strict=True))
-    for ax, (method, part) in zip(axes[0], groups, strict=True):
-        ax.set(yscale="log", xlabel="step $k$")
-        discrete = part[part.sde == part.sde.iloc[0]]
+    for (ax, ratio), (method, part) in zip(axes.T, groups, strict=True):
+        discrete, notes = part[part.sde == part.sde.iloc[0]], []
         ax.plot(discrete.k, discrete.f_discrete, "o", color="0.25", markersize=2.5, label="discrete method")
-        notes = []
+        ratio.axhline(1, color="0.25", linewidth=0.8)
         for colour, (kind, label) in zip(_colours(), SDES.items(), strict=False):
             line = part[part.sde == kind]
             ax.plot(line.k, line.f_sde, styles[kind], color=colour, label=label)
+            ratio.plot(line.k, line.f_sde / line.f_discrete, styles[kind], color=colour)
             lost = int(line.n_paths_exploded.iloc[-1])
-            if lost:
-                notes.append(f"{kind.replace('_', ' ')}: {lost} of {line.n_paths.iloc[0]} paths exploded")
+            notes += [f"{kind.replace('_', ' ')}: {lost} of {line.n_paths.iloc[0]} paths exploded"] if lost else []
         omega = f", $\\omega = {part.omega.iloc[0]:g}$" if method == "DCSGD" else ""
         ax.set_title(rf"{method}, $\eta = {part.eta.iloc[0]:g}${omega}" + "".join(f"\n{n}" for n in notes))
-    axes[0, 0].set_ylabel("$E f$ (over paths still finite)")
+        ax.set_yscale("log")
+        ratio.set_xlabel("step $k$")
+    axes[0, 0].set_ylabel("$E f$ over paths that stay finite")
+    axes[1, 0].set_ylabel("SDE / discrete")
     _legend_below(figure, axes[0, 0], 4)
     return figure
 
 
 def _losses(axes: list[Axes], table: pd.DataFrame, level: str, rules: list[str], symbol: str) -> None:
-    """One panel per rule, one colour per level, one line per seed."""
+    """One panel per rule, one colour per level, one line per seed; losses above 1000 nats are cut off."""
+    finite = table.loss[np.isfinite(table.loss)]
+    limits = (0.7 * finite.min(), min(1.5 * finite.max(), 1e3))
     levels = sorted(table[level].unique())
     colours = dict(zip(levels, sns.color_palette("viridis", len(levels)), strict=True))
     for ax, rule in zip(axes, rules, strict=True):
         part = table[table.rule == rule]
-        ax.set(yscale="log", title=rule, xlabel="step $k$", xlim=(0, table.step.max()))
+        ax.set(yscale="log", title=rule, xlabel="step $k$", xlim=(0, table.step.max()), ylim=limits)
         for value in levels:
             for index, (_, run) in enumerate(part[part[level] == value].groupby("seed")):
                 label = f"{symbol} = {value:g}" if index == 0 else None
@@ -199,7 +216,7 @@ def fig_dcsgd(table: pd.DataFrame) -> Figure:
     rules = list(table.rule.unique())
     figure, axes = plt.subplots(1, len(rules), figsize=(2.4 * len(rules), 3), sharey=True)
     _losses(list(axes), table, "omega", rules, r"$\omega$")
-    axes[0].set(ylabel="training loss (nats)", ylim=(5e-3, 1e3))
+    axes[0].set_ylabel("training loss (nats)")
     _legend_below(figure, axes[0], table.omega.nunique())
     return figure
 
@@ -229,7 +246,4 @@ def fig_real(table: pd.DataFrame) -> Figure:
             ax.set_axis_off()
         axes[row][0].set_ylabel(f"{network}, {'DCSGD' if study == 'dcsgd' else 'DSignSGD'}\nmini-batch loss (nats)")
         axes[row][len(rules) - 1].legend(loc="upper left", bbox_to_anchor=(1.02, 1))
-        low, high = part.loss.min(), part[np.isfinite(part.loss)].loss.max()
-        for ax in axes[row][: len(rules)]:
-            ax.set_ylim(0.7 * low, min(1.5 * high, 1e3))
     return figure

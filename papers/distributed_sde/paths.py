@@ -45,25 +45,32 @@ def case_model(case: TrackCase, kind: str, settings: SimulatedPaths) -> SDE:
 
 
 def track_rows(case: TrackCase, settings: SimulatedPaths) -> Iterator[dict]:
-    """fig_track: E f of the method and of each SDE model at t = eta k; exploded paths are counted beside the mean."""
+    """fig_track: E f of the method and of each SDE model at t = eta k.
+
+    Means are over the paths that stay finite to the end: one that is about to explode would dominate the mean before it
+    is counted. The others are counted, up to each step.
+    """
     f, steps = toy(settings.function), list(range(0, settings.num_steps + 1, settings.every))
     x0 = torch.full((settings.num_paths, settings.d), settings.x0, dtype=F64)
     label = f"{case.method} {case.omega:g}"
     run = descend(case_method(case, settings), f.gradient, x0, steps, joint_draws(settings.seed, "track", label))
-    discrete = [mean_estimate(f.value(states)) for states in run.states]
+    discrete = [mean_estimate(f.value(states[run.diverged_at < 0])) for states in run.states]
     for kind in CURVATURE:
         paths = simulate(
             case_model(case, kind, settings), x0, step_size=case.eta / settings.sub_steps,
             num_steps=settings.num_steps * settings.sub_steps, record_every=settings.every * settings.sub_steps,
             generator=torch_generator(settings.seed, "track", label, kind),
         )  # fmt: skip
-        for k, mean, states in zip(steps, discrete, paths.states, strict=True):
-            model = mean_estimate(f.value(states))
+        stay = paths.exploded_at < 0
+        for k, mean, states, lost in zip(steps, discrete, paths.states, paths.num_exploded.tolist(), strict=True):
+            model = mean_estimate(f.value(states[stay]))
             yield {
                 "method": case.method, "sde": kind, "eta": case.eta, "omega": case.omega, "k": k,
                 "f_discrete": mean.mean, "se_discrete": mean.standard_error, "f_sde": model.mean,
                 "se_sde": model.standard_error, "rel_err": abs(model.mean / mean.mean - 1),
-                "n_paths_exploded": model.excluded, "n_runs_diverged": mean.excluded, "n_paths": settings.num_paths,
+                "n_paths_exploded": lost,
+                "n_runs_diverged": int(((run.diverged_at >= 0) & (run.diverged_at <= k)).sum()),
+                "n_paths": settings.num_paths,
             }  # fmt: skip
 
 
