@@ -31,8 +31,11 @@ def _root(dt: Time) -> Time:
 
 
 def euler_step(sde: SDE, x: Tensor, t: Time, dt: Time, dw: Tensor) -> Tensor:
-    """x + a dt + b dw (Euler-Maruyama)."""
-    return x + sde.drift(x, t) * dt + sde.diffusion(x, t) * dw
+    """x + a dt + b dw (Euler-Maruyama), in two passes over memory where the types allow."""
+    drift, diffusion = sde.drift(x, t), sde.diffusion(x, t)
+    fused = isinstance(dt, float) and isinstance(drift, Tensor)
+    moved = torch.add(x, drift, alpha=dt) if fused else x + drift * dt
+    return moved.addcmul_(diffusion, dw) if isinstance(diffusion, Tensor) else moved.add_(dw, alpha=diffusion)
 
 
 def milstein_step(sde: SDE, x: Tensor, t: Time, dt: Time, dw: Tensor) -> Tensor:
