@@ -31,21 +31,25 @@ from shared.seeding import numpy_generator, torch_generator
 DT = 0.01
 
 
-def numpy_loop(num_paths: int, d: int, num_steps: int, additive: bool, dtype: str, threads: int) -> np.ndarray:
-    """The loop that one writes by hand, vectorised over paths; with threads, each takes a part of the paths."""
+def split(part: Callable[[int, int], np.ndarray], num_paths: int, threads: int) -> np.ndarray:
+    """`part(index, paths)` on every thread, the paths shared out: numpy and torch both let go of Python's lock."""
+    if threads == 1:
+        return part(0, num_paths)
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(part, range(threads), [num_paths // threads] * threads)))
 
-    def part(index: int) -> np.ndarray:
-        rng = numpy_generator(0, "benchmark", index)
-        x, root = np.ones((num_paths // threads, d), dtype), DT**0.5
+
+def numpy_loop(num_paths: int, d: int, num_steps: int, additive: bool, dtype: str, threads: int) -> np.ndarray:
+    """The loop that one writes by hand, vectorised over paths."""
+
+    def part(index: int, paths: int) -> np.ndarray:
+        rng, x, root = numpy_generator(0, "benchmark", index), np.ones((paths, d), dtype), DT**0.5
         for _ in range(num_steps):
             b = 0.3 if additive else 0.3 * np.sqrt(1 + x * x)
             x = x - (x + x * x * x) * DT + b * root * rng.standard_normal(x.shape, dtype)
         return x
 
-    if threads == 1:
-        return part(0)
-    with ThreadPoolExecutor(threads) as pool:
-        return np.concatenate(list(pool.map(part, range(threads))))
+    return split(part, num_paths, threads)
 
 
 def ours(num_paths: int, d: int, num_steps: int, additive: bool, dtype: str, threads: int) -> np.ndarray:
@@ -69,15 +73,14 @@ def torchsde_loop(num_paths: int, d: int, num_steps: int, additive: bool, dtype:
         def g(self, t, x):
             return torch.full_like(x, 0.3) if additive else 0.3 * (1 + x * x).sqrt()
 
-    x0, end = torch.ones(num_paths, d, dtype=getattr(torch, dtype)), num_steps * DT
-    torch.set_num_threads(threads)
-    try:
+    def part(index: int, paths: int) -> np.ndarray:
+        x0, end = torch.ones(paths, d, dtype=getattr(torch, dtype)), num_steps * DT
         with torch.no_grad():
-            motion = torchsde.BrownianInterval(0.0, end, size=x0.shape, dtype=x0.dtype, dt=DT, entropy=0)
-            times = torch.tensor([0.0, end])
+            motion = torchsde.BrownianInterval(0.0, end, size=x0.shape, dtype=x0.dtype, dt=DT, entropy=index)
+            times = torch.tensor([0.0, end], dtype=torch.float64)
             return torchsde.sdeint(Problem(), x0, times, bm=motion, method="euler", dt=DT)[-1].numpy()
-    finally:
-        torch.set_num_threads(1)
+
+    return split(part, num_paths, threads)
 
 
 def ways(threads: int) -> dict[str, tuple[Callable[..., np.ndarray], int]]:
@@ -100,10 +103,10 @@ def check(name: str, states: np.ndarray, additive: bool) -> None:
 
 
 def main(
-    num_paths: Annotated[int, typer.Option(help="Paths.")] = 4096,
+    num_paths: Annotated[int, typer.Option(help="Paths.")] = 2048,
     d: Annotated[int, typer.Option(help="Coordinates per path.")] = 16,
     num_steps: Annotated[int, typer.Option(help="Steps; 200 reach the stationary law.")] = 200,
-    rounds: Annotated[int, typer.Option(help="Rounds; medians are shown.")] = 5,
+    rounds: Annotated[int, typer.Option(help="Rounds; medians are shown.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of the threaded ways.")] = 2,
     dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
 ) -> None:
