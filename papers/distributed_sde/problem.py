@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector
 
 from papers.distributed_sde.config import NetworkSpec
@@ -69,8 +69,17 @@ class Problem:
         return F.cross_entropy(functional_call(self.skeleton, params, (images,)), labels)
 
     def full_batch(self, xs: Tensor) -> tuple[Tensor, Tensor]:
-        """(gradients (R, P), losses (R,)) over all images, at R parameter vectors at once."""
-        return vmap(grad_and_value(self.loss), in_dims=(0, None, None))(xs, self.images, self.labels)
+        """(gradients (R, P), losses (R,)) over all images, at R parameter vectors.
+
+        One after another: under vmap a small network took three times as long on a CPU.
+        """
+        grads, losses = torch.empty_like(xs), xs.new_empty(len(xs))
+        for index, x in enumerate(xs):
+            with torch.enable_grad():
+                leaf = x.detach().requires_grad_()
+                loss = self.loss(leaf, self.images, self.labels)
+            grads[index], losses[index] = torch.autograd.grad(loss, leaf)[0], loss.detach()
+        return grads, losses
 
     def shard(self, client: int, num_clients: int) -> tuple[Tensor, Tensor]:
         """Images and labels of one client: disjoint parts of equal size."""
