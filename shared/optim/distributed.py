@@ -187,7 +187,8 @@ def descend(
         new = method.step(x, gradient(x), k, draws)
         if frozen is not None:
             new = torch.where(frozen, x, new)
-        if not float(torch.linalg.vector_norm(new, math.inf)) <= cap:  # also true of a NaN
+        low, high = torch.aminmax(new)
+        if not (float(low) >= -cap and float(high) <= cap):  # also where there is a NaN
             gone = ~(new.abs() <= cap).all(-1)
             diverged_at[gone & (diverged_at < 0)] = k + 1
             frozen = (diverged_at >= 0).unsqueeze(-1)

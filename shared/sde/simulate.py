@@ -125,7 +125,8 @@ def _block(
         new = scheme.step(sde, x, k * dt, dt, draw(x, generator).mul_(root))
         if frozen is not None:
             new = torch.where(frozen, x, new)
-        if not float(torch.linalg.vector_norm(new, math.inf)) <= cap:  # also true of a NaN
+        low, high = torch.aminmax(new)  # six times as fast as a norm
+        if not (float(low) >= -cap and float(high) <= cap):  # also where there is a NaN
             gone = ~(new.abs() <= cap).all(-1)
             exploded_at[gone & (exploded_at < 0)] = k + 1
             frozen = (exploded_at >= 0).unsqueeze(-1)
