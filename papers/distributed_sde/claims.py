@@ -96,6 +96,8 @@ def _cells(table: pd.DataFrame, **chosen: object) -> list[pd.DataFrame]:
     "dcsgd-prescheduled-fails",
     "Under affine noise and compression a prescheduled decay fails far from the optimum; normalised steps converge.",
     tables=["fig_toy"],
+    scales=LONG_RUNS,
+    untestable_because="smoke ends after 1000 steps; the normalised rule needs 2000 at omega = 15",
 )
 def dcsgd_prescheduled_fails(fig_toy: pd.DataFrame) -> Judgement:
     holds, evidence = True, {"threshold_share": 0.9, "threshold_final_over_start": 1e-8}
@@ -141,6 +143,8 @@ def _slope(curve: pd.DataFrame) -> float:
     "dsign-heavy-tail-converges",
     "DSignSGD with 1/sqrt(k+1) converges under Cauchy noise at the rate k^-1/2; with a constant step it has a floor.",
     tables=["fig_toy"],
+    scales=LONG_RUNS,
+    untestable_because="the slope is fitted from step 100 to 10,000, and smoke ends after 1000",
 )
 def dsign_heavy_tail_converges(fig_toy: pd.DataFrame) -> Judgement:
     holds, last_k = True, int(fig_toy.k.max())
