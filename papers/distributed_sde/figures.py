@@ -245,5 +245,5 @@ def fig_real(table: pd.DataFrame) -> Figure:
         for ax in axes[row][len(rules) :]:
             ax.set_axis_off()
         axes[row][0].set_ylabel(f"{network}, {'DCSGD' if study == 'dcsgd' else 'DSignSGD'}\nmini-batch loss (nats)")
-        axes[row][len(rules) - 1].legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+        axes[row][-1].legend(*axes[row][0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
