@@ -228,6 +228,13 @@ class NetworkSpec(StrictModel):
         return self
 
 
+class NamedNetwork(StrictModel):
+    """A network of the mini-batch studies; the name is that of its shard."""
+
+    name: str
+    spec: NetworkSpec
+
+
 class NetworkStudies(StrictModel):
     """fig_dcsgd and fig_dsign: full-batch gradient plus synthetic noise."""
 
@@ -244,7 +251,7 @@ class NetworkStudies(StrictModel):
 class MinibatchStudies(StrictModel):
     """fig_real: every client draws mini-batches from a shard of its own."""
 
-    networks: dict[str, NetworkSpec]
+    networks: list[NamedNetwork]
     num_clients: int = Field(ge=1)
     batch_size: int = Field(ge=1)  # images per client and step
     s1: float = Field(ge=0)  # synthetic noise on top, as in NetworkStudies; also the s1 of kappa
@@ -324,13 +331,13 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         studies = config.network.model_copy(update={other: getattr(config.network, study)})
         found["network"][study] = NetworkShard(studies=studies, study=study, num_gpus=min(config.num_gpus, 1))
     found["minibatch"] = {
-        name: MinibatchShard(
-            name=name,
-            network=network,
-            studies=config.minibatch.model_copy(update={"networks": {}}),
+        network.name: MinibatchShard(
+            name=network.name,
+            network=network.spec,
+            studies=config.minibatch.model_copy(update={"networks": []}),
             num_gpus=config.num_gpus,
         )
-        for name, network in config.minibatch.networks.items()
+        for network in config.minibatch.networks
     }
     found["processes"] = {"processes": config.processes}
     return found
