@@ -166,3 +166,55 @@ def diffusion_transformer_config(
         causal=False, positional="rope", norm="layernorm", mlp="gelu", mlp_ratio=4.0, mlp_bias=True,
     )  # fmt: skip
     return DiffusionTransformerConfig(vocab_size=vocab_size, backbone={**backbone, **overrides})
+
+
+class ResNetConfig(StrictModel):
+    """Residual network for small images (N, C, H, W), group-normalised by default."""
+
+    num_classes: int = Field(ge=2)
+    in_channels: int = Field(3, ge=1)
+    widths: tuple[int, ...] = Field((64, 128, 256, 512), min_length=1)  # channels of each stage
+    blocks: tuple[int, ...] = (2, 2, 2, 2)  # basic blocks of each stage; all but the first stage halve the resolution
+    norm: Literal["group", "batch"] = "group"  # group: no running statistics, so a sample's output is its own
+    num_groups: int = Field(32, ge=1)  # of group norm; at most the channels, and a divisor of each width
+
+    @model_validator(mode="after")
+    def _check(self) -> "ResNetConfig":
+        if len(self.widths) != len(self.blocks) or min(self.blocks) < 1:
+            raise ValueError(f"widths and blocks name the same stages; got {self.widths} and {self.blocks}")
+        wrong = [w for w in self.widths if w % min(self.num_groups, w)]
+        if self.norm == "group" and wrong:
+            raise ValueError(f"num_groups {self.num_groups} has to divide every width; it does not divide {wrong[0]}")
+        return self
+
+
+class ViTConfig(StrictModel):
+    """Vision transformer: patches, learned positions, pre-norm blocks, mean over positions, linear head."""
+
+    num_classes: int = Field(ge=2)
+    image_size: int = Field(32, ge=1)  # pixels along each side
+    patch_size: int = Field(4, ge=1)  # divides image_size
+    in_channels: int = Field(3, ge=1)
+    d_model: int = Field(192, ge=1)
+    num_layers: int = Field(6, ge=1)
+    num_heads: int = Field(3, ge=1)
+    mlp_ratio: float = Field(4.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ViTConfig":
+        if self.image_size % self.patch_size:
+            raise ValueError(f"patch_size {self.patch_size} has to divide image_size {self.image_size}")
+        return self
+
+    @property
+    def num_patches(self) -> int:
+        return (self.image_size // self.patch_size) ** 2
+
+    @property
+    def backbone(self) -> BackboneConfig:
+        """Bidirectional attention blocks with biases, LayerNorm and GELU."""
+        return BackboneConfig(
+            d_model=self.d_model, num_heads=self.num_heads, num_layers=self.num_layers, causal=False,
+            positional="learned", max_seq_len=self.num_patches, norm="layernorm", norm_bias=True, mlp="gelu_exact",
+            mlp_ratio=self.mlp_ratio, mlp_bias=True, bias=True, init_std=0.02,
+        )  # fmt: skip

@@ -1,0 +1,191 @@
+"""The steps' own pieces: flat networks, clients, recorded rows, claims on made-up tables."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+
+from papers.distributed_sde.claims import (
+    dcsgd_prescheduled_fails,
+    dsign_floor_scaling,
+    n_helps_d_hurts,
+    omega_instability_mlp,
+    quartic_no_uniform_step,
+)
+from papers.distributed_sde.clients import SimulatedClients, train
+from papers.distributed_sde.config import MinibatchStudies, NetworkSpec, Rule, ToyCell
+from papers.distributed_sde.linear import one_step_moments
+from papers.distributed_sde.network import run_rows
+from papers.distributed_sde.problem import Problem
+from papers.distributed_sde.rules import build_method
+from papers.distributed_sde.theory import equal_clients
+from papers.distributed_sde.toy import build_method as toy_method
+from papers.distributed_sde.toy import cell_rows, checkpoints
+from shared.artifacts.config import load_config, load_shards
+from shared.optim.compression import Bernoulli
+from shared.optim.distributed import DistributedMethod
+from shared.optim.gradient_noise import GradientNoise
+
+SMOKE = load_config("distributed_sde", "smoke")
+TINY = NetworkSpec(data="digits", max_images=64, mlp={"widths": [64, 4, 10]})
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return Problem(TINY)
+
+
+def test_gradients_of_several_parameter_vectors_are_those_of_each(problem):
+    xs = torch.stack([problem.initial(seed) for seed in (0, 1)])
+    grads, losses = problem.full_batch(xs)
+    for index in range(2):
+        x = xs[index].clone().requires_grad_()
+        loss = problem.loss(x, problem.images, problem.labels)
+        (grad,) = torch.autograd.grad(loss, x)
+        assert grads[index].allclose(grad, atol=1e-6) and losses[index].allclose(loss, atol=1e-6)
+    assert not xs[0].equal(xs[1])
+
+
+def test_clients_hold_disjoint_shards_and_batches_depend_on_seed_client_and_step_alone(problem):
+    shards = [problem.shard(client, 4)[0] for client in range(4)]
+    assert [len(s) for s in shards] == [16] * 4 and torch.cat(shards).equal(problem.images)
+    first = problem.batch(1, 4, 8, 0, 3)[0]
+    assert first.equal(problem.batch(1, 4, 8, 0, 3)[0])
+    assert not first.equal(problem.batch(1, 4, 8, 0, 4)[0]) and not first.equal(problem.batch(1, 4, 8, 1, 3)[0])
+
+
+def test_clients_without_noise_that_see_everything_descend_the_gradient(problem):
+    method = DistributedMethod(0.1, 1, GradientNoise(), Bernoulli(1.0))
+    clients, x = SimulatedClients(problem, method, 4096, 0), problem.initial(0)
+    u, loss = clients.message_mean(x, 0)
+    grads, losses = problem.full_batch(x.unsqueeze(0))
+    assert float((u - grads[0]).norm() / grads.norm()) < 0.15  # 4096 draws of 64 images with replacement
+    assert loss == pytest.approx(float(losses), rel=0.05)
+
+
+def test_training_stops_where_it_diverges_and_says_so(problem):
+    method = DistributedMethod(1e9, 2, GradientNoise(), Bernoulli(1.0))
+    rule = Rule(name="huge", lr=1e9)
+    states = list(train(SimulatedClients(problem, method, 8, 0), rule, None, problem.initial(0), 50))
+    assert states[-1].diverged and math.isinf(states[-1].loss) and len(states) < 51
+    assert not any(state.diverged for state in states[:-1])
+
+
+def test_normalised_rules_use_kappa_or_leave_it_out():
+    studies: MinibatchStudies = SMOKE.minibatch.model_copy(update={"s1": 0.1})
+    study = studies.dcsgd
+    methods = {rule.normalised: build_method(study, rule, 255, studies, 2410) for rule in study.rules}
+    kappa, _ = equal_clients(2410, 8, 255, 0.0, 0.1)
+    assert methods["none"][0].normalisation is None
+    assert methods["plain"][0].normalisation.kappa == 1.0 and methods["kappa"][0].normalisation.kappa == kappa
+    g = torch.tensor(3.0)
+    assert float(2.0 * methods["plain"][0].normalisation.factor(g)) == pytest.approx(2 / (1 + 3))
+
+
+def test_rows_of_a_diverged_run_are_infinite_and_those_of_others_are_not(problem):
+    studies = SMOKE.network
+    study = studies.dcsgd.model_copy(update={"num_steps": 30, "every": 5, "seeds": [0, 1]})
+    rows = pd.DataFrame(run_rows(problem, study, Rule(name="huge", lr=1e6), 255, studies))
+    assert (rows.status == "diverged").all() and rows.max_over_initial.map(math.isinf).all()
+    assert rows[rows.step == 30].loss.map(math.isinf).all() and rows[rows.step == 0].loss.map(math.isfinite).all()
+    calm = pd.DataFrame(run_rows(problem, study, Rule(name="small", lr=1e-3), 0, studies))
+    assert (calm.status == "finite").all() and len(calm) == 14 and calm.loss.map(math.isfinite).all()
+
+
+def test_checkpoints_rise_and_end_with_the_run():
+    assert checkpoints(1000, 1) == [1, 10, 100, 1000]
+    assert checkpoints(500, 2)[-1] == 500 and checkpoints(500, 6) == sorted(set(checkpoints(500, 6)))
+
+
+def test_toy_cells_take_kappa_from_the_theorem_and_gnorm_leaves_it_out():
+    cell = dict(decay="constant", lr=1, noise="affine", scale=0.2, omega=15, x0=30)
+    full = toy_method(ToyCell(method="normalised", **cell), SMOKE.toys).normalisation
+    plain = toy_method(ToyCell(method="gnorm", **cell), SMOKE.toys).normalisation
+    assert full.kappa == pytest.approx(1 + (15 + 16 * 0.04 * 16) / 8) and plain.kappa == 1.0
+    assert (full.l0, full.l1) == (4.0, 3.0)
+
+
+def test_a_cell_counts_its_diverged_runs_in_the_quantiles():
+    settings = SMOKE.toys.model_copy(update={"num_steps": 100, "num_runs": 8})
+    cell = ToyCell(method="DCSGD", decay="constant", lr=0.05, noise="affine", scale=0.2, omega=15, x0=30)
+    last = list(cell_rows(cell, settings, "cpu"))[-1]
+    assert last["share_diverged"] == 1.0 and math.isinf(last["median_g2"]) and math.isnan(last["median_g2_alive"])
+
+
+def test_the_one_step_ratio_does_not_depend_on_the_direction_for_the_sparsifier():
+    point = SMOKE.linear.threshold_points[1]
+    along, square = one_step_moments(point, 4000, 0)
+    kappa, _ = equal_clients(point.d, point.num_clients, point.omega, 0.0, point.s1)
+    assert float(along.mean()) == pytest.approx(1.0, abs=0.03)
+    assert float(square.mean()) == pytest.approx(kappa, rel=0.05)
+
+
+def test_quartic_claim_notices_a_wrong_status():
+    rows = [
+        {"function": "quartic", "model": m, "eta": 0.1, "x0": x0, "status": "diverges" if bad(x0) else "converges"}
+        for m, bad in {"gd": lambda x: x > 4.472, "ode1": lambda x: False, "ode2": lambda x: False,
+                       "ode_new": lambda x: x > 2.582}.items()
+        for x0 in (1.0, 2.58, 2.6, 4.47, 4.48)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    assert quartic_no_uniform_step(table).holds
+    table.loc[(table.model == "ode_new") & (table.x0 == 2.6), "status"] = "converges"
+    assert not quartic_no_uniform_step(table).holds
+
+
+def test_instability_claim_needs_divergence_and_calm_kappa():
+    def run(rule, omega, status, largest):
+        return {"rule": rule, "omega": omega, "seed": 0, "status": status, "max_over_initial": largest}
+
+    good = [run("constant 1", 255, "diverged", math.inf), run("2/(1+|g|)", 255, "finite", 6.0)]
+    good += [run("2/((1+|g|)kappa)", 255, "finite", 1.0)]
+    assert omega_instability_mlp(pd.DataFrame(good)).holds
+    for index, change in ((0, {"status": "finite"}), (1, {"max_over_initial": 4.0}), (2, {"max_over_initial": 1.2})):
+        bad = [dict(row, **change) if i == index else row for i, row in enumerate(good)]
+        assert not omega_instability_mlp(pd.DataFrame(bad)).holds
+
+
+def test_floor_claim_fits_the_exponents():
+    rows = [(0.05, 1, 8), (0.1, 1, 8), (0.05, 2, 8), (0.05, 1, 16)]
+    table = pd.DataFrame([{"eta": e, "scale": s, "N": n, "nu": 1.0, "floor_measured": e * s / n} for e, s, n in rows])
+    assert dsign_floor_scaling(table).holds
+    table["floor_measured"] = table.eta * table.scale**2 / table.N
+    assert not dsign_floor_scaling(table).holds
+
+
+def test_monotonicity_claim_notices_one_wrong_row():
+    from papers.distributed_sde.exact import bound_rows
+
+    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds)).rename(columns={"num_clients": "N", "l0": "L0", "l1": "L1"})
+    assert n_helps_d_hurts(frame).holds
+    frame.loc[frame.index[5], "bound_corrected"] *= 50
+    assert not n_helps_d_hurts(frame).holds
+
+
+def test_prescheduled_claim_needs_both_failures_and_convergence():
+    def cell(method, share, last):
+        common = {
+            "method": method,
+            "x0": 30.0,
+            "lr": 1.0,
+            "scale": 0.2,
+            "omega": 15.0,
+            "d": 16,
+            "N": 8,
+            "noise": "affine",
+        }
+        common["schedule"] = "inverse_sqrt" if method == "DCSGD" else "constant"
+        return [common | {"k": 1, "median_g2": 1e9, "share_diverged": 0.0},
+                common | {"k": 100, "median_g2": last, "share_diverged": share}]  # fmt: skip
+
+    assert dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 1.0, math.inf) + cell("normalised", 0.0, 1e-9))).holds
+    assert not dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 0.5, 1.0) + cell("normalised", 0.0, 1e-9))).holds
+    assert not dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 1.0, math.inf) + cell("normalised", 0.0, 1e9))).holds
+
+
+def test_shards_leave_out_what_their_job_does_not_read():
+    shards = load_shards("distributed_sde", "cpu")
+    assert list(shards["toy"]) == ["toy-00", "toy-01"] and len(shards["toy"]["toy-01"].toys.cells) == 6
+    assert shards["network"]["dsign"].studies.dcsgd.method == "DSignSGD"
+    assert load_shards("distributed_sde", "paper")["minibatch"]["resnet18"].num_gpus == 8
