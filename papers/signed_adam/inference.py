@@ -63,7 +63,7 @@ def minimiser(case: Case, swapped: bool = False) -> tuple[float, float]:
 def cases(number: int) -> list[Case]:
     """The worked example and `number` random ones, beta in [0.6, 0.9].
 
-    For beta <= 1/2 the swapped problem has no minimum; for beta to 1 both minimisers meet, at a distance of order lam^2.
+    For beta <= 1/2 the swapped problem has no minimum; for beta to 1 both meet, at a distance of order lam^2.
     """
     draw = numpy_generator(0, "inference")
     columns = (

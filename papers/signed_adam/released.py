@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from papers.signed_adam.config import ReleasedShard
@@ -64,11 +65,12 @@ def run_rows(row: dict[str, Any], index: int, file: str, settings: ReleasedShard
     columns["num_tokens"] = columns["num_steps"] * columns["batch_size"] * settings.seq_len
     diverged = not row["ppl_test"] <= settings.max_ppl
     common = {"study": settings.study, "run": f"{file} {index}", "diverged": diverged, **columns}
-    curve = row["ppl_all"]
-    for k in range(1, settings.curve_points + 1):
-        place = k * len(curve) // settings.curve_points
-        window = curve[(k - 1) * len(curve) // settings.curve_points : place]
-        mean = sum(math.log(value) for value in window) / len(window)
+    curve = [math.log(value) for value in np.ravel(row["ppl_all"]).tolist()]
+    points = settings.curve_points if len(curve) >= settings.curve_points else 0  # a few runs have no curve
+    for k in range(1, points + 1):
+        place = k * len(curve) // points
+        window = curve[(k - 1) * len(curve) // points : place]
+        mean = sum(window) / len(window)
         step = columns["num_steps"] * place // len(curve)
         yield {**common, "phase": "train", "step": step, "loss": mean}
     yield {**common, "phase": "eval", "step": columns["num_steps"], "val_loss": math.log(row["ppl_test"])}
