@@ -54,18 +54,19 @@ def _lr_axis(ax: Axes, lrs: pd.Series) -> None:
 
 
 def _limits(losses: pd.Series, headroom: float = HEADROOM) -> tuple[float, float]:
-    """From a little below the best run to `headroom` above it, or less if no run is so bad."""
+    """From a little below the best run to somewhat above most runs that did not diverge, at most `headroom` higher."""
     finite = losses[np.isfinite(losses)]
     low = finite.min()
-    high = min(finite.max() + 0.05 * headroom, low + headroom)
-    return low - 0.06 * (high - low), high
+    high = min(finite.max(), low + min(1.8 * (finite.quantile(0.7) - low) + 0.02, headroom))
+    margin = 0.06 * (high - low) + 1e-3
+    return low - margin, high + margin
 
 
 def _line(ax: Axes, rows: pd.DataFrame, top: float, **style) -> None:
     """One line over the learning rate; what is above `top` becomes a triangle there, and the line has a gap."""
     rows = rows.sort_values("lr")
     above = ~(rows.val_loss <= top)
-    ax.plot(rows.lr, rows.val_loss.where(~above), marker="o", markersize=3.5, linewidth=1.3, **style)
+    ax.plot(rows.lr, rows.val_loss.where(~above), marker="o", markersize=3.2, **{"linewidth": 1.3} | style)
     if above.any():
         y = np.full(int(above.sum()), top)
         ax.plot(rows.lr[above], y, linestyle="", marker="^", markersize=5, clip_on=False, color=style.get("color"))
@@ -75,7 +76,7 @@ def _row_of_panels(number: int, height: float = 2.6, extra: float = 1.3, most: i
     columns = min(number, most)
     rows = -(-number // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(1.75 * columns + extra, height * rows), sharey=True, squeeze=False
+        rows, columns, figsize=(max(1.75 * columns, 3.0) + extra, height * rows), sharey=True, squeeze=False
     )
     for ax in axes.flat[number:]:
         ax.axis("off")
@@ -88,7 +89,9 @@ def _legend(figure: Figure, axes: np.ndarray, title: str) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    figure.legend(found.values(), found.keys(), title=title, loc="outside right center")
+    legend = figure.legend(found.values(), found.keys(), title=title, loc="outside right center")
+    for handle in legend.get_lines():
+        handle.set_linewidth(1.3)
 
 
 def _lr_panels(table: pd.DataFrame, panel: str, line: str, titles: str, legend: str) -> tuple[Figure, np.ndarray]:
@@ -130,35 +133,37 @@ def fig2_signum(table: pd.DataFrame) -> Figure:
 
 
 def _adam(table: pd.DataFrame) -> Figure:
-    """Adam: one panel per beta1, one line per beta2, the diagonal thick; the best Signum dashed."""
+    """Adam: a row of panels per study, one per beta1; one line per beta2, equal betas thick; the best Signum dashed."""
     if not len(table):
         return _nothing("These records hold no runs of this study.")
-    studies, betas = list(dict.fromkeys(table.study)), sorted(table.beta2.unique())
-    pairs = [(study, b1) for study in studies for b1 in sorted(table[table.study == study].beta1.unique())]
-    most = len(pairs) if len(studies) == 1 else max(table[table.study == s].beta1.nunique() for s in studies)
-    colours = _colours(betas)
-    figure, axes = _row_of_panels(len(pairs), most=most)
-    for ax, (study, beta1) in zip(axes, pairs, strict=True):
-        part = table[(table.study == study) & (table.beta1 == beta1)]
-        limits = _limits(table[table.study == study].val_loss)
-        for beta2, rows in part.groupby("beta2"):
-            thick = {"linewidth": 2.6} if beta2 == beta1 else {}
-            _line_with(ax, rows, limits[1], color=colours[beta2], label=f"{beta2:g}", **thick)
-        if part.best_signum.notna().any():
-            ax.axhline(part.best_signum.iloc[0], color="black", linestyle="--", linewidth=1, label="best Signum")
-        title = f"$\\beta_1 = {beta1:g}$"
-        ax.set_title(title if len(studies) == 1 else f"{study.replace('_', ' ')}, {title}")
-        ax.set_ylim(limits)
-        _lr_axis(ax, part.lr)
-    for ax in axes[::most]:
-        ax.set_ylabel(LOSS)
-    _legend(figure, axes, "$\\beta_2$ (thick: $=\\beta_1$)")
+    studies, columns = list(dict.fromkeys(table.study)), sorted(table.beta1.unique())
+    colours = _colours(sorted(table.beta2.unique()))
+    size = (max(1.75 * len(columns), 3.0) + 1.3, 2.6 * len(studies))
+    figure, axes = plt.subplots(len(studies), len(columns), figsize=size, sharey="row", squeeze=False)
+    for row, study in zip(axes, studies, strict=True):
+        part = table[table.study == study]
+        limits = _limits(part.val_loss)
+        for ax, beta1 in zip(row, columns, strict=True):
+            if beta1 not in set(part.beta1):
+                ax.axis("off")
+                continue
+            _adam_panel(ax, part[part.beta1 == beta1], limits, colours)
+            title = f"$\\beta_1 = {beta1:g}$"
+            ax.set_title(title if len(studies) == 1 else f"{study.replace('_', ' ')}, {title}", fontsize=9)
+        next(ax for ax in row if ax.axison).set_ylabel(LOSS)
+    _legend(figure, axes.flatten(), "$\\beta_2$ (thick: $=\\beta_1$)")
     return figure
 
 
-def _line_with(ax: Axes, rows: pd.DataFrame, top: float, linewidth: float = 1.3, **style) -> None:
-    _line(ax, rows, top, **style)
-    ax.lines[-1 if (rows.val_loss <= top).all() else -2].set_linewidth(linewidth)
+def _adam_panel(ax: Axes, rows: pd.DataFrame, limits: tuple[float, float], colours: dict) -> None:
+    for beta2, line in rows.groupby("beta2"):
+        width = 2.8 if beta2 == rows.beta1.iloc[0] else 1.1
+        _line(ax, line, limits[1], color=colours[beta2], label=f"{beta2:g}", linewidth=width)
+    if rows.best_signum.notna().any():
+        ax.axhline(rows.best_signum.iloc[0], color="black", linestyle="--", linewidth=1, label="best Signum")
+    ax.set_ylim(limits)
+    ax.tick_params(labelleft=True, labelsize=8)
+    _lr_axis(ax, rows.lr)
 
 
 def fig2_adam(table: pd.DataFrame) -> Figure:
@@ -206,14 +211,14 @@ def fig3_scores(table: pd.DataFrame) -> Figure:
                 value = regret.iloc[i, j]
                 if pd.isna(score.iloc[i, j]):
                     continue
-                text = "div." if not np.isfinite(value) else ">1" if value > 1 else f"{value:.2f}"[1:]
+                text = "div." if not np.isfinite(value) else ">1" if value > 1 else f"{value:.3f}".lstrip("0")
                 ax.text(
                     j,
                     i,
                     text,
                     ha="center",
                     va="center",
-                    fontsize=6.5,
+                    fontsize=5.8,
                     color="black" if score.iloc[i, j] > 0.6 else "white",
                 )
                 if beta1 == beta2:

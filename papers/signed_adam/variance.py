@@ -56,8 +56,7 @@ def square_completion_gap(beta1: float, beta2: float) -> float:
 
     Matching the terms in g to a square leaves (beta1 - beta2)^2 of m^2 over; zero only on the diagonal.
     """
-    slope = (1 - beta2) - (1 - beta1) ** 2
-    return abs(beta1**2 * (1 - beta2) - beta2 * (1 - beta2) + beta2 * (1 - beta1) ** 2) if slope > 0 else math.inf
+    return abs(beta1**2 * (1 - beta2) - beta2 * (1 - beta2) + beta2 * (1 - beta1) ** 2)
 
 
 def largest_step(num_steps: int, beta1: float, beta2: float) -> float:
