@@ -89,6 +89,8 @@ def _legend(figure: Figure, axes: np.ndarray, title: str) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
+    if all(label.replace(".", "").replace("e-", "").isdigit() for label in found):
+        found = dict(sorted(found.items(), key=lambda item: float(item[0])))
     legend = figure.legend(found.values(), found.keys(), title=title, loc="outside right center")
     for handle in legend.get_lines():
         handle.set_linewidth(1.3)
