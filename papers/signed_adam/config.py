@@ -128,7 +128,7 @@ PUBLISHED = {"sweep": "released"}
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    found: dict[str, dict] = {step: {} for step in ("exact", "quadratics", "sweep", "released")}
+    found: dict[str, dict] = {step: {} for step in ("exact", "quadratics", "sweep")}
     found["exact"]["exact"] = config.exact
     for draw in config.quadratics.draws:
         found["quadratics"][f"draw-{draw}"] = QuadraticsShard(draw=draw, **config.quadratics.model_dump())
@@ -137,7 +137,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         for shard, content in language_shards(settings, study.sweep, name=name, max_members=study.max_members).items():
             found["sweep"][shard] = SweepShard.model_construct(study=name, **dict(content))
     if config.released is not None:
-        common = config.released.model_dump(exclude={"files"})
+        found["released"], common = {}, config.released.model_dump(exclude={"files"})
         for name, files in config.released.files.items():
             seq_len = config.sizes[config.studies[name].setup].seq_len
             found["released"][name] = ReleasedShard(study=name, files=files, seq_len=seq_len, **common)
