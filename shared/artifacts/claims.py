@@ -33,12 +33,20 @@ class Judgement:
     """What a claim function returns.
 
     Args:
-        holds: the predicate's value.
+        holds: the predicate's value; None where these tables cannot decide it, with the reason as evidence["reason"].
         evidence: name -> number (or short text) behind it, thresholds included.
     """
 
-    holds: bool
+    holds: bool | None
     evidence: dict[str, float | int | str | bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.holds is None and "reason" not in self.evidence:
+            raise ValueError("a claim that cannot be decided needs a 'reason' in its evidence")
+
+    @property
+    def verdict(self) -> str:
+        return NOT_TESTABLE if self.holds is None else HOLDS if self.holds else FAILS
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,7 @@ def judge(claim: Claim, paths: PaperPaths) -> dict:
         {"file": str(f.relative_to(paths.results)), "sha256": hashlib.sha256(f.read_bytes()).hexdigest()} for f in files
     ]
     return entry | {
-        "verdict": HOLDS if judgement.holds else FAILS,
+        "verdict": judgement.verdict,
         "evidence": {name: _plain(value) for name, value in judgement.evidence.items()},
         "judged": judged,
         "reported": claim.reported,

@@ -36,6 +36,14 @@ def test_a_scale_where_it_cannot_be_tested_gives_the_reason_and_judges_nothing(t
     assert {HOLDS, FAILS, NOT_TESTABLE} == {"holds", "fails", "not testable at this scale"}
 
 
+def test_tables_that_cannot_decide_give_the_reason_and_are_named(toy):
+    entry = judge(one_claim(Judgement(None, {"reason": "no runs of this kind were released"})), toy)
+    assert entry["verdict"] == NOT_TESTABLE and len(entry["judged"]) == 2
+    assert entry["evidence"] == {"reason": "no runs of this kind were released"}
+    with pytest.raises(ValueError, match="needs a 'reason'"):
+        Judgement(None)
+
+
 def test_leaving_a_scale_out_needs_a_reason():
     with pytest.raises(ValueError, match="claim 'c' is not tested at every scale; say in untestable_because why"):
         claim("c", "s", tables=[], scales=["paper"])

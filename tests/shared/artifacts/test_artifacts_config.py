@@ -58,6 +58,14 @@ def test_a_key_written_twice_is_refused_with_its_line(repository):
     assert "line 3: key 'num_gpus' appears twice" in sentence
 
 
+def test_a_mapping_may_merge_another_in_and_override_it(tmp_path):
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert load_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}
+    (tmp_path / "twice.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n")
+    with pytest.raises(ValueError, match="key 'y' appears twice"):
+        load_yaml(tmp_path / "twice.yaml")
+
+
 def test_broken_yaml_is_refused_with_its_line(repository):
     assert "config.yaml, line 3: not valid YAML" in refusal(repository, "  problem: {", "  problem: {{[}")
 

@@ -1,0 +1,37 @@
+"""Step: train the language models of one shard of a study.
+
+python -m papers.signed_adam.sweep --scale cpu --shard main-00 --out RECORD
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.signed_adam.config import SweepShard
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+from shared.train.language.running import train_language_shard
+
+
+@in_one_sentence
+def main(
+    shard: Annotated[str, typer.Option(help="Shard, e.g. main-00.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu, paper or paper-lite.")] = "cpu",
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder to resume from.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Train and write the record: one row per run and logged step."""
+    settings: SweepShard = load_shard("signed_adam", "sweep", scale, shard)
+    provenance = Provenance(num_threads=threads)
+    outcome = train_language_shard(settings, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
+    provenance.add(ensembles=outcome.provenance)
+    table = outcome.table.assign(study=settings.study)
+    write_record(out, table.assign(run=f"{settings.study} " + table.run), provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,60 @@
+"""Settings are checked, shards have just what their jobs read, and dropped seeds are counted."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from papers.signed_adam.config import Config, shards
+from papers.signed_adam.quadratics import best_index, final_rows, rule_of
+from shared.artifacts.config import load_config
+from shared.optim.quadratics import Descents
+
+
+def changed(scale="smoke", **sections) -> Config:
+    return Config.model_validate(load_config("signed_adam", scale).model_dump() | sections)
+
+
+def test_an_unknown_setup_is_refused():
+    studies = load_config("signed_adam", "smoke").model_dump()["studies"]
+    studies["main"]["setup"] = "huge"
+    with pytest.raises(ValueError, match="study 'main' names setup 'huge'; known: small"):
+        changed(studies=studies)
+
+
+def test_released_files_of_a_study_that_is_left_out_are_refused():
+    released = {"source": "secretsauce", "files": {"larger": ["a.pkl"]}, "max_ppl": 1000, "curve_points": 5}
+    with pytest.raises(ValueError, match="released names study 'larger', which this scale does not have"):
+        changed(released=released)
+
+
+def test_a_study_that_is_null_has_no_jobs_and_changes_none():
+    studies = load_config("signed_adam", "smoke").model_dump()["studies"]
+    before = shards(changed())["sweep"]
+    after = shards(changed(studies=studies | {"adavar": None}))["sweep"]
+    assert set(before) - set(after) == {"adavar-00"}
+    assert all(after[name] == before[name] for name in after)
+
+
+def test_sections_of_a_sweep_s_shard_are_one_setting_each():
+    shard = shards(changed())["sweep"]["main-00"]
+    dumped = shard.model_dump(mode="json")
+    assert json.loads(dumped["backbone"])["d_model"] == 16 and json.loads(dumped["text"])["source"] == "docstrings"
+    assert shard.backbone.d_model == 16  # in Python it stays a model
+
+
+def test_dropped_seeds_are_counted_and_cost_a_rate_its_place():
+    final = torch.tensor([[1.0, 2.0, 3.0], [0.1, 0.2, math.inf]], dtype=torch.float64)
+    highest = torch.tensor([[5.0, 5.0, 5.0], [5.0, 5.0, math.inf]], dtype=torch.float64)
+    found = Descents([0], final[None], highest, {})
+    rows = list(final_rows(found, [1e-3, 1e-2], max_loss=1e8))
+    assert [row["num_dropped"] for row in rows] == [0, 1] and rows[1]["median"] == pytest.approx(0.15)
+    assert best_index(rows) == 0
+
+
+def test_methods_share_one_beta_and_have_no_bias_correction():
+    shard = shards(changed())["quadratics"]["draw-0"]
+    rules = {method: rule_of(method, 0.1, shard) for method in ("SGD", "Signum", "Adam")}
+    assert {settings.get("beta", settings.get("momentum")) for _, settings in rules.values()} == {0.95}
+    assert rules["Adam"][0] == "adam_sigma2" and rules["Adam"][1]["bias_correction"] == 0.0
