@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from shared.optim.registry import register_rule
-from shared.optim.rule import LR, Range, Rule, beta
+from shared.optim.rule import DECAY, LR, Range, Rule, beta, decayed
 from shared.optim.vectors import Leaves, Vector, average, near
 
 SHARE = Range(None, high=1.0, closed_low=False)  # p
@@ -63,14 +63,14 @@ def clip_at_quantile(m: Vector, p: Tensor | float) -> Vector:
 
 def _heavy_ball(p, g, s, h, loss):
     m = near(h["momentum"], p) * s["momentum_buffer"] + g
-    return p - near(h["lr"], p) * clip_at_quantile(m, h["clip_share"]), {"momentum_buffer": m}
+    return decayed(p, h) - near(h["lr"], p) * clip_at_quantile(m, h["clip_share"]), {"momentum_buffer": m}
 
 
 def _averaged(p, g, s, h, loss):
     m = average(s["exp_avg"], g, h["momentum"])
-    return p - near(h["lr"], p) * clip_at_quantile(m, h["clip_share"]), {"exp_avg": m}
+    return decayed(p, h) - near(h["lr"], p) * clip_at_quantile(m, h["clip_share"]), {"exp_avg": m}
 
 
-_HYPER = {"lr": LR, "momentum": beta(0.9), "clip_share": SHARE}
+_HYPER = {"lr": LR, "momentum": beta(0.9), "clip_share": SHARE, "weight_decay": DECAY}
 QUANTILE_CLIP = register_rule(Rule("sgd_quantile_clip", _heavy_ball, _HYPER, vectors=("momentum_buffer",)))
 QUANTILE_CLIP_EMA = register_rule(Rule("sgd_ema_quantile_clip", _averaged, _HYPER, vectors=("exp_avg",)))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from shared.optim.adam import ADAM_RULE
 from shared.optim.registry import register_rule
-from shared.optim.rule import LR, Rule
+from shared.optim.rule import DECAY, LR, Rule, decayed
 from shared.optim.sgd import SGD_EMA_RULE
 from shared.optim.vectors import Leaves, Vector, inner, near
 
@@ -67,10 +67,10 @@ def graft_rule(name: str, length: Rule, direction: Rule, hyper: Sequence[str]) -
             own = base.defaults() | {key: h[key] for key in hyper if key in base.hyper} | {"lr": 1.0}
             steps[role], state = base.step(origin, g, state, own, loss)
             changed |= {f"{role}_{key}": state[key] for key in base.vectors}
-        return p + near(h["lr"], p) * graft(steps["length"], steps["direction"]), changed
+        return decayed(p, h) + near(h["lr"], p) * graft(steps["length"], steps["direction"]), changed
 
     vectors = tuple(f"{role}_{key}" for role, base in bases.items() for key in base.vectors)
-    return Rule(name, update, {"lr": LR} | ranges, vectors=vectors)
+    return Rule(name, update, {"lr": LR, "weight_decay": DECAY} | ranges, vectors=vectors)
 
 
 _HYPER = ("momentum", "beta1", "beta2", "eps")

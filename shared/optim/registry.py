@@ -86,9 +86,13 @@ def get_rule(name: str) -> Rule:
 def build_optimizer(name: str, params: Iterable, **settings: Any) -> torch.optim.Optimizer:
     """The torch optimiser called `name` over `params`, which may be groups.
 
-    Settings are the class's arguments; `beta1` and `beta2` are accepted for `betas`, as in rules.
+    Settings are the class's arguments; `beta1` and `beta2` are accepted for `betas`, as in rules. A registered rule has
+    no class of its own and takes its hyperparameters.
     Raises: ValueError, unknown name or setting, or a value outside its range.
     """
+    if name in _REGISTERED:
+        rule = _REGISTERED[name]
+        return type(name, (RuleOptimizer,), {"rule": rule})(params, **{**rule.defaults(), **settings})
     cls = _named(OPTIMIZERS, name)
     if {"beta1", "beta2"} & settings.keys() and "betas" in inspect.signature(cls).parameters:
         defaults = cls.rule.defaults()

@@ -14,7 +14,7 @@ from papers.optimizer_gap.adaptive_clip import (
     nearest_rank,
 )
 from papers.optimizer_gap.grafting import GRAFT_ADAM_SGD, GRAFT_SGD_ADAM, graft, step_of
-from shared.optim.registry import get_rule, register_rule
+from shared.optim.registry import build_optimizer, get_rule, register_rule
 from shared.optim.rule import LR, Rule
 from shared.optim.vectors import Leaves
 from shared.seeding import torch_generator
@@ -113,7 +113,7 @@ def test_heavy_ball_and_average_give_one_trajectory():
 def test_the_stored_buffer_is_not_clipped():
     x, g = normal(1, 40, purpose="start"), normal(1, 40, purpose="g")
     for rule, key, factor in ((QUANTILE_CLIP, "momentum_buffer", 1.0), (QUANTILE_CLIP_EMA, "exp_avg", 0.1)):
-        _, state = rule.step(x, g, rule.init(x), {"lr": 0.1, "momentum": 0.9, "clip_share": 0.5})
+        _, state = rule.step(x, g, rule.init(x), rule.defaults() | {"lr": 0.1, "clip_share": 0.5})
         torch.testing.assert_close(state[key], factor * g)
 
 
@@ -176,3 +176,23 @@ def test_registered_rules_are_found_and_names_are_kept_unique():
         register_rule(Rule("adam", GRAFT_ADAM_SGD.update, {"lr": LR}))
     with pytest.raises(ValueError, match="did you mean 'graft_adam_sgd'"):
         get_rule("graft_adm_sgd")
+
+
+@pytest.mark.parametrize(
+    ("name", "hyper"),
+    [("graft_adam_sgd", {"lr": 0.01}), ("graft_sgd_adam", {"lr": 0.3}), ("sgd_ema_quantile_clip", {"clip_share": 0.2})],
+)
+def test_the_torch_form_of_a_registered_rule_steps_as_the_rule(name, hyper):
+    """Two parameter tensors of one model give the numbers of the flat vector: norms and quantile are over all."""
+    hyper = {"lr": 0.1, **hyper}
+    start, rule = normal(12, purpose="start"), get_rule(name)
+    params = [torch.nn.Parameter(part.clone()) for part in start.split([5, 7])]
+    optimizer = build_optimizer(name, params, **hyper)
+    flat, state = start[None], rule.init(start[None])
+    for k in range(3):
+        grads = normal(12, purpose=f"g{k}")
+        for p, g in zip(params, grads.split([5, 7]), strict=True):
+            p.grad = g.clone()
+        optimizer.step()
+        flat, state = rule.step(flat, grads[None], state, rule.defaults() | hyper)
+    torch.testing.assert_close(torch.cat([p.detach() for p in params]), flat[0])
