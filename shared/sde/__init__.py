@@ -1,0 +1,1 @@
+"""Stochastic differential equations: one-step schemes, many paths at once, weak errors."""
