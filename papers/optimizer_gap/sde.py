@@ -1,7 +1,7 @@
 """SGD and SignSGD as stochastic differential equations, with the batch size in them.
 
-Minibatch gradient ~ N(grad f(x), Sigma / B), Sigma = diag(sigma_k^2); no momentum; time t = (number of updates) * eta for
-both methods, so that they are compared at equal numbers of updates.
+Minibatch gradient ~ N(grad f(x), Sigma / B), Sigma = diag(sigma_k^2); no momentum; time t = (number of updates) * eta
+for both methods, so that they are compared at equal numbers of updates.
 
     SGD      dX = -grad f(X) dt + sqrt(eta / B) Sigma^{1/2} dW
     SignSGD  dX = -E(X) dt + sqrt(eta) (I - diag(E(X)^2))^{1/2} dW,    E(X) = erf(sqrt(B/2) Sigma^{-1/2} grad f(X))
@@ -73,7 +73,7 @@ def sgd_stationary_variance(*, h: float, sigma: float, eta: float, batch_size: f
 
 
 def sign_stationary_variance(*, h: float, sigma: float, eta: float, batch_size: float) -> float:
-    """(eta/2) (sigma/h) sqrt(pi / (2B)): the small-eta limit, where the stationary law lies in the small-signal range."""
+    """(eta/2) (sigma/h) sqrt(pi / (2B)): the small-eta limit, in which the stationary law has a small signal."""
     return 0.5 * eta * sigma / h * math.sqrt(math.pi / (2 * batch_size))
 
 
