@@ -1,8 +1,7 @@
 """Expectations of a one-dimensional diffusion without sampling: Kolmogorov's backward equation.
 
 u(t, x) = E[phi(X_t) | X_0 = x] solves u_t = a(x) u_x + b(x)^2 u_xx / 2, u(0, x) = phi(x). Crank-Nicolson in time,
-central differences in space, one-sided ones at the ends. For drifts that point inwards at both ends, where the one-sided
-difference looks upwind.
+central differences in space, one-sided ones at the ends, where they look upwind if the drift points inwards.
 """
 
 from collections.abc import Callable

@@ -20,7 +20,7 @@ SPLITS = ("val", "train")
 
 
 class GapTask(LanguageTask):
-    """Next-token cross-entropy in nats, with held-out and training windows broken down by how frequent the target is."""
+    """Next-token cross-entropy in nats; held-out and training windows are broken down by the target's frequency."""
 
     settings: GapShard
 
