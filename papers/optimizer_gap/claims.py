@@ -101,7 +101,7 @@ def beta2_caveat(tab_gap_beta2: pd.DataFrame) -> Judgement:
     reported="SGD requires very high momentum (reviews)",
 )
 def sgd_needs_tuned_momentum(tab_sgd_grid: pd.DataFrame) -> Judgement:
-    grid = tab_sgd_grid[tab_sgd_grid.clip == "norm 1"]
+    grid = tab_sgd_grid[tab_sgd_grid["clip"] == "norm 1"]
     last = grid[grid.batch_size == grid.batch_size.max()].set_index("momentum")
     best = last.val_loss.idxmin()
     gain = last.val_loss[0.0] - last.val_loss[best]

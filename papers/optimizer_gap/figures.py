@@ -114,7 +114,7 @@ def fig_momentum(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, len(batch_sizes), figsize=(2.2 * len(batch_sizes) + 1.2, 2.5), squeeze=False)
     for ax, batch_size in zip(axes[0], batch_sizes, strict=True):
         for clip, style in (("norm 1", "o-"), ("none", "s--")):
-            line = table[(table.batch_size == batch_size) & (table.clip == clip)].sort_values("momentum")
+            line = table[(table.batch_size == batch_size) & (table["clip"] == clip)].sort_values("momentum")
             ax.plot([momenta.index(m) for m in line.momentum], line.val_loss, style, markersize=4, label=clip)
         ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
         ax.set(title=f"batch size {batch_size}", xlabel="momentum")
