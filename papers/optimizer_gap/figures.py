@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator, SymmetricalLogLocator
 from scipy.special import erf
 
 METHODS = ["SGD", "Signum", "Adam", "Adam, beta2 tuned"]
@@ -24,6 +25,13 @@ def _batch_axis(ax: Axes, batch_sizes: list[int], label: str = "batch size (sequ
     ax.set_xticks(batch_sizes, [f"{b:g}" for b in batch_sizes])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(label)
+
+
+def _log_ticks(axis: Axis, subs: tuple[float, ...] = (1.0,)) -> None:
+    """Labels at `subs` times powers of ten only, in plain numbers."""
+    axis.set_major_locator(LogLocator(base=10, subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def fig_lr_sweep(table: pd.DataFrame) -> Figure:
@@ -45,6 +53,8 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
                 adam = table[(table.batch_size == batch_size) & (table.method == "Adam")].val_loss.min()
                 ax.axhline(adam, color="0.3", linestyle="--", linewidth=1, label="best Adam")
             ax.set(xscale="log", xlabel=f"learning rate of {method}" + (" (EMA form)" if method == "SGD" else ""))
+            _log_ticks(ax.xaxis, (1.0, 3.0))
+            ax.xaxis.set_minor_locator(NullLocator())
             if row == 0:
                 ax.set_title(f"batch size {batch_size}")
         axes[row, 0].set_ylabel("validation loss (nats)")
@@ -90,21 +100,19 @@ def fig_groups(table: pd.DataFrame) -> Figure:
 
 
 def fig_interventions(table: pd.DataFrame) -> Figure:
-    """Bars: best loss of each arm at the largest batch, between SGD and Adam."""
+    """Bars: how far each arm stays above Adam at the largest batch; dashed: SGD."""
     figure, ax = plt.subplots(figsize=(5.8, 0.34 * len(table) + 0.9))
-    table = table.sort_values("val_loss", ascending=False)
-    plain = table.arm.isin(["SGD", "Adam", "Signum"])
+    above = table.val_loss - float(table[table.arm == "Adam"].val_loss.iloc[0])
+    table = table.assign(above=above).sort_values("above", ascending=False)
     palette = sns.color_palette("colorblind")
-    bars = ax.barh(table.arm, table.val_loss, color=[palette[7] if p else palette[0] for p in plain])
-    ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    for arm in ("SGD", "Adam"):
-        ax.axvline(float(table[table.arm == arm].val_loss.iloc[0]), color="0.3", linestyle="--", linewidth=0.9)
+    colours = [palette[7] if arm in ("SGD", "Adam", "Signum") else palette[0] for arm in table.arm]
+    bars = ax.barh(table.arm, table.above, color=colours)
+    ax.bar_label(bars, labels=[f"{loss:.2f}" for loss in table.val_loss], padding=3, fontsize=8)
+    ax.axvline(float(table[table.arm == "SGD"].above.iloc[0]), color="0.3", linestyle="--", linewidth=0.9)
+    ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
-    low, high = table.val_loss.min(), table.val_loss.max()
-    ax.set_xlim(low - 0.3 * (high - low), high + 0.18 * (high - low))
-    ax.set_xlabel(
-        f"best validation loss (nats) at batch size {int(table.batch_size.iloc[0])}; axis does not start at 0"
-    )
+    ax.margins(x=0.12)
+    ax.set_xlabel(f"loss above Adam (nats), batch size {int(table.batch_size.iloc[0])}; numbers: validation loss")
     return figure
 
 
@@ -142,10 +150,11 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
             axes[2, column].plot(
                 line.progress, predicted, "x", color=colours[method], markersize=5, label=f"{method}, predicted"
             )
-        for ax in axes[:2, column]:
-            ax.set_yscale("symlog", linthresh=1e-3)
-        axes[2, column].axhline(0, color="0.5", linewidth=0.8)
-        axes[2, column].set_yscale("symlog", linthresh=1e-4)
+        for ax, threshold in zip(axes[:, column], (1e-3, 1e-3, 1e-4), strict=True):
+            ax.set_yscale("symlog", linthresh=threshold)
+            ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=threshold, subs=[1.0]))
+            ax.yaxis.get_major_locator().set_params(numticks=6)
+            ax.axhline(0, color="0.5", linewidth=0.8)
         axes[0, column].set_title(f"batch size {batch_size}")
         axes[2, column].set_xlabel("share of training")
     for ax, (label, _, _) in zip(axes[:, 0], rows, strict=True):
@@ -187,6 +196,7 @@ def fig_decay(table: pd.DataFrame) -> Figure:
                 ax.plot(line.time, line.discrete, color=palette[value], label=f"{value:g}")
                 ax.plot(line.time[::4], line.euler[::4], "o", markersize=3, color=palette[value], alpha=0.6)
             ax.set(yscale="log")
+            ax.yaxis.set_minor_formatter(NullFormatter())
             if row == 0:
                 ax.set_title(SHOWN[method])
         handles, labels = axes[row, 1].get_legend_handles_labels()

@@ -122,12 +122,14 @@ def taylor_rows(watched: Watched, run, step: int, start: Tensor, update: Tensor,
 
 
 def noise_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
-    """Histogram over coordinates of |g| / sigma at fixed weights, sigma that of one row's gradient, per run.
+    """Histogram over coordinates of |g| / sigma at fixed weights, sigma that of one row's gradient, per run of Adam.
 
     From `noise_batches` minibatches that training does not see; |g| itself is known to sigma / sqrt(rows looked at).
     """
     plan, task = watched.settings.plan, watched.task
     for index, run in enumerate(watched.settings.runs):
+        if run.optimizer != "adam":  # one trajectory is enough
+            continue
         x = watched.params(before[index], torch.float32)
         total, squares = 0.0, 0.0
         for batch in range(plan.noise_batches):

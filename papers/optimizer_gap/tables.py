@@ -269,7 +269,7 @@ def fig_sharpness(records: Records, settings: Settings) -> pd.DataFrame:
 def fig_signal(records: Records, settings: Settings) -> pd.DataFrame:
     """Distribution of |g| / sigma over coordinates at fixed weights: share per bin of log10."""
     frame = records("probe")
-    frame = frame[(frame.measure == "noise") & (frame.optimizer == "adam")]
+    frame = frame[frame.measure == "noise"]
     middle = sorted(frame.batch_size.unique())[len(frame.batch_size.unique()) // 2]
     frame = frame[frame.batch_size == middle]
     table = frame.assign(progress=(frame.step / frame.num_steps).round(2))
