@@ -112,7 +112,7 @@ def fig_interventions(table: pd.DataFrame) -> Figure:
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
     ax.margins(x=0.12)
-    ax.set_xlabel(f"loss above Adam (nats), batch size {int(table.batch_size.iloc[0])}; numbers: validation loss")
+    ax.set_xlabel(f"validation loss less Adam's (nats), batch size {int(table.batch_size.iloc[0])}")
     return figure
 
 
@@ -180,7 +180,7 @@ def fig_signal(table: pd.DataFrame) -> Figure:
                fontsize=7, color="0.4")  # fmt: skip
     right.set(xscale="log", xlabel=r"$|g|/\sigma$ of a coordinate, one sequence", ylabel="density over decades")
     right.set_xlim(1e-4, 10)
-    right.legend(loc="upper left")
+    right.legend(loc="upper right", fontsize=7)
     return figure
 
 
