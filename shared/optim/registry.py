@@ -55,6 +55,20 @@ _FIXED = {
 
 RULES["adamw"] = RULES["adam"]  # one formula: AdamW is Adam with `weight_decay`
 
+_REGISTERED: dict[str, Rule] = {}  # of papers: apart from the library's own, which its battery of tests covers
+
+
+def register_rule(rule: Rule) -> Rule:
+    """Make a rule of a paper known by its name to ensembles and sweeps of this process; returns it.
+
+    Call it where the rule is defined, and import that module from the task's, so that worker processes know it, too.
+    Raises: ValueError, the name belongs to another rule.
+    """
+    if RULES.get(rule.name, rule) is not rule or _REGISTERED.get(rule.name, rule) is not rule:
+        raise ValueError(f"an optimiser called '{rule.name}' exists already; give the rule another name")
+    _REGISTERED[rule.name] = rule
+    return rule
+
 
 def _named(table: dict[str, Any], name: str) -> Any:
     if name not in table:
@@ -65,16 +79,20 @@ def _named(table: dict[str, Any], name: str) -> Any:
 
 
 def get_rule(name: str) -> Rule:
-    """The update rule called `name`. Raises: ValueError, with the nearest known name."""
-    return _named(RULES, name)
+    """The update rule called `name`, the library's or a registered one. Raises: ValueError, with the nearest name."""
+    return _named(RULES | _REGISTERED, name)
 
 
 def build_optimizer(name: str, params: Iterable, **settings: Any) -> torch.optim.Optimizer:
     """The torch optimiser called `name` over `params`, which may be groups.
 
-    Settings are the class's arguments; `beta1` and `beta2` are accepted for `betas`, as in rules.
+    Settings are the class's arguments; `beta1` and `beta2` are accepted for `betas`, as in rules. A registered rule has
+    no class of its own and takes its hyperparameters.
     Raises: ValueError, unknown name or setting, or a value outside its range.
     """
+    if name in _REGISTERED:
+        rule = _REGISTERED[name]
+        return type(name, (RuleOptimizer,), {"rule": rule})(params, **{**rule.defaults(), **settings})
     cls = _named(OPTIMIZERS, name)
     if {"beta1", "beta2"} & settings.keys() and "betas" in inspect.signature(cls).parameters:
         defaults = cls.rule.defaults()

@@ -1,0 +1,199 @@
+"""Settings of the Adam-SGD gap: language-model sweeps, probes along training, quadratics and SDEs. No torch here."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from shared.artifacts.config import PaperConfig, StrictModel
+from shared.data.config import TextConfig
+from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost
+from shared.train.sweep.config import SweepConfig
+from shared.train.sweep.planner import ModelCost
+
+
+class GapSettings(LanguageSettings):
+    """A language model and how its losses are broken down."""
+
+    num_groups: int = Field(ge=1)  # frequency groups of the vocabulary
+    train_windows: int = Field(ge=1)  # windows of training text whose loss is measured, too; a multiple of
+    # validation_rows
+
+
+class GapShard(LanguageShard, GapSettings):
+    """One job of a sweep."""
+
+
+class Sweeps(StrictModel):
+    """The sweeps; each at equal tokens, except for `steps`."""
+
+    main: SweepConfig  # optimiser x momentum or beta2 x learning rate x batch size, gradients clipped to norm 1
+    no_clip: SweepConfig  # the same for momentum SGD without clipping
+    interventions: SweepConfig  # grafting and quantile clipping at the largest batch
+    steps: SweepConfig  # equal updates in place of equal tokens: a different question
+
+
+class Language(StrictModel):
+    """Language-model experiments."""
+
+    settings: GapSettings
+    sweeps: Sweeps
+    max_members: int = Field(ge=1)  # runs of one job; 1: each run is a job of its own
+    stack_rows: int = Field(ge=1)  # rows computed in one call: a job stacks stack_rows / batch_size members, at least 1
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.settings.train_windows % self.settings.validation_rows:
+            raise ValueError(
+                f"train_windows {self.settings.train_windows} is not a multiple of validation_rows"
+                f" {self.settings.validation_rows}; unequal passes would weigh windows unequally"
+            )
+        return self
+
+
+class ProbePlan(StrictModel):
+    """What is measured along training."""
+
+    num_points: int = Field(ge=2)  # updates at which slope and sharpness are measured, evenly spread
+    windows: int = Field(ge=1)  # held-out windows of the loss that is differentiated
+    taylor_scales: tuple[float, ...]  # multiples of an update at which the remainder is measured, float64
+    taylor_windows: int = Field(ge=1)
+    noise_points: int = Field(ge=1)  # updates at which gradient noise is measured, evenly spread
+    noise_batches: int = Field(ge=2)  # minibatches behind a coordinate's mean and standard deviation
+    noise_rows: int = Field(ge=1)  # rows of such a minibatch
+
+
+class Probes(StrictModel):
+    """Trainings that are watched: one SGD and one Adam per batch size, at settings near their best."""
+
+    sweep: SweepConfig
+    plan: ProbePlan
+
+
+class ProbeShard(GapShard):
+    """One job of probes: the runs of one batch size."""
+
+    plan: ProbePlan
+
+
+class QuadraticGrid(StrictModel):
+    """Settings of one optimiser on the quadratics; every learning rate with every momentum."""
+
+    label: str  # sgd, adam or signum in the tables
+    optimizer: str  # name of an update rule
+    lrs: tuple[float, ...]
+    momentum: tuple[float, ...]  # of sgd; beta1 of adam, beta of signum
+
+
+class Quadratics(StrictModel):
+    """Nine dimensions, three blocks; learning rates tuned for each batch size."""
+
+    landscapes: tuple[str, ...]  # hom, het
+    sigmas: tuple[float, ...]  # additive noise per sample, per coordinate
+    batch_sizes: tuple[int, ...]  # of the additive model
+    num_samples: int = Field(ge=1)  # B * updates, the same for every batch size
+    row_batch_sizes: tuple[int, ...]  # rows of the nine, without replacement
+    row_steps: int = Field(ge=1)  # updates with sampled rows
+    beta2: float = Field(ge=0, lt=1)  # of adam
+    warmup_fraction: float = Field(ge=0, lt=1)  # of the updates; a cosine to zero follows
+    seeds: tuple[int, ...]
+    draw: int = 0  # which random rotation of the blocks
+    grids: tuple[QuadraticGrid, ...]
+
+
+class WeakError(StrictModel):
+    """Discrete method against its equation on f(x) = x^2 / 2 with unit noise."""
+
+    etas: tuple[float, ...]
+    batch_size: int = Field(ge=1)
+    x0: float
+    time: float = Field(gt=0)
+    num_paths: int = Field(ge=2)  # of the Euler-Maruyama simulation
+    steps_per_eta: int = Field(ge=1)  # its steps within one update
+
+
+class Stationary(StrictModel):
+    """Stationary variance over the batch size, f(x) = x^2 / 2 and unit noise."""
+
+    eta: float = Field(gt=0)
+    batch_sizes: tuple[int, ...]
+
+
+class Decay(StrictModel):
+    """Expected loss over time, over batch sizes and, as the paper does, over noise levels."""
+
+    eta: float = Field(gt=0)
+    sigma: float = Field(gt=0)
+    batch_sizes: tuple[int, ...]
+    noise_eta: float = Field(gt=0)  # learning rate of the panels over sigma, batch size 1
+    sigmas: tuple[float, ...]
+    x0: float
+    time: float = Field(gt=0)
+    num_points: int = Field(ge=2)
+    num_paths: int = Field(ge=2)
+    steps_per_eta: int = Field(ge=1)
+
+
+class Sde(StrictModel):
+    """SGD and SignSGD as diffusions."""
+
+    weak: WeakError
+    stationary: Stationary
+    decay: Decay
+
+
+class Config(PaperConfig):
+    """All of it."""
+
+    language: Language
+    probes: Probes
+    quadratics: Quadratics
+    sde: Sde
+
+
+class DataShard(StrictModel):
+    """What the data step reads: the corpus and its groups."""
+
+    text: TextConfig
+    num_symbols: int
+    num_groups: int
+
+
+STEPS = {"tables": ("language", "probes", "quadratics", "sde")}
+
+
+def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
+    """Step -> shard -> settings."""
+    language, plan = config.language, config.probes.plan
+    settings = language.settings.model_copy(update={"num_gpus": config.num_gpus})
+    watched = settings.model_copy(update={"num_gpus": min(1, config.num_gpus), "extensions": 0})
+    train: dict[str, GapShard] = {}
+    for name, sweep in language.sweeps:
+        train |= _shards(settings, sweep, name, language.max_members, language.stack_rows)
+    probes = _shards(watched, config.probes.sweep, "probe", 64, language.stack_rows)
+    return {
+        "data": {
+            "corpus": DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
+        },
+        "simulate": {"sde": config.sde},
+        "quadratics": {"descents": config.quadratics},
+        "train": train,
+        "probe": {name: ProbeShard(**dict(shard), plan=plan) for name, shard in probes.items()},
+    }
+
+
+def _shards(
+    settings: GapSettings, sweep: SweepConfig, name: str, max_members: int, stack_rows: int
+) -> dict[str, GapShard]:
+    own = {"num_groups", "train_windows"}
+    plain = LanguageSettings(**{k: v for k, v in settings if k not in own})
+    found = {}
+    for key, shard in language_shards(plain, sweep, name=name, max_members=max_members).items():
+        stack = max(1, stack_rows // shard.runs[0].batch_size)
+        found[key] = GapShard(**{**dict(shard), "stack": stack, **{k: getattr(settings, k) for k in own}})
+    return found
+
+
+def sweeps(config: Config) -> dict[str, tuple[SweepConfig, ModelCost]]:
+    """The sweeps by name with the cost of their model, for `python -m shared.train.sweep plan optimizer_gap`."""
+    cost = model_cost(config.language.settings)
+    return {name: (sweep, cost) for name, sweep in config.language.sweeps} | {"probes": (config.probes.sweep, cost)}

@@ -1,0 +1,44 @@
+"""Gap and crossover on tables whose roots are known."""
+
+import math
+
+import pytest
+
+from papers.optimizer_gap.gap import crossovers, gaps, perplexity_ratio, token_half_life_beta
+
+
+def test_a_gap_linear_in_log_batch_size_has_its_root_where_it_should():
+    batches = [1, 4, 16, 64]
+    assert crossovers(batches, [math.log2(b) - 3 for b in batches]) == [pytest.approx(8.0)]
+
+
+def test_no_change_of_sign_gives_none():
+    assert crossovers([2, 16, 128], [0.1, 0.2, 1.0]) == []
+    assert crossovers([2, 16, 128], [0.0, 0.2, 1.0]) == []
+
+
+def test_two_roots_are_both_found_in_any_order_of_rows():
+    assert crossovers([16, 1, 4], [1.0, 1.0, -1.0]) == [pytest.approx(2.0), pytest.approx(8.0)]
+
+
+def test_a_root_at_a_batch_size_is_listed_once():
+    assert crossovers([1, 4, 16], [-1.0, 0.0, 2.0]) == [pytest.approx(4.0)]
+    assert crossovers([1, 4, 16], [1.0, 0.0, 2.0]) == []
+
+
+def test_malformed_tables_are_refused():
+    for batches, gap in (([2], [0.1]), ([2, 4], [0.1]), ([2, 4], [0.1, math.inf]), ([0, 4], [1, 2]), ([4, 4], [1, -2])):
+        with pytest.raises(ValueError):
+            crossovers(batches, gap)
+
+
+def test_gap_and_perplexity_ratio():
+    assert gaps([3.5, 5.0], [3.4, 4.0]) == pytest.approx([0.1, 1.0])
+    assert perplexity_ratio(math.log(1.3)) == pytest.approx(1.3)
+
+
+def test_half_life_halves_the_weight_after_its_tokens():
+    beta = token_half_life_beta(4, 512, 1e7)
+    assert beta ** (1e7 / (4 * 512)) == pytest.approx(0.5)
+    with pytest.raises(ValueError):
+        token_half_life_beta(0, 512, 1e7)

@@ -1,0 +1,101 @@
+"""The language-model task: losses by group, members against separate runs, and what is watched along training."""
+
+import numpy as np
+import pytest
+import torch
+
+from papers.optimizer_gap.config import GapShard, ProbePlan, ProbeShard, shards
+from papers.optimizer_gap.probe import evenly, watch
+from papers.optimizer_gap.task import GapTask
+from shared.artifacts.config import load_config
+from shared.data.config import TextConfig, TokenizerConfig
+from shared.train.ensemble import EnsembleRun
+from shared.train.sweep.running import to_member
+
+TEXT = TextConfig(tokenizer=TokenizerConfig(kind="byte", num_ordinary=256))
+
+
+def small_shard(stack: int, step: str = "train") -> GapShard:
+    """The smoke scale's interventions on bytes, with a few steps."""
+    from dataclasses import replace
+
+    job = shards(load_config("optimizer_gap", "smoke"))["train"]["interventions-00"]
+    runs = tuple(replace(run, num_steps=6) for run in job.runs)
+    update = {"stack": stack, "runs": runs, "text": TEXT, "validation_windows": 128, "train_windows": 128}
+    return job.model_copy(update=update)
+
+
+@pytest.fixture(scope="module")
+def task() -> GapTask:
+    return GapTask(small_shard(1), {}, 16)
+
+
+def test_mean_over_groups_weighted_by_their_tokens_is_the_loss(task):
+    model, found = task.build(0), []
+    with torch.no_grad():
+        for batch in task.evaluation():
+            found.append({k: v.item() for k, v in task.metrics(model, batch).items()})
+    means = {name: np.mean([f[name] for f in found]) for name in found[0]}
+    for split in ("val", "train"):
+        weighted = sum(share * means[f"{split}_group_{g}"] for g, share in enumerate(task.shares[split]))
+        assert weighted == pytest.approx(means[f"{split}_loss"], rel=1e-5)
+        windows = task.windows[split]
+        with torch.no_grad():
+            direct = task.nll(model, windows)
+        assert means[f"{split}_loss"] == pytest.approx(direct.mean().item(), rel=1e-5)
+        group = task.groups[windows[:, 1:]]
+        assert means[f"{split}_group_1"] == pytest.approx(direct[group == 1].mean().item(), rel=1e-5)
+
+
+def test_groups_are_cut_from_training_counts(task):
+    order = np.argsort(-task.counts, kind="stable")
+    assert task.groups[order[0]] == 0 and int(task.groups[order[-1]]) == int(task.groups.max())
+
+
+def trained(stack: int, runs=None) -> torch.Tensor:
+    shard = small_shard(stack)
+    chosen = shard.runs if runs is None else runs
+    members = [to_member(run) for run in chosen]
+    run = EnsembleRun(
+        GapTask(shard, {}, 16), members, shard.training_for(chosen[0]), None, {}, torch.device("cpu"), torch.float64,
+        stack, False,
+    )  # fmt: skip
+    for _ in range(4):
+        run.update()
+    return run.model.flat
+
+
+def test_grafted_and_clipped_members_of_an_ensemble_are_runs_of_their_own():
+    """float64; quantile, grafted norms and the gradient's clip are each member's own."""
+    together, alone = trained(6), [trained(1, [run]) for run in small_shard(1).runs]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-9)
+    assert len({row.norm().item() for row in together}) == len(alone)
+
+
+def test_what_is_watched_fits_taylor():
+    """Remainder of third order; the prediction is close to the change; slope and decrease have one sign."""
+    plan = ProbePlan(
+        num_points=2, windows=16, taylor_scales=(0.25, 0.125, 0.0625), taylor_windows=8, noise_points=1,
+        noise_batches=4, noise_rows=2,
+    )  # fmt: skip
+    from dataclasses import replace
+
+    job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-b16-00"]
+    update = {"text": TEXT, "plan": plan, "runs": tuple(replace(run, num_steps=12) for run in job.runs)}
+    rows = list(watch(ProbeShard(**{**dict(job), **update}), "cpu"))
+    steps = [row for row in rows if row["measure"] == "step"]
+    assert len(steps) == 4 and all(row["correlation"] < 0 for row in steps)
+    for row in steps:
+        predicted = row["first_order"] + row["second_order"]
+        assert predicted == pytest.approx(row["actual_change"], rel=0.2, abs=2e-5)
+    for step in {row["step"] for row in rows if row["measure"] == "taylor"}:
+        for optimizer in ("sgd_ema", "adam"):
+            part = [r for r in rows if r["measure"] == "taylor" and (r["step"], r["optimizer"]) == (step, optimizer)]
+            slope = np.polyfit(np.log([r["scale"] for r in part]), np.log(np.abs([r["remainder"] for r in part])), 1)
+            assert 2.7 < slope[0] < 3.3, (step, optimizer)
+    shares = [row["share"] for row in rows if row["measure"] == "noise"]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_points_are_spread_over_training_and_leave_out_the_last_update():
+    assert evenly(3, 11) == [0, 4, 9]
