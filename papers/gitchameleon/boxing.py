@@ -18,6 +18,7 @@ from pathlib import Path
 from papers.gitchameleon.sandbox import ETC, FIRST_UID, SYSTEM, BoxSpec, bwrap_arguments, launcher
 
 OWN_FOLDERS = ("HOME", "TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")  # at level rlimit: the scratch folder
+END_SECONDS = 10.0  # for a box to go once it is killed
 POLL_SECONDS = 0.1  # how often memory and processes are counted
 _COUNTER = itertools.count()
 MAX_LINE = 8 << 20  # bytes of one line of the talk; a longer one ends it
@@ -236,12 +237,14 @@ class _Run:
     def _end_everything(self) -> None:
         """Kill the box and the launcher; with process 1 of the box, the kernel ends all that is in it."""
         if self.process.poll() is None:
-            pids = descendants(self.process.pid)
-            for pid in [self.box, *pids] if self.box else pids:
+            for pid in descendants(self.process.pid)[1:]:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            try:  # the launcher ends when process 1 is gone, and that when all of the box are
+                self.process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for source in (self.status, self.out):
             os.close(source)

@@ -306,7 +306,7 @@ TOKENS_AND_TOOLS = (
         new=Side(
             "2.8.0",
             'return jwt.encode(payload, key, algorithm="HS256").encode("ascii")',
-            ("AssertionError",),
+            ("AssertionError", "TypeError"),
             released="2023-07",
             calls=("jwt.encode",),
             doc="PyJWT 2: encode gives text, no longer bytes.",
