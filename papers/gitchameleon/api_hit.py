@@ -1,7 +1,8 @@
 """API hit: does an answer call what the reference calls? A loose proxy, since references themselves miss it.
 
 Names are dotted: the first component of a call's target is expanded through the aliases of all imports, whatever
-their scope; a method of another expression, as in `f().g()`, is called by its attributes alone, `g`. The published rule drops answers that do not parse; ours counts them as misses.
+their scope; a method of another expression, as in `f().g()`, is called by its attributes alone, `g`. The published
+rule drops answers that do not parse; ours counts them as misses.
 """
 
 import ast
