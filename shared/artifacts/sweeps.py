@@ -67,7 +67,8 @@ def tuned(runs: pd.DataFrame, cell: list[str], metric: str = "val_loss", over: s
     groups = means.groupby(cell, sort=True, dropna=False) if cell else [((), means)]
     for key, group in groups:
         best = group.loc[group[metric].idxmin()]
-        same = (group[over[1:]] == best[over[1:]]).all(axis=1)
+        others = group[over[1:]]  # a hyperparameter that an optimiser has not is NaN, and NaN is like NaN here
+        same = ((others == best[over[1:]]) | (others.isna() & best[over[1:]].isna())).all(axis=1)
         rates = np.sort(group.loc[same, over[0]].unique())
         rows.append(
             dict(zip(cell, key, strict=True))

@@ -55,6 +55,12 @@ def test_the_edge_is_judged_on_the_rates_of_the_best_other_value():
     assert (found.lr, found.momentum, found.edge, found.num_settings) == (0.2, 0.9, "inside", 6)
 
 
+def test_a_hyperparameter_that_an_optimiser_has_not_does_not_hide_its_grid():
+    table = pd.concat([sweep(0.2, a=1, momentum=0.9), sweep(0.4, a=2, momentum=np.nan)])
+    found = tuned(table, ["a"], over=["lr", "momentum"]).set_index("a")
+    assert found.edge.tolist() == ["inside", "inside"] and found.lr[2] == 0.4
+
+
 def test_regret_is_zero_at_the_best_of_its_group():
     table = pd.DataFrame({"beta1": [0.9, 0.9, 0.8], "beta2": [0.9, 0.95, 0.9], "val_loss": [2.0, 1.5, 3.0]})
     assert with_regret(table, ["beta1"]).regret.tolist() == [0.5, 0.0, 0.0]
