@@ -38,7 +38,7 @@ def decay_groups(model: nn.Module, weight_decay: float, on: Literal["matrices", 
         raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in trainable:
-        groups.setdefault(weight_decay if _is_decayed(parameter, on) else 0.0, []).append(parameter)
+        groups.setdefault(weight_decay if is_decayed(parameter, on) else 0.0, []).append(parameter)
     return [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
 
 
@@ -59,7 +59,8 @@ def check_optimizer(optimizer: torch.optim.Optimizer, config: TrainingConfig) ->
             )
 
 
-def _is_decayed(parameter: nn.Parameter, on: str) -> bool:
+def is_decayed(parameter: nn.Parameter, on: Literal["matrices", "all"]) -> bool:
+    """Whether `weight_decay_on: <on>` lets this parameter decay."""
     if getattr(parameter, "no_weight_decay", False):
         return False
     return on == "all" or parameter.ndim >= 2

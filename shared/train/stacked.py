@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from shared.train.config import TrainingConfig
-from shared.train.optimizer import _is_decayed
+from shared.train.optimizer import is_decayed
 
 Batch = Mapping[str, Tensor]
 
@@ -80,7 +80,7 @@ class StackedModel:
 
     def decay_mask(self, config: TrainingConfig) -> Tensor | None:
         """(P,) of zeros and ones: which coordinates `weight_decay_on` lets decay; None if all do."""
-        parts = [torch.full((p.numel(),), float(_is_decayed(p, config))) for p in self.named.values()]
+        parts = [torch.full((p.numel(),), float(is_decayed(p, config.weight_decay_on))) for p in self.named.values()]
         mask = torch.cat(parts).to(self.flat)
         return None if bool(mask.all()) else mask
 

@@ -13,6 +13,7 @@ from shared.seeding import torch_generator
 from shared.train.config import TrainingConfig
 from shared.train.ensemble import EnsembleTask, train_ensemble
 from shared.train.members import Member
+from shared.train.stacked import StackedModel
 
 NUM_STEPS = 3
 MEMBERS = [
@@ -142,3 +143,11 @@ def test_batch_norm_keeps_statistics_of_each_member(stack):
     result = assert_equal_to_separate_runs(Images(convolutional(lambda: nn.BatchNorm2d(4))), stack=stack)
     means = torch.stack([state["1.running_mean"] for state in result.states])
     assert not torch.equal(means[0], means[1]) and result.states[0]["1.num_batches_tracked"] == NUM_STEPS
+
+
+def test_the_training_block_says_which_parameters_decay():
+    model = nn.Linear(3, 2)
+    stacked = StackedModel(model, [model.state_dict()], device=torch.device("cpu"))
+    assert stacked.decay_mask(TrainingConfig(num_steps=1, batch_size=1, weight_decay_on="all")) is None
+    mask = stacked.decay_mask(TrainingConfig(num_steps=1, batch_size=1, weight_decay_on="matrices"))
+    assert mask.tolist() == [1.0] * 6 + [0.0] * 2
