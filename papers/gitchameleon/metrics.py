@@ -1,0 +1,163 @@
+"""Success rates, their errors, and comparisons of systems that answered the same problems.
+
+A problem that has no result counts as a failure: the number of problems is an argument, never the number of rows.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from shared.seeding import numpy_generator
+
+NUM_PROBLEMS = 328  # of the benchmark
+Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Success:
+    """A success rate in percent. `num_missing` of the `n` problems have no result and count as failures."""
+
+    passed: int
+    n: int
+    num_missing: int = 0
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.passed / self.n
+
+    @property
+    def standard_error(self) -> float:
+        return standard_error_percent(self.percent, self.n)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        low, high = wilson_interval(self.passed, self.n)
+        return 100.0 * low, 100.0 * high
+
+
+def success(outcomes: Mapping[int, bool | None], n: int = NUM_PROBLEMS) -> Success:
+    """Success of a system over `n` problems.
+
+    Args:
+        outcomes: problem -> passed; None where nothing could be run.
+        n: number of problems of the data, results or not.
+    Raises:
+        ValueError: more outcomes than problems, or n < 1.
+    """
+    if n < 1 or len(outcomes) > n:
+        raise ValueError(f"{len(outcomes)} outcomes for {n} problems; give the number of problems of the data")
+    known = [o for o in outcomes.values() if o is not None]
+    return Success(sum(bool(o) for o in known), n, n - len(known))
+
+
+def standard_error_percent(percent: float, n: int = NUM_PROBLEMS) -> float:
+    """100 sqrt(p (1 - p) / n) with p = percent / 100: the binomial standard error, in percent."""
+    p = percent / 100.0
+    return 100.0 * math.sqrt(p * (1.0 - p) / n)
+
+
+def wilson_interval(passed: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """Score interval of a share, inside [0, 1] for every count. Source: Wilson 1927."""
+    if not 0 <= passed <= n or n < 1:
+        raise ValueError(f"{passed} of {n} is no share")
+    p, zz = passed / n, z * z
+    centre = (p + zz / (2 * n)) / (1 + zz / n)
+    half = z / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    # at the ends the bound is the end itself; the subtraction would miss it by a rounding
+    return (0.0 if passed == 0 else centre - half), (1.0 if passed == n else centre + half)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same problems: `only_a` and `only_b` count what only the one solved."""
+
+    only_a: int
+    only_b: int
+    difference: float  # percent of problems, a - b
+    low: float  # 95 % bootstrap interval of the difference
+    high: float
+    mcnemar_p: float
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided exact p of McNemar's test: discordant pairs fall on either side like fair coins.
+
+    Source: McNemar 1947, with the binomial in place of chi-square.
+    """
+    n, k = only_a + only_b, min(only_a, only_b)
+    if min(only_a, only_b) < 0:
+        raise ValueError(f"counts of pairs are not negative; got {only_a} and {only_b}")
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def paired_bootstrap(a: Sequence[bool], b: Sequence[bool], seed: int = 0, num_resamples: int = 10_000) -> np.ndarray:
+    """Differences of success in percent, a - b, over resampled problems.
+
+    Returns:
+        (num_resamples,) differences; problems are drawn with replacement, the same for both systems.
+    """
+    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    # only the counts of +1, 0 and -1 matter, so a resample is one multinomial draw
+    shares = np.array([(difference == v).mean() for v in (1.0, 0.0, -1.0)])
+    counts = numpy_generator(seed, "paired-bootstrap").multinomial(len(difference), shares, size=num_resamples)
+    return 100.0 * (counts[:, 0] - counts[:, 2]) / len(difference)
+
+
+def compare(a: Mapping[int, bool], b: Mapping[int, bool], seed: int = 0) -> Comparison:
+    """Two systems over the problems that either has; a problem that one lacks is its failure."""
+    ids = sorted(a.keys() | b.keys())
+    if not ids:
+        raise ValueError("there are no results to compare")
+    left, right = [bool(a.get(i)) for i in ids], [bool(b.get(i)) for i in ids]
+    only_a = sum(x and not y for x, y in zip(left, right, strict=True))
+    only_b = sum(y and not x for x, y in zip(left, right, strict=True))
+    low, high = np.percentile(paired_bootstrap(left, right, seed), [2.5, 97.5])
+    difference = 100.0 * (only_a - only_b) / len(ids)
+    return Comparison(only_a, only_b, difference, float(low), float(high), mcnemar_exact(only_a, only_b))
+
+
+def agreement(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Share of problems on which two systems have the same outcome.
+
+    Args:
+        outcomes: one row per problem, one column per system, passed or not; missing where a system has no result.
+    Returns:
+        Systems x systems, symmetric, diagonal 1; nan where two systems have no problem in common.
+    """
+    values = outcomes.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    known = (~np.isnan(values)).astype(float)
+    passed, failed = np.nan_to_num(values), known - np.nan_to_num(values)
+    with np.errstate(invalid="ignore"):
+        shares = (passed.T @ passed + failed.T @ failed) / (known.T @ known)
+    return pd.DataFrame(shares, index=outcomes.columns, columns=outcomes.columns)
+
+
+def gap(visible_percent: float, hidden_percent: float) -> float:
+    """Visible minus hidden success, in percent: what passes the shown test and not the others."""
+    return visible_percent - hidden_percent
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's r and Spearman's rho with two-sided p, over `n` pairs that have both values."""
+
+    n: int
+    pearson: float
+    pearson_p: float
+    spearman: float
+    spearman_p: float
+
+
+def correlation(x: Sequence[float], y: Sequence[float]) -> Correlation:
+    """Correlations over the pairs in which neither value is missing; nan below three pairs or without spread."""
+    from scipy import stats
+
+    pairs = np.array([(a, b) for a, b in zip(x, y, strict=True) if not (math.isnan(a) or math.isnan(b))])
+    if len(pairs) < 3 or any(len(np.unique(column)) == 1 for column in pairs.T):
+        return Correlation(len(pairs), *[math.nan] * 4)
+    r, rho = stats.pearsonr(*pairs.T), stats.spearmanr(*pairs.T)
+    return Correlation(len(pairs), float(r.statistic), float(r.pvalue), float(rho.statistic), float(rho.pvalue))

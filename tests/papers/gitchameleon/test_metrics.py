@@ -1,0 +1,83 @@
+"""Success, its errors and comparisons: closed forms and brute force."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from papers.gitchameleon import metrics
+
+
+def test_the_standard_error_is_the_binomial_one():
+    assert metrics.standard_error_percent(48.8) == pytest.approx(2.7600, abs=5e-5)
+    assert metrics.standard_error_percent(0) == metrics.standard_error_percent(100) == 0
+
+
+def test_missing_results_count_as_failures_and_are_counted():
+    found = metrics.success({0: True, 1: False, 2: None})
+    assert (found.passed, found.n, found.num_missing) == (1, 328, 326)
+    assert found.percent == pytest.approx(100 / 328)
+
+
+def test_more_outcomes_than_problems_are_refused():
+    with pytest.raises(ValueError, match="3 outcomes for 2 problems"):
+        metrics.success({0: True, 1: True, 2: True}, n=2)
+
+
+@pytest.mark.parametrize("n", [1, 5, 328])
+def test_wilson_intervals_hold_the_share_and_stay_in_the_unit_interval(n):
+    for passed in range(0, n + 1, max(1, n // 7)):
+        low, high = metrics.wilson_interval(passed, n)
+        assert 0 <= low <= passed / n <= high <= 1
+
+
+def test_wilson_bounds_solve_the_score_equation():
+    low, high = metrics.wilson_interval(3, 10)
+    for bound in (low, high):
+        assert abs(0.3 - bound) == pytest.approx(metrics.Z95 * math.sqrt(bound * (1 - bound) / 10))
+
+
+def test_mcnemar_equals_the_count_of_all_outcomes_of_the_discordant_pairs():
+    for n in range(1, 13):
+        tosses = [sum(t) for t in itertools.product((0, 1), repeat=n)]
+        for only_a in range(n + 1):
+            as_far = sum(abs(heads - n / 2) >= abs(only_a - n / 2) for heads in tosses)
+            assert metrics.mcnemar_exact(only_a, n - only_a) == pytest.approx(as_far / 2**n)
+    assert metrics.mcnemar_exact(0, 0) == 1
+
+
+def test_the_bootstrap_is_seeded_and_centred_on_the_difference():
+    a, b = [True] * 30 + [False] * 10, [True] * 10 + [False] * 30
+    draws = metrics.paired_bootstrap(a, b, seed=3)
+    assert np.array_equal(draws, metrics.paired_bootstrap(a, b, seed=3))
+    assert not np.array_equal(draws, metrics.paired_bootstrap(a, b, seed=4))
+    deviation = 100 * math.sqrt(0.25 / 40)  # of the mean of 40 differences that are 1 or 0, half each
+    assert draws.mean() == pytest.approx(50, abs=5 * deviation / 100)  # 10000 draws: five standard errors
+    assert draws.std() == pytest.approx(deviation, rel=0.05)
+
+
+def test_a_problem_that_one_system_lacks_is_its_failure():
+    found = metrics.compare({0: True, 1: True}, {1: True, 2: True, 3: False})
+    assert (found.only_a, found.only_b, found.difference) == (1, 1, 0.0)
+
+
+def test_agreement_is_one_minus_the_mean_exclusive_or():
+    outcomes = pd.DataFrame(np.random.default_rng(0).random((50, 3)) < 0.5, columns=["a", "b", "c"])
+    shares = metrics.agreement(outcomes)
+    assert np.allclose(shares, shares.T) and np.allclose(np.diag(shares), 1)
+    assert shares.loc["a", "b"] == pytest.approx(1 - (outcomes.a ^ outcomes.b).mean())
+
+
+def test_agreement_counts_only_common_problems():
+    outcomes = pd.DataFrame({"a": [True, None, False], "b": [True, True, None], "c": [None, None, None]})
+    shares = metrics.agreement(outcomes)
+    assert shares.loc["a", "b"] == 1 and math.isnan(shares.loc["a", "c"])
+
+
+def test_correlations_leave_out_pairs_with_a_missing_value():
+    found = metrics.correlation([1, 2, 3, math.nan, 4], [2, 4, 6, 1, 7])
+    assert found.n == 4 and found.spearman == pytest.approx(1)
+    assert found.pearson == pytest.approx(np.corrcoef([1, 2, 3, 4], [2, 4, 6, 7])[0, 1])
+    assert math.isnan(metrics.correlation([1, 2, math.nan], [1, 2, 3]).pearson)
