@@ -1,6 +1,7 @@
 """Success rates, their errors, and comparisons of systems that answered the same problems.
 
 A problem that has no result counts as a failure: the number of problems is an argument, never the number of rows.
+Nothing here draws random numbers of its own: the bootstrap interval of a paired difference is computed exactly.
 """
 
 import math
@@ -9,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from shared.seeding import numpy_generator
 
 NUM_PROBLEMS = 328  # of the benchmark
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
@@ -94,7 +93,9 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def paired_bootstrap(a: Sequence[bool], b: Sequence[bool], seed: int = 0, num_resamples: int = 10_000) -> np.ndarray:
+def paired_bootstrap(
+    a: Sequence[bool], b: Sequence[bool], generator: np.random.Generator, num_resamples: int = 10_000
+) -> np.ndarray:
     """Differences of success in percent, a - b, over resampled problems.
 
     Returns:
@@ -103,11 +104,26 @@ def paired_bootstrap(a: Sequence[bool], b: Sequence[bool], seed: int = 0, num_re
     difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     # only the counts of +1, 0 and -1 matter, so a resample is one multinomial draw
     shares = np.array([(difference == v).mean() for v in (1.0, 0.0, -1.0)])
-    counts = numpy_generator(seed, "paired-bootstrap").multinomial(len(difference), shares, size=num_resamples)
+    counts = generator.multinomial(len(difference), shares, size=num_resamples)
     return 100.0 * (counts[:, 0] - counts[:, 2]) / len(difference)
 
 
-def compare(a: Mapping[int, bool], b: Mapping[int, bool], seed: int = 0) -> Comparison:
+def bootstrap_interval(only_a: int, only_b: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of `paired_bootstrap` in the limit of many resamples, in percent.
+
+    The resampled difference is a sum of n draws from {-1, 0, 1}; its law is the n-fold convolution of theirs.
+    """
+    if only_a + only_b > n or min(only_a, only_b) < 0 or n < 1:
+        raise ValueError(f"{only_a} and {only_b} discordant pairs among {n} problems cannot be")
+    draw = np.zeros(2 * n + 1)
+    draw[:3] = only_b / n, (n - only_a - only_b) / n, only_a / n
+    law = np.clip(np.fft.irfft(np.fft.rfft(draw) ** n, 2 * n + 1), 0.0, None)
+    cumulative = np.cumsum(law / law.sum())
+    ends = [int(np.searchsorted(cumulative, q)) for q in ((1 - level) / 2, (1 + level) / 2)]
+    return tuple(100.0 * (min(end, 2 * n) - n) / n for end in ends)
+
+
+def compare(a: Mapping[int, bool], b: Mapping[int, bool]) -> Comparison:
     """Two systems over the problems that either has; a problem that one lacks is its failure."""
     ids = sorted(a.keys() | b.keys())
     if not ids:
@@ -115,9 +131,9 @@ def compare(a: Mapping[int, bool], b: Mapping[int, bool], seed: int = 0) -> Comp
     left, right = [bool(a.get(i)) for i in ids], [bool(b.get(i)) for i in ids]
     only_a = sum(x and not y for x, y in zip(left, right, strict=True))
     only_b = sum(y and not x for x, y in zip(left, right, strict=True))
-    low, high = np.percentile(paired_bootstrap(left, right, seed), [2.5, 97.5])
+    low, high = bootstrap_interval(only_a, only_b, len(ids))
     difference = 100.0 * (only_a - only_b) / len(ids)
-    return Comparison(only_a, only_b, difference, float(low), float(high), mcnemar_exact(only_a, only_b))
+    return Comparison(only_a, only_b, difference, low, high, mcnemar_exact(only_a, only_b))
 
 
 def agreement(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from papers.gitchameleon import metrics
+from shared.seeding import numpy_generator
 
 
 def test_the_standard_error_is_the_binomial_one():
@@ -50,12 +51,22 @@ def test_mcnemar_equals_the_count_of_all_outcomes_of_the_discordant_pairs():
 
 def test_the_bootstrap_is_seeded_and_centred_on_the_difference():
     a, b = [True] * 30 + [False] * 10, [True] * 10 + [False] * 30
-    draws = metrics.paired_bootstrap(a, b, seed=3)
-    assert np.array_equal(draws, metrics.paired_bootstrap(a, b, seed=3))
-    assert not np.array_equal(draws, metrics.paired_bootstrap(a, b, seed=4))
+    draws = metrics.paired_bootstrap(a, b, numpy_generator(3, "bootstrap"))
+    assert np.array_equal(draws, metrics.paired_bootstrap(a, b, numpy_generator(3, "bootstrap")))
+    assert not np.array_equal(draws, metrics.paired_bootstrap(a, b, numpy_generator(4, "bootstrap")))
     deviation = 100 * math.sqrt(0.25 / 40)  # of the mean of 40 differences that are 1 or 0, half each
     assert draws.mean() == pytest.approx(50, abs=5 * deviation / 100)  # 10000 draws: five standard errors
     assert draws.std() == pytest.approx(deviation, rel=0.05)
+
+
+@pytest.mark.parametrize(("only_a", "only_b", "n"), [(30, 10, 328), (5, 0, 24), (0, 0, 8), (4, 4, 8)])
+def test_the_exact_bootstrap_interval_is_the_limit_of_resampling(only_a, only_b, n):
+    a = [True] * only_a + [False] * (n - only_a)
+    b = [False] * only_a + [True] * only_b + [False] * (n - only_a - only_b)
+    draws = metrics.paired_bootstrap(a, b, numpy_generator(0, "bootstrap"), num_resamples=200_000)
+    # a quantile of a lattice law: resampling may land on the neighbouring lattice point
+    expected = np.percentile(draws, [2.5, 97.5])
+    assert metrics.bootstrap_interval(only_a, only_b, n) == pytest.approx(expected, abs=100 / n + 1e-9)
 
 
 def test_a_problem_that_one_system_lacks_is_its_failure():
