@@ -9,7 +9,7 @@ Nothing is corrected. Every finding keeps the published number beside the recomp
 import pandas as pd
 import typer
 
-from papers.gitchameleon.metrics import NUM_PROBLEMS, correlation
+from papers.gitchameleon.comparison import NUM_PROBLEMS, correlation
 from papers.gitchameleon.published import (
     ROUNDING,
     SE_SLACK,
@@ -48,15 +48,15 @@ def _standard_errors() -> list[dict]:
     api = entries.column.str.contains("api")
     rows = []
     for prefix, name in PROTOCOLS.items():
-        part = entries[(entries.table == "tab1") & entries.column.str.startswith(prefix)]
+        part = entries[(entries.table == "table1") & entries.column.str.startswith(prefix)]
         note = f"within {SE_SLACK:g} of 100 sqrt(p(1-p)/{NUM_PROBLEMS})"
         rows.append(_all("standard error is binomial", f"Table 1, {name}", part.agrees, note))
     for table in entries.table.unique():
         part = entries[(entries.table == table) & ~api]
-        rows.append(_all(f"success is k/{NUM_PROBLEMS}", f"Table {table.removeprefix('tab')}", part.is_count))
+        rows.append(_all(f"success is k/{NUM_PROBLEMS}", f"Table {table.removeprefix('table')}", part.is_count))
     note = "expected to differ: answers that do not parse are left out of the denominator"
     rows.append(
-        _all(f"API hit is k/{NUM_PROBLEMS}", "Table 1", entries[(entries.table == "tab1") & api].is_count, note)
+        _all(f"API hit is k/{NUM_PROBLEMS}", "Table 1", entries[(entries.table == "table1") & api].is_count, note)
     )
     return rows
 
@@ -76,7 +76,7 @@ def _selfdebug() -> list[dict]:
 
 
 def _text_against_tables() -> list[dict]:
-    text, tables, rows = wide("text"), wide("tab1", "tab8"), []
+    text, tables, rows = wide("text"), wide("table1", "table8"), []
     for model in [m for m in text.index if m in tables.index]:
         for column in text.columns[text.loc[model].notna()]:
             said, printed = text.loc[model, column], tables.loc[model, column]
@@ -90,9 +90,9 @@ def _text_against_tables() -> list[dict]:
 def _other_tables() -> list[dict]:
     gains = sandbox_gains()
     worse = ", ".join(f"{row}: {gain:+.1f}" for row, gain in gains[gains <= 0].items())
-    k1, k3 = wide("tab12").k1, wide("tab12").k3
+    k1, k3 = wide("table12").k1, wide("table12").k3
     counts = f"{(k3 > k1).sum()} of {len(k1)} up, {(k3 == k1).sum()} same, {(k3 < k1).sum()} down"
-    change = (wide("tab1").cot_hidden - wide("tab1").greedy_hidden).sort_values()
+    change = (wide("table1").cot_hidden - wide("table1").greedy_hidden).sort_values()
     ends = f"{change.iloc[0]:+.1f} ({change.index[0]}) to {change.iloc[-1]:+.1f} ({change.index[-1]})"
     directions = f"{(change > 0).sum()} up, {(change < 0).sum()} down"
     mixed = (change < 0).any() and (change > 0).any()
@@ -107,7 +107,7 @@ def _other_tables() -> list[dict]:
 
 def _repeated_rows() -> list[dict]:
     """Pairs of rows of Table 3 that share three or more of their four numbers."""
-    frame, rows = wide("tab3"), []
+    frame, rows = wide("table3"), []
     frame = frame[[c for c in frame if not c.endswith("_se")]]
     for i, one in enumerate(frame.index):
         for other in frame.index[i + 1 :]:
@@ -122,7 +122,7 @@ def _repeated_rows() -> list[dict]:
 
 
 def _correlations() -> list[dict]:
-    frame, rows = wide("tab1", "tab8"), []
+    frame, rows = wide("table1", "table8"), []
     for prefix, name in PROTOCOLS.items():
         r, n = (reported()("text_api_correlation", prefix, c) for c in ("pearson", "n"))
         found = correlation(frame[f"{prefix}_api"], frame[f"{prefix}_hidden"])

@@ -47,18 +47,18 @@ def _variants(records: Records, table: str, measured: dict[str, str], columns: d
 def tab_agents(records: Records, settings: Settings) -> pd.DataFrame:
     """Tool agents without and with a sandbox (Table 2); the published rows name model and grounding tool."""
     names = {"_without": "no sandbox", "_with": "sandbox"}
-    return _variants(records, "tab2", {"agent": "no sandbox", "agent_sandbox": "sandbox"}, names)
+    return _variants(records, "table2", {"agent": "no sandbox", "agent_sandbox": "sandbox"}, names)
 
 
 def tab_assistants(records: Records, settings: Settings) -> pd.DataFrame:
     """Coding assistants without and with the statement (Table 3); vendors' products, so published numbers only."""
-    return _variants(records, "tab3", {}, {"_noprob": "no statement", "_prob": "statement"})
+    return _variants(records, "table3", {}, {"_noprob": "no statement", "_prob": "statement"})
 
 
 def tab_rag(records: Records, settings: Settings) -> pd.DataFrame:
     """Retrieved documentation: success with k = 3 (Table 4), and k = 1 against k = 3 (Table 12)."""
-    table = _variants(records, "tab4", {"greedy": "none", "rag_k1": "k=1", "rag_k3": "k=3"}, {"": "k=3"})
-    frame = wide("tab12")
+    table = _variants(records, "table4", {"greedy": "none", "rag_k1": "k=1", "rag_k3": "k=3"}, {"": "k=3"})
+    frame = wide("table12")
     parts = [table.assign(published_in=table.source.map({MEASURED: "", REPORTED: "Table 4"}))]
     for k in (1, 3):
         part = {"suite": BENCHMARK, "system": frame.index, "variant": f"k={k}", "source": REPORTED}
@@ -73,7 +73,7 @@ def tab_temperature(records: Records, settings: Settings) -> pd.DataFrame:
     scores = records("scores")
     own = rates(scores[scores.protocol == "temperature"], ["suite", "system"])
     own = own.rename(columns={"hidden": "success", "seed_std": "success_std", "api_published": "api"})
-    frame = wide("tab9").reset_index(names="system")
+    frame = wide("table9").reset_index(names="system")
     theirs = frame.assign(suite=BENCHMARK, source=REPORTED, num_seeds=10)
     columns = ["suite", "system", "source", "num_seeds", "success", "success_std", "api"]
     return pd.concat([own.assign(source=MEASURED)[columns], theirs[columns]], ignore_index=True)
@@ -89,7 +89,7 @@ def tab_no_version(records: Records, settings: Settings) -> pd.DataFrame:
 
 def tab_other_protocols(records: Records, settings: Settings) -> pd.DataFrame:
     """Published only: keyword planning (Table 10), prompt optimisation (Table 11), automatic formatting (Table 13)."""
-    names = {"tab10": "Table 10", "tab11": "Table 11", "tab13": "Table 13"}
+    names = {"table10": "Table 10", "table11": "Table 11", "table13": "Table 13"}
     rows = [reported().table(table).assign(table=name) for table, name in names.items()]
     frame = pd.concat(rows, ignore_index=True)
     frame = frame.rename(columns={"row": "system", "column": "quantity"})
@@ -111,7 +111,7 @@ def tab_retrieval(records: Records, settings: Settings) -> pd.DataFrame:
             mean, error = mean_and_error(factor * frame[column])
             row |= {column: mean, f"{column}_se": error}
         rows.append(row)
-    published_rows = wide("tab4").rename(columns={"mrr": "reciprocal_rank", "mrr_se": "reciprocal_rank_se"})
+    published_rows = wide("table4").rename(columns={"mrr": "reciprocal_rank", "mrr_se": "reciprocal_rank_se"})
     shared = {"suite": BENCHMARK, "k": 3, "source": REPORTED, "n": 328}
     names = [f"{c}{s}" for c in ("precision", "recall", "reciprocal_rank") for s in ("", "_se")]
     for model, row in published_rows.iterrows():

@@ -7,14 +7,14 @@ from functools import cache
 
 import pandas as pd
 
-from papers.gitchameleon.metrics import NUM_PROBLEMS, correlation, standard_error_percent
+from papers.gitchameleon.comparison import NUM_PROBLEMS, correlation, standard_error_percent
 from shared.artifacts.reported import Reported
 
 SLUG = "gitchameleon"
 ROUNDING = 0.05  # of a number printed with one decimal
 SE_SLACK = 0.06  # 0.05 of the printed error, and what 0.05 of the printed value moves it
 RAG_NAMES = {"Llama 4 Maverick 400B": "Llama 4 Maverick (not FP8)", "Grok 3": "Grok3"}  # Table 1 -> Table 4
-AUDITED = {"tab1": None, "tab8": None, "tab2": None, "tab3": None, "tab4": ("success", "api")}  # None: all columns
+AUDITED = {"table1": None, "table8": None, "table2": None, "table3": None, "table4": ("success", "api")}  # None: all columns
 
 
 @cache
@@ -66,7 +66,7 @@ def se_audit() -> pd.DataFrame:
 
 def selfdebug_changes() -> pd.DataFrame:
     """Per model of Tables 1 and 8: gain of hidden success by self-debug, and the gap before and after, in points."""
-    frame = wide("tab1", "tab8").dropna(subset=["greedy_hidden", "selfdebug_hidden"])
+    frame = wide("table1", "table8").dropna(subset=["greedy_hidden", "selfdebug_hidden"])
     return pd.DataFrame(
         {
             "gain": frame.selfdebug_hidden - frame.greedy_hidden,
@@ -78,13 +78,13 @@ def selfdebug_changes() -> pd.DataFrame:
 
 def sandbox_gains() -> pd.Series:
     """Points of success that the sandbox adds, per cell of Table 2."""
-    frame = wide("tab2")
-    return frame.success_with - frame.success_without
+    frame = wide("table2")
+    return frame.success_with_sandbox - frame.success_without_sandbox
 
 
 def rag_gains() -> pd.Series:
     """Points of success of RAG with k = 3 over greedy, for the models of both Table 1 and Table 4."""
-    greedy, rag = wide("tab1").greedy_hidden, wide("tab4").success
+    greedy, rag = wide("table1").greedy_hidden, wide("table4").success
     pairs = {m: RAG_NAMES.get(m, m) for m in greedy.index}
     return pd.Series({m: rag[r] - greedy[m] for m, r in pairs.items() if r in rag.index})
 
@@ -92,13 +92,13 @@ def rag_gains() -> pd.Series:
 def bench_points() -> pd.DataFrame:
     """Points of Figure 3: the authors' own, and the same with success taken from Tables 1 and 8.
 
-    Columns: points ("as drawn" or "from the tables"), model, ours, swe_bench, livecodebench. Claude 3.5 Sonnet has no
+    Columns: points ("as drawn" or "from the tables"), model, gitchameleon, swebench, livecodebench. Claude 3.5 Sonnet has no
     greedy row in the tables (what is drawn is the agent with a sandbox), so the second set lacks it.
     """
     drawn = wide("fig3")
-    tables = wide("tab1", "tab8").greedy_hidden
+    tables = wide("table1", "table8").greedy_hidden
     corrected = drawn[drawn.index.isin(tables.index)].copy()
-    corrected["ours"] = tables.reindex(corrected.index)
+    corrected["gitchameleon"] = tables.reindex(corrected.index)
     parts = {"as drawn": drawn, "from the tables": corrected}
     return pd.concat([part.reset_index(names="model").assign(points=name) for name, part in parts.items()])
 
@@ -107,6 +107,6 @@ def bench_correlations() -> pd.DataFrame:
     """Correlations of both sets of points with both benchmarks."""
     rows = []
     for name, part in bench_points().groupby("points", sort=False):
-        for benchmark in ("swe_bench", "livecodebench"):
-            rows.append({"points": name, "benchmark": benchmark, **vars(correlation(part.ours, part[benchmark]))})
+        for benchmark in ("swebench", "livecodebench"):
+            rows.append({"points": name, "benchmark": benchmark, **vars(correlation(part.gitchameleon, part[benchmark]))})
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ published numbers below with `source` = reported and suite = benchmark. Percenta
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics import agreement, compare, standard_error_percent, wilson_interval
+from papers.gitchameleon.comparison import agreement, compare, standard_error_percent, wilson_interval
 from papers.gitchameleon.published import reported, wide
 from papers.gitchameleon.tracebacks import DRAWN, reduction_percent
 from shared.artifacts.config import Settings
@@ -56,7 +56,7 @@ def rates(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _published_rates() -> pd.DataFrame:
     """Tables 1 and 8 in long form, with the columns of `rates` that they have."""
-    frame, parts = wide("tab1", "tab8"), []
+    frame, parts = wide("table1", "table8"), []
     for protocol in PROTOCOLS:
         part = pd.DataFrame({"suite": BENCHMARK, "system": frame.index, "protocol": protocol, "n": 328, "num_seeds": 1})
         for name, column in (("hidden", "hidden"), ("visible", "visible"), ("api_published", "api")):

@@ -6,7 +6,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from papers.gitchameleon.api_hits import api_hit
+from papers.gitchameleon.api_hit import is_hit as api_hit
 from papers.gitchameleon.categories import perf_category, stats_category
 from papers.gitchameleon.logic_nodes import logic_nodes
 from papers.gitchameleon.problems import Problem

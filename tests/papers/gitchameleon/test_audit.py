@@ -3,7 +3,7 @@
 import pytest
 
 from papers.gitchameleon import audit, published
-from papers.gitchameleon.metrics import standard_error_percent
+from papers.gitchameleon.comparison import standard_error_percent
 from papers.gitchameleon.tracebacks import DRAWN
 
 FOUND = audit.findings().set_index(["check", "subject"])
@@ -11,7 +11,7 @@ FOUND = audit.findings().set_index(["check", "subject"])
 
 def test_108_of_136_errors_of_table_1_are_binomial():
     entries = published.se_audit()
-    table = entries[entries.table == "tab1"]
+    table = entries[entries.table == "table1"]
     assert (len(table), table.agrees.sum()) == (136, 108)
     by_protocol = table.groupby(table.column.str.partition("_")[0]).agrees.sum()
     assert by_protocol.to_dict() == {"greedy": 47, "selfdebug": 31, "cot": 30}
@@ -21,7 +21,7 @@ def test_108_of_136_errors_of_table_1_are_binomial():
 
 def test_34_entries_of_table_1_are_no_count_of_problems():
     entries = published.se_audit()
-    assert (~entries[entries.table == "tab1"].is_count).sum() == 34
+    assert (~entries[entries.table == "table1"].is_count).sum() == 34
 
 
 def test_a_percentage_is_a_count_exactly_if_rounding_gives_it():
@@ -91,10 +91,10 @@ def test_findings_are_marked_reported_and_complete():
 
 def test_reported_numbers_are_the_printed_ones():
     # five spot checks over the shapes of the printed tables, and all reductions of Figure 8
-    assert published.reported()("tab1", "Gemini 2.0 Flash", "selfdebug_hidden_se") == 2.7
-    assert published.reported()("tab2", "GPT-4o | Grounded Gemini", "success_with") == 50.0
-    assert published.reported()("tab4", "Nova Pro", "mrr") == 0.60
-    assert published.reported()("tab11", "GPT-4.1-mini", "gain") == -2.1
-    assert published.reported()("tab9", "Gemini 2.5 Pro", "success_std") == 3.4
+    assert published.reported()("table1", "Gemini 2.0 Flash", "selfdebug_hidden_se") == 2.7
+    assert published.reported()("table2", "GPT-4o | Grounded Gemini", "success_with") == 50.0
+    assert published.reported()("table4", "Nova Pro", "mrr") == 0.60
+    assert published.reported()("table11", "GPT-4.1-mini", "gain") == -2.1
+    assert published.reported()("table9", "Gemini 2.5 Pro", "success_std") == 3.4
     assert published.reported().table("fig8").row.to_list() == list(DRAWN)
     assert standard_error_percent(70.4) == pytest.approx(2.52, abs=0.005)

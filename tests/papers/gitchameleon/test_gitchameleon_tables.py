@@ -14,7 +14,7 @@ from papers.gitchameleon import (
     result_tables,
     scoring,
 )
-from papers.gitchameleon.metrics import standard_error_percent
+from papers.gitchameleon.comparison import standard_error_percent
 from papers.gitchameleon.problems import Problem, read_problems
 from shared.artifacts.figures import paper_style
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import metrics
+from papers.gitchameleon import comparison as metrics
 from shared.seeding import numpy_generator
 
 
