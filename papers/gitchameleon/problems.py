@@ -18,7 +18,7 @@ from shared.artifacts.config import StrictModel, validate
 from shared.data.sources import fetch
 
 SOURCE = "gitchameleon"
-PYTHONS = ("3.7", "3.9", "3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def _digits(value: object) -> object:

@@ -1,0 +1,76 @@
+"""Step: what the data set holds, one row per problem: categories, versions, API calls of the references, sizes.
+
+python -m papers.gitchameleon.describe --scale cpu --shard dataset --out RECORD
+"""
+
+import ast
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon.api_hit import is_hit
+from papers.gitchameleon.categories import perf_category, stats_category
+from papers.gitchameleon.config import Describe
+from papers.gitchameleon.environments import spec_of, upstream_key
+from papers.gitchameleon.logic_nodes import logic_nodes
+from papers.gitchameleon.problems import Problem, load_benchmark
+from papers.gitchameleon.suites import load_suite
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+
+
+def row_of(dataset: str, problem: Problem) -> dict:
+    """One problem in numbers. The environment is named by the authors' key and by a count of ours, see `env_of`."""
+    reference, stub = is_hit(problem.answer, problem.api_calls), is_hit("pass\n", problem.api_calls)
+    return {
+        "dataset": dataset,
+        "example_id": problem.example_id,
+        "python_version": problem.python_version if dataset == "benchmark" else "own",
+        "library": problem.library,
+        "version": problem.library_pin[1],
+        "stats_category": stats_category(problem.type_of_change),
+        "perf_category": perf_category(problem.type_of_change) or "none",
+        "year": problem.year,
+        "functional": problem.functional,
+        "webdev": problem.webdev,
+        "num_docs": len(problem.docs),
+        "num_api_calls": len(problem.api_calls),
+        "reference_hits": bool(reference),
+        "stub_hits": bool(stub),
+        "statement_chars": len(problem.problem),
+        "logic_nodes": logic_nodes(problem.answer),
+        "parses": _parses(problem.answer),
+        "upstream_env": upstream_key(problem) if dataset == "benchmark" else "",
+        "env": " ".join("==".join(p) for p in spec_of(problem).pins),
+    }
+
+
+def _parses(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return True
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="dataset.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Write a row per problem of the benchmark, or of our suites where the scale is without it."""
+    provenance = Provenance()
+    settings: Describe = load_shard("gitchameleon", "describe", scale, shard)
+    if settings.dataset == "benchmark":
+        rows = [row_of("benchmark", p) for p in load_benchmark()]
+    else:
+        rows = [row_of(name, p) for name in settings.suites for p in load_suite(name)]
+    write_record(out, rows, provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,93 @@
+"""Step: run systems whose answers are known on one suite, for real: environments, box, hidden and visible tests.
+
+    python -m papers.gitchameleon.execute --scale cpu --shard mini --out RECORD
+
+Our suites' programs are the project's own, so where no box can be made they run under resource limits alone.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon import options
+from papers.gitchameleon.categories import perf_category, stats_category
+from papers.gitchameleon.config import Suite
+from papers.gitchameleon.harness import Harness
+from papers.gitchameleon.problems import Problem, load_benchmark, select
+from papers.gitchameleon.sandbox import Limits
+from papers.gitchameleon.solutions import Solution
+from papers.gitchameleon.suites import is_strict, load_suite, sibling
+from papers.gitchameleon.systems import SYSTEMS, answers_of
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+
+KEPT = ("hidden", "hidden_passed", "hidden_exception", "visible", "visible_passed", "visible_exception")
+
+
+def problems_of(suite: Suite) -> list[Problem]:
+    """The suite's problems, those of the chosen tasks and libraries."""
+    problems = load_benchmark() if suite.name == "benchmark" else load_suite(suite.name)
+    unknown = sorted(set(suite.tasks) - {p.task for p in problems})
+    if unknown:
+        raise ValueError(f"suite {suite.name} has no task '{unknown[0]}'")
+    return [p for p in select(problems, libraries=suite.libraries) if not suite.tasks or p.task in suite.tasks]
+
+
+def rows_of(suite: Suite, harness: Harness, problems: list[Problem]):
+    """One row per system and problem, sorted."""
+    for system in suite.systems:
+        answers = answers_of(system, problems)
+        solutions = [Solution(id, text, text) for id, text in sorted(answers.items())]
+        rows = {row["example_id"]: row for row in harness.evaluate(problems, solutions)}
+        for problem in problems:
+            yield describe(suite.name, system, problem, problems) | {k: rows[problem.example_id][k] for k in KEPT}
+
+
+def describe(suite: str, system: str, problem: Problem, problems: list[Problem]) -> dict:
+    """What a row says about its problem. Strict: no idiom of one version passes at the other."""
+    ours = suite != "benchmark"
+    return {
+        "suite": suite,
+        "system": system,
+        "example_id": problem.example_id,
+        "task": problem.task or str(problem.example_id),
+        "library": problem.library,
+        "version": problem.version,
+        "stats_category": stats_category(problem.type_of_change),
+        "perf_category": perf_category(problem.type_of_change) or "none",
+        "year": problem.year,
+        "strict": is_strict(problem, problems) if ours else False,
+        "is_new": ours and problem.example_id > sibling(problem, problems).example_id,
+        "expect_fail": " ".join(problem.expect_fail),
+    }
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="Name of the suite.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Execute one suite and write a row per system and problem."""
+    provenance = Provenance()
+    suite: Suite = load_shard("gitchameleon", "execute", scale, shard).suite
+    unknown = sorted(set(suite.systems) - set(SYSTEMS))
+    if unknown:
+        raise ValueError(f"unknown system '{unknown[0]}'; there are: {', '.join(SYSTEMS)}")
+    problems = problems_of(suite)
+    store = options.store_of(suite.name, None, None, options.DEFAULT_CUTOFF, suite.allow_builds, None)
+    limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
+    level = options.level_of("auto", unsafe=suite.name != "benchmark")
+    harness = options.harness_of(store, level, limits, suite.jobs, "both", options.DEFAULT_CUTOFF, cache=True)
+    rows = list(rows_of(suite, harness, problems))
+    counts = {"num_executed": harness.num_executed, "from_cache": harness.cache.hits, "num_built": store.num_built}
+    print(f"{suite.name}: {len(rows)} rows at level {level}; {counts}")
+    provenance.add(sandbox_level=level, **counts)
+    write_record(out, rows, provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,104 @@
+"""Runs a candidate's hidden or visible tests in its environment, in a box, and judges what came back.
+
+How far a pass can be trusted. The candidate shares an interpreter with its tests, as it must: tests hand it any
+object. Exit status and printed text count for nothing. A pass takes: every test that the source defines, counted
+beforehand, reported as passed; a last line after them; a secret per run, sent after the candidate's import; canaries
+with the outcomes drawn for this run; and the guarded functions of unittest, pytest and builtins untouched. That stops
+exits, patched assertions, planted files, hooks and forged output. It does not stop a program written against this
+very protocol, which could search the interpreter's memory for the secret and answer the canaries itself. `flags` in a
+result row names constructs that such a program would need.
+"""
+
+import ast
+import json
+import random
+import secrets
+from pathlib import Path
+
+from papers.gitchameleon.boxing import run_boxed
+from papers.gitchameleon.canaries import make_canaries
+from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.sandbox import BoxSpec, Limits, environment
+from papers.gitchameleon.store import Env
+from papers.gitchameleon.verdicts import HARNESS_ERROR, Talk, Verdict, judge, test_names
+
+RUNNER = Path(__file__).parent / "boxed" / "runner.py"
+SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofile", "f_back", "f_locals", "fork"}
+SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2"}
+
+
+def run_hidden(problem: Problem, code: str, env: Env, level: str, limits: Limits) -> Verdict:
+    """The benchmark's metric: the hidden test module, importing the candidate as `sample_<id>`.
+
+    Raises:
+        ValueError: the problem has no hidden test here.
+    """
+    if problem.hidden_test is None:
+        raise ValueError(f"problem {problem.example_id} has no hidden test; give the folder with --hidden-tests")
+    canaries = make_canaries(random.Random(secrets.token_bytes(16)))
+    talk = Talk(secrets.token_hex(16), test_names(problem.hidden_test), canaries.passes)
+    request = {"mode": "hidden", "runner": problem.runner, "module": problem.module, "code": code}
+    reply = {"tests": problem.hidden_test, "before": canaries.before, "after": canaries.after}
+    return _run(talk, request, reply, env, level, limits)
+
+
+def run_visible(problem: Problem, code: str, env: Env, level: str, limits: Limits) -> Verdict:
+    """The visible test: statements that run after the candidate, in its namespace."""
+    talk = Talk(secrets.token_hex(16), frozenset({"visible"}))
+    request = {"mode": "visible", "runner": "script", "module": problem.module, "code": code}
+    return _run(talk, request, {"tests": problem.test}, env, level, limits)
+
+
+def _run(talk: Talk, request: dict, reply: dict, env: Env, level: str, limits: Limits) -> Verdict:
+    def answer(line: bytes) -> bytes | None:
+        try:
+            heard, before = json.loads(line), talk.imported
+            talk.hear(heard)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            talk.broken = "a report that is none"
+            return None
+        return _line(reply | {"nonce": talk.nonce}) if talk.imported and not before else None
+
+    spec = BoxSpec(
+        level=level,
+        argv=[str(env.python), "-I", "-B", str(RUNNER)],
+        readonly=_readable(env),
+        limits=limits,
+        env=environment(),
+    )
+    result = run_boxed(spec, answer, _line(request))
+    if not result.lines and ("Fatal Python error" in result.output or result.exit in (126, 127)):
+        return Verdict(HARNESS_ERROR, detail=f"the runner did not start: {result.output[-500:]}")
+    return judge(talk, result.exit, result.stopped, result.error, result.output)
+
+
+def _line(content: dict) -> bytes:
+    return json.dumps(content).encode() + b"\n"
+
+
+def _readable(env: Env) -> list[str]:
+    """Paths that the runner needs: the environment, its interpreter and the runner itself."""
+    python = env.python.resolve()
+    paths = [str(env.path), str(python.parent.parent), str(RUNNER)]
+    return [p for p in dict.fromkeys(paths) if not p.startswith("/usr/") and p not in ("/usr", "/")]
+
+
+def flags(code: str) -> list[str]:
+    """Names and texts in a candidate that a program searching the interpreter would need; sorted."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    found = set()
+    for node in ast.walk(tree):
+        words = []
+        if isinstance(node, ast.Name):
+            words = [node.id]
+        elif isinstance(node, ast.Attribute):
+            words = [node.attr]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            words = [a.name.split(".")[0] for a in node.names] + [getattr(node, "module", None) or ""]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = [s for s in SUSPICIOUS if s in node.value and len(s) > 5]
+        found |= SUSPICIOUS & set(words)
+    return sorted(found)

@@ -1,0 +1,148 @@
+"""What puts packages into an environment: uv if it is there, else the standard venv and this process's pip."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from papers.gitchameleon.interpreters import Interpreter, find_uv
+
+
+class InstallError(Exception):
+    """An installation failed; `log` is the tool's output, `cause` one of the codes in `CAUSES`."""
+
+    def __init__(self, cause: str, log: str) -> None:
+        super().__init__(f"{cause}: {_last_line(log)}")
+        self.cause, self.log = cause, log
+
+
+# cause code -> words (lower case) of which one appears in the tool's output; the first code that fits is given
+CAUSES: dict[str, tuple[str, ...]] = {
+    "network": (
+        "error sending request",
+        "failed to fetch",
+        "connection refused",
+        "connection timed out",
+        "temporary failure in name resolution",
+        "network is unreachable",
+        "newconnectionerror",
+        "dns error",
+    ),
+    "build-failed": (
+        "failed to build",
+        "build backend returned an error",
+        "failed building wheel",
+        "subprocess-exited-with-error",
+    ),
+    "no-wheel": (
+        "no wheels with a matching",
+        "has no usable wheels",
+        "no matching distribution",
+        "was not found in the provided package locations",
+        "has no wheels with",
+        "there is no version of",
+        "could not find a version",
+    ),
+    "yanked": ("yanked",),
+    "conflict": ("no solution found", "resolutionimpossible", "conflicting dependencies", "unsatisfiable"),
+}
+NO_INTERPRETER, TIMEOUT, VERSION_MISMATCH, UNKNOWN = "no-interpreter", "timeout", "version-mismatch", "unknown"
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where packages come from.
+
+    Args:
+        wheelhouse: a folder of wheels; then no network is used at all.
+        cutoff: only files uploaded before this day (YYYY-MM-DD) count, so that unpinned dependencies do not drift.
+        allow_builds: whether source distributions may be built (a build runs the package's code, unboxed).
+        timeout_seconds: of one installation.
+    """
+
+    wheelhouse: Path | None = None
+    cutoff: str | None = None
+    allow_builds: bool = False
+    timeout_seconds: float = 900.0
+
+
+def cause_of(log: str) -> str:
+    """Cause code of a failed installation's output."""
+    text = " ".join(log.lower().split())
+    return next((code for code, words in CAUSES.items() if any(w in text for w in words)), UNKNOWN)
+
+
+def make_venv(interpreter: Interpreter, folder: Path, seed: bool) -> str:
+    """An environment at `folder`; returns the tool's output.
+
+    Args:
+        seed: with the pip and setuptools that the interpreter bundles, since old packages need `pkg_resources`.
+    """
+    uv = find_uv()
+    if seed:
+        command = [str(interpreter.path), "-m", "venv", str(folder)]
+    elif uv:
+        command = [uv, "venv", "--no-project", "--no-config", "-q", "--python", str(interpreter.path), str(folder)]
+    else:
+        command = [str(interpreter.path), "-m", "venv", "--without-pip", str(folder)]
+    return _run(command, 300.0)
+
+
+def install(folder: Path, requirements: list[str], index: Index) -> str:
+    """Install `requirements` in one resolve into the environment at `folder`; returns the tool's output.
+
+    Raises:
+        InstallError: with the cause and the output.
+    """
+    uv = find_uv()
+    command = _uv_command(uv, folder, index) if uv else _pip_command(folder, index)
+    return _run([*command, *requirements], index.timeout_seconds)
+
+
+def _uv_command(uv: str, folder: Path, index: Index) -> list[str]:
+    command = [uv, "pip", "install", "--no-config", "--no-progress", "--compile-bytecode"]
+    command += ["--python", str(folder / "bin" / "python")]
+    if index.wheelhouse is not None:
+        command += ["--no-index", "--find-links", str(index.wheelhouse)]
+    if index.cutoff and index.wheelhouse is None:
+        command += ["--exclude-newer", index.cutoff]
+    return command if index.allow_builds else [*command, "--only-binary", ":all:"]
+
+
+def _pip_command(folder: Path, index: Index) -> list[str]:
+    command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-input"]
+    if index.wheelhouse is not None:
+        command += ["--no-index", "--find-links", str(index.wheelhouse)]
+    if index.cutoff and index.wheelhouse is None:
+        command += ["--uploaded-prior-to", index.cutoff]  # pip 26 and later
+    return command if index.allow_builds else [*command, "--only-binary", ":all:"]
+
+
+def _run(command: list[str], timeout_seconds: float) -> str:
+    heading = "$ " + " ".join(command) + "\n"
+    try:
+        result = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout_seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InstallError(TIMEOUT, f"{heading}{_text(error.output)}\nstopped after {timeout_seconds:g} s\n") from None
+    except OSError as error:
+        raise InstallError(UNKNOWN, f"{heading}{error}\n") from None
+    if result.returncode != 0:
+        raise InstallError(cause_of(result.stdout), heading + result.stdout)
+    return heading + result.stdout
+
+
+def _text(output: object) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else (output or "")
+
+
+def _last_line(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"

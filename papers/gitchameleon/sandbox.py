@@ -1,0 +1,154 @@
+"""The box for untrusted code: its limits, its levels, and which of them this machine offers.
+
+What the levels hold back:
+
+| | bwrap, namespaces | rlimit |
+| --- | --- | --- |
+| files outside the scratch space | absent or read-only | NOT held back |
+| network | none; a loopback of its own | NOT held back |
+| environment variables | only ours | only ours |
+| other processes | not visible | visible; same user |
+| memory, CPU, file size, open files, processes, output, time | limited | limited |
+| what outlives the program | killed with the box | killed if it stays a descendant |
+
+So `rlimit` is used for the project's own, trusted programs and where a user asks for it with `--unsafe`. No level
+filters system calls: a kernel bug is outside of what is held back.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+LEVELS = ("bwrap", "namespaces", "rlimit")  # strongest first
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
+ETC = {
+    "passwd": "box:x:65534:65534:box:/tmp/home:/bin/sh\n",
+    "group": "box:x:65534:\n",
+    "hosts": "127.0.0.1 localhost box\n",
+    "nsswitch.conf": "hosts: files\n",
+}
+FIRST_UID = 1_900_000_000  # as root, each box gets an unused user of its own, so that processes are counted per box
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use."""
+
+    wall_seconds: float = 240.0
+    cpu_seconds: int = 240
+    memory_mb: int = 4096  # resident, all processes of the box together
+    address_space_mb: int = 16384  # of one process; libraries reserve far more than they touch
+    processes: int = 64  # and threads
+    file_mb: int = 64  # one file
+    scratch_mb: int = 128  # all files; at level rlimit nothing holds the sum back
+    open_files: int = 256
+    output_kb: int = 1024  # kept of standard output and error: the head and the tail, half each
+    output_stop_mb: int = 64  # a program that writes more is stopped
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value <= 0:
+                raise ValueError(f"limit {name} has to be positive; got {value}")
+
+
+@dataclass(frozen=True)
+class BoxSpec:
+    """One program in one box.
+
+    Args:
+        argv: program and arguments; the program is an absolute path.
+        readonly: paths that the program sees, besides the system's libraries.
+        env: all of its environment variables.
+    """
+
+    level: str
+    argv: list[str]
+    readonly: list[str]
+    limits: Limits
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def environment() -> dict[str, str]:
+    """Environment of a program in a box: nothing of the harness's own is passed on."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp/home",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp/home",
+        "NUMBA_CACHE_DIR": "/tmp/home",
+    }
+
+
+def bwrap_arguments(spec: BoxSpec) -> list[str]:
+    """bubblewrap's command line up to the program."""
+    arguments = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    arguments += ["--cap-drop", "ALL", "--hostname", "box", "--proc", "/proc", "--dev", "/dev"]
+    size = str(spec.limits.scratch_mb << 20)
+    arguments += ["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/work", "--dir", "/tmp/home", "--chdir", "/tmp/work"]
+    for path in (*SYSTEM, *spec.readonly):
+        if os.path.islink(path):
+            arguments += ["--symlink", os.readlink(path), path]
+        elif os.path.exists(path):
+            arguments += ["--ro-bind", path, path]
+    for name, value in spec.env.items():
+        arguments += ["--setenv", name, value]
+    return [*arguments, "--"]
+
+
+def launcher() -> list[str]:
+    """Command that starts `boxed/launch.py`."""
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    return [python, "-I", "-S", str(Path(__file__).parent / "boxed" / "launch.py")]
+
+
+@functools.cache
+def available_levels() -> tuple[str, ...]:
+    """Levels that work here, strongest first; each is tried with a program that does nothing."""
+    return tuple(level for level in LEVELS if _works(level))
+
+
+def _works(level: str) -> bool:
+    from papers.gitchameleon.boxing import run_boxed  # needs this module
+
+    if level == "bwrap" and (os.geteuid() == 0 or not shutil.which("bwrap")):
+        return False  # as root it keeps the host's root user, for which the kernel limits no processes
+    if level in ("bwrap", "namespaces") and sys.platform != "linux":
+        return False
+    spec = BoxSpec(level, ["/bin/true"], [], Limits(wall_seconds=20), environment())
+    try:
+        return run_boxed(spec).exit == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def choose_level(wanted: str = "auto", unsafe: bool = False) -> str:
+    """The strongest level of this machine, or `wanted`.
+
+    Args:
+        unsafe: whether `rlimit`, which holds back neither files nor network, may be used.
+    Raises:
+        ValueError: unknown level, one that does not work here, or only `rlimit` is there and `unsafe` was not said.
+    """
+    if wanted not in ("auto", *LEVELS):
+        raise ValueError(f"unknown sandbox level '{wanted}'; choose auto, {', '.join(LEVELS)}")
+    levels = available_levels()
+    if wanted != "auto" and wanted not in levels:
+        raise ValueError(f"sandbox level '{wanted}' does not work here; what works: {', '.join(levels) or 'none'}")
+    level = wanted if wanted != "auto" else (levels or ("rlimit",))[0]
+    if level == "rlimit" and not unsafe:
+        raise ValueError(
+            "no box can be made here: neither bubblewrap nor user namespaces work. Untrusted code would reach your"
+            " files and the network; install bubblewrap, or say --unsafe if you trust what you run"
+        )
+    return level

@@ -1,0 +1,97 @@
+"""What has been run once under the same conditions is not run again: one JSON line per verdict, synced to disk."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.sandbox import Limits
+from papers.gitchameleon.store import Env
+from papers.gitchameleon.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
+
+RUNNER_FILES = ("boxed/launch.py", "boxed/runner.py", "canaries.py", "execution.py", "verdicts.py")
+
+
+def runner_version() -> str:
+    """Digest of the code that decides verdicts: when it changes, everything is run again."""
+    digest = hashlib.sha256()
+    for name in RUNNER_FILES:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, limits: Limits) -> str:
+    """SHA-256 over all that a verdict depends on."""
+    tests = problem.hidden_test if mode == "hidden" else problem.test
+    content = [
+        mode,
+        problem.module,
+        problem.runner,
+        code,
+        tests,
+        env.lock_hash,
+        runner_version(),
+        level,
+        asdict(limits),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Lines at the end of a file, on disk when this returns; a crash loses none that were written before.
+
+    A line that a crash cut short is closed first, so that it spoils no other.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write("".join(line + "\n" for line in lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_whole_lines(path: Path) -> list[dict]:
+    """Objects of a JSON-lines file of ours; lines that a crash cut short are left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+class VerdictCache:
+    """Verdicts in a file; None keeps them in memory only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.hits = path, 0
+        rows = read_whole_lines(path) if path else []
+        self._verdicts = {row["key"]: _verdict(row["verdict"]) for row in rows}
+
+    def get(self, key: str) -> Verdict | None:
+        found = self._verdicts.get(key)
+        self.hits += found is not None
+        return found
+
+    def put(self, key: str, verdict: Verdict) -> None:
+        """Keep a verdict. A failure of ours and a timeout, which a busy machine can cause, are not kept."""
+        if verdict.code in (HARNESS_ERROR, TIMEOUT):
+            return
+        self._verdicts[key] = verdict
+        if self.path:
+            append_lines(self.path, [json.dumps({"key": key, "verdict": asdict(verdict)})])
+
+
+def _verdict(content: dict) -> Verdict:
+    return Verdict(**content | {"failed_tests": tuple(content["failed_tests"])})

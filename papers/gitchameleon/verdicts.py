@@ -1,0 +1,190 @@
+"""Verdicts: what one execution came to. Only `pass` counts as success."""
+
+import ast
+from dataclasses import dataclass, field
+
+PASS = "pass"
+FAIL_ASSERT = "fail-assert"  # an assertion of the tests did not hold
+FAIL_EXCEPTION = "fail-exception"  # something else was raised, in the candidate or the tests
+COMPILE_ERROR = "compile-error"  # no program of the target interpreter's grammar
+NO_TESTS = "no-tests"  # nothing was run, or not the tests that there are
+EARLY_EXIT = "early-exit"  # ended before the last test had an outcome
+TAMPERED = "tampered"  # the tests' machinery was changed: canaries or guarded functions say so
+TIMEOUT = "timeout"
+OOM = "oom"
+OVER_LIMIT = "over-limit"  # too much output, too many processes
+ENV_MISSING = "env-missing"  # the environment cannot be had here
+NO_ANSWER = "no-answer"  # the system gave none
+HARNESS_ERROR = "harness-error"  # ours: the box could not be made
+CODES = (
+    PASS,
+    FAIL_ASSERT,
+    FAIL_EXCEPTION,
+    COMPILE_ERROR,
+    NO_TESTS,
+    EARLY_EXIT,
+    TAMPERED,
+    TIMEOUT,
+    OOM,
+    OVER_LIMIT,
+    ENV_MISSING,
+    NO_ANSWER,
+    HARNESS_ERROR,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one run of one candidate's tests came to."""
+
+    code: str
+    exception: str | None = None  # class name of the first failure
+    detail: str = ""  # one sentence
+    trace: str = ""  # traceback of the first failure
+    num_tests: int = 0  # tests that there are
+    num_passed: int = 0
+    compiled: bool | None = None  # None: it did not come to that
+    failed_tests: tuple[str, ...] = ()
+    output: str = ""  # head and tail of what was printed
+
+    @property
+    def passed(self) -> bool:
+        return self.code == PASS
+
+
+@dataclass
+class Talk:
+    """What the runner in the box has said, and what was expected of it."""
+
+    nonce: str
+    expected: frozenset[str]  # names of the tests that the source defines
+    canaries: dict[str, bool] = field(default_factory=dict)
+    compile_error: dict | None = None
+    import_error: dict | None = None
+    collect_error: dict | None = None
+    imported: bool = False
+    collected: list[str] | None = None
+    outcomes: dict[str, dict] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
+    done: bool = False
+    broken: str | None = None  # the talk broke its rules, which is a forgery
+
+    def hear(self, line: dict) -> None:
+        """One line of the runner; anything out of order or without the secret is a forgery."""
+        event = line.get("event")
+        if self.done:
+            self.broken = "more was reported after the end"
+        elif not self.imported and event in ("compile-error", "import-error", "imported"):
+            if event == "imported":
+                self.imported = True
+            else:
+                setattr(self, event.replace("-", "_"), line)
+        elif line.get("nonce") != self.nonce or not self.imported:
+            self.broken = "a report lacks the run's secret"
+        elif event == "collected" and self.collected is None:
+            self.collected = [str(t) for t in line["tests"]]
+        elif event == "test" and str(line["test"]) not in self.outcomes:
+            self.outcomes[str(line["test"])] = line
+        elif event in ("collect-error", "compile-error"):
+            setattr(self, event.replace("-", "_"), line)
+        elif event == "done":
+            self.done, self.replaced = True, list(line["replaced"])
+        else:
+            self.broken = f"an unexpected report: {event}"
+
+
+def test_names(source: str) -> frozenset[str]:
+    """Names of the tests in a test module's source, counted before anything runs: `Class.method`, `function`.
+
+    Raises:
+        ValueError: the source is no Python of this interpreter's grammar.
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise ValueError(f"the tests do not parse ({error.msg}, line {error.lineno})") from None
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {n.name for n in tree.body if isinstance(n, functions) and n.name.startswith("test")}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            names |= {
+                f"{node.name}.{n.name}" for n in node.body if isinstance(n, functions) and n.name.startswith("test")
+            }
+    return frozenset(names)
+
+
+def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, output: str) -> Verdict:
+    """The verdict of a finished run. What ends the run early outranks what was reported before it.
+
+    Args:
+        exit, stopped, error, output: of the box, see `boxing.Result`.
+    """
+    compiled = None if not (talk.compile_error or talk.imported or talk.import_error) else talk.compile_error is None
+    tests = {name: o for name, o in talk.outcomes.items() if name not in talk.canaries}
+    passed = [name for name, o in tests.items() if o["outcome"] == "passed"]
+
+    def verdict(code: str, detail: str = "", source: dict | None = None, failed: tuple[str, ...] = ()) -> Verdict:
+        return Verdict(
+            code=code,
+            exception=(source or {}).get("exception"),
+            detail=detail,
+            trace=(source or {}).get("trace", ""),
+            num_tests=max(len(talk.expected), len(tests)),
+            num_passed=len(passed),
+            compiled=compiled,
+            failed_tests=failed,
+            output=output,
+        )
+
+    if error is not None:
+        return verdict(HARNESS_ERROR, error)
+    if stopped is not None:
+        code = {"timeout": TIMEOUT, "memory": OOM}.get(stopped, OVER_LIMIT)
+        return verdict(code, f"stopped: {stopped}")
+    if talk.broken:
+        return verdict(TAMPERED, talk.broken)
+    if talk.compile_error:
+        return verdict(COMPILE_ERROR, "does not compile", talk.compile_error)
+    if talk.import_error:
+        if talk.import_error.get("left"):
+            return verdict(EARLY_EXIT, "left at import", talk.import_error)
+        return verdict(_raised(talk.import_error), "raised at import", talk.import_error)
+    if not talk.done:
+        how = "no exit status" if exit is None else f"exit status {exit}" if exit >= 0 else f"signal {-exit}"
+        code = TIMEOUT if exit == -24 else EARLY_EXIT  # SIGXCPU
+        return verdict(code, f"ended before the last test's outcome ({how})")
+    return _judge_tests(talk, tests, verdict)
+
+
+def _judge_tests(talk: Talk, tests: dict[str, dict], verdict) -> Verdict:
+    wrong = [n for n, fine in talk.canaries.items() if talk.outcomes.get(n, {}).get("outcome") != _outcome(fine)]
+    if talk.replaced:
+        return verdict(TAMPERED, f"replaced: {', '.join(talk.replaced[:5])}")
+    if wrong and not talk.collect_error:
+        return verdict(TAMPERED, f"{len(wrong)} of {len(talk.canaries)} canaries have the wrong outcome")
+    if talk.collect_error:
+        return verdict(_raised(talk.collect_error), "the tests could not be collected", talk.collect_error)
+    if not tests or not talk.expected:
+        return verdict(NO_TESTS, "no test has run")
+    without_parameters = {name.split("[")[0] for name in tests}
+    unrun = sorted((talk.expected - without_parameters) | (set(talk.collected or []) - set(talk.outcomes)))
+    if unrun:
+        return verdict(NO_TESTS, f"{len(unrun)} of the tests have not run: {', '.join(unrun[:3])}")
+    bad = {name: o for name, o in tests.items() if o["outcome"] != "passed"}
+    if not bad:
+        return verdict(PASS)
+    name, first = next(iter(bad.items()))
+    if first["outcome"] == "left":
+        return verdict(EARLY_EXIT, f"{name} left the program", first, tuple(bad))
+    if first["outcome"] == "skipped":
+        return verdict(FAIL_EXCEPTION, f"{name} was skipped", {"exception": "Skipped"}, tuple(bad))
+    return verdict(_raised(first), f"{len(bad)} of {len(tests)} tests failed, first {name}", first, tuple(bad))
+
+
+def _outcome(fine: bool) -> str:
+    return "passed" if fine else "failed"
+
+
+def _raised(source: dict) -> str:
+    name = source.get("exception")
+    return FAIL_ASSERT if name == "AssertionError" else OOM if name == "MemoryError" else FAIL_EXCEPTION

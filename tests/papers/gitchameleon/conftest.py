@@ -1,0 +1,56 @@
+"""One environment with nothing in it but Python, and small limits, for all tests that run programs in a box."""
+
+import pytest
+
+from papers.gitchameleon.builtin import write_wheels
+from papers.gitchameleon.installers import Index
+from papers.gitchameleon.sandbox import Limits, available_levels
+from papers.gitchameleon.store import EnvStore
+
+
+@pytest.fixture(scope="session")
+def level():
+    """The strongest level that isolates; tests of isolation are skipped where there is none."""
+    levels = [found for found in available_levels() if found != "rlimit"]
+    if not levels:
+        pytest.skip("neither bubblewrap nor namespaces work on this machine")
+    return levels[0]
+
+
+@pytest.fixture(scope="session")
+def limits():
+    """Small: a hostile program that broke out of one of them would still do little harm."""
+    return Limits(
+        wall_seconds=20,
+        cpu_seconds=10,
+        memory_mb=256,
+        address_space_mb=768,
+        processes=24,
+        file_mb=8,
+        scratch_mb=16,
+        open_files=64,
+        output_kb=64,
+        output_stop_mb=2,
+    )
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """Environments of the built-in libraries, made without a network."""
+    wheels = write_wheels(tmp_path_factory.mktemp("wheels"))
+    return EnvStore(tmp_path_factory.mktemp("envs"), Index(wheelhouse=wheels))
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """A problem of the built-in suite whose tests a hostile candidate is run against."""
+    from papers.gitchameleon.suites import load_suite
+
+    return load_suite("builtin")[0]
+
+
+@pytest.fixture(scope="session")
+def env(store, problem):
+    from papers.gitchameleon.environments import spec_of
+
+    return store.get(spec_of(problem))
