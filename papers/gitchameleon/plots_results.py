@@ -16,8 +16,10 @@ from papers.gitchameleon.plots_common import (
     suite_name,
     suites_of,
 )
+from papers.gitchameleon.tracebacks import DRAWN
 
-BENCHES = {"swe_bench": "SWE-bench", "livecodebench": "LiveCodeBench"}
+BENCHES = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
+AGREEMENT = ("greedy", "cot", "selfdebug", "rag_k3")  # Figure 13 has all but self-debug
 TWO = {name: PROTOCOL_NAMES[name] for name in ("greedy", "selfdebug")}
 
 
@@ -33,7 +35,7 @@ def fig3_benchmarks(table: pd.DataFrame) -> Figure:
             label = f"{points}: r = {first.pearson:.3f}, ρ = {first.spearman:.3f}, N = {first.n:g}"
             ax.scatter(
                 part.score,
-                part.ours,
+                part.gitchameleon,
                 edgecolors="C0" if points == "as drawn" else "C1",
                 color=None if points == "as drawn" else "C1",
                 label=label,
@@ -42,7 +44,7 @@ def fig3_benchmarks(table: pd.DataFrame) -> Figure:
             )
         drawn = table[(table.benchmark == bench) & (table.points == "as drawn")]
         for row in drawn.itertuples():
-            ax.annotate(row.model, (row.score, row.ours), (4, 4), textcoords="offset points", fontsize=6)
+            ax.annotate(row.model, (row.score, row.gitchameleon), (4, 4), textcoords="offset points", fontsize=6)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
         ax.margins(0.15)
         ax.set(title=name, xlabel=f"{name} score (%)", ylabel="hidden success (%)")
@@ -112,7 +114,7 @@ def fig8_errors(table: pd.DataFrame) -> Figure:
     names |= {(suite, "measured"): f"measured, {suite_name(suite)}" for suite in suites_of(table)}
     pairs = list(zip(table.suite, table.source, strict=True))
     table = table.assign(kind=[names[pair] for pair in pairs])
-    table = table[table.reduction_percent.notna()]
+    table = table[table.reduction_percent.notna()].sort_values("error", key=lambda e: e.map(DRAWN.index), kind="stable")
     figure, ax = plt.subplots(figsize=(7.2, 3.0))
     order = list(dict.fromkeys(table.error))
     grouped_bars(ax, table, "error", "kind", "reduction_percent", None, {n: n for n in dict.fromkeys(table.kind)})
@@ -160,7 +162,7 @@ def fig12_rag_by_library(table: pd.DataFrame) -> Figure:
 
 def fig13_agreement(table: pd.DataFrame) -> Figure:
     """Upper triangle of agreement per suite and protocol that has two systems or more."""
-    sizes = table.groupby(["suite", "protocol"]).system.nunique()
+    sizes = table[table.protocol.isin(AGREEMENT)].groupby(["suite", "protocol"]).system.nunique()
     order = {name: i for i, name in enumerate(PROTOCOL_NAMES)}
     cells = sorted((key for key, size in sizes.items() if size > 1), key=lambda k: (k[0], order.get(k[1], 99)))
     if not cells:

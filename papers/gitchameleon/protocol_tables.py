@@ -46,13 +46,13 @@ def _variants(records: Records, table: str, measured: dict[str, str], columns: d
 
 def tab_agents(records: Records, settings: Settings) -> pd.DataFrame:
     """Tool agents without and with a sandbox (Table 2); the published rows name model and grounding tool."""
-    names = {"_without": "no sandbox", "_with": "sandbox"}
+    names = {"_without_sandbox": "no sandbox", "_with_sandbox": "sandbox"}
     return _variants(records, "table2", {"agent": "no sandbox", "agent_sandbox": "sandbox"}, names)
 
 
 def tab_assistants(records: Records, settings: Settings) -> pd.DataFrame:
     """Coding assistants without and with the statement (Table 3); vendors' products, so published numbers only."""
-    return _variants(records, "table3", {}, {"_noprob": "no statement", "_prob": "statement"})
+    return _variants(records, "table3", {}, {"_without_statement": "no statement", "_with_statement": "statement"})
 
 
 def tab_rag(records: Records, settings: Settings) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def tab_retrieval(records: Records, settings: Settings) -> pd.DataFrame:
     for model, row in published_rows.iterrows():
         rows.append(shared | {"retriever": f"for {model}"} | {name: row[name] for name in names})
     for k in (1, 3):
-        hit = reported()("retrieval", "store", f"hit_at_{k}")
+        hit = reported()("text", "retrieval", f"hit_at_{k}_percent")
         rows.append(shared | {"k": k, "retriever": "authors' store", "hit": hit})
     columns = ["suite", "retriever", "k", "source", "n"]
     columns += [f"{c}{s}" for c in ("precision", "recall", "reciprocal_rank", "hit", "strict") for s in ("", "_se")]
@@ -126,8 +126,10 @@ def tab_retrieval(records: Records, settings: Settings) -> pd.DataFrame:
 
 def fig3_benchmarks(records: Records, settings: Settings) -> pd.DataFrame:
     """Success against scores on other benchmarks: points as drawn, and with success from Tables 1 and 8."""
-    table = published.bench_points().melt(id_vars=["points", "model", "ours"], var_name="benchmark", value_name="score")
-    table = table.dropna(subset=["score", "ours"])
+    table = published.bench_points().melt(
+        id_vars=["points", "model", "gitchameleon"], var_name="benchmark", value_name="score"
+    )
+    table = table.dropna(subset=["score", "gitchameleon"])
     found = published.bench_correlations()[["points", "benchmark", "n", "pearson", "spearman"]]
     table = table.merge(found, on=["points", "benchmark"])
     return table.sort_values(["benchmark", "points", "model"], ignore_index=True).assign(source=REPORTED)

@@ -14,7 +14,13 @@ SLUG = "gitchameleon"
 ROUNDING = 0.05  # of a number printed with one decimal
 SE_SLACK = 0.06  # 0.05 of the printed error, and what 0.05 of the printed value moves it
 RAG_NAMES = {"Llama 4 Maverick 400B": "Llama 4 Maverick (not FP8)", "Grok 3": "Grok3"}  # Table 1 -> Table 4
-AUDITED = {"table1": None, "table8": None, "table2": None, "table3": None, "table4": ("success", "api")}  # None: all columns
+AUDITED = {
+    "table1": None,
+    "table8": None,
+    "table2": None,
+    "table3": None,
+    "table4": ("success", "api"),
+}  # None: all columns
 
 
 @cache
@@ -92,8 +98,8 @@ def rag_gains() -> pd.Series:
 def bench_points() -> pd.DataFrame:
     """Points of Figure 3: the authors' own, and the same with success taken from Tables 1 and 8.
 
-    Columns: points ("as drawn" or "from the tables"), model, gitchameleon, swebench, livecodebench. Claude 3.5 Sonnet has no
-    greedy row in the tables (what is drawn is the agent with a sandbox), so the second set lacks it.
+    Columns: points ("as drawn" or "from the tables"), model, gitchameleon, swebench, livecodebench. Claude 3.5 Sonnet
+    has no greedy row in the tables (what is drawn is the agent with a sandbox), so the second set lacks it.
     """
     drawn = wide("fig3")
     tables = wide("table1", "table8").greedy_hidden
@@ -108,5 +114,7 @@ def bench_correlations() -> pd.DataFrame:
     rows = []
     for name, part in bench_points().groupby("points", sort=False):
         for benchmark in ("swebench", "livecodebench"):
-            rows.append({"points": name, "benchmark": benchmark, **vars(correlation(part.gitchameleon, part[benchmark]))})
+            rows.append(
+                {"points": name, "benchmark": benchmark, **vars(correlation(part.gitchameleon, part[benchmark]))}
+            )
     return pd.DataFrame(rows)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.api_hits import api_hit, api_hits, called_names
-from papers.gitchameleon.problems import Problem, read_problems
+from papers.gitchameleon.api_hit import api_hit_rates, called_names, is_hit
+from papers.gitchameleon.problems import read_problems
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DATA = MIRROR / "gitchameleon" / "dataset.jsonl"
@@ -43,31 +43,25 @@ def test_called_names(code, names):
 
 
 def test_all_calls_have_to_be_there():
-    assert api_hit("import numpy as np\nnp.sum(np.exp(x))", ["numpy.sum", "numpy.exp"]) is True
-    assert api_hit("import numpy as np\nnp.sum(x)", ["numpy.sum", "numpy.exp"]) is False
+    assert is_hit("import numpy as np\nnp.sum(np.exp(x))", ["numpy.sum", "numpy.exp"]) is True
+    assert is_hit("import numpy as np\nnp.sum(x)", ["numpy.sum", "numpy.exp"]) is False
 
 
 @pytest.mark.parametrize("code", ["def f(:", "x = '\0'"])
 def test_what_does_not_parse_is_neither_hit_nor_miss(code):
-    assert api_hit(code, []) is None
-
-
-def problem(id: int, calls: list[str]) -> Problem:
-    return Problem.model_construct(example_id=id, api_calls=calls)
+    assert is_hit(code, []) is None
 
 
 def test_the_two_denominators_differ_by_what_does_not_parse():
-    problems = [problem(i, ["f"]) for i in range(4)]
-    found = api_hits(problems, {0: "f()", 1: "f(", 2: "g()"})
-    assert found.published_percent == pytest.approx(100 / 3) and found.strict_percent == 25
+    found = api_hit_rates([True, None, False, False])
+    assert found["published"] == pytest.approx(1 / 3) and found["strict"] == 0.25
 
 
 @needs_mirror
 def test_the_references_hit_277_of_328_and_any_text_38():
     problems = read_problems(DATA)
-    answers = {p.example_id: p.answer for p in problems}
-    found = api_hits(problems, answers)
-    assert (found.hits, found.n, found.num_unparsable) == (277, 328, 0)
-    asked = api_hits(problems, answers, empty=False)
-    assert (asked.hits, asked.n) == (239, 290)
-    assert api_hits(problems, dict.fromkeys(answers, "x = 1")).hits == 38
+    found = api_hit_rates(is_hit(p.answer, p.api_calls) for p in problems)
+    assert (found["num_hits"], found["num_problems"], found["num_parsed"]) == (277, 328, 328)
+    asked = api_hit_rates(is_hit(p.answer, p.api_calls) for p in problems if p.api_calls)
+    assert (asked["num_hits"], asked["num_problems"]) == (239, 290)
+    assert sum(is_hit("x = 1", p.api_calls) for p in problems) == 38
