@@ -1,6 +1,6 @@
 """Every paper's figures, tables and claims.
 
-snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc]
+snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
 """
 
 import sys
@@ -14,7 +14,7 @@ from shared.artifacts.workflow import check_device, check_papers, check_request,
 STARTED = time.time()
 try:
     SCALE, RECORDS = check_request(config)
-    SLUGS = papers_at(SCALE)
+    SLUGS = papers_at(SCALE, records=RECORDS)
     check_papers(SLUGS, SCALE)
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception

@@ -2,6 +2,7 @@
 
     python -m benchmarks.kernels                       # all kernels, T = 1024 .. 8192
     python -m benchmarks.kernels --only "delta rule" --steps 1024 --repeats 9
+    python -m benchmarks.kernels --memory              # peak memory of training instead
 
 Peers: a plain torch loop, mambapy's parallel scan, torch's associative_scan, the naive and chunkwise torch forms of
 flash-linear-attention. A peer that is not installed, or that the memory or time limit stops, says so in its row.
@@ -9,7 +10,9 @@ flash-linear-attention. A peer that is not installed, or that the memory or time
 
 import gc
 import importlib
+import multiprocessing
 import platform
+import resource
 import statistics
 import time
 import warnings
@@ -19,6 +22,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
+import psutil
 import torch
 import typer
 from torch import Tensor
@@ -132,6 +136,46 @@ def print_rows(case: BenchmarkCase, num_steps: int, rows: list[Row], bandwidth: 
         print("| " + " | ".join([*cells, note]) + " |", flush=True)
 
 
+def training_memory(name: str, form: str, num_steps: int, pipe) -> None:
+    """Send the bytes that one forward and backward pass adds to the resident memory of this process at its peak.
+
+    A first pass over 64 steps comes before, so that what torch sets up once is not counted.
+    """
+    torch.set_num_threads(1)
+    case = CASES[name]
+    call = case.forms[form].load()
+    loss_and_gradients(call, [z.requires_grad_() for z in case.inputs(64)])
+    leaves = [z.requires_grad_() for z in case.inputs(num_steps)]
+    before = psutil.Process().memory_info().rss
+    loss_and_gradients(call, leaves)
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+
+
+def peak_bytes(name: str, form: str, num_steps: int) -> float | None:
+    """`training_memory` in a process of its own; None if that ends without an answer."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    job = context.Process(target=training_memory, args=(name, form, num_steps, theirs))
+    job.start()
+    theirs.close()
+    try:
+        return mine.recv()
+    except EOFError:
+        return None
+    finally:
+        job.join()
+
+
+def print_memory(name: str, steps: list[int]) -> None:
+    """One markdown row per form: megabytes at each length."""
+    for form, peer in CASES[name].forms.items():
+        cells = []
+        for num_steps in steps:
+            found = peak_bytes(name, form, num_steps) if num_steps <= peer.longest_backward else None
+            cells.append("-" if found is None else f"{found / 1e6:.0f}")
+        print("| " + " | ".join([name, form, *cells]) + " |", flush=True)
+
+
 def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
     """Date, chip and versions: what the table depends on."""
     chip = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
@@ -163,12 +207,20 @@ def main(
     limit: Annotated[float, typer.Option(help="seconds; slower forms run once")] = 1.5,
     threads: Annotated[int, typer.Option(help="torch's threads on the CPU; with 1, CPU seconds are counted")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    memory: Annotated[bool, typer.Option(help="measure the memory of training on the CPU instead of speed")] = False,
 ) -> None:
     """Print one markdown table."""
     warnings.filterwarnings("ignore")  # peers warn about the missing GPU
     unknown = set(only or ()) - set(CASES)
     if unknown:
         raise typer.BadParameter(f"unknown kernels {sorted(unknown)}; known are {', '.join(CASES)}")
+    if memory:
+        print("peak MB of one forward and backward pass, above the inputs\n")
+        print("| kernel | form | " + " | ".join(f"T = {num_steps}" for num_steps in steps) + " |")
+        print("| --- | --- |" + " --- |" * len(steps))
+        for name in only or CASES:
+            print_memory(name, list(steps))
+        return
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     importlib.invalidate_caches()

@@ -5,6 +5,8 @@
 
 Each way lives in worker processes of its own that wait for their turn, so the rounds of all ways interleave and share
 whatever else the machine does; the medians over rounds are compared. Start-up and compilation are apart, as "ready".
+With `--clock cpu` each process's own CPU seconds count, divided by its threads: as if it had cores to itself.
+That is the fairer clock on a shared machine, where two processes get less than twice the share of one.
 
     eager       one model after another, torch eager, fused AdamW; the better of one thread and all
     compiled    the same with the forward and backward pass through torch.compile
@@ -200,18 +202,19 @@ def worker(row: str, way: Way, index: int, count: int, threads: int, pipe: Any) 
     pipe.send((ready, members))
     step = 2
     while (num_updates := pipe.recv()) is not None:
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         for _ in range(num_updates):
             update(step)
             step += 1
-        pipe.send(time.perf_counter() - start)
+        pipe.send((time.perf_counter() - start, (time.process_time() - cpu) / threads))
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 class Crew:
     """The workers of one way."""
 
-    def __init__(self, row: str, way: Way, cores: int):
+    def __init__(self, row: str, way: Way, cores: int, clock: str):
+        self.clock = clock
         count, threads = way.processes or cores, way.threads or cores
         context = multiprocessing.get_context("spawn")
         self.pipes, self.jobs = [], []
@@ -232,9 +235,8 @@ class Crew:
         start = time.perf_counter()
         for pipe in self.pipes:
             pipe.send(num_updates)
-        for pipe in self.pipes:
-            pipe.recv()
-        return time.perf_counter() - start
+        replies = [pipe.recv() for pipe in self.pipes]
+        return max(cpu for _, cpu in replies) if self.clock == "cpu" else time.perf_counter() - start
 
     def round(self) -> None:
         self.rates.append(self.num_updates * self.rows_of_update / self._timed(self.num_updates))
@@ -262,11 +264,11 @@ class Line:
     peak: float  # bytes
 
 
-def compare(row: str, candidates: list[Way], rounds: int, cores: int) -> list[Line]:
+def compare(row: str, candidates: list[Way], rounds: int, cores: int, clock: str) -> list[Line]:
     """All ways on one workload, round by round in turn."""
     crews = []
     for way in candidates:
-        crews.append((way, Crew(row, way, cores)))
+        crews.append((way, Crew(row, way, cores, clock)))
         print(f"{row}: {way} ready in {crews[-1][1].ready:.0f} s", file=sys.stderr, flush=True)
     for _ in range(rounds):
         for _, crew in crews:
@@ -283,11 +285,11 @@ def best_of(lines: list[Line]) -> list[Line]:
     return [max((line for line in lines if line.way.name == name), key=lambda line: line.rate) for name in names]
 
 
-def markdown(lines: list[Line], cores: int) -> str:
+def markdown(lines: list[Line], cores: int, clock: str) -> str:
     head = [
         f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_name()}, {cores} cores, torch {torch.__version__}, Python"
         f" {platform.python_version()}; {NUM_MEMBERS} members, AdamW, clipping, float32; medians over interleaved"
-        " rounds.",
+        f" rounds, {clock} seconds.",
         "",
         "| row | way | tokens or samples / s | over eager | spread | ready, s | peak, MB | goal |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
@@ -324,17 +326,20 @@ def main(
     rounds: Annotated[int, typer.Option(help="interleaved rounds")] = 5,
     stacks: Annotated[str, typer.Option(help="stack sizes tried eagerly")] = "8,32",
     compiled_stacks: Annotated[str, typer.Option(help="stack sizes tried compiled")] = "8,32",
+    clock: Annotated[str, typer.Option(help="wall or cpu")] = "wall",
     out: Annotated[Path | None, typer.Option(help="write the table here as Markdown")] = None,
 ) -> None:
     """Compare and print."""
+    if clock not in ("wall", "cpu"):
+        raise typer.BadParameter(f"unknown clock '{clock}'; choose wall or cpu")
     cores = len(os.sched_getaffinity(0))
     candidates = ways(_numbers(stacks), _numbers(compiled_stacks))
     lines: list[Line] = []
     for row in rows.split(","):
         if row not in ROWS:
             raise typer.BadParameter(f"unknown row '{row}'; known are {', '.join(ROWS)}")
-        lines += compare(row, candidates, rounds, cores)
-        table = markdown(lines, cores)
+        lines += compare(row, candidates, rounds, cores, clock)
+        table = markdown(lines, cores, clock)
         print(table, flush=True)
         if out is not None:
             out.write_text(table)

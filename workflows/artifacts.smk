@@ -3,7 +3,7 @@
 Reads SLUG, SCALE and RECORDS. What there is to build comes from paper.yaml and from `shards` in config.py.
 """
 
-from shared.artifacts.digest import shards_at
+from shared.artifacts.config import record_shards
 from shared.artifacts.paper import load_paper
 from shared.artifacts.workflow import settings_parameters
 
@@ -14,9 +14,9 @@ CSV += [f"{RESULTS}/figures/{figure}.csv" for figure in PAPER.figure_ids(SCALE)]
 
 
 def every_record(wildcards):
-    """The records of all steps: of this build, or those that `dvc pull` brought."""
-    base = f"{RESULTS}/runs" if RECORDS == "own" else str(Path(f"data/recorded/{SLUG}/{SCALE}/runs").absolute())
-    return [f"{base}/{step}/{shard}.parquet" for step, shards in shards_at(SLUG, SCALE).items() for shard in shards]
+    """The records that the tables read: of this build, or those that `dvc pull` brought."""
+    base = str(Path(f"data/recorded/{SLUG}/{SCALE}/runs").absolute()) if RECORDS == "dvc" else f"{RESULTS}/runs"
+    return [f"{base}/{step}/{s}.parquet" for step, shards in record_shards(SLUG, SCALE, RECORDS).items() for s in shards]
 
 
 rule tables:
@@ -76,4 +76,4 @@ rule summary:
     params:
         code=source_digest("shared.artifacts.summary"),
     shell:
-        f"python -m shared.artifacts.summary {SLUG} --scale {SCALE} > {{log}} 2>&1"
+        f"python -m shared.artifacts.summary {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 BENCHMARKS = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
 CATEGORIES = ["Argument", "Function Name", "New Feature", "Semantics", "Other"]
@@ -28,7 +29,7 @@ def fig3_correlation(table: pd.DataFrame) -> Figure:
             above = row.model not in ("GPT-4.1-mini", "Gemini 2.5 Flash", "Claude 3.7 Sonnet", "GPT-4.5")
             ax.annotate(
                 row.model, (row.score, row.plotted_percent), xytext=(0, 4 if above else -9),
-                textcoords="offset points", fontsize=6, ha="center",
+                textcoords="offset points", fontsize=6, ha="right" if row.score == part.score.max() else "center",
             )  # fmt: skip
         for row in moved.itertuples():
             ax.plot([row.score] * 2, [row.plotted_percent, row.table_percent], color="C3", linewidth=0.8)
@@ -65,9 +66,17 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
     limit = max(table.selfdebug_gap.max(), table.greedy_gap.max()) + 2
     ax.plot([0, limit], [0, limit], color="0.6", linestyle="--", linewidth=1)
     ax.annotate("equal gaps", (limit * 0.62, limit * 0.62), xytext=(-4, 6), textcoords="offset points", ha="right")
-    for row in table[(table.greedy_gap > 9) | (table.selfdebug_gap > 17) | (table.selfdebug_gap < 7.5)].itertuples():
+    gaps = table.selfdebug_gap
+    outer = (table.greedy_gap > 10) | (table.greedy_gap < 1) | (gaps > 15) | (gaps == gaps.min())
+    for row in table[outer].itertuples():
+        right = row.selfdebug_gap > 0.6 * limit
         ax.annotate(
-            row.model, (row.selfdebug_gap, row.greedy_gap), xytext=(4, 3), textcoords="offset points", fontsize=6
+            row.model,
+            (row.selfdebug_gap, row.greedy_gap),
+            xytext=(-5 if right else 5, 3),
+            textcoords="offset points",
+            fontsize=6,
+            ha="right" if right else "left",
         )
     ax.set(
         xlabel="visible - hidden success with self-debug (points)",
@@ -120,6 +129,7 @@ def fig9_libraries(table: pd.DataFrame) -> Figure:
     for ax in axes:
         _label_bars(ax)
         ax.margins(x=0.12, y=0.02)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -134,6 +144,7 @@ def fig13_agreement(table: pd.DataFrame) -> Figure:
         cbar_kws={"label": "share of problems with equal outcome"},
     )  # fmt: skip
     ax.set(xlabel="", ylabel="")
+    ax.tick_params(axis="y", rotation=0)
     return figure
 
 
@@ -141,5 +152,6 @@ def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
     """Histogram of logic nodes."""
     figure, ax = plt.subplots(figsize=(4.6, 2.8))
     ax.bar(table.logic_nodes, table.num_problems, width=0.9)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="logic nodes of the reference", ylabel="problems")
     return figure

@@ -66,10 +66,11 @@ class Harness:
         for solution in solutions:
             answers.setdefault(solution.example_id, []).append(solution)
         groups = group_by_env(problems, self.settings.cutoff)
-        with ThreadPoolExecutor(self.settings.jobs) as pool:
-            # builds come first in the queue, so that at its end no core waits for a large one
+        jobs = self.settings.jobs
+        # builds wait for the network, so they have threads of their own, and tests start with the first environment
+        with ThreadPoolExecutor(jobs) as builders, ThreadPoolExecutor(jobs) as pool:
             building: dict[Future, tuple[EnvSpec, list[Problem]]] = {
-                pool.submit(self.store.get, spec): (spec, members)
+                builders.submit(self.store.get, spec): (spec, members)
                 for spec, members in groups.items()
                 if any(p.example_id in answers for p in members)
             }

@@ -23,7 +23,7 @@ def wilson(passed: int, n: int, z: float = 1.959963984540054) -> tuple[float, fl
     p, z2 = passed / n, z * z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, centre - half) if passed else 0.0, min(1.0, centre + half) if passed < n else 1.0  # exact ends
 
 
 def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:

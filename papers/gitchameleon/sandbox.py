@@ -12,7 +12,8 @@ What the levels hold back:
 | what outlives the program | killed with the box | killed if it stays a descendant |
 
 So `rlimit` is used for the project's own, trusted programs and where a user asks for it with `--unsafe`. No level
-filters system calls: a kernel bug is outside of what is held back.
+filters system calls, so a kernel bug is outside of what is held back; and memory in nameless files (memfd) is limited
+by the size of a file times the number of open ones only.
 """
 
 import functools
@@ -92,7 +93,8 @@ def environment() -> dict[str, str]:
 
 def bwrap_arguments(spec: BoxSpec) -> list[str]:
     """bubblewrap's command line up to the program."""
-    arguments = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    arguments = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user"]
+    arguments += ["--disable-userns", "--die-with-parent", "--new-session", "--clearenv"]
     arguments += ["--cap-drop", "ALL", "--hostname", "box", "--proc", "/proc", "--dev", "/dev"]
     size = str(spec.limits.scratch_mb << 20)
     arguments += ["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/work", "--dir", "/tmp/home", "--chdir", "/tmp/work"]

@@ -179,6 +179,9 @@ class EnvStore:
         """
         from filelock import FileLock, Timeout
 
+        for left in self.root.glob(".*"):  # of a build that was killed
+            if left.is_dir() and time.time() - left.stat().st_mtime > 86400:
+                shutil.rmtree(left, ignore_errors=True)
         entries, removed = self.sizes(), []
         total = sum(size for _, size, _ in entries)
         for folder, size, used in entries:

@@ -147,7 +147,7 @@ DATA_FORMATS = (
             "class Counting(Schema):\n    count = fields.Integer(missing=3)\nreturn Counting",
             ("AssertionError",),
             released="2021-07",
-            calls=("fields.Integer",),
+            calls=("marshmallow.fields.Integer",),
             doc="marshmallow 3.12: missing is the value of a field that the input lacks.",
         ),
         new=Side(
@@ -155,7 +155,7 @@ DATA_FORMATS = (
             "class Counting(Schema):\n    count = fields.Integer(load_default=3)\nreturn Counting",
             ("TypeError",),
             released="2025-04",
-            calls=("fields.Integer",),
+            calls=("marshmallow.fields.Integer",),
             doc="marshmallow 4.0: load_default is the value of a field that the input lacks; missing is gone.",
         ),
     ),

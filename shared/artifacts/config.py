@@ -223,6 +223,28 @@ def load_shards(slug: str, scale: str, root: Path | None = None) -> dict[str, di
     return config_module(slug).shards(load_config(slug, scale, root))
 
 
+def stand_ins(slug: str, root: Path | None = None) -> dict[str, str]:
+    """Step -> the step whose records take its place under `records=published`: the module's PUBLISHED; often empty."""
+    return dict(getattr(config_module(slug), "PUBLISHED", {}))
+
+
+def record_shards(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> dict[str, list[str]]:
+    """Step -> names of the shards whose records the tables read.
+
+    Args:
+        records_from: "published" takes each stand-in for the step it replaces; any other source leaves stand-ins out.
+    Raises:
+        ValueError: published records of a paper that has none at this scale.
+    """
+    found = {step: list(shards) for step, shards in load_shards(slug, scale, root).items()}
+    pairs = stand_ins(slug, root)
+    if records_from != "published":
+        return {step: names for step, names in found.items() if step not in pairs.values()}
+    if not any(found.get(source) for source in pairs.values()):
+        raise ValueError(f"{slug} has no published records at scale {scale}; leave records=published out")
+    return {step: names for step, names in found.items() if step not in pairs}
+
+
 def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None = None) -> StrictModel:
     """Settings of one shard of a step.
 

@@ -99,13 +99,16 @@ class Records:
     Args:
         runs: folder with one sub-folder per step.
         shards: step -> names of its shards.
+        stand_ins: step -> the step whose records answer for it where it has none itself.
     """
 
-    def __init__(self, runs: Path, shards: dict[str, list[str]]) -> None:
-        self.runs, self.shards = Path(runs), shards
+    def __init__(self, runs: Path, shards: dict[str, list[str]], stand_ins: dict[str, str] | None = None) -> None:
+        self.runs, self.shards, self.stand_ins = Path(runs), shards, stand_ins or {}
         self._frames: dict[str, pd.DataFrame] = {}
 
     def __call__(self, step: str) -> pd.DataFrame:
+        if step not in self.shards:
+            step = self.stand_ins.get(step, step)
         if step not in self.shards:
             raise ValueError(f"no step '{step}' has records{nearest(step, self.shards)}")
         if step not in self._frames:

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shared.artifacts.config import stand_ins
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import PaperPaths
+from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.records import write_text
 
 
@@ -34,8 +35,8 @@ def evidence_text(evidence: dict) -> str:
     return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in evidence.items())
 
 
-def summarise(slug: str, scale: str, root: Path | None = None) -> str:
-    """Markdown page of a finished build."""
+def summarise(slug: str, scale: str, root: Path | None = None, records_from: str = "own") -> str:
+    """Markdown page of a finished build; says where its records come from if not from this build."""
     paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
     claims = json.loads((paths.results / "claims.json").read_text())
     spent = cost(paths)
@@ -53,6 +54,11 @@ def summarise(slug: str, scale: str, root: Path | None = None) -> str:
         f"{spent['num_records']} records, {spent['compute_minutes']:g} minutes of compute summed over their jobs",
     ]
     lines[-1] += f" ({', '.join(spent['devices'])})." if spent["devices"] else "."
+    if records_from == "dvc":
+        lines += ["", "The records were made elsewhere and came with `dvc pull`."]
+    if records_from == "published":
+        replaced = ", ".join(f"`{step}`" for step in stand_ins(slug, root))
+        lines += ["", f"In place of {replaced}: results released by the paper's authors (records=published)."]
     return "\n".join(lines) + "\n"
 
 
@@ -80,14 +86,16 @@ def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
 def main(
     slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
+    records: Annotated[str, typer.Option(help="Where the records come from: own, dvc or published.")] = "own",
     show: Annotated[bool, typer.Option(help="Print the short form of a finished build; write nothing.")] = False,
 ) -> None:
     """Write summary.md of a finished build."""
     if show:
         print_summary(slug, scale)
         return
+    check_records(records)
     paths = PaperPaths(slug, scale)
-    write_text(paths.summary, summarise(slug, scale))
+    write_text(paths.summary, summarise(slug, scale, records_from=records))
     typer.echo(paths.relative(paths.summary))
 
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from shared.artifacts.config import Settings, load_shards
+from shared.artifacts.config import Settings, record_shards, stand_ins
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths, check_records
@@ -94,7 +94,8 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
     """Build the CSV of every artifact of a paper, and Markdown and LaTeX of its tables.
 
     Args:
-        records_from: "own" reads results/<scale>/runs; any other source reads the runs that `dvc pull` brings.
+        records_from: "dvc" reads the runs that `dvc pull` brings, anything else results/<scale>/runs; "published" takes
+            the records of the paper's stand-in steps for those of the steps they replace.
     Returns:
         The CSV files written.
     """
@@ -103,8 +104,8 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
         load_paper(slug, root),
         Settings(slug, "tables", scale, root),
     )
-    runs = paths.runs if check_records(records_from) == "own" else paths.recorded_runs
-    records = Records(runs, {step: list(shards) for step, shards in load_shards(slug, scale, root).items()})
+    runs = paths.recorded_runs if check_records(records_from) == "dvc" else paths.runs
+    records = Records(runs, record_shards(slug, scale, records_from, root), stand_ins(slug, root))
     written = []
     for name, artifact in paper.artifacts(scale).items():
         frame = paper_function(slug, "tables", name)(records, settings)
@@ -122,7 +123,9 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
 def main(
     slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-    records: Annotated[str, typer.Option(help="own: of this build; dvc: recorded elsewhere.")] = "own",
+    records: Annotated[
+        str, typer.Option(help="own: of this build; dvc: recorded elsewhere; published: released by the authors.")
+    ] = "own",
 ) -> None:
     """Build every table of a paper from its records."""
     for path in build_tables(slug, scale, records):

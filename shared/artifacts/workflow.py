@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.artifacts.config import load_config, scales_of
+from shared.artifacts.config import scales_of, stand_ins
 from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at
 from shared.artifacts.errors import nearest
 from shared.artifacts.paper import load_paper
@@ -29,9 +29,10 @@ def check_request(request: dict, root: Path | None = None) -> tuple[str, str]:
     return scale, check_records(str(request.get("records", "own")))
 
 
-def papers_at(scale: str, root: Path | None = None) -> list[str]:
-    """Slugs of the papers that have a scale."""
-    return [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
+def papers_at(scale: str, root: Path | None = None, records: str = "own") -> list[str]:
+    """Slugs of the papers that have a scale; under records=published those whose authors released records."""
+    slugs = [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
+    return [slug for slug in slugs if stand_ins(slug, root)] if records == "published" else slugs
 
 
 def check_papers(slugs: list[str], scale: str) -> None:
@@ -71,11 +72,12 @@ def check_device(rules: list[str], scale: str, records: str) -> None:
     Args:
         rules: names of the rules about to run here, `<slug>_<step>`.
     """
-    if records != "own" or has_gpu():
+    if records == "dvc" or has_gpu():
         return
     for slug in papers_at(scale):
-        steps = {f"{slug}_{step}" for step in shards_at(slug, scale)}
-        if load_config(slug, scale).num_gpus and steps & set(rules):
+        shards = shards_at(slug, scale)
+        needing = {f"{slug}_{s}" for s in shards if any(int(x.get("num_gpus", 0)) for x in shards[s].values())}
+        if needing & set(rules):
             raise ValueError(
                 f"scale {scale} of {slug} needs a GPU and this machine shows none; choose scale=cpu, rebuild from "
                 f"recorded runs with records=dvc, or submit to a cluster with --workflow-profile profiles/slurm"

@@ -17,7 +17,12 @@ def clip_global_norm(grads: Vector, max_norm: Scalar, norm: Scalar | None = None
         norm: `global_norm(grads)` where it is known already.
     """
     norm = global_norm(grads) if norm is None else norm
-    return near(clamp(max_norm / norm, high=1.0), grads) * grads  # a zero norm gives infinity, then 1
+    return near(clip_factor(max_norm, norm), grads) * grads
+
+
+def clip_factor(max_norm: Scalar, norm: Scalar) -> Scalar:
+    """min(1, max_norm / norm); 1 where the norm is 0."""
+    return clamp(max_norm / norm, high=1.0)
 
 
 def clip_coordinates(vector: Vector, max_abs: Scalar) -> Vector:

@@ -167,7 +167,7 @@ class EnsembleRun:
         if config.min_lr is None:
             schedules = schedules[:1]
         mask = self.model.decay_mask(config)
-        self.updates = MemberUpdates(members, self.model.flat, self.model.stacks, schedules, mask)
+        self.updates = MemberUpdates(members, self.model.flat, self.model.stacks, schedules, mask, compiled)
         self.values = {
             k: torch.tensor([m.values[k] for m in members], dtype=dtype, device=device) for k in members[0].values
         }

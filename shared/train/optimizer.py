@@ -1,5 +1,7 @@
 """The default optimiser of the training loop."""
 
+from typing import Literal
+
 import torch
 from torch import nn
 
@@ -15,20 +17,29 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
     Raises:
         ValueError: the model has nothing to train.
     """
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trainable:
-        raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
-    groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in trainable:
-        groups.setdefault(config.weight_decay if _is_decayed(parameter, config) else 0.0, []).append(parameter)
     # fused: one kernel for all parameters, on CPU and CUDA; the default on a CPU is a Python loop over them
     return torch.optim.AdamW(
-        [{"params": parameters, "weight_decay": weight_decay} for weight_decay, parameters in groups.items()],
+        decay_groups(model, config.weight_decay, config.weight_decay_on),
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
         fused=True,
     )
+
+
+def decay_groups(model: nn.Module, weight_decay: float, on: Literal["matrices", "all"]) -> list[dict]:
+    """Parameter groups that put each trainable parameter under `weight_decay` or under none.
+
+    Raises:
+        ValueError: the model has nothing to train.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trainable:
+        groups.setdefault(weight_decay if _is_decayed(parameter, on) else 0.0, []).append(parameter)
+    return [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
@@ -48,7 +59,7 @@ def check_optimizer(optimizer: torch.optim.Optimizer, config: TrainingConfig) ->
             )
 
 
-def _is_decayed(parameter: nn.Parameter, config: TrainingConfig) -> bool:
+def _is_decayed(parameter: nn.Parameter, on: str) -> bool:
     if getattr(parameter, "no_weight_decay", False):
         return False
-    return config.weight_decay_on == "all" or parameter.ndim >= 2
+    return on == "all" or parameter.ndim >= 2

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 
+import pandas as pd
 import pytest
 from toy_repository import ARTIFACTS, edit, run_in
 
@@ -215,7 +216,25 @@ def test_diff_ends_with_0_when_clean_and_with_1_on_drift(built):
     assert "| tab_final | smoke | data |" in (built.results / "diff" / "report.md").read_text()
 
 
-# recorded runs
+# recorded and published runs
+
+
+def test_published_records_stand_in_for_the_step_they_replace(built):
+    """At scale gpu, without a GPU: the tables and claims are the ones of an own build, only the records differ."""
+    planned = built.snakemake("-n", "papers/toy/all", scale="gpu")
+    assert sorted(set(jobs(planned.stdout))) == ["descend", "figure", "judge", "summary", "tables"]
+    result = built.snakemake("papers/toy/all", scale="gpu", records="published")
+    assert result.returncode == 0, result.stdout
+    assert sorted(jobs(result.stdout)) == ["figure", "judge", "released", "summary", "tables"]
+    gpu = built.paper / "results" / "gpu"
+    assert pd.read_csv(gpu / "tables" / "tab_final.csv").loss.tolist() == [0.0, 0.0]
+    assert "In place of `descend`: results released by the paper's authors" in (gpu / "summary.md").read_text()
+
+
+def test_a_paper_without_published_records_is_left_out(built):
+    edit(built.paper / "config.py", 'PUBLISHED = {"descend": "released"}', "PUBLISHED = {}")
+    result = built.snakemake("papers/toy/all", scale="gpu", records="published")
+    assert result.returncode != 0 and "papers/toy/all" in result.stdout
 
 
 def test_recorded_runs_rebuild_the_tables_of_scale_gpu_without_running_a_step(built):

@@ -86,8 +86,7 @@ def build_root(spec, root):
         elif os.path.exists(path):
             bind_readonly(path, root + path)
     os.makedirs(root + "/proc")
-    with contextlib.suppress(OSError):  # inside a container whose /proc is masked; programs run without it
-        mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.makedirs(root + "/.outside")
     check(
         libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], os.fsencode(root), os.fsencode(root + "/.outside")),
@@ -106,14 +105,27 @@ def raise_loopback():
         fcntl.ioctl(s, 0x8914, request)  # SIOCSIFFLAGS
 
 
+def map_users(uid, gid):
+    """In a new user namespace: the same user and group, and no other."""
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
 def give_up_rights(uid):
-    """No capability, none to be had again; as root also another user."""
-    for capability in range(64):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    """No capability, none to be had again, no further user namespace; as root also another user."""
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self stays root's
+        check(libc.unshare(NEWUSER), "unshare user")
+        map_users(uid, uid)
+    # in a namespace of its own the program could mount file systems, whose memory nothing limits
+    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+        file.write("0")
+    for capability in range(64):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     header, none = struct.pack("II", 0x20080522, 0), bytes(24)
     check(libc.capset(header, none), "capset")
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
@@ -206,9 +218,7 @@ def namespaces(spec, status):
         flags |= NEWUSER
     check(libc.unshare(flags), "unshare")
     if uid != 0:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
+        map_users(uid, gid)
     pid = os.fork()
     if pid == 0:
         in_child(lambda: inside(spec, status, spec["root"]), status)

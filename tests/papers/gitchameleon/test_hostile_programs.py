@@ -118,6 +118,24 @@ def test_there_is_no_network_not_even_to_this_machine(level, limits, problem, en
             server.accept()
 
 
+def test_no_rights_can_be_won_back(level, limits):
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+print("unshare", libc.unshare(0x10000000), "mount", libc.mount(b"x", b"/tmp", b"tmpfs", 0, None))
+print([l.split()[1] for l in open("/proc/self/status") if l.startswith(("CapEff", "CapPrm", "CapBnd", "NoNewPrivs"))])
+try:
+    os.setuid(0)
+    print("root")
+except OSError:
+    print("refused")
+"""
+    result = run_code(code, level, limits)
+    none = "0" * 16
+    assert "unshare -1 mount -1" in result.output and "refused" in result.output, result
+    assert f"['{none}', '{none}', '{none}', '1']" in result.output, result.output
+
+
 def test_secrets_of_the_environment_and_the_home_are_not_there(level, limits, problem, env, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     (tmp_path / "secret").write_text("sk-secret")

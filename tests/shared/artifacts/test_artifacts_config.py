@@ -101,7 +101,7 @@ def test_a_step_reads_only_the_sections_it_declares(repository):
 
 def test_a_shard_gets_just_its_own_settings_and_an_unknown_one_is_refused(repository):
     shard = load_shard("toy", "descend", "smoke", "curvature=10")
-    assert flatten(shard.model_dump()).keys() == {"curvature", "seed", "descent.lr", "descent.num_steps"}
+    assert flatten(shard.model_dump()).keys() == {"curvature", "seed", "num_gpus", "descent.lr", "descent.num_steps"}
     with pytest.raises(ValueError, match="no shard 'curvature=3' at scale smoke; known: curvature=1, curvature=10"):
         load_shard("toy", "descend", "smoke", "curvature=3")
 

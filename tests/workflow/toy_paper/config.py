@@ -31,17 +31,26 @@ class Shard(StrictModel):
     curvature: float
     seed: int
     descent: Descent
+    num_gpus: int
+
+
+class Released(StrictModel):
+    """Losses that the authors released, by curvature: one per step."""
+
+    losses: dict[float, list[float]]
 
 
 STEPS = {"tables": ("plot",)}
+PUBLISHED = {"descend": "released"}
 
 
-def shards(config: Config) -> dict[str, dict[str, Shard]]:
-    """One shard per curvature."""
+def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
+    """One shard per curvature, and what stands in for them under records=published."""
     problem = config.problem
     return {
         "descend": {
-            f"curvature={c:g}": Shard(curvature=c, seed=problem.seed, descent=config.descent)
+            f"curvature={c:g}": Shard(curvature=c, seed=problem.seed, descent=config.descent, num_gpus=config.num_gpus)
             for c in problem.curvatures
-        }
+        },
+        "released": {"authors": Released(losses={c: [c, 0.5 * c, 0.0] for c in problem.curvatures})},
     }

@@ -1,0 +1,170 @@
+"""Subcommands around an evaluation: check data, keep environments, answer without a model, validate references."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon import evaluate as evaluation
+from papers.gitchameleon import options
+from papers.gitchameleon.environments import group_by_env
+from papers.gitchameleon.harness import MODES
+from papers.gitchameleon.report import in_words, summarise, write_report
+from papers.gitchameleon.sandbox import Limits, available_levels
+from papers.gitchameleon.solutions import Solution, read_solutions, write_solutions
+from papers.gitchameleon.store import Env, Missing
+from papers.gitchameleon.systems import SYSTEMS, answers_of
+from papers.gitchameleon.verdict_cache import read_whole_lines
+from shared.artifacts.records import write_json
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+envs = typer.Typer(help="Environments: build, list, lock, make room.", no_args_is_help=True)
+app.add_typer(envs, name="envs")
+app.command("evaluate")(evaluation.main)
+
+
+@app.command()
+@options.exits
+def validate(
+    data: Annotated[str, typer.Argument(help="benchmark, mini, builtin, or a file of problems.")],
+    solutions: Annotated[Path | None, typer.Option(help="A solution file to check against it.")] = None,
+    hidden_tests: options.HiddenTests = None,
+) -> None:
+    """Read a data set, and a solution file, and say what is in them; exit status 2 names what is wrong."""
+    problems = options.problems_of(data, hidden_tests, "", None)
+    groups = group_by_env(problems)
+    hidden = sum(p.hidden_test is not None for p in problems)
+    typer.echo(f"{len(problems)} problems in {len(groups)} environments, {hidden} with hidden tests")
+    if solutions is not None:
+        answers = read_solutions(solutions, problems)
+        typer.echo(f"{len(answers)} answers; {sum(not a.code.strip() for a in answers)} of them empty")
+
+
+@app.command()
+@options.exits
+def answer(
+    system: Annotated[str, typer.Argument(help=f"One of {', '.join(SYSTEMS)}.")],
+    out: Annotated[Path, typer.Option(help="Solution file to write.")],
+    data: options.Data = "mini",
+) -> None:
+    """Write the solution file of a system that needs no model."""
+    write_solutions(out, answers_of(system, options.problems_of(data, None, "", None)))
+    typer.echo(f"{out}: {system}")
+
+
+@app.command()
+@options.exits
+def gt(
+    data: options.Data = "mini",
+    hidden_tests: options.HiddenTests = None,
+    problems: options.Ids = "",
+    library: options.Library = None,
+    jobs: options.Jobs = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds for one run of tests.")] = 240.0,
+    python: options.Pythons = None,
+    env_root: options.EnvRoot = None,
+    wheelhouse: options.Wheelhouse = None,
+    cutoff: options.Cutoff = options.DEFAULT_CUTOFF,
+    allow_builds: options.Builds = False,
+    sandbox: options.Level = "auto",
+    unsafe: options.Unsafe = False,
+    strict: Annotated[bool, typer.Option(help="Exit with 3 unless all that can be run pass.")] = False,
+) -> None:
+    """Run the reference solutions: an environment in which they fail is not fit to judge others."""
+    chosen = options.problems_of(data, hidden_tests, problems, library)
+    store = options.store_of(data, env_root, wheelhouse, cutoff, allow_builds, python)
+    limits = Limits(wall_seconds=timeout, cpu_seconds=int(timeout) + 1)
+    harness = options.harness_of(store, options.level_of(sandbox, unsafe), limits, jobs, "both", cutoff, True)
+    rows = list(harness.evaluate(chosen, [Solution(p.example_id, p.answer, p.answer) for p in chosen]))
+    typer.echo(in_words(summarise(rows)))
+    failed = [r for r in rows if any(r[m] not in (None, "pass", "env-missing") for m in MODES)]
+    for row in sorted(failed, key=lambda r: r["example_id"]):
+        cause = row["visible_exception"] or row["visible"]
+        typer.echo(f"fails: {row['example_id']} ({row['library']} {row['version']}): {cause}")
+    if strict and failed:
+        raise typer.Exit(options.ENVIRONMENT_PROBLEM)
+
+
+@app.command()
+@options.exits
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of an evaluation.")],
+) -> None:
+    """Write results.csv and summary.json anew from results.jsonl, and print the summary."""
+    rows = read_whole_lines(results / "results.jsonl")
+    if not rows:
+        raise ValueError(f"no results in {results}; evaluate a solution file first")
+    last = {(r["example_id"], r["sample"]): r for r in rows}
+    typer.echo(in_words(write_report(results, [last[k] for k in sorted(last)])))
+
+
+@app.command()
+def sandbox() -> None:
+    """Say which levels of the box work on this machine, strongest first."""
+    typer.echo(", ".join(available_levels()))
+
+
+@envs.command()
+@options.exits
+def build(
+    data: options.Data = "benchmark",
+    problems: options.Ids = "",
+    library: options.Library = None,
+    python: options.Pythons = None,
+    env_root: options.EnvRoot = None,
+    wheelhouse: options.Wheelhouse = None,
+    cutoff: options.Cutoff = options.DEFAULT_CUTOFF,
+    allow_builds: options.Builds = False,
+    retry_failed: Annotated[bool, typer.Option(help="Try again what failed before.")] = False,
+) -> None:
+    """Build environments ahead of an evaluation; exit status 3 if some cannot be had."""
+    store = options.store_of(data, env_root, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
+    groups = group_by_env(options.problems_of(data, None, problems, library), cutoff or None)
+    missing = 0
+    for number, (spec, members) in enumerate(groups.items(), start=1):
+        found = store.get(spec)
+        state = "ready" if isinstance(found, Env) else f"{found.cause}: {found.message}"
+        typer.echo(f"{number} of {len(groups)}: {spec.key} {spec.describe()} ({len(members)} problems): {state}")
+        missing += isinstance(found, Missing)
+    if missing:
+        raise typer.Exit(options.ENVIRONMENT_PROBLEM)
+
+
+@envs.command()
+@options.exits
+def status(data: options.Data = "benchmark", env_root: options.EnvRoot = None) -> None:
+    """Say which environments of a data set are built and untouched; builds nothing."""
+    store = options.store_of(data, env_root, None, options.DEFAULT_CUTOFF, False, None)
+    groups = group_by_env(options.problems_of(data, None, "", None))
+    ready = {spec: store.ready(spec) is not None for spec in groups}
+    for spec, is_ready in ready.items():
+        typer.echo(f"{spec.key} {'ready' if is_ready else 'not built'}: {spec.describe()}")
+    size = sum(size for _, size, _ in store.sizes()) / 1e9
+    typer.echo(f"{sum(ready.values())} of {len(ready)} ready; {size:.2f} GB in {store.root}")
+
+
+@envs.command()
+@options.exits
+def lock(out: Annotated[Path, typer.Option(help="JSON file to write.")], env_root: options.EnvRoot = None) -> None:
+    """Write the locks of all built environments: name, version, content hash and kind of each package."""
+    store = options.store_of("benchmark", env_root, None, options.DEFAULT_CUTOFF, False, None)
+    markers = sorted(store.root.glob("*/env.json"))
+    locks = {m.parent.name: {k: v for k, v in json.loads(m.read_text()).items() if k != "tree_digest"} for m in markers}
+    write_json(out, locks)
+    typer.echo(f"{len(locks)} locks in {out}")
+
+
+@envs.command()
+@options.exits
+def gc(
+    max_gb: Annotated[float, typer.Option(help="Keep this much.")],
+    idle_minutes: Annotated[float, typer.Option(help="Keep what was used within these minutes.")] = 60.0,
+    env_root: options.EnvRoot = None,
+) -> None:
+    """Remove the longest unused environments until the rest fits."""
+    if max_gb < 0:
+        raise ValueError(f"--max-gb has to be 0 or more; got {max_gb}")
+    store = options.store_of("benchmark", env_root, None, options.DEFAULT_CUTOFF, False, None)
+    for folder in store.collect(max_gb, 60 * idle_minutes):
+        typer.echo(f"removed {folder}")

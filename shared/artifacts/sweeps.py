@@ -1,0 +1,93 @@
+"""Reduce a sweep: tune over the learning rate, then compare.
+
+A table of runs has one row per run: its settings, the metric, `diverged`. All functions take lower as better.
+"""
+
+import numpy as np
+import pandas as pd
+
+EDGES = ("inside", "low", "high", "single")
+
+
+def final_rows(records: pd.DataFrame, run: str = "run", phase: str = "eval") -> pd.DataFrame:
+    """One row per run, its last of `phase`; a run that diverged before it has its last row of any phase.
+
+    Args:
+        records: logged rows with the columns `run`, `phase`, `step` and `diverged`.
+    """
+    ordered = records.sort_values([run, "step"], kind="stable")
+    last = ordered[ordered["phase"] == phase].groupby(run, sort=False).tail(1)
+    missing = ordered[~ordered[run].isin(last[run])].groupby(run, sort=False).tail(1)
+    return pd.concat([last, missing]).sort_values(run, kind="stable").reset_index(drop=True)
+
+
+def over_seeds(runs: pd.DataFrame, by: list[str], metric: str = "val_loss") -> pd.DataFrame:
+    """Mean over the seeds of each setting.
+
+    Returns:
+        `by`, then `metric` (mean; infinite if any seed diverged or is not finite), `std` (sample standard deviation
+        over the seeds, NaN for one), `num_seeds`, `num_diverged`.
+    """
+    found = runs[[*by, metric]].copy()
+    found["failed"] = runs["diverged"].astype(bool) | ~np.isfinite(runs[metric].astype(float))
+    found["finite"] = found[metric].where(~found["failed"])
+    groups = found.groupby(by, sort=True, dropna=False)
+    table = pd.DataFrame(
+        {
+            metric: groups["finite"].mean(),
+            "std": groups["finite"].std(),
+            "num_seeds": groups.size(),
+            "num_diverged": groups["failed"].sum(),
+        }
+    ).reset_index()
+    failed = table["num_diverged"] > 0
+    table.loc[failed, metric], table.loc[failed, "std"] = np.inf, np.nan
+    return table
+
+
+def tuned(runs: pd.DataFrame, cell: list[str], metric: str = "val_loss", over: str | list[str] = "lr") -> pd.DataFrame:
+    """The best setting of every cell.
+
+    Args:
+        runs: one row per run. cell: what is compared, e.g. ["optimizer", "beta1", "beta2"].
+        over: what is tuned, the learning rate first; the edge is judged on the learning rates of the best other values.
+    Returns:
+        `cell`, `over` at the best, `metric`, `std`, `num_seeds`, `num_settings`, `num_diverged` (settings of the cell
+        with a diverged seed) and `edge`: where the best learning rate lies in its grid, one of EDGES. At an edge the
+        optimum may lie outside, so the value is an upper bound.
+    Raises:
+        ValueError: a column that the table has not.
+    """
+    over = [over] if isinstance(over, str) else list(over)
+    missing = [name for name in (*cell, *over, metric, "diverged") if name not in runs]
+    if missing:
+        raise ValueError(f"the sweep has no column {missing[0]!r}; its columns are {', '.join(runs.columns)}")
+    means = over_seeds(runs, [*cell, *over], metric)
+    rows = []
+    groups = means.groupby(cell, sort=True, dropna=False) if cell else [((), means)]
+    for key, group in groups:
+        best = group.loc[group[metric].idxmin()]
+        same = (group[over[1:]] == best[over[1:]]).all(axis=1)
+        rates = np.sort(group.loc[same, over[0]].unique())
+        rows.append(
+            dict(zip(cell, key, strict=True))
+            | {name: best[name] for name in (*over, metric, "std", "num_seeds")}
+            | {"num_settings": len(group), "num_diverged": int((group["num_diverged"] > 0).sum())}
+            | {"edge": edge_of(best[over[0]], rates)}
+        )
+    return pd.DataFrame(
+        rows, columns=[*cell, *over, metric, "std", "num_seeds", "num_settings", "num_diverged", "edge"]
+    )
+
+
+def edge_of(value: float, grid: np.ndarray) -> str:
+    """Where `value` lies in the ascending `grid`: inside, low, high, or single if it is all there is."""
+    if len(grid) < 2:
+        return "single"
+    return "low" if value == grid[0] else "high" if value == grid[-1] else "inside"
+
+
+def with_regret(table: pd.DataFrame, within: list[str], metric: str = "val_loss") -> pd.DataFrame:
+    """`table` with `regret`: the metric less the smallest one among the rows that agree in `within`; 0 at the best."""
+    best = table.groupby(within, dropna=False)[metric].transform("min") if within else table[metric].min()
+    return table.assign(regret=table[metric] - best)

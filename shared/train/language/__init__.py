@@ -1,0 +1,1 @@
+"""Sweeps of language models: settings, the task, and what one Snakemake job does."""

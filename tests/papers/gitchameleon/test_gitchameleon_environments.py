@@ -1,0 +1,151 @@
+"""Environments: built once, locked, checked, removed; interpreters found or named as missing."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from papers.gitchameleon.builtin import write_wheels
+from papers.gitchameleon.environments import EnvSpec, mismatches, site_packages, spec_of
+from papers.gitchameleon.installers import Index, cause_of
+from papers.gitchameleon.interpreters import NoInterpreter, find_interpreter, parse_map
+from papers.gitchameleon.pins import pin
+from papers.gitchameleon.store import Env, EnvStore, Missing
+from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.tasks import own_python
+
+
+def spec(version: str = "1.0.0", **other) -> EnvSpec:
+    library = pin("textkit", version)
+    return EnvSpec(own_python(), library, (library,), **other)
+
+
+@pytest.fixture
+def fresh(store, tmp_path):
+    """A store of its own, with the same wheels."""
+    return EnvStore(tmp_path / "envs", store.index)
+
+
+def test_an_environment_has_its_pins_and_a_lock(store):
+    env = store.get(spec())
+    assert isinstance(env, Env) and env.python.exists() and mismatches(env.path, env.spec) == []
+    assert [(i.name, i.version, i.kind) for i in env.lock] == [("textkit", "1.0.0", "wheel")]
+    assert (env.path.parent / f"{env.spec.key}.log").is_file()
+
+
+def test_building_twice_builds_once(fresh):
+    first = fresh.get(spec())
+    again = fresh.get(spec())
+    assert fresh.num_built == 1 and first.lock_hash == again.lock_hash
+
+
+def test_two_threads_that_want_one_environment_build_it_once(fresh):
+    threads = [threading.Thread(target=fresh.get, args=(spec(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fresh.num_built == 1
+
+
+def test_a_changed_environment_is_noticed_and_built_again(fresh):
+    env = fresh.get(spec())
+    planted = site_packages(env.path) / "textkit.py"
+    planted.unlink()
+    planted.write_text("def join_lines(*a, **k): return 'planted'\n")
+    rebuilt = fresh.get(spec())
+    assert fresh.num_built == 2 and "planted" not in (site_packages(rebuilt.path) / "textkit.py").read_text()
+
+
+def test_a_failed_build_leaves_a_log_and_a_cause_and_no_environment(fresh):
+    missing = fresh.get(spec("9.9.9"))
+    assert isinstance(missing, Missing) and missing.cause == "no-wheel", missing
+    assert not fresh.folder(missing.spec).exists()
+    assert "9.9.9" in (fresh.root / f"{missing.spec.key}.log").read_text()
+    before = (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns
+    assert fresh.get(spec("9.9.9")).cause == "no-wheel"
+    assert (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
+
+
+def test_what_failed_is_tried_again_where_conditions_differ(fresh, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    poor = EnvStore(fresh.root, Index(wheelhouse=empty))
+    assert isinstance(poor.get(spec()), Missing)
+    assert isinstance(fresh.get(spec()), Env)
+
+
+def test_a_base_package_that_moves_the_library_fails_the_environment(fresh):
+    missing = fresh.get(spec(base=(pin("textkit", "2.0.0"),)))
+    assert isinstance(missing, Missing) and missing.cause == "version-mismatch"
+
+
+def test_the_longest_unused_environments_go_first(fresh):
+    old, new = fresh.get(spec("1.0.0")), fresh.get(spec("2.0.0"))
+    os.utime(old.path / "env.json", (1, 1))
+    assert [folder for folder, _, _ in fresh.sizes()] == [old.path, new.path]
+    assert fresh.collect(max_gb=0) == [old.path]  # the other was used just now
+    assert not old.path.exists() and new.path.exists()
+    assert fresh.collect(max_gb=1, idle_seconds=0) == []
+
+
+def test_a_missing_interpreter_is_named_with_the_places_searched(tmp_path):
+    library = pin("textkit", "1.0.0")
+    missing = EnvStore(tmp_path).get(EnvSpec("3.6.99", library, (library,)))
+    assert isinstance(missing, Missing) and missing.cause == "no-interpreter"
+    assert "PATH" in missing.message and "3.6.99" in missing.message
+
+
+def test_interpreters_come_from_the_map_first(monkeypatch):
+    version = own_python()
+    found = find_interpreter(version, {version: Path(sys.executable)})
+    assert found.source == "map" and found.version.startswith(version)
+    assert find_interpreter(version).source == "this process"
+    monkeypatch.setenv("GITCHAMELEON_PYTHONS", "3.7=/a:3.9=/b")
+    assert {k: str(v) for k, v in parse_map(["3.9=/c"]).items()} == {"3.7": "/a", "3.9": "/c"}
+    with pytest.raises(ValueError, match="names no interpreter"):
+        parse_map(["3.7"])
+    with pytest.raises(ValueError, match="does not start"):
+        find_interpreter("3.7", parse_map())
+    with pytest.raises(NoInterpreter, match="no Python"):
+        find_interpreter("3.99")
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("Because foo==1 has no wheels with a matching Python ABI tag", "no-wheel"),
+        ("× Failed to build `numpy==1.21.0`", "build-failed"),
+        ("ERROR: ResolutionImpossible: conflicting dependencies", "conflict"),
+        ("error: Failed to fetch: https://pypi.org/simple/x", "network"),
+        ("something else", "unknown"),
+    ],
+)
+def test_a_failed_installation_has_a_cause(log, cause):
+    assert cause_of(log) == cause
+
+
+def test_pip_does_what_uv_does(store, tmp_path, monkeypatch):
+    for module in ("installers", "interpreters"):
+        monkeypatch.setattr(f"papers.gitchameleon.{module}.find_uv", lambda: None)
+    env = EnvStore(tmp_path, store.index).get(spec())
+    assert isinstance(env, Env), env
+    assert env.lock_hash == store.get(spec()).lock_hash
+
+
+def test_wheels_have_the_same_bytes_whenever_they_are_written(tmp_path):
+    one, other = write_wheels(tmp_path / "a"), write_wheels(tmp_path / "b")
+    assert (
+        sorted(p.name for p in one.iterdir()) == sorted(p.name for p in other.iterdir())
+        and len(list(one.iterdir())) == 6
+    )
+    assert all((other / p.name).read_bytes() == p.read_bytes() for p in one.iterdir())
+
+
+def test_problems_under_pytest_get_the_base_packages_they_do_not_pin():
+    problem = load_suite("builtin")[0].model_copy(
+        update={"python_version": "3.7", "runner": "pytest", "additional_dependencies": "numpy==1.16"}
+    )
+    assert [name for name, _ in spec_of(problem).base] == ["pytest", "pytest-cov", "scipy"]

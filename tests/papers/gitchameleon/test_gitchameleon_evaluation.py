@@ -1,0 +1,204 @@
+"""Evaluation end to end: known systems get their known scores; stopped runs go on; files are refused or resumed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from papers.gitchameleon.harness import Harness, ResultFolder, Settings, code_id, evaluate_into
+from papers.gitchameleon.report import results_csv, summarise
+from papers.gitchameleon.sandbox import Limits, choose_level
+from papers.gitchameleon.solutions import Solution, write_solutions
+from papers.gitchameleon.suites import SMOKE_TASKS, is_strict, load_suite
+from papers.gitchameleon.systems import SYSTEMS, answers_of
+from papers.gitchameleon.verdict_cache import VerdictCache, append_lines, read_whole_lines
+from papers.gitchameleon.verdicts import Talk, judge, test_names
+
+names_of_tests = test_names  # pytest would collect it under its own name
+del test_names
+
+
+@pytest.fixture(scope="module")
+def problems():
+    return [p for p in load_suite("builtin") if p.task in SMOKE_TASKS]
+
+
+@pytest.fixture(scope="module")
+def cache():
+    return VerdictCache(None)
+
+
+def harness(store, cache, level, limits, jobs=2) -> Harness:
+    return Harness(store, cache, Settings(level=level, limits=limits, jobs=jobs))
+
+
+def solutions_of(system, problems):
+    return [Solution(i, text, text) for i, text in answers_of(system, problems).items()]
+
+
+@pytest.fixture(scope="module")
+def scores(store, cache, level, limits, problems):
+    """system -> example_id -> row."""
+    run = harness(store, cache, level, limits)
+    return {s: {row["example_id"]: row for row in run.evaluate(problems, solutions_of(s, problems))} for s in SYSTEMS}
+
+
+def test_references_pass_and_stubs_do_not(scores):
+    assert {r["hidden"] for r in scores["reference"].values()} == {"pass"}
+    assert {r["visible"] for r in scores["reference"].values()} == {"pass"}
+    assert {r["hidden_exception"] for r in scores["stub"].values()} == {"NotImplementedError"}
+
+
+def test_the_other_versions_idiom_fails_as_the_task_says(scores, problems):
+    for problem in problems:
+        row = scores["version-blind"][problem.example_id]
+        if problem.expect_fail:
+            assert row["hidden_exception"] in problem.expect_fail, row
+        else:
+            assert row["hidden"] == "pass", row
+
+
+def test_ignoring_the_pin_gets_half_of_the_strict_pairs(scores, problems):
+    strict = [p.example_id for p in problems if is_strict(p, problems)]
+    assert len(strict) == 6
+    for system in ("newest", "oldest"):
+        assert sum(scores[system][i]["hidden"] == "pass" for i in strict) == len(strict) / 2
+
+
+def test_a_second_run_executes_nothing(store, cache, level, limits, problems, scores):
+    again = harness(store, cache, level, limits)
+    rows = list(again.evaluate(problems, solutions_of("reference", problems)))
+    assert again.num_executed == 0 and len(rows) == len(problems)
+
+
+def test_unanswered_and_empty_answers_count_as_failures(store, cache, level, limits, problems):
+    rows = list(
+        harness(store, cache, level, limits).evaluate(problems[:2], [Solution(problems[0].example_id, " ", " ")])
+    )
+    assert [r["hidden"] for r in rows] == ["no-answer"] * 2
+    assert summarise(rows)["hidden"]["success_percent"] == 0
+
+
+def test_a_missing_environment_is_unavailable_and_named(store, cache, level, limits, problems):
+    other = problems[0].model_copy(update={"python_version": "3.8", "version": "9.9"})
+    (row,) = harness(store, cache, level, limits).evaluate([other], solutions_of("reference", problems)[:1])
+    assert row["hidden"] == row["visible"] == "env-missing" and row["hidden_exception"] in (
+        "no-wheel",
+        "no-interpreter",
+    )
+    assert summarise([row])["unavailable"][0][:2] == ("textkit", "9.9")
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_table(store, cache, level, limits, problems, tmp_path, scores):
+    solutions = solutions_of("newest", problems)
+    whole = ResultFolder(tmp_path / "a", problems, Settings(level, limits), resume=True)
+    expected = results_csv(evaluate_into(whole, harness(store, cache, level, limits, jobs=1), problems, solutions))
+    half = ResultFolder(tmp_path / "b", problems, Settings(level, limits), resume=True)
+    evaluate_into(half, harness(store, cache, level, limits), problems[:3], solutions[:3])
+    with half.rows_file.open("a") as file:
+        file.write('{"example_id": 1, "cut sho')  # what a crash leaves
+    told = []
+    rows = evaluate_into(half, harness(store, cache, level, limits, jobs=4), problems, solutions, told.append)
+    assert len(told) == len(problems) - 3 and results_csv(rows) == expected
+
+
+def test_results_of_other_data_are_not_resumed(problems, tmp_path, level, limits):
+    ResultFolder(tmp_path, problems, Settings(level, limits), resume=True)
+    with pytest.raises(ValueError, match="made with another data_digest"):
+        ResultFolder(tmp_path, problems[1:], Settings(level, limits), resume=True)
+    ResultFolder(tmp_path, problems[1:], Settings(level, limits), resume=False)
+
+
+def test_a_changed_answer_is_run_again(store, cache, level, limits, problems, tmp_path):
+    out = ResultFolder(tmp_path, problems, Settings(level, limits), resume=True)
+    run, one = harness(store, cache, level, limits), problems[:1]
+    evaluate_into(out, run, one, solutions_of("reference", problems)[:1])
+    (row,) = evaluate_into(out, run, one, solutions_of("stub", problems)[:1])
+    assert row["hidden"] == "fail-exception" and row["code_id"] == code_id(row["code"])
+
+
+def test_lines_survive_a_cut(tmp_path):
+    path = tmp_path / "x.jsonl"
+    append_lines(path, ['{"a": 1}'])
+    with path.open("a") as file:
+        file.write('{"b": ')
+    append_lines(path, ['{"c": 3}'])
+    assert read_whole_lines(path) == [{"a": 1}, {"c": 3}]
+
+
+def test_verdicts_are_kept_between_processes_but_not_those_that_may_change(tmp_path, store, level, limits, problems):
+    path = tmp_path / "verdicts.jsonl"
+    first = harness(store, VerdictCache(path), level, limits)
+    list(first.evaluate(problems[:1], solutions_of("reference", problems)[:1]))
+    second = harness(store, VerdictCache(path), level, limits)
+    list(second.evaluate(problems[:1], solutions_of("reference", problems)[:1]))
+    assert (first.num_executed, second.num_executed) == (2, 0)
+    assert {json.loads(line)["verdict"]["code"] for line in path.read_text().splitlines()} == {"pass"}
+
+
+def test_the_tests_of_a_source_are_counted_before_they_run():
+    source = "def test_a(): pass\nclass B:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"
+    assert names_of_tests(source) == {"test_a", "B.test_c"}
+    with pytest.raises(ValueError, match="do not parse"):
+        names_of_tests("def (")
+
+
+def line(**content):
+    return {"nonce": "n", **content}
+
+
+def test_a_pass_needs_every_test_and_the_end():
+    def talk(*lines):
+        found = Talk("n", frozenset({"T.a", "T.b"}))
+        for entry in lines:
+            found.hear(entry)
+        return judge(found, 0, None, None, "")
+
+    start = ({"event": "imported"}, line(event="collected", tests=["T.a", "T.b"]))
+    a, b = (line(event="test", test=f"T.{n}", outcome="passed", exception=None, trace="") for n in "ab")
+    end = line(event="done", replaced=[])
+    assert talk(*start, a, b, end).code == "pass"
+    assert talk(*start, a, b).code == "early-exit"
+    assert talk(*start, a, end).code == "no-tests"
+    assert talk(*start, a, a, b, end).code == "tampered"
+    assert talk(*start, a, b, end, b).code == "tampered"
+    assert talk(*start, a, {**b, "nonce": "x"}, end).code == "tampered"
+    assert talk(a, b, end).code == "tampered"
+    assert talk(*start, a, b, {**end, "replaced": ["unittest.case.TestCase.run"]}).code == "tampered"
+
+
+def test_without_a_box_untrusted_code_is_refused(monkeypatch):
+    monkeypatch.setattr("papers.gitchameleon.sandbox.available_levels", lambda: ("rlimit",))
+    with pytest.raises(ValueError, match="--unsafe"):
+        choose_level("auto")
+    assert choose_level("auto", unsafe=True) == "rlimit"
+    with pytest.raises(ValueError, match="does not work here"):
+        choose_level("bwrap")
+    with pytest.raises(ValueError, match="has to be positive"):
+        Limits(wall_seconds=0)
+
+
+def test_the_resource_level_runs_trusted_programs(store, limits, problems):
+    run = harness(store, VerdictCache(None), "rlimit", limits)
+    (row,) = run.evaluate(problems[:1], solutions_of("reference", problems)[:1])
+    assert row["hidden"] == row["visible"] == "pass", row
+
+
+def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
+    write_solutions(tmp_path / "s.jsonl", answers_of("reference", problems[:1]))
+    command = [
+        sys.executable,
+        "-m",
+        "papers.gitchameleon.evaluate",
+        str(tmp_path / "s.jsonl"),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    command += ["--data", "builtin", "--problems", "1000", "--envs", str(tmp_path / "envs"), "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "hidden: 1 of 1 pass" in done.stdout, done.stdout + done.stderr
+    header, row = (tmp_path / "o" / "results.csv").read_text().splitlines()
+    assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
+    wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --jobs"), wrong.stderr
