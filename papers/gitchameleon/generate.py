@@ -158,7 +158,7 @@ def main(
         failed = run_all(work, asked.name, file_of(work[0][0].protocol), workers)
     else:
         if protocol == "rag":
-            todo, _ = rag_requests(chosen, BM25(documents_of(known)), k, show_version)
+            todo = rag_requests(chosen, BM25(documents_of(known)), k, show_version)
         else:
             todo = requests(chosen, protocol, range(seeds) if protocol == "temperature" else (None,), show_version)
         failed = generate(asked, todo, file_of(todo[0].protocol), workers)

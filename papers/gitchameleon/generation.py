@@ -30,6 +30,7 @@ class Request:
     schema: dict | None = None
     show_version: bool = True
     leaky: bool = False  # hidden verdicts had a part in it
+    retrieved: tuple[str, ...] = ()  # URLs of the documents in the prompt, best first
 
     def key(self, model: str) -> str:
         return request_key(model, self.messages, self.sampling, self.seed)
@@ -53,6 +54,7 @@ def answer_row(request: Request, model: str, completion: Completion, **more: obj
         "finish_reason": completion.finish_reason,
         "prompt_tokens": completion.usage.prompt_tokens,
         "completion_tokens": completion.usage.completion_tokens,
+        "retrieved": list(request.retrieved),
         **more,
     }
 

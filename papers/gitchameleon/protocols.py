@@ -77,21 +77,17 @@ def requests(
     ]
 
 
-def rag_requests(
-    problems: Sequence[Problem], index: Index, k: int, show_version: bool = True
-) -> tuple[list[Request], dict[int, list[str]]]:
+def rag_requests(problems: Sequence[Problem], index: Index, k: int, show_version: bool = True) -> list[Request]:
     """Greedy requests with the top k documents in front; the query is the greedy user prompt.
 
-    Returns:
-        Requests, and the retrieved URLs of each problem, best first.
+    `retrieved` of each request, and of its answer's row, has the URLs for scoring.retrieval_rows.
     """
     if k < 1:
         raise ValueError(f"k is at least 1; got {k}")
-    how, found, urls = SINGLE["greedy"], [], {}
+    how, found = SINGLE["greedy"], []
     for p in problems:
         question = problem_text(p, show_version)
         documents: list[Document] = index.top(question, k)
-        urls[p.example_id] = [d.url for d in documents]
         found.append(
             Request(
                 problem=p,
@@ -101,6 +97,7 @@ def rag_requests(
                 templates=template_hash(how.system, "problem", "context"),
                 schema=how.schema,
                 show_version=show_version,
+                retrieved=tuple(d.url for d in documents),
             )
         )
-    return found, urls
+    return found
