@@ -10,20 +10,26 @@ hf:FOLDER. Stopped, it goes on where it was. Exit status: 0 all answered, 1 some
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from papers.gitchameleon import options
-from papers.gitchameleon.agent import request_of, run_agent, sandbox_tool, search_tool
+from papers.gitchameleon.agent import request_of as agent_request
+from papers.gitchameleon.agent import run_agent, sandbox_tool, search_tool
 from papers.gitchameleon.environments import spec_of
-from papers.gitchameleon.generation import AnswerFile, generate, run_all
+from papers.gitchameleon.generation import AnswerFile, Request, generate, run_all
 from papers.gitchameleon.harness import Harness
-from papers.gitchameleon.models.base import Model
+from papers.gitchameleon.keywords import Ranker, run_sek
+from papers.gitchameleon.keywords import request_of as sek_request
+from papers.gitchameleon.models.base import Message, Model
 from papers.gitchameleon.models.endpoint import Endpoint, EndpointConfig
 from papers.gitchameleon.models.recorded import Cached, Recorded
 from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.prompt_search import search
 from papers.gitchameleon.protocols import NUM_SEEDS, SINGLE, rag_requests, requests
 from papers.gitchameleon.retrieval import BM25, documents_of
 from papers.gitchameleon.sandbox import Limits
@@ -31,7 +37,7 @@ from papers.gitchameleon.selfdebug import Run, selfdebug
 from papers.gitchameleon.solvers import make_solver
 from papers.gitchameleon.verdict_cache import read_whole_lines
 
-PROTOCOLS = (*SINGLE, "rag", "selfdebug", "agent")
+PROTOCOLS = (*SINGLE, "rag", "selfdebug", "agent", "sek", "prompt-search")
 SOME_UNANSWERED = 1  # exit status
 KINDS = "scripted:SOLVER, recorded:FILE, openai:NAME or hf:FOLDER"
 
@@ -89,6 +95,57 @@ def first_answers(path: Path | None) -> dict[int, dict]:
     return {row["example_id"]: row for row in rows}
 
 
+@dataclass
+class Job:
+    """A model, problems and a file of answers: every protocol is one call."""
+
+    model: Model
+    problems: list[Problem]
+    known: list[Problem]  # all of the data: what documents are indexed over
+    file: Callable[[str], AnswerFile]
+    workers: int
+    executor: Callable[[], Executor]  # made only where answers are run
+
+    @cached_property
+    def index(self) -> BM25:
+        return BM25(documents_of(self.known))
+
+    def single(self, todo: list[Request]) -> list:
+        """Protocols of one question."""
+        return generate(self.model, todo, self.file(todo[0].protocol), self.workers)
+
+    def selfdebug(self, first: dict[int, dict], retry_on: str) -> list:
+        runner, file = self.executor(), self.file("selfdebug")
+        return selfdebug(
+            self.model, self.problems, first, runner.visible, file, retry_on, runner.hidden_passed, self.workers
+        )
+
+    def agent(self, steps: int, use_sandbox: bool) -> list:
+        tools = [search_tool(lambda query: "\n\n".join(d.text for d in self.index.top(query, 3)))]
+        tools += [sandbox_tool(self.executor().program)] if use_sandbox else []
+        todo = [agent_request(p, tools, steps) for p in self.problems]
+        work = [(r, lambda r=r: run_agent(self.model, r, tools, steps)) for r in todo]
+        return run_all(work, self.model.name, self.file(todo[0].protocol), self.workers)
+
+    def sek(self) -> list:
+        """Keywords are ranked over the documents of the data; the paper's corpus is larger."""
+        ranker = Ranker(d.text for d in self.index.documents)
+        todo = [sek_request(p) for p in self.problems]
+        work = [(r, lambda r=r: run_sek(self.model, r, ranker)) for r in todo]
+        return run_all(work, self.model.name, self.file("sek"), self.workers)
+
+    def prompt_search(self) -> list:
+        """Search on a fifth of the problems, then ask all under the best system text."""
+        system, rounds = search(self.model, self.problems, self.executor().visible)
+        for r in rounds:
+            typer.echo(f"round {r.number}: {r.percent:.1f} % visible on the subset")
+        todo = [
+            replace(r, protocol="prompt_search", messages=(Message("system", system), *r.messages[1:]))
+            for r in requests(self.problems)
+        ]
+        return self.single(todo)
+
+
 @options.exits
 def main(
     protocol: Annotated[str, typer.Argument(help=", ".join(PROTOCOLS))],
@@ -142,31 +199,22 @@ def main(
         level = options.level_of(sandbox, unsafe)
         return Executor(options.harness_of(store, level, Limits(), workers, "both", options.DEFAULT_CUTOFF, True))
 
-    file_of = _opener(out, asked.name, resume)
+    job = Job(asked, chosen, known, lambda name: AnswerFile(out, asked.name, name, resume), workers, executor)
     if protocol == "selfdebug":
-        runner, first = executor(), first_answers(greedy)
-        failed = selfdebug(
-            asked, chosen, first, runner.visible, file_of("selfdebug"), retry_on, runner.hidden_passed, workers
-        )
+        failed = job.selfdebug(first_answers(greedy), retry_on)
     elif protocol == "agent":
-        index = BM25(documents_of(known))
-        tools = [search_tool(lambda query: "\n\n".join(d.text for d in index.top(query, 3)))]
-        tools += [sandbox_tool(executor().program)] if use_sandbox else []
-        work = [
-            (r, lambda r=r: run_agent(asked, r, tools, steps)) for r in (request_of(p, tools, steps) for p in chosen)
-        ]
-        failed = run_all(work, asked.name, file_of(work[0][0].protocol), workers)
+        failed = job.agent(steps, use_sandbox)
+    elif protocol == "sek":
+        failed = job.sek()
+    elif protocol == "prompt-search":
+        failed = job.prompt_search()
+    elif protocol == "rag":
+        failed = job.single(rag_requests(chosen, job.index, k, show_version))
     else:
-        if protocol == "rag":
-            todo = rag_requests(chosen, BM25(documents_of(known)), k, show_version)
-        else:
-            todo = requests(chosen, protocol, range(seeds) if protocol == "temperature" else (None,), show_version)
-        failed = generate(asked, todo, file_of(todo[0].protocol), workers)
+        failed = job.single(
+            requests(chosen, protocol, range(seeds) if protocol == "temperature" else (None,), show_version)
+        )
     _report(out, len(chosen), failed, inner)
-
-
-def _opener(out: Path, model: str, resume: bool) -> Callable[[str], AnswerFile]:
-    return lambda protocol: AnswerFile(out, model, protocol, resume)
 
 
 def _report(out: Path, num_problems: int, failed: list, model: Model) -> None:
