@@ -77,11 +77,11 @@ def _try(model: Model, problems: Sequence[Problem], system: str, run: RunVisible
 
 
 def _improved(model: Model, system: str, passed: int, total: int, failures: list[str]) -> str:
-    """A new system text; the old one if the reply is not what was asked for."""
+    """A new system text; the old one if there is no reply or it is not what was asked for."""
     question = render("improve", system=system, passed=passed, total=total, failures=failures[:10])
-    text = model.complete([Message("user", question)], max_tokens=SINGLE["greedy"].sampling.max_tokens)[0].text
     try:
+        text = model.complete([Message("user", question)], max_tokens=SINGLE["greedy"].sampling.max_tokens)[0].text
         found = json.loads(text[text.find("{") : text.rfind("}") + 1])["system"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):  # no JSON, or a ModelError
         return system
     return found if isinstance(found, str) and found.strip() else system

@@ -12,7 +12,7 @@ import numpy as np
 from packaging.version import Version
 
 from papers.gitchameleon.agent import parse_turn
-from papers.gitchameleon.models.base import Message
+from papers.gitchameleon.models.base import Message, ModelError
 from papers.gitchameleon.models.scripted import Scripted
 from papers.gitchameleon.pins import normal_version
 from papers.gitchameleon.problems import Problem
@@ -51,7 +51,7 @@ class Bank:
         """The task of a talk, told by statement and stub.
 
         Raises:
-            ValueError: the bank does not have it.
+            ModelError: the bank does not have it.
         """
         found: dict[str, str] = {}
         for message in messages:
@@ -59,10 +59,10 @@ class Bank:
                 found = {**sections(message.content), **found}
         key = (found.get("coding_problem", "").strip(), found.get("starter_code", "").strip())
         if key not in self._tasks:
-            raise ValueError(f"the bank of idioms has no problem '{key[0][:60]}'")
+            raise ModelError(f"the bank of idioms has no problem '{key[0][:60]}'")
         idioms = tuple(self._tasks[key])
         pins = [f"{p.library}=={p.version}" for p in idioms]
-        library = found["library"].strip()
+        library = found.get("library", "").strip()
         return Asked(idioms[0].task or key[0], idioms, pins.index(library) if library in pins else None, found)
 
 
