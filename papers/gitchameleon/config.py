@@ -46,13 +46,20 @@ class Describe(StrictModel):
     suites: list[str]
 
 
-STEPS = {"tables": ("solvers",)}
+class Simulate(StrictModel):
+    """Shard of the step `simulate`."""
+
+    solvers: Solvers
+
+
+STEPS: dict[str, tuple[str, ...]] = {"tables": ()}  # tables read records and reported numbers only
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
-    """One shard per suite, and one for the data set's statistics."""
+    """One shard per suite to execute and to simulate on, and one for the data set's statistics."""
     names = [suite.name for suite in config.suites]
     return {
         "execute": {suite.name: Execute(suite=suite) for suite in config.suites},
+        "simulate": {name: Simulate(solvers=config.solvers) for name in names if name != "benchmark"},
         "describe": {"dataset": Describe(dataset=config.dataset, suites=names)},
     }

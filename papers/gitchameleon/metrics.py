@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.seeding import numpy_generator
-
 
 def success(passed: Sequence[bool]) -> tuple[float, float]:
     """(rate, standard error): p and sqrt(p (1 - p) / n), over all problems, run or not."""
@@ -33,18 +31,6 @@ def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     n, k = b + c, min(b, c)
     tail = sum(math.comb(n, i) for i in range(k + 1)) / 2**n
     return min(1.0, 2 * tail)
-
-
-def paired_bootstrap(
-    one: Sequence[bool], other: Sequence[bool], seed: int = 0, draws: int = 10_000, level: float = 0.95
-) -> tuple[float, float]:
-    """Interval of the difference of two systems' rates (one - other), problems drawn with replacement together."""
-    difference = np.asarray(one, float) - np.asarray(other, float)
-    generator = numpy_generator(seed, "paired-bootstrap")
-    n = len(difference)
-    means = np.array([difference[generator.integers(0, n, n)].mean() for _ in range(draws)])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def agreement(one: Sequence[bool], other: Sequence[bool]) -> float:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from papers.gitchameleon import metrics
-from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
 from shared.artifacts.reported import Reported
 
 NUM_PROBLEMS = 328
@@ -105,41 +104,9 @@ def tab_systems(records, settings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdicts_of(frame: pd.DataFrame, suite: str) -> Verdicts:
-    """Outcomes of both idioms of a suite's problems."""
-    part = frame[frame.suite == suite].sort_values("example_id")
-    right, wrong = (part[part.system == s] for s in ("reference", "version-blind"))
-    return Verdicts(*((p[m] == "pass").to_numpy() for m in ("hidden", "visible") for p in (right, wrong)))
-
-
 def tab_solvers(records, settings) -> pd.DataFrame:
     """Scripted solvers over seeds beside their closed forms."""
-    solvers, frame, rows = settings.solvers, _suites(records), []
-    for suite in sorted(set(frame.suite) - {"benchmark"}):
-        verdicts = verdicts_of(frame, suite)
-        for q in solvers.qualities:
-            for r in solvers.repair_rates:
-                result = simulate(verdicts, q, r, solvers.num_seeds, solvers.seed)
-                means = {name: 100 * values.mean() for name, values in result.items()}
-                error = result["hidden"].std(ddof=1) / np.sqrt(solvers.num_seeds)
-                error_after = result["hidden_after"].std(ddof=1) / np.sqrt(solvers.num_seeds)
-                rows.append(
-                    {
-                        "suite": suite,
-                        "quality": q,
-                        "repair_rate": r,
-                        "hidden_percent": means["hidden"],
-                        "expected_percent": 100 * expected_success(verdicts, q),
-                        "standard_error_percent": 100 * error,
-                        "hidden_after_percent": means["hidden_after"],
-                        "expected_after_percent": 100 * expected_after_repair(verdicts, q, r),
-                        "standard_error_after_percent": 100 * error_after,
-                        "visible_percent": means["visible"],
-                        "visible_after_percent": means["visible_after"],
-                        "num_seeds": solvers.num_seeds,
-                    }
-                )
-    return pd.DataFrame(rows)
+    return records("simulate").sort_values(["suite", "quality", "repair_rate"], ignore_index=True)
 
 
 def tab_main(records, settings) -> pd.DataFrame:
@@ -342,14 +309,11 @@ def fig13_agreement(records, settings) -> pd.DataFrame:
     rows = []
     for one in passed:
         for other in passed:
-            low, high = metrics.paired_bootstrap(passed[one], passed[other], draws=2000)
             rows.append(
                 {
                     "system": one,
                     "other": other,
                     "agreement": metrics.agreement(passed[one], passed[other]),
-                    "difference_low": low,
-                    "difference_high": high,
                     "mcnemar_p": metrics.mcnemar(passed[one], passed[other]),
                 }
             )

@@ -8,6 +8,7 @@ import pytest
 
 from papers.gitchameleon import metrics
 from papers.gitchameleon.api_hit import api_hit_rates, called_names, is_hit
+from papers.gitchameleon.bootstrap import paired_bootstrap
 from papers.gitchameleon.logic_nodes import logic_nodes
 from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
 from papers.gitchameleon.suites import load_suite
@@ -37,10 +38,10 @@ def test_mcnemar_equals_the_binomial_by_brute_force():
 
 def test_the_paired_bootstrap_is_seeded_and_covers_the_difference():
     one, other = [True] * 30 + [False] * 10, [True] * 20 + [False] * 20
-    low, high = metrics.paired_bootstrap(one, other, draws=500)
-    assert (low, high) == metrics.paired_bootstrap(one, other, draws=500)
+    low, high = paired_bootstrap(one, other, draws=500)
+    assert (low, high) == paired_bootstrap(one, other, draws=500)
     assert low < 0.25 < high
-    assert metrics.paired_bootstrap(one, one, draws=50) == (0, 0)
+    assert paired_bootstrap(one, one, draws=50) == (0, 0)
 
 
 def test_agreement_is_symmetric_and_the_complement_of_exclusive_or():

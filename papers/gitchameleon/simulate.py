@@ -1,0 +1,66 @@
+"""Step: scripted solvers over seeds, on the verdicts that `execute` recorded.
+
+python -m papers.gitchameleon.simulate --scale cpu --shard mini --executed RECORD --out RECORD
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from papers.gitchameleon.config import Solvers
+from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import read_record, write_record
+
+
+def verdicts_of(executed: pd.DataFrame) -> Verdicts:
+    """Outcomes of both idioms of every problem."""
+    part = executed.sort_values("example_id")
+    right, wrong = (part[part.system == s] for s in ("reference", "version-blind"))
+    return Verdicts(*((p[m] == "pass").to_numpy() for m in ("hidden", "visible") for p in (right, wrong)))
+
+
+def rows_of(suite: str, verdicts: Verdicts, solvers: Solvers) -> Iterator[dict]:
+    """One row per quality and repair rate, in per cent."""
+    for q in solvers.qualities:
+        for r in solvers.repair_rates:
+            result = simulate(verdicts, q, r, solvers.num_seeds, solvers.seed)
+            means = {name: 100 * values.mean() for name, values in result.items()}
+            errors = {name: 100 * v.std(ddof=1) / np.sqrt(solvers.num_seeds) for name, v in result.items()}
+            yield {
+                "suite": suite,
+                "quality": q,
+                "repair_rate": r,
+                "hidden_percent": means["hidden"],
+                "expected_percent": 100 * expected_success(verdicts, q),
+                "standard_error_percent": errors["hidden"],
+                "hidden_after_percent": means["hidden_after"],
+                "expected_after_percent": 100 * expected_after_repair(verdicts, q, r),
+                "standard_error_after_percent": errors["hidden_after"],
+                "visible_percent": means["visible"],
+                "visible_after_percent": means["visible_after"],
+                "num_seeds": solvers.num_seeds,
+            }
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="Name of the suite.")],
+    executed: Annotated[Path, typer.Option(help="Record of the step execute for this suite.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Simulate solvers that know both idioms and take the pinned version's with some probability."""
+    provenance = Provenance()
+    solvers = load_shard("gitchameleon", "simulate", scale, shard).solvers
+    write_record(out, list(rows_of(shard, verdicts_of(read_record(executed)), solvers)), provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)
