@@ -17,11 +17,10 @@ Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 @dataclass(frozen=True)
 class Success:
-    """A success rate in percent. `num_missing` of the `n` problems have no result and count as failures."""
+    """A success rate in percent, of all `n` problems: what has no result counts as a failure."""
 
     passed: int
     n: int
-    num_missing: int = 0
 
     @property
     def percent(self) -> float:
@@ -35,21 +34,6 @@ class Success:
     def interval(self) -> tuple[float, float]:
         low, high = wilson_interval(self.passed, self.n)
         return 100.0 * low, 100.0 * high
-
-
-def success(outcomes: Mapping[int, bool | None], n: int = NUM_PROBLEMS) -> Success:
-    """Success of a system over `n` problems.
-
-    Args:
-        outcomes: problem -> passed; None where nothing could be run.
-        n: number of problems of the data, results or not.
-    Raises:
-        ValueError: more outcomes than problems, or n < 1.
-    """
-    if n < 1 or len(outcomes) > n:
-        raise ValueError(f"{len(outcomes)} outcomes for {n} problems; give the number of problems of the data")
-    known = [o for o in outcomes.values() if o is not None]
-    return Success(sum(bool(o) for o in known), n, n - len(known))
 
 
 def standard_error_percent(percent: float, n: int = NUM_PROBLEMS) -> float:
@@ -150,11 +134,6 @@ def agreement(outcomes: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):
         shares = (passed.T @ passed + failed.T @ failed) / (known.T @ known)
     return pd.DataFrame(shares, index=outcomes.columns, columns=outcomes.columns)
-
-
-def gap(visible_percent: float, hidden_percent: float) -> float:
-    """Visible minus hidden success, in percent: what passes the shown test and not the others."""
-    return visible_percent - hidden_percent
 
 
 @dataclass(frozen=True)

@@ -18,37 +18,8 @@ from papers.gitchameleon.plots_common import (
 )
 from papers.gitchameleon.tracebacks import DRAWN
 
-BENCHES = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
 AGREEMENT = ("greedy", "cot", "selfdebug", "rag_k3")  # Figure 13 has all but self-debug
 TWO = {name: PROTOCOL_NAMES[name] for name in ("greedy", "selfdebug")}
-
-
-def fig3_benchmarks(table: pd.DataFrame) -> Figure:
-    """Success against another benchmark's score, one panel each; hollow points are as drawn in the paper."""
-    figure, axes = panels(len(BENCHES), width=4.0, height=3.2)
-    for ax, (bench, name) in zip(axes, BENCHES.items(), strict=True):
-        for points, marker in (("as drawn", {"facecolors": "none", "s": 60}), ("from the tables", {"s": 14})):
-            part = table[(table.benchmark == bench) & (table.points == points)]
-            if part.empty:
-                continue
-            first = part.iloc[0]
-            label = f"{points}: r = {first.pearson:.3f}, ρ = {first.spearman:.3f}, N = {first.n:g}"
-            ax.scatter(
-                part.score,
-                part.gitchameleon,
-                edgecolors="C0" if points == "as drawn" else "C1",
-                color=None if points == "as drawn" else "C1",
-                label=label,
-                zorder=3,
-                **marker,
-            )
-        drawn = table[(table.benchmark == bench) & (table.points == "as drawn")]
-        for row in drawn.itertuples():
-            ax.annotate(row.model, (row.score, row.gitchameleon), (4, 4), textcoords="offset points", fontsize=6)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
-        ax.margins(0.15)
-        ax.set(title=name, xlabel=f"{name} score (%)", ylabel="hidden success (%)")
-    return figure
 
 
 def fig6_gap(table: pd.DataFrame) -> Figure:
@@ -90,7 +61,7 @@ def _panels_by(table: pd.DataFrame, column: str, titles: list) -> Figure:
     return figure
 
 
-def fig7_change_types(table: pd.DataFrame) -> Figure:
+def fig7_categories(table: pd.DataFrame) -> Figure:
     """Success by category of change."""
     return _panels_by(table, "perf_category", ["Argument", "Function Name", "New Feature", "Semantics"])
 
@@ -192,7 +163,7 @@ def fig13_agreement(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def fig_main(table: pd.DataFrame) -> Figure:
+def fig_protocols(table: pd.DataFrame) -> Figure:
     """Measured success per system and protocol with Wilson intervals; takes `tab_main`."""
     table = table[table.source == "measured"]
     suites = suites_of(table)

@@ -1,6 +1,6 @@
 """Tables of single protocols beside the published ones, and of the audit: (records, settings) -> tidy frame.
 
-Records read: `scores` (scoring.score_rows) and `retrieval` (scoring.retrieval_rows).
+Records read: `scores` (scoring.score_rows) and `retrieve` (scoring.retrieval_rows).
 """
 
 import pandas as pd
@@ -59,7 +59,7 @@ def tab_rag(records: Records, settings: Settings) -> pd.DataFrame:
     """Retrieved documentation: success with k = 3 (Table 4), and k = 1 against k = 3 (Table 12)."""
     table = _variants(records, "table4", {"greedy": "none", "rag_k1": "k=1", "rag_k3": "k=3"}, {"": "k=3"})
     frame = wide("table12")
-    parts = [table.assign(published_in=table.source.map({MEASURED: "", REPORTED: "Table 4"}))]
+    parts = [table.assign(published_in=table.source.map({MEASURED: "-", REPORTED: "Table 4"}))]
     for k in (1, 3):
         part = {"suite": BENCHMARK, "system": frame.index, "variant": f"k={k}", "source": REPORTED}
         parts.append(pd.DataFrame(part | {"success": frame[f"k{k}"].to_numpy(), "published_in": "Table 12"}))
@@ -99,7 +99,7 @@ def tab_other_protocols(records: Records, settings: Settings) -> pd.DataFrame:
 def tab_retrieval(records: Records, settings: Settings) -> pd.DataFrame:
     """Precision, recall and hits in percent, reciprocal rank; mean and std / sqrt(n), beside those of Table 4."""
     rows = []
-    for (suite, retriever, k), frame in records("retrieval").groupby(["suite", "retriever", "k"]):
+    for (suite, retriever, k), frame in records("retrieve").groupby(["suite", "retriever", "k"]):
         row = {"suite": suite, "retriever": retriever, "k": k, "source": MEASURED, "n": len(frame)}
         for column, factor in (
             ("precision", 100),
@@ -122,22 +122,6 @@ def tab_retrieval(records: Records, settings: Settings) -> pd.DataFrame:
     columns = ["suite", "retriever", "k", "source", "n"]
     columns += [f"{c}{s}" for c in ("precision", "recall", "reciprocal_rank", "hit", "strict") for s in ("", "_se")]
     return pd.DataFrame(rows, columns=columns)
-
-
-def fig3_benchmarks(records: Records, settings: Settings) -> pd.DataFrame:
-    """Success against scores on other benchmarks: points as drawn, and with success from Tables 1 and 8."""
-    table = published.bench_points().melt(
-        id_vars=["points", "model", "gitchameleon"], var_name="benchmark", value_name="score"
-    )
-    table = table.dropna(subset=["score", "gitchameleon"])
-    found = published.bench_correlations()[["points", "benchmark", "n", "pearson", "spearman"]]
-    table = table.merge(found, on=["points", "benchmark"])
-    return table.sort_values(["benchmark", "points", "model"], ignore_index=True).assign(source=REPORTED)
-
-
-def tab_correlations(records: Records, settings: Settings) -> pd.DataFrame:
-    """Correlations of Figure 3 with p values, both sets of points."""
-    return published.bench_correlations().assign(source=REPORTED)
 
 
 def tab_se_audit(records: Records, settings: Settings) -> pd.DataFrame:

@@ -88,13 +88,6 @@ def sandbox_gains() -> pd.Series:
     return frame.success_with_sandbox - frame.success_without_sandbox
 
 
-def rag_gains() -> pd.Series:
-    """Points of success of RAG with k = 3 over greedy, for the models of both Table 1 and Table 4."""
-    greedy, rag = wide("table1").greedy_hidden, wide("table4").success
-    pairs = {m: RAG_NAMES.get(m, m) for m in greedy.index}
-    return pd.Series({m: rag[r] - greedy[m] for m, r in pairs.items() if r in rag.index})
-
-
 def bench_points() -> pd.DataFrame:
     """Points of Figure 3: the authors' own, and the same with success taken from Tables 1 and 8.
 

@@ -108,17 +108,11 @@ def before_and_after(main: pd.DataFrame, protocol: str = "selfdebug") -> pd.Data
     return table.assign(gain=table.hidden_after - table.hidden_before)
 
 
-def tab_selfdebug(records: Records, settings: Settings) -> pd.DataFrame:
-    """Self-debug: success and gap before and after one round, measured and of Tables 1 and 8."""
-    return before_and_after(tab_main(records, settings)).sort_values(
-        ["source", "suite", "gain", "system"], ignore_index=True
-    )
-
-
 def fig6_gap(records: Records, settings: Settings) -> pd.DataFrame:
-    """Visible minus hidden success with self-debug against without."""
-    table = tab_selfdebug(records, settings)[["suite", "system", "source", "gap_before", "gap_after"]]
-    return table.dropna().reset_index(drop=True)
+    """Visible minus hidden success without and with self-debug, and what hidden success gains."""
+    table = before_and_after(tab_main(records, settings))
+    columns = ["suite", "system", "source", "gap_before", "gap_after", "gain"]
+    return table[columns].dropna().sort_values(["source", "suite", "system"], ignore_index=True).round(6)
 
 
 def _by(records: Records, column: str, protocols: tuple[str, ...]) -> pd.DataFrame:
@@ -129,7 +123,7 @@ def _by(records: Records, column: str, protocols: tuple[str, ...]) -> pd.DataFra
     return table[columns].assign(source=MEASURED)
 
 
-def fig7_change_types(records: Records, settings: Settings) -> pd.DataFrame:
+def fig7_categories(records: Records, settings: Settings) -> pd.DataFrame:
     """Success by category of change, greedy and self-debug, with standard errors."""
     table = _by(records, "perf_category", ("greedy", "selfdebug"))
     return table[table.perf_category.isin(PANELS)].reset_index(drop=True)
@@ -193,7 +187,7 @@ def fig13_agreement(records: Records, settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fig_main(records: Records, settings: Settings) -> pd.DataFrame:
+def fig_protocols(records: Records, settings: Settings) -> pd.DataFrame:
     """Measured success per system and protocol with its Wilson interval."""
     table = tab_main(records, settings)
     columns = [*RUN, "source", "n", "num_seeds", "hidden", "hidden_low", "hidden_high"]

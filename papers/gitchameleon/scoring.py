@@ -1,44 +1,17 @@
 """From problems and evaluated answers to the rows that tables are made of.
 
-`problem_rows` is what the data set contributes, `score_rows` what one system's evaluated answers contribute,
-`retrieval_rows` what one retriever contributes. Each is a record of its own; tables read them and nothing else.
+`score_rows` is what one system's evaluated answers contribute, `retrieval_rows` what one retriever contributes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from papers.gitchameleon.api_hit import is_hit as api_hit
-from papers.gitchameleon.categories import perf_category, stats_category
-from papers.gitchameleon.logic_nodes import logic_nodes
+from papers.gitchameleon.categories import perf_category
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.retrieval_metrics import retrieval
 from papers.gitchameleon.tracebacks import exception_names
 
 NOT_RUN = ("env-missing", "no-answer", "harness-error")  # verdicts of what was not run
-
-
-def problem_rows(problems: Iterable[Problem], suite: str) -> list[dict]:
-    """One row per problem of a suite: what figures of the data set and panels by kind of problem need."""
-    return [
-        {
-            "suite": suite,
-            "example_id": p.example_id,
-            "library": p.library,
-            "version": p.version,
-            "version_pin": p.library_pin[1],
-            "python_version": p.python_version,
-            "year": p.year,
-            "stats_category": stats_category(p.type_of_change),
-            "perf_category": perf_category(p.type_of_change) or "(dropped)",
-            "functional": bool(p.functional),
-            "webdev": bool(p.webdev),
-            "num_api_calls": len(p.api_calls),
-            "reference_hits": bool(api_hit(p.answer, p.api_calls)),
-            "num_docs": len(p.docs),
-            "docs": "\n".join(p.docs),
-            "logic_nodes": logic_nodes(p.answer),
-        }
-        for p in problems
-    ]
 
 
 def score_rows(

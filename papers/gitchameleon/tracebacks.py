@@ -1,8 +1,6 @@
 """What failed: names of exceptions in tracebacks (Figure 8), and the part of a trace that a model is shown."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 
 # the ten types that Figure 8 draws, in its order
 DRAWN = (
@@ -27,11 +25,6 @@ def exception_names(trace: str) -> list[str]:
     A name inside a message does not count; a chained exception does.
     """
     return [match[2] for match in _NAME.finditer(trace)]
-
-
-def error_counts(traces: Iterable[str]) -> Counter:
-    """How many traces name each exception; a trace counts once per name, however many of its tests failed."""
-    return Counter(name for trace in traces for name in set(exception_names(trace)))
 
 
 def reduction_percent(before: int, after: int) -> float:

@@ -42,16 +42,7 @@ def test_the_sandbox_lowers_one_cell_of_nine():
     assert len(gains) == 9 and list(gains[gains <= 0].index) == ["Gemini 1.5 Pro, Perplexity"]
 
 
-def test_documents_help_the_models_of_both_tables():
-    gains = published.rag_gains().round(1).to_dict()
-    assert gains == {
-        "GPT-4.1": 10.0,
-        "Claude 3.7 Sonnet": 7.3,
-        "Gemini 2.5 Pro": 6.7,
-        "Grok 3": 6.1,
-        "Mistral Medium 3": 8.8,
-        "Llama 4 Maverick 400B": 4.3,
-    }
+def test_three_documents_do_not_beat_one_in_almost_all_cases():
     assert FOUND.loc[("three documents beat one", "Table 12")].recomputed == "12 of 19 up, 1 same, 6 down"
 
 

@@ -14,17 +14,8 @@ from shared.seeding import numpy_generator
 def test_the_standard_error_is_the_binomial_one():
     assert metrics.standard_error_percent(48.8) == pytest.approx(2.7600, abs=5e-5)
     assert metrics.standard_error_percent(0) == metrics.standard_error_percent(100) == 0
-
-
-def test_missing_results_count_as_failures_and_are_counted():
-    found = metrics.success({0: True, 1: False, 2: None})
-    assert (found.passed, found.n, found.num_missing) == (1, 328, 326)
-    assert found.percent == pytest.approx(100 / 328)
-
-
-def test_more_outcomes_than_problems_are_refused():
-    with pytest.raises(ValueError, match="3 outcomes for 2 problems"):
-        metrics.success({0: True, 1: True, 2: True}, n=2)
+    found = metrics.Success(160, 328)
+    assert found.percent == pytest.approx(16000 / 328) and found.standard_error == pytest.approx(2.76, abs=5e-4)
 
 
 @pytest.mark.parametrize("n", [1, 5, 328])
