@@ -25,12 +25,22 @@ TWO = {name: PROTOCOL_NAMES[name] for name in ("greedy", "selfdebug")}
 def fig6_gap(table: pd.DataFrame) -> Figure:
     """Gap with self-debug (x) against without (y); below the line self-debug widens it."""
     figure, ax = plt.subplots(figsize=(5.6, 3.6))
-    for source, marker, label in (("reported", "o", "published"), ("measured", "^", "measured here")):
+    for source, marker, label in (("reported", "o", "published"), ("measured", "^", "scripted solvers here")):
         part = table[table.source == source]
         if len(part):
             ax.scatter(part.gap_after, part.gap_before, marker=marker, s=26, label=label, zorder=3)
-        for row in part.itertuples() if source == "measured" else ():
-            ax.annotate(row.system, (row.gap_after, row.gap_before), (4, 3), textcoords="offset points", fontsize=6)
+        # inside the cloud names would lie on each other
+        inside = part.gap_before.between(1, 10) & part.gap_after.between(part.gap_after.min() + 1e-9, 15)
+        for row in part[~inside].itertuples() if source == "reported" else ():
+            right = row.gap_after > 10.5
+            ax.annotate(
+                row.system,
+                (row.gap_after, row.gap_before),
+                (-5 if right else 5, 3),
+                textcoords="offset points",
+                fontsize=6,
+                ha="right" if right else "left",
+            )
     values = table[["gap_after", "gap_before"]].to_numpy()
     ends = [min(0.0, values.min()) - 1, values.max() + 2]
     ax.plot(ends, ends, color="0.6", lw=1, ls="--", label="no change", zorder=1)

@@ -83,3 +83,8 @@ def test_correlations_leave_out_pairs_with_a_missing_value():
     assert found.n == 4 and found.spearman == pytest.approx(1)
     assert found.pearson == pytest.approx(np.corrcoef([1, 2, 3, 4], [2, 4, 6, 7])[0, 1])
     assert math.isnan(metrics.correlation([1, 2, math.nan], [1, 2, 3]).pearson)
+
+
+def test_ties_get_their_mean_rank():
+    assert metrics.correlation([3, 1, 3], [2.5, 1, 2.5]).spearman == pytest.approx(1)
+    assert metrics.correlation([1, 2, 3], [10, 100, 1000]).spearman == pytest.approx(1)

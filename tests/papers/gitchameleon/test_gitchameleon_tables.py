@@ -1,39 +1,18 @@
 """Tables from small records with known answers; every figure draws from its table."""
 
-import os
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import (
-    dataset_tables,
-    plots_dataset,
-    plots_results,
-    protocol_tables,
-    result_tables,
-    scoring,
-)
+from papers.gitchameleon import figures, protocol_tables, result_tables, scoring, tables
 from papers.gitchameleon.comparison import standard_error_percent
-from papers.gitchameleon.problems import Problem, read_problems
+from papers.gitchameleon.problems import Problem
 from shared.artifacts.figures import paper_style
 
-MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
-DATA = MIRROR / "gitchameleon" / "dataset.jsonl"
-needs_mirror = pytest.mark.skipif(not DATA.is_file(), reason="no mirror of the benchmark's data here")
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
-TABLES = {
-    name: getattr(module, name)
-    for module in (dataset_tables, result_tables, protocol_tables)
-    for name in dir(module)
-    if name.startswith(("tab_", "fig"))
-}
-FIGURES = {
-    name: getattr(module, name)
-    for module in (plots_dataset, plots_results)
-    for name in dir(module)
-    if name[:3] == "fig"
-}
+NEEDS_RUNS = ("tab_validation", "tab_version_swap", "tab_systems", "tab_solvers", "tab_dataset", "fig3_correlation")
+NEEDS_RUNS += ("fig4_dataset", "fig9_libraries", "fig14_logic_nodes")  # records of other steps
+TABLES = {n: getattr(tables, n) for n in dir(tables) if n.startswith(("tab_", "fig")) and n not in NEEDS_RUNS}
+FIGURES = {name: getattr(figures, name) for name in TABLES if name.startswith("fig")}
 
 
 def make_problem(id: int) -> Problem:
@@ -96,9 +75,8 @@ def make_records():
         row for k in (1, 3) for row in scoring.retrieval_rows(PROBLEMS, found, suite="mini", retriever="BM25", k=k)
     ]
     frames = {
-        "problems": pd.DataFrame(scoring.problem_rows(PROBLEMS, "mini")),
         "scores": make_scores(),
-        "retrieval": pd.DataFrame(retrieval),
+        "retrieve": pd.DataFrame(retrieval),
     }
     return lambda step: frames[step].copy()
 
@@ -184,34 +162,6 @@ def test_retrieval_is_averaged_with_its_error():
     assert table.loc["reported", "for GPT-4.1", 3].recall == 50.1
 
 
-def test_pins_that_mean_one_release_are_one_version():
-    table = dataset_tables.fig9a_versions(RECORDS, None)
-    assert table[table.source == "measured"].num_versions.tolist() == [1, 1, 1]
-    total = dataset_tables.tab_dataset(RECORDS, None).set_index(["source", "name"])
-    assert total.loc["measured", "num_docs"].value == 20 and total.loc["measured", "num_distinct_docs"].value == 11
-
-
 def test_two_results_for_one_problem_are_refused():
     with pytest.raises(ValueError, match="two results for problem 0"):
         scoring.score_rows(PROBLEMS, results(set(), set()) * 2, suite="mini", system="s", protocol="greedy")
-
-
-@needs_mirror
-def test_every_count_of_the_real_data_is_the_published_one():
-    frame = pd.DataFrame(scoring.problem_rows(read_problems(DATA), "benchmark"))
-    records = {"problems": frame}.__getitem__
-    for name in ("fig4a_years", "fig4b_changes", "fig9a_versions", "fig9b_libraries", "tab_dataset"):
-        table = TABLES[name](records, None)
-        keys = [c for c in table.columns if c not in ("source", "value") and not c.startswith("num_")]
-        value = next(c for c in table.columns if c == "value" or c.startswith("num_"))
-        both = table.pivot(index=keys, columns="source", values=value)
-        both = both.dropna(subset="measured").drop(index=[], errors="ignore")
-        both = both[both.reported.notna()]
-        assert len(both) >= 5 and (both.measured == both.reported).all(), both[both.measured != both.reported]
-
-
-@needs_mirror
-def test_the_ceilings_of_api_hits_on_the_real_data():
-    frame = pd.DataFrame(scoring.problem_rows(read_problems(DATA), "benchmark"))
-    table = dataset_tables.tab_api_ceilings({"problems": frame}.__getitem__, None)
-    assert list(zip(table.hits, table.n, strict=True)) == [(277, 328), (239, 290), (38, 328)]

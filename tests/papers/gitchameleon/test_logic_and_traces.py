@@ -10,7 +10,7 @@ import pytest
 from papers.gitchameleon.logic_nodes import logic_nodes
 from papers.gitchameleon.problems import read_problems
 from papers.gitchameleon.retrieval_metrics import mean_and_error, retrieval
-from papers.gitchameleon.tracebacks import error_counts, exception_names, reduction_percent, top_level_trace
+from papers.gitchameleon.tracebacks import exception_names, reduction_percent, top_level_trace
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DATA = MIRROR / "gitchameleon" / "dataset.jsonl"
@@ -63,10 +63,6 @@ def test_names_open_a_line_and_lose_their_module():
     assert exception_names(TRACE) == ["TypeError", "HTTPError"]
     assert exception_names("E       AssertionError: assert 1 == 2\nE   KeyError") == ["AssertionError", "KeyError"]
     assert exception_names("raise ValueError('x')\nMyException: y") == ["MyException"]
-
-
-def test_a_trace_counts_once_per_name():
-    assert error_counts([TRACE + TRACE, "TypeError: x", ""]) == {"TypeError": 2, "HTTPError": 1}
 
 
 def test_reduction_is_relative_to_before():
