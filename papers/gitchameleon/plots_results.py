@@ -36,7 +36,7 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
             ax.annotate(
                 row.system,
                 (row.gap_after, row.gap_before),
-                (-5 if right else 5, 3),
+                (-5 if right else 5, 3 if row.gap_before > 7.5 else -9),
                 textcoords="offset points",
                 fontsize=6,
                 ha="right" if right else "left",
