@@ -1,6 +1,6 @@
 """Problems per minute: a shared, warm environment in a box against a fresh environment for every problem.
 
-    python -m benchmarks.gitchameleon_harness --problems 8
+    python -m benchmarks.gitchameleon_harness --problems 4
 
 The plain way makes a venv with the standard library, installs the problem's wheel with pip and runs the hidden tests
 with unittest, one problem after another. Both use the built-in libraries, so no network is timed.
@@ -39,7 +39,7 @@ def plain_run(problem: Problem, wheels: Path, folder: Path) -> bool:
 
 
 def main(
-    problems: Annotated[int, typer.Option(help="How many, of the built-in suite.")] = 8,
+    problems: Annotated[int, typer.Option(help="How many, of the built-in suite.")] = 4,
     jobs: Annotated[int, typer.Option(help="Executions at a time, of the harness.")] = 2,
 ) -> None:
     """Print seconds per problem of both, and their ratio."""

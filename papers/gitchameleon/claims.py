@@ -6,7 +6,8 @@ Statements about hosted models are judged on the paper's own numbers, which thei
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon import metrics
+from papers.gitchameleon.comparison import correlation
+from papers.gitchameleon.published import RAG_NAMES
 from shared.artifacts.claims import Judgement, claim
 
 EXECUTED = ("smoke", "cpu", "gpu", "paper", "data")
@@ -82,7 +83,7 @@ def version_blind_coin_flip(tab_systems: pd.DataFrame, tab_solvers: pd.DataFrame
 def selfdebug_up(tab_solvers: pd.DataFrame, fig6_gap: pd.DataFrame) -> Judgement:
     can_gain = tab_solvers[(tab_solvers.repair_rate > 0) & (tab_solvers.quality < 1)]
     gain = can_gain.hidden_after_percent - can_gain.hidden_percent
-    reported = fig6_gap.selfdebug_gain
+    reported = fig6_gap[fig6_gap.source == "reported"].gain
     evidence = {
         "simulated_smallest_gain": gain.min(),
         "reported_smallest_gain": reported.min(),
@@ -99,7 +100,8 @@ def selfdebug_up(tab_solvers: pd.DataFrame, fig6_gap: pd.DataFrame) -> Judgement
     reported="all points of Figure 6 below the line (numbers of Tables 1 and 8)",
 )
 def selfdebug_gap(fig6_gap: pd.DataFrame) -> Judgement:
-    wider = fig6_gap.selfdebug_gap > fig6_gap.greedy_gap
+    published = fig6_gap[fig6_gap.source == "reported"]
+    wider = published.gap_after > published.gap_before
     return Judgement(bool(wider.all()), {"judged_on": "reported numbers", "wider": f"{wider.sum()} of {len(wider)}"})
 
 
@@ -110,20 +112,30 @@ def selfdebug_gap(fig6_gap: pd.DataFrame) -> Judgement:
     reported="stated for all in the text; one of the nine cells of Table 2 falls",
 )
 def sandbox_helps(tab_agents: pd.DataFrame) -> Judgement:
-    up, worst = tab_agents.gain > 0, tab_agents.loc[tab_agents.gain.idxmin()]
+    cells = tab_agents.pivot(index=["source", "suite", "system"], columns="variant", values="success")
+    gain = (cells["sandbox"] - cells["no sandbox"]).round(6)
+    ours = gain[gain.index.get_level_values("source") == "measured"]
+    published = gain.loc["reported", "benchmark"]
+    up = published > 0
     evidence = {"judged_on": "reported numbers", "cells_that_rise": f"{up.sum()} of {len(up)}"}
-    return Judgement(bool(up.all()), evidence | {"worst": f"{worst.agent}: {worst.gain:.3g}"})
+    evidence["worst"] = f"{published.idxmin()}: {published.min():.3g}"
+    evidence["scripted_agent_here"] = f"{ours.min():.3g} to {ours.max():.3g} points"
+    return Judgement(bool(up.all()), evidence)
 
 
 @claim(
     "rag-lift",
     "Retrieved documentation raises success, and k = 3 beats k = 1 in almost all cases.",
-    tables=["tab_rag"],
+    tables=["tab_rag", "tab_main"],
     reported="up to about 10 points; 'almost all'",
 )
-def rag_lift(tab_rag: pd.DataFrame) -> Judgement:
-    greedy = tab_rag[tab_rag.comparison == "k=3 against greedy"].gain
-    ks = tab_rag[tab_rag.comparison == "k=3 against k=1"].gain
+def rag_lift(tab_rag: pd.DataFrame, tab_main: pd.DataFrame) -> Judgement:
+    plain = tab_main[(tab_main.source == "reported") & (tab_main.protocol == "greedy")].set_index("system").hidden
+    rag = tab_rag[tab_rag.published_in == "Table 4"].set_index("system").success
+    pairs = {m: RAG_NAMES.get(m, m) for m in plain.index}
+    greedy = pd.Series({m: rag[r] - plain[m] for m, r in pairs.items() if r in rag.index})
+    both = tab_rag[tab_rag.published_in == "Table 12"].pivot(index="system", columns="variant", values="success")
+    ks = both["k=3"] - both["k=1"]
     share = (ks > 0).mean()
     evidence = {
         "judged_on": "reported numbers",
@@ -141,8 +153,8 @@ def rag_lift(tab_rag: pd.DataFrame) -> Judgement:
     reported="Table 1",
 )
 def cot_not_uniform(tab_main: pd.DataFrame) -> Judgement:
-    table = tab_main[tab_main.source == "reported"].pivot(index="system", columns="protocol", values="hidden_percent")
-    gain = (table["chain of thought"] - table["greedy"]).drop(["o1", "o3-mini", "o4-mini", "codex-mini"]).dropna()
+    table = tab_main[tab_main.source == "reported"].pivot(index="system", columns="protocol", values="hidden")
+    gain = (table["cot"] - table["greedy"]).drop(["o1", "o3-mini", "o4-mini", "codex-mini"]).dropna()
     evidence = {
         "judged_on": "reported numbers, Table 1",
         "up_down": f"{(gain > 0).sum()} up, {(gain < 0).sum()} down",
@@ -158,10 +170,12 @@ def cot_not_uniform(tab_main: pd.DataFrame) -> Judgement:
     reported="136 entries of Table 1",
 )
 def se_binomial(tab_se_audit: pd.DataFrame) -> Judgement:
-    rows = {r.protocol: f"{r.num_within} of {r.num_entries}" for r in tab_se_audit.itertuples()}
-    total = f"{tab_se_audit.num_within.sum()} of {tab_se_audit.num_entries.sum()}"
+    table = tab_se_audit[tab_se_audit.table == "table1"]
+    parts = table.groupby(table.column.str.partition("_")[0], sort=False).agrees
+    rows = {protocol: f"{agrees.sum()} of {len(agrees)}" for protocol, agrees in parts}
+    total = f"{table.agrees.sum()} of {len(table)}"
     return Judgement(
-        bool((tab_se_audit.num_within == tab_se_audit.num_entries).all()),
+        bool(table.agrees.all()),
         {"judged_on": "reported numbers", "within_0.06": total, **rows},
     )
 
@@ -177,12 +191,11 @@ def bench_corr(fig3_correlation: pd.DataFrame) -> Judgement:
     holds, evidence = True, {"judged_on": "reported points"}
     for bench, (rho, r) in published.items():
         part = fig3_correlation[fig3_correlation.benchmark == bench]
-        found = metrics.spearman(part.plotted_percent, part.score), metrics.pearson(part.plotted_percent, part.score)
-        holds &= abs(found[0] - rho) < 6e-4 and abs(found[1] - r) < 6e-4
-        evidence[f"{bench}_as_plotted"] = f"rho {found[0]:.3f}, r {found[1]:.3f}, N = {len(part)}"
-        part = part.dropna(subset=["table_percent"])
-        found = metrics.spearman(part.table_percent, part.score), metrics.pearson(part.table_percent, part.score)
-        evidence[f"{bench}_by_table_1"] = f"rho {found[0]:.3f}, r {found[1]:.3f}, N = {len(part)}"
+        for name, values in (("as_plotted", part.plotted_percent), ("by_table_1", part.table_percent)):
+            found = correlation(values, part.score)
+            evidence[f"{bench}_{name}"] = f"rho {found.spearman:.3f}, r {found.pearson:.3f}, N = {found.n}"
+            if name == "as_plotted":
+                holds &= abs(found.spearman - rho) < 6e-4 and abs(found.pearson - r) < 6e-4
     return Judgement(bool(holds), evidence)
 
 

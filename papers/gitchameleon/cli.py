@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from papers.gitchameleon import evaluate as evaluation
-from papers.gitchameleon import options
+from papers.gitchameleon import generate, options
+from papers.gitchameleon.assistants import read_outputs, write_inputs
 from papers.gitchameleon.environments import group_by_env
 from papers.gitchameleon.harness import MODES
 from papers.gitchameleon.report import in_words, summarise, write_report
@@ -22,6 +23,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 envs = typer.Typer(help="Environments: build, list, lock, make room.", no_args_is_help=True)
 app.add_typer(envs, name="envs")
 app.command("evaluate")(evaluation.main)
+app.command("generate")(generate.main)
 
 
 @app.command()
@@ -97,6 +99,24 @@ def report(
         raise ValueError(f"no results in {results}; evaluate a solution file first")
     last = {(r["example_id"], r["sample"]): r for r in rows}
     typer.echo(in_words(write_report(results, [last[k] for k in sorted(last)])))
+
+
+@app.command()
+@options.exits
+def assistants(
+    folder: Annotated[Path, typer.Argument(help="Folder of the assistant's files, one per problem.")],
+    out: Annotated[Path | None, typer.Option(help="Solution file to collect completed files in.")] = None,
+    data: options.Data = "benchmark",
+    statement: Annotated[bool, typer.Option(help="The files show the problem statement.")] = True,
+) -> None:
+    """Write the files that a coding assistant completes; with --out, collect what it completed."""
+    problems = options.problems_of(data, None, "", None)
+    if out is None:
+        typer.echo(f"{folder}: {len(write_inputs(folder, problems, statement))} files to complete")
+        return
+    rows = read_outputs(folder, problems, statement)
+    write_solutions(out, {row["example_id"]: row["answer"] for row in rows})
+    typer.echo(f"{out}: {len(rows)} of {len(problems)} problems have a completed file")
 
 
 @app.command()

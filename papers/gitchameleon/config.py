@@ -30,6 +30,8 @@ class Solvers(StrictModel):
 class Config(PaperConfig):
     suites: list[Suite]
     solvers: Solvers
+    protocols: dict[str, list[str]]  # scripted solver -> protocols that it is asked under; greedy before self-debug
+    num_seeds: int = Field(ge=2)  # of the protocol temperature
     dataset: str  # whose statistics are drawn: suites, or benchmark
 
 
@@ -52,14 +54,32 @@ class Simulate(StrictModel):
     solvers: Solvers
 
 
+class Scores(StrictModel):
+    """Shard of the step `scores`."""
+
+    suite: Suite
+    protocols: dict[str, list[str]]
+    num_seeds: int
+
+
+class Retrieve(StrictModel):
+    """Shard of the step `retrieve`."""
+
+    dataset: str  # a suite, or benchmark
+
+
 STEPS: dict[str, tuple[str, ...]] = {"tables": ()}  # tables read records and reported numbers only
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
-    """One shard per suite to execute and to simulate on, and one for the data set's statistics."""
+    """One shard per suite to execute, to simulate on and to ask about, and one for the data set's statistics."""
     names = [suite.name for suite in config.suites]
+    ours = [suite for suite in config.suites if suite.name != "benchmark"]
+    indexed = [suite.name for suite in ours] + ["benchmark"] * (config.dataset == "benchmark")
     return {
         "execute": {suite.name: Execute(suite=suite) for suite in config.suites},
-        "simulate": {name: Simulate(solvers=config.solvers) for name in names if name != "benchmark"},
+        "simulate": {suite.name: Simulate(solvers=config.solvers) for suite in ours},
+        "scores": {s.name: Scores(suite=s, protocols=config.protocols, num_seeds=config.num_seeds) for s in ours},
+        "retrieve": {name: Retrieve(dataset=name) for name in indexed},
         "describe": {"dataset": Describe(dataset=config.dataset, suites=names)},
     }

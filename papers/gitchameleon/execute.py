@@ -36,6 +36,22 @@ def problems_of(suite: Suite) -> list[Problem]:
     return [p for p in select(problems, libraries=suite.libraries) if not suite.tasks or p.task in suite.tasks]
 
 
+def harness_for(suite: Suite) -> Harness:
+    """The suite's environments, limits and box."""
+    store = options.store_of(suite.name, None, None, options.DEFAULT_CUTOFF, suite.allow_builds, None)
+    limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
+    level = options.level_of("auto", unsafe=suite.name != "benchmark")
+    return options.harness_of(store, level, limits, suite.jobs, "both", options.DEFAULT_CUTOFF, cache=True)
+
+
+def tell_counts(suite: Suite, harness: Harness, num_rows: int) -> dict:
+    """What a step did, printed, and for its provenance."""
+    counts = {"num_executed": harness.num_executed, "from_cache": harness.cache.hits}
+    counts["num_built"] = harness.store.num_built
+    print(f"{suite.name}: {num_rows} rows at level {harness.settings.level}; {counts}")
+    return {"sandbox_level": harness.settings.level, **counts}
+
+
 def rows_of(suite: Suite, harness: Harness, problems: list[Problem]):
     """One row per system and problem, sorted."""
     for system in suite.systems:
@@ -78,14 +94,9 @@ def main(
     if unknown:
         raise ValueError(f"unknown system '{unknown[0]}'; there are: {', '.join(SYSTEMS)}")
     problems = problems_of(suite)
-    store = options.store_of(suite.name, None, None, options.DEFAULT_CUTOFF, suite.allow_builds, None)
-    limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
-    level = options.level_of("auto", unsafe=suite.name != "benchmark")
-    harness = options.harness_of(store, level, limits, suite.jobs, "both", options.DEFAULT_CUTOFF, cache=True)
+    harness = harness_for(suite)
     rows = list(rows_of(suite, harness, problems))
-    counts = {"num_executed": harness.num_executed, "from_cache": harness.cache.hits, "num_built": store.num_built}
-    print(f"{suite.name}: {len(rows)} rows at level {level}; {counts}")
-    provenance.add(sandbox_level=level, **counts)
+    provenance.add(**tell_counts(suite, harness, len(rows)))
     write_record(out, rows, provenance)
 
 

@@ -2,10 +2,10 @@
 
 import csv
 import io
-import math
 from collections import Counter
 from pathlib import Path
 
+from papers.gitchameleon.comparison import standard_error_percent
 from papers.gitchameleon.verdicts import ENV_MISSING, HARNESS_ERROR, NO_ANSWER, PASS
 from shared.artifacts.records import write_json, write_text
 
@@ -45,11 +45,6 @@ def results_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
-def standard_error(p: float, n: int) -> float:
-    """Binomial standard error sqrt(p (1 - p) / n) of a success rate."""
-    return math.sqrt(p * (1 - p) / n)
-
-
 def summarise(rows: list[dict]) -> dict:
     """Counts and rates over all rows; what could not be run counts as a failure and is named."""
     summary: dict = {"num_problems": len(rows)}
@@ -65,7 +60,7 @@ def summarise(rows: list[dict]) -> dict:
             "num_problems": n,
             "num_run": ran,
             "success_percent": round(100 * passed / n, 4),
-            "standard_error_percent": round(100 * standard_error(passed / n, n), 4),
+            "standard_error_percent": round(standard_error_percent(100 * passed / n, n), 4),
             "verdicts": dict(sorted(Counter(verdicts).items())),
         }
     summary["unavailable"] = sorted(

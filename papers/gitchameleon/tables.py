@@ -3,27 +3,29 @@
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon import metrics
-from shared.artifacts.reported import Reported
+from papers.gitchameleon.comparison import Success
+from papers.gitchameleon.protocol_tables import tab_agents as tab_agents
+from papers.gitchameleon.protocol_tables import tab_assistants as tab_assistants
+from papers.gitchameleon.protocol_tables import tab_audit as tab_audit
+from papers.gitchameleon.protocol_tables import tab_no_version as tab_no_version
+from papers.gitchameleon.protocol_tables import tab_other_protocols as tab_other_protocols
+from papers.gitchameleon.protocol_tables import tab_rag as tab_rag
+from papers.gitchameleon.protocol_tables import tab_retrieval as tab_retrieval
+from papers.gitchameleon.protocol_tables import tab_se_audit as tab_se_audit
+from papers.gitchameleon.protocol_tables import tab_temperature as tab_temperature
+from papers.gitchameleon.published import wide
+from papers.gitchameleon.result_tables import fig6_gap as fig6_gap
+from papers.gitchameleon.result_tables import fig7_categories as fig7_categories
+from papers.gitchameleon.result_tables import fig8_errors as fig8_errors
+from papers.gitchameleon.result_tables import fig10_years as fig10_years
+from papers.gitchameleon.result_tables import fig11_libraries as fig11_libraries
+from papers.gitchameleon.result_tables import fig12_rag_by_library as fig12_rag_by_library
+from papers.gitchameleon.result_tables import fig13_agreement as fig13_agreement
+from papers.gitchameleon.result_tables import fig_protocols as fig_protocols
+from papers.gitchameleon.result_tables import tab_comparisons as tab_comparisons
+from papers.gitchameleon.result_tables import tab_main as tab_main
 
-NUM_PROBLEMS = 328
-PROTOCOLS = {"greedy": "greedy", "self-debug": "selfdebug", "chain of thought": "cot"}
 SYSTEM_ORDER = ["reference", "version-blind", "newest", "oldest", "stub"]
-
-
-def _reported() -> Reported:
-    return Reported("gitchameleon")
-
-
-def _wide(*tables: str) -> pd.DataFrame:
-    """Reported numbers of some tables, a row per model in the paper's order, a column per quantity."""
-    reported = _reported()
-    parts = [reported.table(t).pivot(index="row", columns="column", values="value").reindex(_rows(t)) for t in tables]
-    return pd.concat(parts).astype(float)
-
-
-def _rows(table: str) -> list[str]:
-    return list(dict.fromkeys(_reported().table(table).row))
 
 
 def _suites(records) -> pd.DataFrame:
@@ -84,18 +86,17 @@ def tab_systems(records, settings) -> pd.DataFrame:
     for (suite, system), part in _suites(records).groupby(["suite", "system"], observed=True, sort=True):
         hidden = part.hidden if part.hidden.notna().any() else part.visible
         passed, strict = hidden == "pass", part[part.strict]
-        rate, error = metrics.success(list(passed))
-        low, high = metrics.wilson(int(passed.sum()), len(part))
+        found = Success(int(passed.sum()), len(part))
         rows.append(
             {
                 "suite": suite,
                 "system": system,
                 "num_problems": len(part),
-                "passed": int(passed.sum()),
-                "success_percent": 100 * rate,
-                "standard_error_percent": 100 * error,
-                "wilson_low_percent": 100 * low,
-                "wilson_high_percent": 100 * high,
+                "passed": found.passed,
+                "success_percent": found.percent,
+                "standard_error_percent": found.standard_error,
+                "wilson_low_percent": found.interval[0],
+                "wilson_high_percent": found.interval[1],
                 "visible_percent": 100 * (part.visible == "pass").mean(),
                 "num_strict": len(strict),
                 "strict_percent": 100 * (strict.hidden == "pass").mean() if len(strict) else np.nan,
@@ -107,86 +108,6 @@ def tab_systems(records, settings) -> pd.DataFrame:
 def tab_solvers(records, settings) -> pd.DataFrame:
     """Scripted solvers over seeds beside their closed forms."""
     return records("simulate").sort_values(["suite", "quality", "repair_rate"], ignore_index=True)
-
-
-def tab_main(records, settings) -> pd.DataFrame:
-    """Measured systems and the paper's models in one table; `source` tells them apart."""
-    rows = [
-        {
-            "source": "measured",
-            "suite": r.suite,
-            "system": r.system,
-            "protocol": "scripted",
-            "hidden_percent": r.success_percent,
-            "hidden_error": r.standard_error_percent,
-            "visible_percent": r.visible_percent,
-        }
-        for r in tab_systems(records, settings).itertuples()
-    ]
-    for model, row in _wide("table1", "table8").iterrows():
-        for protocol, name in PROTOCOLS.items():
-            if not np.isnan(row.get(f"{name}_hidden", np.nan)):
-                rows.append(
-                    {
-                        "source": "reported",
-                        "suite": "benchmark",
-                        "system": model,
-                        "protocol": protocol,
-                        "hidden_percent": row[f"{name}_hidden"],
-                        "hidden_error": row[f"{name}_hidden_se"],
-                        "visible_percent": row.get(f"{name}_visible", np.nan),
-                        "api_percent": row[f"{name}_api"],
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def tab_se_audit(records, settings) -> pd.DataFrame:
-    """Table 1's +- entries against sqrt(p (1 - p) / 328)."""
-    table, rows = _wide("table1"), []
-    for protocol, name in PROTOCOLS.items():
-        pairs = [(table[c], table[f"{c}_se"]) for c in table.columns if c.startswith(name) and not c.endswith("_se")]
-        values, given = (pd.concat(part) for part in zip(*pairs, strict=True))
-        binomial = 100 * np.sqrt(values / 100 * (1 - values / 100) / NUM_PROBLEMS)
-        off = (given - binomial).abs()
-        rows.append(
-            {
-                "protocol": protocol,
-                "num_entries": len(off),
-                "num_within": int((off <= 0.06).sum()),
-                "largest_difference": off.max(),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def tab_agents(records, settings) -> pd.DataFrame:
-    """Table 2: agents without and with a sandbox."""
-    table = _wide("table2")
-    return pd.DataFrame(
-        {
-            "agent": table.index,
-            "without_percent": table.success_without_sandbox.to_numpy(),
-            "with_percent": table.success_with_sandbox.to_numpy(),
-            "gain": (table.success_with_sandbox - table.success_without_sandbox).to_numpy(),
-        }
-    )
-
-
-RAG_NAMES = {"Grok3": "Grok 3", "Llama 4 Maverick (not FP8)": "Llama 4 Maverick 400B"}
-
-
-def tab_rag(records, settings) -> pd.DataFrame:
-    """Retrieval in the paper: k = 3 against greedy (Tables 4 and 1) and against k = 1 (Table 12)."""
-    greedy, rag, ks = _wide("table1").greedy_hidden, _wide("table4").success, _wide("table12")
-    rows = [
-        {"comparison": "k=3 against greedy", "model": m, "before": greedy[RAG_NAMES.get(m, m)], "after": rag[m]}
-        for m in rag.index
-        if RAG_NAMES.get(m, m) in greedy.index
-    ]
-    rows += [{"comparison": "k=3 against k=1", "model": m, "before": r.k1, "after": r.k3} for m, r in ks.iterrows()]
-    frame = pd.DataFrame(rows)
-    return frame.assign(gain=(frame.after - frame.before).round(6))
 
 
 def tab_dataset(records, settings) -> pd.DataFrame:
@@ -219,18 +140,17 @@ def tab_dataset(records, settings) -> pd.DataFrame:
 
 def fig3_correlation(records, settings) -> pd.DataFrame:
     """Points of Figure 3 as plotted, and with the values that Tables 1 and 2 give for greedy decoding."""
-    reported, greedy = _reported(), _wide("table1", "table8").greedy_hidden
+    points, greedy = wide("fig3"), wide("table1", "table8").greedy_hidden
     rows = []
     for bench in ("swebench", "livecodebench"):
-        for model in _rows("fig3"):
-            other = reported("fig3", model, bench)
-            if not np.isnan(other):
+        for model, point in points.iterrows():
+            if not np.isnan(point[bench]):
                 rows.append(
                     {
                         "benchmark": bench,
                         "model": model,
-                        "score": other,
-                        "plotted_percent": reported("fig3", model, "gitchameleon"),
+                        "score": point[bench],
+                        "plotted_percent": point.gitchameleon,
                         "table_percent": greedy.get(model, np.nan),
                     }
                 )
@@ -248,76 +168,11 @@ def fig4_dataset(records, settings) -> pd.DataFrame:
     return pd.concat([years.astype({"group": str}), kinds])[["dataset", "panel", "group", "count"]]
 
 
-def fig6_gap(records, settings) -> pd.DataFrame:
-    """Visible minus hidden success of the paper's models, without and with self-debug."""
-    table = _wide("table1", "table8").dropna(subset=["selfdebug_hidden"])
-    return pd.DataFrame(
-        {
-            "model": table.index,
-            "greedy_gap": (table.greedy_visible - table.greedy_hidden).round(6).to_numpy(),
-            "selfdebug_gap": (table.selfdebug_visible - table.selfdebug_hidden).round(6).to_numpy(),
-            "selfdebug_gain": (table.selfdebug_hidden - table.greedy_hidden).round(6).to_numpy(),
-        }
-    )
-
-
-def fig7_categories(records, settings) -> pd.DataFrame:
-    """Hidden success of the measured systems by category of change."""
-    frame = _suites(records)
-    frame = frame[(frame.suite != "benchmark") & (frame.perf_category != "none")]
-    rows = []
-    for (category, system), part in frame.groupby(["perf_category", "system"], observed=True, sort=True):
-        rate, error = metrics.success(list(part.hidden == "pass"))
-        rows.append(
-            {
-                "category": category,
-                "system": system,
-                "num_problems": len(part),
-                "success_percent": 100 * rate,
-                "standard_error_percent": 100 * error,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def fig8_errors(records, settings) -> pd.DataFrame:
-    """Reported fall of each error under self-debug, and how often it ends the version-blind answers here."""
-    reported, frame = _reported(), _suites(records)
-    counts = frame[frame.system == "version-blind"].hidden_exception.value_counts()
-    return pd.DataFrame(
-        {
-            "error": error,
-            "reported_reduction_percent": reported("fig8", error, "reduction_percent"),
-            "version_blind_count": int(counts.get(error, 0)),
-        }
-        for error in _rows("fig8")
-    )
-
-
 def fig9_libraries(records, settings) -> pd.DataFrame:
     """Problems and versions per library."""
     frame = records("describe")
     grouped = frame.groupby("library").agg(num_problems=("example_id", "size"), num_versions=("version", "nunique"))
     return grouped.reset_index().sort_values(["num_problems", "library"], ascending=[False, True], ignore_index=True)
-
-
-def fig13_agreement(records, settings) -> pd.DataFrame:
-    """Agreement of the measured systems on all executed problems of our suites."""
-    frame = _suites(records)
-    frame = frame[frame.suite != "benchmark"].sort_values(["suite", "example_id"])
-    passed = {s: list(part.hidden == "pass") for s, part in frame.groupby("system", observed=True)}
-    rows = []
-    for one in passed:
-        for other in passed:
-            rows.append(
-                {
-                    "system": one,
-                    "other": other,
-                    "agreement": metrics.agreement(passed[one], passed[other]),
-                    "mcnemar_p": metrics.mcnemar(passed[one], passed[other]),
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def fig14_logic_nodes(records, settings) -> pd.DataFrame:

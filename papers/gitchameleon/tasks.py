@@ -70,12 +70,12 @@ class Task:
             additional_dependencies=side.pins,
             api_calls=list(side.calls),
             release_date=side.released,
-            docs=[f"{self.docs or 'builtin:' + self.library}#{side.version}"],
+            docs=[f"{self.docs or 'builtin:' + self.library}#{side.version}/{self.name}"],
             hidden_test=_MODULE.format(module=f"sample_{id}", name=name, methods=methods),
             runner="unittest",
             task=self.name,
             expect_fail=list(side.wrong),
-            docs_text=[side.doc],
+            docs_text=[f"{self.library} {side.version}. {side.doc}"],  # a page says whose it is
         )
 
 

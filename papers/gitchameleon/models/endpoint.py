@@ -1,0 +1,227 @@
+"""Any endpoint that speaks the chat-completions protocol, with the standard library's HTTP client.
+
+What is asked again: no answer, 408, 409, 425, 429 and 5xx, a body that is cut short or no JSON, an answer without
+choices or text. What is not: other 4xx, which say that the request is wrong. Waits double from one attempt to the
+next, with jitter, and are never shorter than the server's Retry-After.
+"""
+
+import email.utils
+import http.client
+import json
+import os
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Sequence
+
+from pydantic import Field, field_validator
+
+from papers.gitchameleon.models.base import REFUSAL, STOP, Completion, Message, ModelError, Usage, prompt_hash
+from papers.gitchameleon.models.meter import Meter
+from shared.artifacts.config import StrictModel
+from shared.seeding import numpy_generator
+
+RETRIED = {408, 409, 425, 429}  # and all of 5xx
+
+
+class EndpointConfig(StrictModel):
+    """Where a hosted model is and how it wants to be asked."""
+
+    base_url: str  # with scheme, up to but without /chat/completions
+    model: str
+    api_key_variable: str = "OPENAI_API_KEY"  # environment variable; the key itself is never stored
+    request_seconds: float = Field(default=120.0, gt=0)  # one attempt, from connection to last byte
+    total_seconds: float = Field(default=900.0, gt=0)  # all attempts at one completion, waits included
+    max_attempts: int = Field(default=6, ge=1)
+    first_wait_seconds: float = Field(default=1.0, ge=0)
+    longest_wait_seconds: float = Field(default=60.0, ge=0)
+    max_concurrent: int = Field(default=8, ge=1)  # requests under way at a time
+    reasoning: bool = False  # takes no temperature and no top_p, and max_completion_tokens for max_tokens
+    system_role: bool = True  # False: the system text goes in front of the first user message
+    structured: bool = False  # can be held to a JSON schema; otherwise the answer is read from its text
+    sends_seed: bool = True
+    prompt_price: float = Field(default=0.0, ge=0)  # per million tokens
+    completion_price: float = Field(default=0.0, ge=0)  # per million tokens
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_scheme(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError(f"the endpoint's URL needs a scheme; write http:// or https:// before '{value}'")
+        return value.rstrip("/")
+
+
+class _Again(Exception):
+    """This attempt failed and another may not; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait = wait
+
+
+class Endpoint:
+    """A hosted model.
+
+    Args:
+        sleep, clock: replaced in tests.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config, self.name = config, config.model
+        self.meter = Meter(config.prompt_price, config.completion_price)
+        self._sleep, self._clock = sleep, clock
+        self._slots = threading.BoundedSemaphore(config.max_concurrent)
+        self._key = os.environ.get(config.api_key_variable, "")
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 0.95,
+        max_tokens: int = 4096,
+        seed: int | None = None,
+        schema: dict | None = None,
+    ) -> list[Completion]:
+        """`n` completions, asked for until they come or attempts and time are used up."""
+        payload = self.payload(messages, n, temperature, top_p, max_tokens, seed, schema)
+        start, reasons = self._clock(), []
+        for attempt in range(1, self.config.max_attempts + 1):
+            try:
+                with self._slots:
+                    choices, usage = self._ask(payload, n)
+            except _Again as failure:
+                self.meter.failed()
+                reasons.append(str(failure))
+                wait = self._wait(attempt, failure.wait, prompt_hash(messages))
+                if attempt == self.config.max_attempts or self._clock() - start + wait > self.config.total_seconds:
+                    break
+                self._sleep(wait)
+                continue
+            self.meter.answered(usage)
+            return [Completion(text, reason, usage, attempt) for text, reason in choices]
+        raise ModelError(
+            f"{self.config.base_url} gave no completion of {self.name} in {len(reasons)} attempts; the last:"
+            f" {reasons[-1]}. Run again later: what is finished is kept"
+        )
+
+    def payload(
+        self,
+        messages: Sequence[Message],
+        n: int,
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        seed: int | None,
+        schema: dict | None,
+    ) -> dict:
+        """The request's body."""
+        config = self.config
+        content: dict = {"model": config.model, "messages": self._turns(messages), "n": n}
+        if config.reasoning:
+            content["max_completion_tokens"] = max_tokens
+        else:
+            content |= {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+        if seed is not None and config.sends_seed:
+            content["seed"] = seed
+        if schema is not None and config.structured:
+            form = {"name": "answer", "strict": True, "schema": schema}
+            content["response_format"] = {"type": "json_schema", "json_schema": form}
+        return content
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict]:
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        if not self.config.system_role:
+            system = "\n\n".join(t["content"] for t in turns if t["role"] == "system")
+            turns = [t for t in turns if t["role"] != "system"]
+            if system and turns:
+                turns[0] = turns[0] | {"content": f"{system}\n\n{turns[0]['content']}"}
+        return turns
+
+    def _wait(self, attempt: int, asked: float, prompt: str) -> float:
+        """Seconds before the next attempt: doubled each time, half of it at random, at least what was asked for."""
+        longest = min(self.config.longest_wait_seconds, self.config.first_wait_seconds * 2 ** (attempt - 1))
+        jitter = numpy_generator(os.getpid(), "backoff", prompt, attempt).random()
+        return max(asked, longest * (0.5 + 0.5 * jitter))
+
+    def _ask(self, payload: dict, n: int) -> tuple[list[tuple[str, str]], Usage]:
+        status, headers, body = self._post(payload)
+        if status in RETRIED or status >= 500:
+            raise _Again(f"status {status}: {self._excerpt(body)}", _retry_after(headers.get("Retry-After", "")))
+        if status != 200:
+            self.meter.failed()
+            raise ModelError(f"{self.config.base_url} refuses the request with status {status}: {self._excerpt(body)}")
+        try:
+            content = json.loads(body)
+            choices = [_choice(c) for c in content["choices"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _Again(f"the answer is not what the protocol says: {self._excerpt(body)}") from None
+        if len(choices) < n:
+            raise _Again(f"{len(choices)} completions instead of {n}")
+        if any(not text.strip() and reason == STOP for text, reason in choices):
+            raise _Again("an empty completion without a reason")
+        usage = content.get("usage") or {}
+        return choices[:n], Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"))
+
+    def _post(self, payload: dict) -> tuple[int, http.client.HTTPMessage | dict, bytes]:
+        url = urllib.parse.urlsplit(self.config.base_url + "/chat/completions")
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        deadline = time.monotonic() + self.config.request_seconds
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        connection = kind(url.hostname, url.port, timeout=self.config.request_seconds)
+        try:
+            path = url.path + (f"?{url.query}" if url.query else "")
+            connection.request("POST", path, json.dumps(payload).encode(), headers)
+            response, parts = connection.getresponse(), []
+            while chunk := response.read1(65536):
+                parts.append(chunk)
+                left = deadline - time.monotonic()
+                if left <= 0:  # a server that sends a byte now and then never times out by itself
+                    raise _Again(f"no whole answer within {self.config.request_seconds:g} s")
+                if connection.sock is not None:
+                    connection.sock.settimeout(left)
+            body = b"".join(parts)
+            expected = response.headers.get("Content-Length")
+            if expected is not None and len(body) < int(expected):
+                raise _Again(f"the answer was cut short: {len(body)} of {expected} bytes")
+            return response.status, response.headers, body
+        except TimeoutError:
+            raise _Again(f"no answer within {self.config.request_seconds:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise _Again(f"{type(error).__name__}: {error}") from None
+        finally:
+            connection.close()
+
+    def _excerpt(self, body: bytes) -> str:
+        text = body[:300].decode(errors="replace")
+        return text.replace(self._key, "***") if self._key else text
+
+
+def _choice(choice: dict) -> tuple[str, str]:
+    """(text, reason to end) of one choice; a refusal has no text."""
+    message = choice["message"]
+    if message.get("refusal"):
+        return "", REFUSAL
+    text = message.get("content")
+    if text is not None and not isinstance(text, str):
+        raise TypeError("the content is no text")
+    return text or "", choice.get("finish_reason") or STOP
+
+
+def _retry_after(value: str) -> float:
+    """Seconds of a Retry-After header: a number or a date."""
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0

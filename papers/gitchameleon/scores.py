@@ -1,0 +1,90 @@
+"""Step: scripted solvers asked under every protocol, their answers executed for real: a row per answer.
+
+    python -m papers.gitchameleon.scores --scale cpu --shard mini --executed RECORD --out RECORD
+
+The solvers stand where a model would: they see its prompts, and what they know is known (solvers.py).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon.config import Scores
+from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.generate import Executor, Job
+from papers.gitchameleon.generation import AnswerFile
+from papers.gitchameleon.harness import Harness
+from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.protocols import rag_requests, requests
+from papers.gitchameleon.scoring import score_rows
+from papers.gitchameleon.solutions import Solution
+from papers.gitchameleon.solvers import make_solver
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+
+AGENT_STEPS = 6
+
+
+def answer_files(solver: str, protocols: list[str], seeds: int, harness: Harness, problems: list[Problem]) -> dict:
+    """protocol -> answers of one solver. Self-debug starts from the greedy ones."""
+    model, files = make_solver(solver, problems), {}
+
+    def new(name: str) -> AnswerFile:
+        files[name] = AnswerFile(None, model.name, name)
+        return files[name]
+
+    job = Job(model, problems, problems, new, 1, lambda: Executor(harness))
+    asks = {
+        "greedy": lambda: job.single(requests(problems)),
+        "no_version": lambda: job.single(requests(problems, show_version=False)),
+        "temperature": lambda: job.single(requests(problems, "temperature", range(seeds))),
+        "rag_k1": lambda: job.single(rag_requests(problems, job.index, 1)),
+        "rag_k3": lambda: job.single(rag_requests(problems, job.index, 3)),
+        "selfdebug": lambda: job.selfdebug({r["example_id"]: r for r in files["greedy"].sorted()}, "visible"),
+        "agent": lambda: job.agent(AGENT_STEPS, False),
+        "agent_sandbox": lambda: job.agent(AGENT_STEPS, True),
+    }
+    for protocol in protocols:
+        if protocol not in asks:
+            raise ValueError(f"unknown protocol '{protocol}'; there are: {', '.join(asks)}")
+        if asks[protocol]():
+            raise ValueError(f"{solver} left problems without an answer under {protocol}")
+    return files
+
+
+def rows_of(settings: Scores, harness: Harness, problems: list[Problem]) -> Iterator[dict]:
+    """One row per solver, protocol, seed and problem."""
+    for solver, protocols in settings.protocols.items():
+        for protocol, file in answer_files(solver, protocols, settings.num_seeds, harness, problems).items():
+            samples: dict[int, list[dict]] = {}
+            for row in file.sorted():
+                samples.setdefault(row["seed"] or 0, []).append(row)
+            for seed, rows in samples.items():
+                solutions = [Solution(r["example_id"], r["answer"], r["answer"]) for r in rows]
+                results = list(harness.evaluate(problems, solutions))
+                labels = {"suite": settings.suite.name, "system": rows[0]["model"], "protocol": protocol}
+                yield from score_rows(problems, results, **labels, seed=seed)
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="Name of the suite.")],
+    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Ask scripted solvers under every protocol, execute their answers and write a row per answer."""
+    provenance = Provenance()
+    settings: Scores = load_shard("gitchameleon", "scores", scale, shard)
+    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
+    rows = list(rows_of(settings, harness, problems))
+    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
+    write_record(out, rows, provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,55 @@
+"""What failed: names of exceptions in tracebacks (Figure 8), and the part of a trace that a model is shown."""
+
+import re
+
+# the ten types that Figure 8 draws, in its order
+DRAWN = (
+    "AssertionError",
+    "TypeError",
+    "AttributeError",
+    "ValueError",
+    "IndexError",
+    "RuntimeError",
+    "KeyError",
+    "NameError",
+    "SyntaxError",
+    "HTTPError",
+)
+_NAME = re.compile(r"^(?:E\s+)?((?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*(?:Error|Exception)))(?=:|\s*$)", re.MULTILINE)
+_FRAME = re.compile(r'^\s+File "([^"]*)", line (\d+), in (\S+)', re.MULTILINE)
+
+
+def exception_names(trace: str) -> list[str]:
+    """Names ending in Error or Exception that open a line of a trace, without their modules; pytest's `E` is skipped.
+
+    A name inside a message does not count; a chained exception does.
+    """
+    return [match[2] for match in _NAME.finditer(trace)]
+
+
+def reduction_percent(before: int, after: int) -> float:
+    """Relative fall in percent, 100 (before - after) / before; nan where there was nothing to lower."""
+    return 100.0 * (before - after) / before if before else float("nan")
+
+
+def top_level_trace(trace: str, max_chars: int = 2000) -> str:
+    """The trace that goes into a self-debug prompt: the frames of the candidate and the test, and the last error.
+
+    Frames inside installed packages and the interpreter are left out, as are paths of this machine.
+    """
+    lines, kept, skip = trace.strip().splitlines(), [], False
+    for line in lines:
+        frame = _FRAME.match(line)
+        if frame:
+            path = frame[1]
+            skip = "site-packages" in path or "/lib/python" in path or path.startswith("<frozen")
+            if not skip:
+                kept.append(f'  File "{path.rsplit("/", 1)[-1]}", line {frame[2]}, in {frame[3]}')
+        elif not (skip and line.startswith("  ")):
+            skip = False
+            kept.append(line)
+    text = "\n".join(kept)
+    if len(text) <= max_chars:
+        return text
+    half = max_chars // 2
+    return text[:half] + "\n[...]\n" + text[-half:]

@@ -1,0 +1,167 @@
+"""Tables from small records with known answers; every figure draws from its table."""
+
+import pandas as pd
+import pytest
+
+from papers.gitchameleon import figures, protocol_tables, result_tables, scoring, tables
+from papers.gitchameleon.comparison import standard_error_percent
+from papers.gitchameleon.problems import Problem
+from shared.artifacts.figures import paper_style
+
+CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
+NEEDS_RUNS = ("tab_validation", "tab_version_swap", "tab_systems", "tab_solvers", "tab_dataset", "fig3_correlation")
+NEEDS_RUNS += ("fig4_dataset", "fig9_libraries", "fig14_logic_nodes")  # records of other steps
+TABLES = {n: getattr(tables, n) for n in dir(tables) if n.startswith(("tab_", "fig")) and n not in NEEDS_RUNS}
+FIGURES = {name: getattr(figures, name) for name in TABLES if name.startswith("fig")}
+
+
+def make_problem(id: int) -> Problem:
+    return Problem(
+        example_id=id,
+        python_version="3.11",
+        library=f"lib{id % 3}",
+        version=("1", "1.0", "2")[id % 3],
+        problem="Do it.",
+        starting_code="import lib\ndef solve(x):\n",
+        solution="    return lib.go(x)\n",
+        test="assert solve(1) == 1",
+        type_of_change=CHANGES[id % 5],
+        api_calls=["lib.go"] if id % 2 else [],
+        release_date=f"{2021 + id % 4}-01",
+        docs=[f"https://docs/{id}", "https://docs/all/"],
+    )
+
+
+PROBLEMS = [make_problem(i) for i in range(10)]
+
+
+def results(passing: set[int], visible: set[int], trace: str = "TypeError: no") -> list[dict]:
+    """Rows as `evaluate` writes them; problem 9 has none."""
+    return [
+        {
+            "example_id": p.example_id,
+            "code": p.answer if p.example_id != 8 else "def broken(:",
+            "hidden": "pass" if p.example_id in passing else "fail-exception",
+            "hidden_trace": "" if p.example_id in passing else trace,
+            "visible": "pass" if p.example_id in visible else "fail-assert",
+        }
+        for p in PROBLEMS[:9]
+    ]
+
+
+def make_scores() -> pd.DataFrame:
+    rows = []
+    for system, shift in (("one", 0), ("two", 1)):
+        runs = {
+            "greedy": results({0, 1, 2 + shift}, {0, 1, 2, 3}),
+            "selfdebug": results(set(range(5 + shift)), set(range(8)), "AssertionError"),
+            "rag_k1": results({0, 1}, {0}),
+            "rag_k3": results({0, 1, 2, 3, 4}, {0}),
+            "no_version": results({0}, {0}),
+            "agent": results({0}, {0}),
+            "agent_sandbox": results({0, 5}, {0}),
+        }
+        for protocol, found in runs.items():
+            rows += scoring.score_rows(PROBLEMS, found, suite="mini", system=system, protocol=protocol)
+        for seed in (1, 2):
+            found = results(set(range(seed)), set())
+            rows += scoring.score_rows(PROBLEMS, found, suite="mini", system=system, protocol="temperature", seed=seed)
+    return pd.DataFrame(rows)
+
+
+def make_records():
+    found = {p.example_id: [p.docs[0].upper(), "x", "y"] for p in PROBLEMS}
+    retrieval = [
+        row for k in (1, 3) for row in scoring.retrieval_rows(PROBLEMS, found, suite="mini", retriever="BM25", k=k)
+    ]
+    frames = {
+        "scores": make_scores(),
+        "retrieve": pd.DataFrame(retrieval),
+    }
+    return lambda step: frames[step].copy()
+
+
+RECORDS = make_records()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_rows_and_says_where_they_come_from(name):
+    table = TABLES[name](RECORDS, None)
+    assert len(table) and set(table.source) <= {"measured", "reported"}
+    # an artifact's table is what its CSV gives back
+    assert table.columns.is_unique and not isinstance(table.index, pd.MultiIndex)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_its_table(name):
+    with paper_style():
+        figure = FIGURES[name](TABLES[name](RECORDS, None))
+        figure.canvas.draw()
+        drawn = [ax for ax in figure.axes if ax.lines or ax.patches or ax.collections]
+    assert drawn
+
+
+def test_the_rates_are_of_all_problems_also_unanswered_ones():
+    table = result_tables.tab_main(RECORDS, None).set_index(["source", "system", "protocol"])
+    row = table.loc["measured", "one", "greedy"]
+    assert (row.n, row.hidden, row.visible, row.gap, row.num_missing) == (10, 30, 40, 10, 1)
+    assert row.hidden_se == pytest.approx(standard_error_percent(30, 10))
+    assert row.hidden_low < 30 < row.hidden_high
+    # problem 8 does not parse; of the other nine, 9 has no answer and is a miss
+    assert row.api_published == pytest.approx(100 * 8 / 9) and row.api_strict == 80
+
+
+def test_published_rows_stand_beside_measured_ones():
+    table = result_tables.tab_main(RECORDS, None).set_index(["source", "system", "protocol"])
+    assert table.loc["reported", "GPT-4o", "greedy"].hidden == 49.1
+    assert table.loc["reported", "o1", "selfdebug"].gap == pytest.approx(11.0)
+    assert pd.isna(table.loc["reported", "GPT-4o", "cot"].visible)
+    assert len(table.loc["reported"]) == 21 + 20 + 20  # codex-mini lacks self-debug, o4-mini CoT
+
+
+def test_seeds_are_averaged_with_their_spread():
+    table = protocol_tables.tab_temperature(RECORDS, None)
+    row = table[(table.source == "measured") & (table.system == "one")].iloc[0]
+    assert (row.num_seeds, row.success) == (2, 15) and row.success_std == pytest.approx(50**0.5)
+
+
+def test_comparisons_count_what_only_one_protocol_solves():
+    table = result_tables.tab_comparisons(RECORDS, None).set_index(["system", "protocol"])
+    row = table.loc["two", "selfdebug"]
+    assert (row.only_this, row.only_greedy, row.difference, row.mcnemar_p) == (3, 0, 30, 0.25)
+    assert row.low <= 30 <= row.high
+
+
+def test_errors_are_counted_over_systems_and_reduced_by_self_debug():
+    table = result_tables.fig8_errors(RECORDS, None).set_index(["source", "error"])
+    assert table.loc["measured", "TypeError"][["greedy", "selfdebug", "reduction_percent"]].tolist() == [12, 0, 100]
+    assert table.loc["measured", "AssertionError"].selfdebug == 7
+    assert table.loc["reported", "HTTPError"].reduction_percent == 68.1
+
+
+def test_agreement_is_over_common_problems():
+    table = result_tables.fig13_agreement(RECORDS, None).set_index(["protocol", "system", "other"])
+    assert table.loc["greedy", "one", "two"].agreement == 0.8
+    assert table.loc["greedy", "one", "one"].agreement == 1
+    assert ("greedy", "two", "one") not in table.index
+
+
+def test_rag_changes_are_per_library_largest_first():
+    table = result_tables.fig12_rag_by_library(RECORDS, None)
+    one = table[table.system == "one"]
+    assert list(one.library) == ["lib0", "lib1", "lib2"] and list(one.n) == [4, 3, 3]
+    assert list(one.change) == pytest.approx([25, 100 / 3, 0])
+
+
+def test_retrieval_is_averaged_with_its_error():
+    table = protocol_tables.tab_retrieval(RECORDS, None).set_index(["source", "retriever", "k"])
+    row = table.loc["measured", "BM25", 3]
+    assert row.precision == pytest.approx(100 / 3) and row.recall == 50 and row.hit == 100 and row.recall_se == 0
+    assert table.loc["measured", "BM25", 1].precision == 100
+    assert table.loc["reported", "authors' store", 3].hit == 70.1
+    assert table.loc["reported", "for GPT-4.1", 3].recall == 50.1
+
+
+def test_two_results_for_one_problem_are_refused():
+    with pytest.raises(ValueError, match="two results for problem 0"):
+        scoring.score_rows(PROBLEMS, results(set(), set()) * 2, suite="mini", system="s", protocol="greedy")
