@@ -93,7 +93,10 @@ def _eager(book: "_Book", task, members, config, share: int) -> dict[int, Measur
 def measure(
     task: EnsembleTask, members: Sequence[Member], config: TrainingConfig, stack: int, compiled: bool
 ) -> Measured:
-    """Time updates of one stack of the first members, after a warm-up; the fastest of a few."""
+    """Time updates of one stack of the first members, after a warm-up; the fastest of a few.
+
+    CPU seconds of one thread: on an idle core they are wall seconds, and on a shared one they do not count the others.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -105,9 +108,9 @@ def measure(
         run.update()
         seconds, spent = [], 0.0
         while spent < _MIN_SECONDS or len(seconds) < 3:
-            start = time.perf_counter()
+            start = time.process_time()
             run.update()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
             spent += seconds[-1]
         return Measured(min(seconds) / stack, ready)
     finally:
