@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from shared.artifacts.intervals import wilson_interval
+
 NUM_PROBLEMS = 328  # of the benchmark
-Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,6 @@ def standard_error_percent(percent: float, n: int = NUM_PROBLEMS) -> float:
     """100 sqrt(p (1 - p) / n) with p = percent / 100: the binomial standard error, in percent."""
     p = percent / 100.0
     return 100.0 * math.sqrt(p * (1.0 - p) / n)
-
-
-def wilson_interval(passed: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Score interval of a share, inside [0, 1] for every count. Source: Wilson 1927."""
-    if not 0 <= passed <= n or n < 1:
-        raise ValueError(f"{passed} of {n} is no share")
-    p, zz = passed / n, z * z
-    centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = z / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
-    # at the ends the bound is the end itself; the subtraction would miss it by a rounding
-    return (0.0 if passed == 0 else centre - half), (1.0 if passed == n else centre + half)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ published numbers below with `source` = reported and suite = benchmark. Percenta
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.comparison import agreement, compare, standard_error_percent, wilson_interval
+from papers.gitchameleon.comparison import agreement, compare, standard_error_percent
 from papers.gitchameleon.published import reported, wide
 from papers.gitchameleon.tracebacks import DRAWN, reduction_percent
 from shared.artifacts.config import Settings
+from shared.artifacts.intervals import wilson_interval
 from shared.artifacts.records import Records
 
 BENCHMARK, MEASURED, REPORTED = "benchmark", "measured", "reported"

@@ -1,11 +1,10 @@
 """Records -> tables. One function per artifact of paper.yaml, each (records, settings) -> tidy frame."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
 from shared.artifacts.config import Settings
+from shared.artifacts.intervals import wilson_interval
 from shared.artifacts.records import Records
 
 SHARES = ["share_converged", "share_cycling", "share_slow", "share_undecided", "share_diverged"]
@@ -148,14 +147,6 @@ def fig_search(records: Records, settings: Settings) -> pd.DataFrame:
     return frame.reindex(columns=["search", "against", "gamma_program", "gamma_stable"])
 
 
-def wilson(successes: float, trials: float, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95% interval of a share. Source: Wilson 1927."""
-    share, shrink = successes / trials, 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def tab_frequency(records: Records, settings: Settings) -> pd.DataFrame:
     """How often cycles occur. Runs on one data set are not independent: the intervals are over data sets."""
     frame = records("frequency")
@@ -163,7 +154,7 @@ def tab_frequency(records: Records, settings: Settings) -> pd.DataFrame:
     frame["share_undecided"] = (frame.num_undecided + frame.num_diverged) / frame.num_runs
     frame["share_slow"] = frame.num_slow / frame.num_runs
     frame["share_sets"] = frame.num_sets_cycling / frame.num_sets
-    bounds = [wilson(k, n) for k, n in zip(frame.num_sets_cycling, frame.num_sets, strict=True)]
+    bounds = [wilson_interval(k, n) for k, n in zip(frame.num_sets_cycling, frame.num_sets, strict=True)]
     frame["low"], frame["high"] = zip(*bounds, strict=True)
     columns = "kind dim n label_noise gamma num_sets num_sets_cycling share_sets low high num_sets_cycling_from_zero "
     columns += "num_runs num_cycling share_cycling share_slow share_undecided periods num_drawn num_separable "
@@ -176,7 +167,7 @@ def fig_frequency(records: Records, settings: Settings) -> pd.DataFrame:
     frame["rows_per_dim"] = np.where(frame.kind == "digits", 0, frame.n // frame.dim)
     keys = ["kind", "rows_per_dim", "dim", "gamma"]
     pooled = frame.groupby(keys, sort=False)[["num_sets", "num_sets_cycling"]].sum().reset_index()
-    bounds = [wilson(k, n) for k, n in zip(pooled.num_sets_cycling, pooled.num_sets, strict=True)]
+    bounds = [wilson_interval(k, n) for k, n in zip(pooled.num_sets_cycling, pooled.num_sets, strict=True)]
     pooled["share_sets"] = pooled.num_sets_cycling / pooled.num_sets
     pooled["low"], pooled["high"] = zip(*bounds, strict=True)
     return pooled.drop(columns="num_sets_cycling")

@@ -9,8 +9,8 @@ from papers.logistic_gd.frequency import counts, follow_batch
 from papers.logistic_gd.logistic import gradient, is_separable
 from papers.logistic_gd.orbits import CONVERGED, Fate
 from papers.logistic_gd.random_data import digits_data, draw, draw_with_minimiser, line_sets, starts_around
-from papers.logistic_gd.tables import wilson
 from shared.artifacts.config import load_config
+from shared.artifacts.intervals import wilson_interval
 from shared.seeding import numpy_generator
 
 
@@ -90,9 +90,9 @@ def test_counts_add_up():
 
 
 def test_wilson_interval_against_known_values():
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert wilson_interval(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
 
 
 def test_each_shard_reads_only_its_own_settings():
