@@ -9,12 +9,21 @@ import time
 sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it is installed
 
 from shared.artifacts.paths import PaperPaths
-from shared.artifacts.workflow import check_device, check_papers, check_request, check_writable, papers_at
+from shared.artifacts.workflow import (
+    check_device,
+    check_papers,
+    check_published,
+    check_request,
+    check_writable,
+    papers_at,
+)
 
 STARTED = time.time()
 try:
     SCALE, RECORDS = check_request(config)
     SLUGS = papers_at(SCALE, records=RECORDS)
+    if RECORDS == "published":
+        check_published(sys.argv, SCALE)
     check_papers(SLUGS, SCALE)
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception

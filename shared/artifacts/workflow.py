@@ -35,6 +35,14 @@ def papers_at(scale: str, root: Path | None = None, records: str = "own") -> lis
     return [slug for slug in slugs if stand_ins(slug, root)] if records == "published" else slugs
 
 
+def check_published(arguments: list[str], scale: str, root: Path | None = None) -> None:
+    """ValueError if Snakemake's command line asks under records=published for a paper that has none; names it."""
+    without = set(papers_at(scale, root)) - set(papers_at(scale, root, records="published"))
+    for slug in sorted(without):
+        if any(argument.startswith(f"papers/{slug}/") for argument in arguments):
+            raise ValueError(f"{slug} has no published records; leave records=published out")
+
+
 def check_papers(slugs: list[str], scale: str) -> None:
     """ValueError if one of these papers cannot be planned at all.
 

@@ -231,10 +231,11 @@ def test_published_records_stand_in_for_the_step_they_replace(built):
     assert "In place of `descend`: results released by the paper's authors" in (gpu / "summary.md").read_text()
 
 
-def test_a_paper_without_published_records_is_left_out(built):
+def test_a_paper_without_published_records_is_refused_in_a_sentence(built):
     edit(built.paper / "config.py", 'PUBLISHED = {"descend": "released"}', "PUBLISHED = {}")
     result = built.snakemake("papers/toy/all", scale="gpu", records="published")
-    assert result.returncode != 0 and "papers/toy/all" in result.stdout
+    assert result.returncode != 0
+    assert "error: toy has no published records; leave records=published out" in result.stdout
 
 
 def test_recorded_runs_rebuild_the_tables_of_scale_gpu_without_running_a_step(built):
