@@ -10,7 +10,7 @@
 
 from pathlib import Path
 
-from shared.artifacts.digest import shard_settings_of, shards_of, source_digest
+from shared.artifacts.digest import shard_settings_of, source_digest
 from shared.artifacts.workflow import shard_parameters
 
 SCALE, RECORDS = config["scale"], config["records"]

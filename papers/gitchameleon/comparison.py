@@ -67,23 +67,8 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def paired_bootstrap(
-    a: Sequence[bool], b: Sequence[bool], generator: np.random.Generator, num_resamples: int = 10_000
-) -> np.ndarray:
-    """Differences of success in percent, a - b, over resampled problems.
-
-    Returns:
-        (num_resamples,) differences; problems are drawn with replacement, the same for both systems.
-    """
-    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    # only the counts of +1, 0 and -1 matter, so a resample is one multinomial draw
-    shares = np.array([(difference == v).mean() for v in (1.0, 0.0, -1.0)])
-    counts = generator.multinomial(len(difference), shares, size=num_resamples)
-    return 100.0 * (counts[:, 0] - counts[:, 2]) / len(difference)
-
-
 def bootstrap_interval(only_a: int, only_b: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of `paired_bootstrap` in the limit of many resamples, in percent.
+    """Percentile interval of a paired bootstrap in the limit of many resamples, in percent.
 
     The resampled difference is a sum of n draws from {-1, 0, 1}; its law is the n-fold convolution of theirs.
     """

@@ -69,14 +69,6 @@ def shards_at(slug: str, scale: str) -> dict[str, dict[str, dict[str, str]]]:
     }
 
 
-def shards_of(slug: str, step: str, scale: str) -> list[str]:
-    """Names of the shards of a step, known from the config alone."""
-    shards = shards_at(slug, scale)
-    if step not in shards:
-        raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
-    return list(shards[step])
-
-
 @functools.cache
 def settings_of(slug: str, step: str, scale: str) -> dict[str, str]:
     """Dotted key -> value of every setting that a step without shards reads."""

@@ -1,7 +1,6 @@
 """Where a paper's files lie. One layout for results and reference (docs/architecture.md)."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from shared.artifacts.errors import nearest
 
 SCALES = ("smoke", "cpu", "gpu", "paper")
 RECORD_SOURCES = ("own", "dvc", "published")
-SLUG_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def repo_root() -> Path:
