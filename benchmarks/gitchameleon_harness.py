@@ -19,11 +19,11 @@ from papers.gitchameleon.builtin import write_wheels
 from papers.gitchameleon.harness import Harness, Settings
 from papers.gitchameleon.installers import Index
 from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.sandbox import Limits, choose_level
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.store import EnvStore
 from papers.gitchameleon.suites import load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
+from shared.sandbox.box import Limits, choose_level
 
 
 def plain_run(problem: Problem, wheels: Path, folder: Path) -> bool:

@@ -12,12 +12,12 @@ from papers.gitchameleon.assistants import read_outputs, write_inputs
 from papers.gitchameleon.environments import group_by_env
 from papers.gitchameleon.harness import MODES
 from papers.gitchameleon.report import in_words, summarise, write_report
-from papers.gitchameleon.sandbox import Limits, available_levels
 from papers.gitchameleon.solutions import Solution, read_solutions, write_solutions
 from papers.gitchameleon.store import Env, Missing
 from papers.gitchameleon.systems import SYSTEMS, answers_of
 from papers.gitchameleon.verdict_cache import read_whole_lines
 from shared.artifacts.records import write_json
+from shared.sandbox.box import Limits, available_levels
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 envs = typer.Typer(help="Environments: build, list, lock, make room.", no_args_is_help=True)

@@ -12,7 +12,7 @@ import typer
 from papers.gitchameleon.api_hit import is_hit
 from papers.gitchameleon.categories import perf_category, stats_category
 from papers.gitchameleon.config import Describe
-from papers.gitchameleon.environments import spec_of, upstream_key
+from papers.gitchameleon.environments import upstream_key
 from papers.gitchameleon.logic_nodes import logic_nodes
 from papers.gitchameleon.problems import Problem, load_benchmark
 from papers.gitchameleon.suites import load_suite
@@ -23,7 +23,7 @@ from shared.artifacts.records import write_record
 
 
 def row_of(dataset: str, problem: Problem) -> dict:
-    """One problem in numbers. The environment is named by the authors' key and by a count of ours, see `env_of`."""
+    """One problem in numbers. The environment is named by the authors' key and by all its pins."""
     reference, stub = is_hit(problem.answer, problem.api_calls), is_hit("pass\n", problem.api_calls)
     return {
         "dataset": dataset,
@@ -44,7 +44,7 @@ def row_of(dataset: str, problem: Problem) -> dict:
         "logic_nodes": logic_nodes(problem.answer),
         "parses": _parses(problem.answer),
         "upstream_env": upstream_key(problem) if dataset == "benchmark" else "",
-        "env": " ".join("==".join(p) for p in spec_of(problem).pins),
+        "env": " ".join("==".join(p) for p in problem.pins),
     }
 
 

@@ -31,6 +31,11 @@ BASE_PINS: dict[str, tuple[Pin, ...]] = {
 }
 
 
+# Pins that cannot be resolved together, and what the authors' environment has in the place of the second: their key
+# leaves the second list of pins out, so these problems run in the environment of the first problem of that key.
+UNRESOLVABLE: dict[tuple[Pin, Pin], Pin] = {(pin("librosa", "0.8.0"), pin("joblib", "0.12")): pin("joblib", "0.14")}
+
+
 @dataclass(frozen=True)
 class EnvSpec:
     """All that decides what an environment contains."""
@@ -56,9 +61,18 @@ class EnvSpec:
         return f"Python {self.python} with {' '.join(self.requirements)}"
 
 
+def resolvable(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    """The pins, sorted, with those of `UNRESOLVABLE` replaced."""
+    pins = set(pins)
+    for (first, second), instead in UNRESOLVABLE.items():
+        if {first, second} <= pins:
+            pins = pins - {second} | {instead}
+    return tuple(sorted(pins))
+
+
 def spec_of(problem: Problem, cutoff: str | None = CUTOFF) -> EnvSpec:
     """Environment of a problem. Only problems that run under pytest get the base packages."""
-    pins = problem.pins
+    pins = resolvable(problem.pins)
     base = BASE_PINS.get(problem.python_version, ()) if problem.runner == "pytest" else ()
     named = {name for name, _ in pins}
     return EnvSpec(

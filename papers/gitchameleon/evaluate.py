@@ -16,9 +16,9 @@ import typer
 from papers.gitchameleon import options
 from papers.gitchameleon.harness import ResultFolder, evaluate_into
 from papers.gitchameleon.report import in_words, write_report
-from papers.gitchameleon.sandbox import Limits
 from papers.gitchameleon.solutions import read_solutions
 from papers.gitchameleon.verdicts import HARNESS_ERROR
+from shared.sandbox.box import Limits
 
 
 def progress(total: int):

@@ -15,7 +15,6 @@ from papers.gitchameleon.categories import perf_category, stats_category
 from papers.gitchameleon.config import Suite
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.problems import Problem, load_benchmark, select
-from papers.gitchameleon.sandbox import Limits
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.suites import is_strict, load_suite, sibling
 from papers.gitchameleon.systems import SYSTEMS, answers_of
@@ -23,6 +22,7 @@ from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.sandbox.box import Limits
 
 KEPT = ("hidden", "hidden_passed", "hidden_exception", "visible", "visible_passed", "visible_exception")
 

@@ -15,12 +15,12 @@ import random
 import secrets
 from pathlib import Path
 
-from papers.gitchameleon.boxing import run_boxed
 from papers.gitchameleon.canaries import make_canaries
 from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.sandbox import BoxSpec, Limits, environment
 from papers.gitchameleon.store import Env
 from papers.gitchameleon.verdicts import HARNESS_ERROR, Talk, Verdict, judge, test_names
+from shared.sandbox.box import BoxSpec, Limits, environment
+from shared.sandbox.running import run_boxed
 
 RUNNER = Path(__file__).parent / "boxed" / "runner.py"
 SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofile", "f_back", "f_locals", "fork"}

@@ -32,10 +32,10 @@ from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.prompt_search import search
 from papers.gitchameleon.protocols import NUM_SEEDS, SINGLE, rag_requests, requests
 from papers.gitchameleon.retrieval import BM25, documents_of
-from papers.gitchameleon.sandbox import Limits
 from papers.gitchameleon.selfdebug import Run, selfdebug
 from papers.gitchameleon.solvers import make_solver
 from papers.gitchameleon.verdict_cache import read_whole_lines
+from shared.sandbox.box import Limits
 
 PROTOCOLS = (*SINGLE, "rag", "selfdebug", "agent", "sek", "prompt-search")
 SOME_UNANSWERED = 1  # exit status

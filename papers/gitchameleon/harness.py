@@ -11,12 +11,12 @@ from time import monotonic
 from papers.gitchameleon.environments import CUTOFF, EnvSpec, group_by_env, upstream_key
 from papers.gitchameleon.execution import flags, run_hidden, run_visible
 from papers.gitchameleon.problems import Problem, data_digest
-from papers.gitchameleon.sandbox import Limits
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.store import Env, EnvStore, Missing
 from papers.gitchameleon.verdict_cache import VerdictCache, append_lines, read_whole_lines, runner_version, verdict_key
 from papers.gitchameleon.verdicts import ENV_MISSING, HARNESS_ERROR, NO_ANSWER, Verdict
 from shared.artifacts.records import write_json
+from shared.sandbox.box import Limits
 
 MODES = ("hidden", "visible")
 

@@ -1,5 +1,7 @@
 """What puts packages into an environment: uv if it is there, else the standard venv and this process's pip."""
 
+import functools
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -122,7 +124,7 @@ def _run(command: list[str], timeout_seconds: float) -> str:
     heading = "$ " + " ".join(command) + "\n"
     try:
         result = subprocess.run(
-            command,
+            [*_ends_with_us(), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -137,6 +139,13 @@ def _run(command: list[str], timeout_seconds: float) -> str:
     if result.returncode != 0:
         raise InstallError(cause_of(result.stdout), heading + result.stdout)
     return heading + result.stdout
+
+
+@functools.cache
+def _ends_with_us() -> tuple[str, ...]:
+    """What makes the kernel end a tool when we are killed, where util-linux is there: no build goes on unseen."""
+    found = shutil.which("setpriv")
+    return (found, "--pdeathsig", "KILL", "--") if found and sys.platform == "linux" else ()
 
 
 def _text(output: object) -> str:

@@ -1,8 +1,5 @@
 """What all command lines of this paper share: their options, their exit statuses, how data and boxes are chosen."""
 
-import functools
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +11,12 @@ from papers.gitchameleon.harness import MODES, Harness, Settings
 from papers.gitchameleon.installers import Index
 from papers.gitchameleon.interpreters import parse_map
 from papers.gitchameleon.problems import Problem, load_benchmark, read_problems, select, with_hidden_tests
-from papers.gitchameleon.sandbox import Limits, choose_level
 from papers.gitchameleon.store import EnvStore
 from papers.gitchameleon.suites import load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
+from shared.artifacts.errors import in_one_sentence
 from shared.data.cache import cache_dir
+from shared.sandbox.box import Limits, choose_level
 
 BAD_INPUT, ENVIRONMENT_PROBLEM, NO_SANDBOX = 2, 3, 4  # exit statuses
 
@@ -29,18 +27,7 @@ class NoSandbox(ValueError):
 
 def exits(command: Callable) -> Callable:
     """Decorates a command line: what a user can cause ends in one sentence and a status of its own."""
-
-    @functools.wraps(command)
-    def wrapped(*args, **kwargs):
-        try:
-            return command(*args, **kwargs)
-        except (ValueError, OSError) as error:
-            if os.environ.get("ARTIFACTS_TRACEBACK"):
-                raise
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(NO_SANDBOX if isinstance(error, NoSandbox) else BAD_INPUT) from None
-
-    return wrapped
+    return in_one_sentence(command, lambda error: NO_SANDBOX if isinstance(error, NoSandbox) else BAD_INPUT)
 
 
 Data = Annotated[

@@ -9,18 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.sandbox import Limits
 from papers.gitchameleon.store import Env
 from papers.gitchameleon.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
+from shared.sandbox import launch
+from shared.sandbox.box import Limits
 
-RUNNER_FILES = ("boxed/launch.py", "boxed/runner.py", "canaries.py", "execution.py", "verdicts.py")
+RUNNER_FILES = ("boxed/runner.py", "canaries.py", "execution.py", "verdicts.py")
 
 
 def runner_version() -> str:
     """Digest of the code that decides verdicts: when it changes, everything is run again."""
     digest = hashlib.sha256()
-    for name in RUNNER_FILES:
-        digest.update((Path(__file__).parent / name).read_bytes())
+    for path in (Path(launch.__file__), *(Path(__file__).parent / name for name in RUNNER_FILES)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 

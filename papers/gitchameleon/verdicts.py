@@ -117,7 +117,7 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
     """The verdict of a finished run. What ends the run early outranks what was reported before it.
 
     Args:
-        exit, stopped, error, output: of the box, see `boxing.Result`.
+        exit, stopped, error, output: of the box, see `shared.sandbox.running.Result`.
     """
     compiled = None if not (talk.compile_error or talk.imported or talk.import_error) else talk.compile_error is None
     tests = {name: o for name, o in talk.outcomes.items() if name not in talk.canaries}

@@ -15,8 +15,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
-def in_one_sentence(command: Callable) -> Callable:
-    """Decorates a command line: a user's error ends in one sentence on stderr and exit status 1.
+def in_one_sentence(command: Callable, status: Callable[[Exception], int] = lambda error: 1) -> Callable:
+    """Decorates a command line: a user's error ends in one sentence on stderr and exit status `status(error)`.
 
     ValueError and OSError are what a user can cause; anything else is our mistake and keeps its
     traceback. ARTIFACTS_TRACEBACK=1 shows every traceback.
@@ -30,7 +30,7 @@ def in_one_sentence(command: Callable) -> Callable:
             if os.environ.get("ARTIFACTS_TRACEBACK"):
                 raise
             print(f"error: {_sentence(error)}", file=sys.stderr)
-            raise typer.Exit(1) from None
+            raise typer.Exit(status(error)) from None
 
     return wrapped
 

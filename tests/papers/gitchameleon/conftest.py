@@ -4,8 +4,8 @@ import pytest
 
 from papers.gitchameleon.builtin import write_wheels
 from papers.gitchameleon.installers import Index
-from papers.gitchameleon.sandbox import Limits, available_levels
 from papers.gitchameleon.store import EnvStore
+from shared.sandbox.box import Limits, available_levels
 
 
 @pytest.fixture(scope="session")

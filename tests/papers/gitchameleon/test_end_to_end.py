@@ -14,11 +14,11 @@ from papers.gitchameleon.harness import Harness, Settings
 from papers.gitchameleon.models.base import Message
 from papers.gitchameleon.models.endpoint import Endpoint, EndpointConfig
 from papers.gitchameleon.protocols import requests
-from papers.gitchameleon.sandbox import available_levels
 from papers.gitchameleon.selfdebug import selfdebug
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.suites import SMOKE_TASKS, load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
+from shared.sandbox.box import available_levels
 
 PROBLEMS = [p for p in load_suite("builtin") if p.task in SMOKE_TASKS[:2]]
 

@@ -184,9 +184,10 @@ def test_the_benchmark_has_the_known_counts(benchmark):
 def test_the_benchmarks_environments_have_the_known_names_and_number(benchmark):
     by_id = {p.example_id: p for p in benchmark}
     assert upstream_key(by_id[0]) == "927f7310e738"
-    assert len({upstream_key(p) for p in benchmark}) == 99 and len(group_by_env(benchmark)) == 100
+    assert len({upstream_key(p) for p in benchmark}) == 99
+    assert len({(p.python_version, p.pins) for p in benchmark}) == 100
     assert upstream_key(by_id[304]) == upstream_key(by_id[306])
-    assert spec_of(by_id[304]).key != spec_of(by_id[306]).key
+    assert by_id[304].pins != by_id[306].pins and len(group_by_env(benchmark)) == 99  # joblib 0.12 gives way
     assert list(group_by_env(benchmark))[-1].library[0] in ("torch", "kymatio", "spacy", "lightgbm", "gradio")
 
 

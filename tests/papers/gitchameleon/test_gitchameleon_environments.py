@@ -1,8 +1,11 @@
 """Environments: built once, locked, checked, removed; interpreters found or named as missing."""
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -149,3 +152,33 @@ def test_problems_under_pytest_get_the_base_packages_they_do_not_pin():
         update={"python_version": "3.7", "runner": "pytest", "additional_dependencies": "numpy==1.16"}
     )
     assert [name for name, _ in spec_of(problem).base] == ["pytest", "pytest-cov", "scipy"]
+
+
+def test_pins_that_cannot_be_resolved_give_way_as_in_the_authors_environments():
+    problem = load_suite("builtin")[0].model_copy(
+        update={"library": "librosa", "version": "0.8.0", "additional_dependencies": "joblib==0.12"}
+    )
+    assert ("joblib", "0.14.0") in spec_of(problem).pins and ("joblib", "0.12.0") in problem.pins
+    other = problem.model_copy(update={"version": "0.7.0"})
+    assert ("joblib", "0.12.0") in spec_of(other).pins
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
+def test_no_installer_outlives_a_killed_process(tmp_path):
+    pid_file = tmp_path / "pid"
+    tool = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = f"from papers.gitchameleon.installers import _run\n_run([{sys.executable!r}, '-c', {tool!r}], 60.0)"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        wait_for(lambda: pid_file.is_file() and pid_file.read_text())
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -74,7 +74,7 @@ class BoxSpec:
 
 
 def environment() -> dict[str, str]:
-    """Environment of a program in a box: nothing of the harness's own is passed on."""
+    """Environment of a program in a box: nothing of ours is passed on."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp/home",
@@ -109,9 +109,9 @@ def bwrap_arguments(spec: BoxSpec) -> list[str]:
 
 
 def launcher() -> list[str]:
-    """Command that starts `boxed/launch.py`."""
+    """Command that starts `launch.py`."""
     python = getattr(sys, "_base_executable", None) or sys.executable
-    return [python, "-I", "-S", str(Path(__file__).parent / "boxed" / "launch.py")]
+    return [python, "-I", "-S", str(Path(__file__).parent / "launch.py")]
 
 
 @functools.cache
@@ -121,7 +121,7 @@ def available_levels() -> tuple[str, ...]:
 
 
 def _works(level: str) -> bool:
-    from papers.gitchameleon.boxing import run_boxed  # needs this module
+    from shared.sandbox.running import run_boxed  # needs this module
 
     if level == "bwrap" and (os.geteuid() == 0 or not shutil.which("bwrap")):
         return False  # as root it keeps the host's root user, for which the kernel limits no processes

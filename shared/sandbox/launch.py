@@ -1,4 +1,4 @@
-"""Puts one program into a box and starts it: `python -I -S launch.py SPEC`, SPEC being JSON of `sandbox.BoxSpec`.
+"""Puts one program into a box and starts it: `python -I -S launch.py SPEC`, SPEC being JSON of `box.BoxSpec`.
 
 Level `namespaces`: own user (or, started as root, an unused uid), mounts, processes, network, IPC and host name; the
 file system is a fresh one into which only what the program needs is bound, read-only. Level `bwrap`: the same through

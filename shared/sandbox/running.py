@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from papers.gitchameleon.sandbox import ETC, FIRST_UID, SYSTEM, BoxSpec, bwrap_arguments, launcher
+from shared.sandbox.box import ETC, FIRST_UID, SYSTEM, BoxSpec, bwrap_arguments, launcher
 
 OWN_FOLDERS = ("HOME", "TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")  # at level rlimit: the scratch folder
 END_SECONDS = 10.0  # for a box to go once it is killed
