@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 from papers.gitchameleon.problems import Problem
 
-MAX_CHARS = 2000  # of what a name stands for, else its digest does: names in names would grow without end
+MAX_CHARS = 200  # of what a name stands for; a longer value is its digest, or names in names would grow without end
 Names = dict[str, ast.expr]  # `x` or `self.x` -> what it stands for; a helper is a lambda
 Defined = dict[str, list[str]]  # what the answer defines -> its parameters; none for a class or a value
 
@@ -69,22 +69,22 @@ def score(problem: Problem) -> float:
 
 
 def _calls(body: list[ast.stmt], names: Names, defined: Defined) -> Iterator[str]:
-    """Asserted calls of a block, in order, with what names stand for at that place."""
-    names = dict(names)
+    """Asserted calls of a block, in order; `names` follows what they stand for at that place."""
     for node in body:
-        names |= _bound_by(node, names)
+        names |= _bound_by(node, names, defined)
         if isinstance(node, ast.ClassDef):
-            inside = _of_class(node, names)
+            inside = _of_class(node, names, defined)
             for method in node.body:
-                yield from _calls([method], inside, defined)
+                yield from _calls([method], dict(inside), defined)
         elif isinstance(node, ast.With) and any("raises" in ast.unparse(i).lower() for i in node.items):
             for inner in node.body:
                 yield from _found(inner, names, defined)
         elif isinstance(node, ast.Assert) or (isinstance(node, ast.Expr) and _is_assertion(node.value, defined)):
             yield from _found(node, names, defined)
         else:
+            local = dict(names) if isinstance(node, ast.FunctionDef) else names
             for block in ("body", "orelse", "finalbody"):
-                yield from _calls(getattr(node, block, []), names, defined)
+                yield from _calls(getattr(node, block, []), local, defined)
 
 
 def _is_assertion(node: ast.expr, defined: Defined) -> bool:
@@ -93,12 +93,12 @@ def _is_assertion(node: ast.expr, defined: Defined) -> bool:
     return name.startswith("assert") or name in defined
 
 
-def _bound_by(node: ast.stmt, names: Names) -> Names:
+def _bound_by(node: ast.stmt, names: Names, defined: Defined) -> Names:
     """What a statement makes names stand for."""
     if isinstance(node, ast.Assign):
-        return {k: v for target in node.targets for k, v in _bound(target, node.value, names).items()}
+        return {k: v for target in node.targets for k, v in _bound(target, node.value, names, defined).items()}
     if isinstance(node, ast.AnnAssign) and node.value is not None:
-        return _bound(node.target, node.value, names)
+        return _bound(node.target, node.value, names, defined)
     if isinstance(node, ast.ClassDef):
         return {node.name: _digest(node.name, node)}
     return {}
@@ -108,26 +108,29 @@ def _digest(name: str, node: ast.AST) -> ast.Name:
     return ast.Name(f"{name}_{hashlib.sha256(ast.unparse(node).encode()).hexdigest()[:8]}", ast.Load())
 
 
-def _bound(target: ast.expr, value: ast.expr, names: Names) -> Names:
+def _bound(target: ast.expr, value: ast.expr, names: Names, defined: Defined) -> Names:
     if isinstance(target, ast.Name | ast.Attribute):
         value = _replaced(value, names)
-        return {ast.unparse(target): value if len(ast.unparse(value)) <= MAX_CHARS else _digest("long", value)}
+        of_answer = any(isinstance(n, ast.Name) and n.id in defined for n in ast.walk(value))
+        is_long = len(ast.unparse(value)) > (50 if of_answer else 1) * MAX_CHARS
+        return {ast.unparse(target): _digest("long", value) if is_long else value}
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-        pairs = zip(target.elts, value.elts, strict=True)
-        return {k: v for one, given in pairs for k, v in _bound(one, given, names).items()}
-    if isinstance(target, ast.Tuple):
-        places = [ast.Subscript(value, ast.Constant(i), ast.Load()) for i in range(len(target.elts))]
-        return {k: v for t, p in zip(target.elts, places, strict=True) for k, v in _bound(t, p, names).items()}
-    return {}
+        values = value.elts
+    elif isinstance(target, ast.Tuple):
+        values = [ast.Subscript(value, ast.Constant(i), ast.Load()) for i in range(len(target.elts))]
+    else:
+        return {}
+    pairs = zip(target.elts, values, strict=True)
+    return {k: v for one, given in pairs for k, v in _bound(one, given, names, defined).items()}
 
 
-def _of_class(node: ast.ClassDef, names: Names) -> Names:
+def _of_class(node: ast.ClassDef, names: Names, defined: Defined) -> Names:
     """`self.x` of what `setUp` assigns, `self.helper` of methods that end in `return`."""
     found = dict(names)
     for method in (m for m in node.body if isinstance(m, ast.FunctionDef)):
         local = dict(found)
         for statement in method.body:
-            local |= _bound_by(statement, local)
+            local |= _bound_by(statement, local, defined)
         if method.name in ("setUp", "setup_method", "setUpClass"):
             found |= {key: value for key, value in local.items() if "." in key}
         elif isinstance(method.body[-1], ast.Return) and method.body[-1].value is not None:
