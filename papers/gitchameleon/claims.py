@@ -49,6 +49,20 @@ def version_swap(tab_version_swap: pd.DataFrame) -> Judgement:
 
 
 @claim(
+    "pins-decide",
+    "The benchmark's tests force the pin: the reference of another version fails under them.",
+    tables=["tab_pairs"],
+    scales=WITH_DATA,
+    reported="not in the paper; by the hidden tests 83 of 121 pairs that ran fail (a measurement of ours)",
+    untestable_because="it is about the pairs among the 328 problems; scale paper runs them",
+)
+def pins_decide(tab_pairs: pd.DataFrame) -> Judgement:
+    rows = tab_pairs[(tab_pairs.suite == "benchmark") & (tab_pairs.change == "all")]
+    evidence = {f"{r.tests}_tests": f"{r.num_failed} of {r.num_run} fail, of {r.num_pairs}" for r in rows.itertuples()}
+    return Judgement(bool((rows.num_failed == rows.num_run).all()), evidence)
+
+
+@claim(
     "version-blind-coin-flip",
     "A solver that knows both idioms but ignores the pin gets just half of the strictly incompatible pairs.",
     tables=["tab_systems", "tab_solvers"],

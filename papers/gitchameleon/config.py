@@ -41,6 +41,12 @@ class Execute(StrictModel):
     suite: Suite
 
 
+class Pairs(StrictModel):
+    """Shard of the step `pairs`."""
+
+    suite: Suite
+
+
 class Describe(StrictModel):
     """Shard of the step `describe`."""
 
@@ -78,6 +84,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     indexed = [suite.name for suite in ours] + ["benchmark"] * (config.dataset == "benchmark")
     return {
         "execute": {suite.name: Execute(suite=suite) for suite in config.suites},
+        "pairs": {suite.name: Pairs(suite=suite) for suite in config.suites},
         "simulate": {suite.name: Simulate(solvers=config.solvers) for suite in ours},
         "scores": {s.name: Scores(suite=s, protocols=config.protocols, num_seeds=config.num_seeds) for s in ours},
         "retrieve": {name: Retrieve(dataset=name) for name in indexed},

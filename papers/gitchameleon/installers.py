@@ -75,19 +75,37 @@ def cause_of(log: str) -> str:
 
 
 def make_venv(interpreter: Interpreter, folder: Path, seed: bool) -> str:
-    """An environment at `folder`; returns the tool's output.
+    """An environment at `folder`; returns the tools' output.
 
     Args:
         seed: with the pip and setuptools that the interpreter bundles, since old packages need `pkg_resources`.
     """
-    uv = find_uv()
-    if seed:
-        command = [str(interpreter.path), "-m", "venv", str(folder)]
-    elif uv:
-        command = [uv, "venv", "--no-project", "--no-config", "-q", "--python", str(interpreter.path), str(folder)]
-    else:
-        command = [str(interpreter.path), "-m", "venv", "--without-pip", str(folder)]
-    return _run(command, 300.0)
+    uv, python = find_uv(), str(interpreter.path)
+    wheels = sorted(interpreter.prefix.glob("lib/python3.*/ensurepip/_bundled/*.whl")) if seed else []
+    if uv and (wheels or not seed):
+        log = _run([uv, "venv", "--no-project", "--no-config", "-q", "--python", python, str(folder)], 300.0)
+        if not wheels:
+            return log
+        command = [uv, "pip", "install", "--no-config", "-q", "--no-index", "--no-deps", "--python", _python(folder)]
+        return log + _run([*command, *map(str, wheels)], 300.0)
+    return _run([python, "-m", "venv", *([] if seed else ["--without-pip"]), str(folder)], 300.0)
+
+
+def compile_bytecode(folder: Path) -> str:
+    """Compile what an import can reach, once, when all is installed: the box cannot write, so each run would do it.
+
+    Packages' own tests and pip are left out: half of the files of numpy or scipy. Files that do not compile are
+    templates or for other Pythons.
+    """
+    skipped = r"[/\\](tests?|pip|site-packages[/\\]pip-.*)[/\\]"
+    try:
+        return _run([_python(folder), "-m", "compileall", "-q", "-x", skipped, str(folder / "lib")], 900.0)
+    except InstallError as error:
+        return error.log
+
+
+def _python(folder: Path) -> str:
+    return str(folder / "bin" / "python")
 
 
 def install(folder: Path, requirements: list[str], index: Index) -> str:
@@ -102,8 +120,7 @@ def install(folder: Path, requirements: list[str], index: Index) -> str:
 
 
 def _uv_command(uv: str, folder: Path, index: Index) -> list[str]:
-    command = [uv, "pip", "install", "--no-config", "--no-progress", "--compile-bytecode"]
-    command += ["--python", str(folder / "bin" / "python")]
+    command = [uv, "pip", "install", "--no-config", "--no-progress", "--python", _python(folder)]
     if index.wheelhouse is not None:
         command += ["--no-index", "--find-links", str(index.wheelhouse)]
     if index.cutoff and index.wheelhouse is None:
@@ -112,7 +129,7 @@ def _uv_command(uv: str, folder: Path, index: Index) -> list[str]:
 
 
 def _pip_command(folder: Path, index: Index) -> list[str]:
-    command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-input"]
+    command = [sys.executable, "-m", "pip", "--python", _python(folder), "install", "--no-input", "--no-compile"]
     if index.wheelhouse is not None:
         command += ["--no-index", "--find-links", str(index.wheelhouse)]
     if index.cutoff and index.wheelhouse is None:

@@ -17,7 +17,15 @@ from pathlib import Path
 
 from papers.gitchameleon import environments as envs
 from papers.gitchameleon.environments import EnvSpec, Installed
-from papers.gitchameleon.installers import NO_INTERPRETER, VERSION_MISMATCH, Index, InstallError, install, make_venv
+from papers.gitchameleon.installers import (
+    NO_INTERPRETER,
+    VERSION_MISMATCH,
+    Index,
+    InstallError,
+    compile_bytecode,
+    install,
+    make_venv,
+)
 from papers.gitchameleon.interpreters import Interpreter, NoInterpreter, find_interpreter, inspect
 from shared.artifacts.records import write_json, write_text
 from shared.data.cache import cache_dir, short_key
@@ -147,6 +155,7 @@ class EnvStore:
         log.extend(f"differs from its pin: {w}\n" for w in wrong)
         if hard:
             raise InstallError(VERSION_MISMATCH, "; ".join(hard) + "\n")
+        log.append(compile_bytecode(folder))
 
     def _marker(self, spec: EnvSpec, interpreter: Interpreter, folder: Path, log: str) -> dict:
         built = re.findall(r"^\s*Built ([\w.-]+)==|Building wheel for ([\w.-]+)", log, re.MULTILINE)

@@ -1,5 +1,6 @@
 """Systems that need no model: what they answer is known, so that the harness can be checked against them."""
 
+import ast
 from collections.abc import Callable, Sequence
 
 from packaging.version import Version
@@ -30,8 +31,17 @@ def oldest(problem: Problem, problems: Sequence[Problem]) -> str:
 
 
 def stub_only(problem: Problem, problems: Sequence[Problem]) -> str:
-    """The stub with an empty body."""
-    return problem.starting_code + "    raise NotImplementedError\n"
+    """The stub with a body that does nothing. The benchmark's stubs may end within a block, at any indentation."""
+    bodies = [problem.starting_code.rstrip() + "\n" + " " * n + "raise NotImplementedError\n" for n in (4, 8, 12, 2, 0)]
+    return next((code for code in bodies if _compiles(code)), bodies[0])
+
+
+def _compiles(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _version(problem: Problem) -> Version:

@@ -24,6 +24,8 @@ from papers.gitchameleon.result_tables import fig13_agreement as fig13_agreement
 from papers.gitchameleon.result_tables import fig_protocols as fig_protocols
 from papers.gitchameleon.result_tables import tab_comparisons as tab_comparisons
 from papers.gitchameleon.result_tables import tab_main as tab_main
+from papers.gitchameleon.validation_tables import tab_pairs as tab_pairs
+from papers.gitchameleon.validation_tables import tab_reference_outcomes as tab_reference_outcomes
 
 SYSTEM_ORDER = ["reference", "version-blind", "newest", "oldest", "stub"]
 

@@ -1,0 +1,88 @@
+"""Step: does a problem's test force its version? The reference of one version is run in the place of another's.
+
+    python -m papers.gitchameleon.pairs --scale cpu --shard mini --executed RECORD --out RECORD
+
+A pair is two problems with the same stub and different pins: 148 directed ones among 146 of the 328 problems. Whoever
+answers with the wrong version's idiom is only found out where the test of such a pair fails.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon.categories import perf_category
+from papers.gitchameleon.config import Pairs
+from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.harness import Harness
+from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.solutions import Solution
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+
+KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
+
+
+def stub_pairs(problems: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
+    """(problem with the tests, problem with the code): same stub, another pin of the library; in the data's order."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.starting_code.strip(), []).append(problem)
+    return [
+        (tests, code)
+        for members in groups.values()
+        for tests in members
+        for code in members
+        if tests.library_pin != code.library_pin
+    ]
+
+
+def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterator[dict]:
+    """One row per directed pair, sorted by ids."""
+    pairs = sorted(stub_pairs(problems), key=lambda pair: (pair[0].example_id, pair[1].example_id))
+    turns: list[dict[int, Problem]] = []  # an evaluation takes one answer per problem; groups of three need two
+    for tests, code in pairs:
+        turn = next((t for t in turns if tests.example_id not in t), None)
+        if turn is None:
+            turns.append(turn := {})
+        turn[tests.example_id] = code
+    found = {}
+    for turn in turns:
+        members = [p for p in problems if p.example_id in turn]
+        answers = [Solution(id, code.answer, code.answer) for id, code in turn.items()]
+        for row in harness.evaluate(members, answers):
+            found[row["example_id"], turn[row["example_id"]].example_id] = row
+    for tests, code in pairs:
+        row = found[tests.example_id, code.example_id]
+        yield {
+            "suite": suite,
+            "tests_id": tests.example_id,
+            "code_id": code.example_id,
+            "library": tests.library,
+            "tests_version": tests.library_pin[1],
+            "code_version": code.library_pin[1],
+            "change": perf_category(tests.type_of_change) or "none",
+        } | {name: row[name] for name in KEPT}
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="Name of the suite.")],
+    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Run every pair of a suite and write a row per pair."""
+    provenance = Provenance()
+    settings: Pairs = load_shard("gitchameleon", "pairs", scale, shard)
+    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
+    rows = list(rows_of(settings.suite.name, harness, problems))
+    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
+    write_record(out, rows, provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)
