@@ -5,27 +5,23 @@ line tables of the compiled reference. A line with several statements or a neste
 Only references are counted, since a program that we do not trust could change the count.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-from papers.gitchameleon.environments import spec_of
 from papers.gitchameleon.execution import run_hidden
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.store import Missing
+from papers.gitchameleon.store import Env, Missing
 from papers.gitchameleon.verdict_cache import verdict_key
 from papers.gitchameleon.verdicts import ENV_MISSING, Verdict
 
 
-def count_lines(harness: Harness, problem: Problem) -> Verdict:
+def count_lines(harness: Harness, problem: Problem, env: Env | Missing) -> Verdict:
     """The reference under its hidden tests, with its lines counted; from the cache where it can be.
 
     Raises:
         ValueError: the problem has no hidden test here.
     """
-    settings, env = harness.settings, harness.store.get(spec_of(problem, harness.settings.cutoff))
     if isinstance(env, Missing):
         return Verdict(ENV_MISSING, exception=env.cause, detail=env.message)
+    settings = harness.settings
     key = verdict_key(problem, problem.answer, "lines", env, settings.level, settings.limits)
     found = harness.cache.get(key)
     if found is None:
@@ -35,15 +31,6 @@ def count_lines(harness: Harness, problem: Problem) -> Verdict:
     return found
 
 
-def count_all(harness: Harness, problems: Sequence[Problem]) -> dict[int, Verdict]:
-    """example_id -> verdict of the reference with its lines counted, several at a time."""
-    with ThreadPoolExecutor(harness.settings.jobs) as pool:
-        verdicts = pool.map(lambda problem: count_lines(harness, problem), problems)
-        return {problem.example_id: verdict for problem, verdict in zip(problems, verdicts, strict=True)}
-
-
-def percent(verdict: Verdict) -> float:
-    """Share of the reference's lines that ran, in percent; nan where none were counted."""
-    if not verdict.num_lines:
-        return float("nan")
-    return 100.0 * (verdict.num_lines - len(verdict.missed_lines)) / verdict.num_lines
+def percent(num_lines: int | None, num_missed: int) -> float:
+    """Share of the lines that ran, in percent; nan where none were counted."""
+    return 100.0 * (num_lines - num_missed) / num_lines if num_lines else float("nan")
