@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 COLOURS = {"problem": "0.35", "wrong": "C3", "trace": "C3", "right": "C2"}
 FILLS = {"problem": "0.96", "wrong": "#fdf0ee", "trace": "#f7f7f7", "right": "#eef7ee"}
-CHARS = 92  # of a line at page width
+CHARS = 100  # of a line at page width
 LINE, TITLE, GAP = 0.152, 0.27, 0.14  # inches
 
 

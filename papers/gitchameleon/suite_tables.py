@@ -78,14 +78,18 @@ def tab_formatting(records: Records, settings: Settings) -> pd.DataFrame:
 
 
 def fig1_worked_failure(records: Records, settings: Settings) -> pd.DataFrame:
-    """One problem at its pin, as it was executed: the other version's idiom, its trace, the right answer."""
+    """One problem at its pin, as it was executed: the other version's idiom, its trace, the right answer.
+
+    The trace's marks below a line go: they differ between versions of Python.
+    """
     frame = records("examine")
     row = frame[frame.task == settings.worked].sort_values("example_id").iloc[-1]
+    trace = "\n".join(line for line in row.wrong_trace.splitlines() if line.strip(" ^~"))
     here, there = f"{row.library} {row.version}", f"{row.library} {row.wrong_version}"
     parts = [
         ("problem", f"The problem, pinned to {here}", f"{row.statement}\n\n{row.stub.rstrip()}"),
         ("wrong", f"The idiom of {there}", row.wrong.rstrip()),
-        ("trace", f"What its hidden tests gave in the box: {row.wrong_outcome}", row.wrong_trace.rstrip()),
+        ("trace", f"What its hidden tests gave in the box: {row.wrong_outcome}", trace),
         ("right", f"The idiom of {here}: pass", row.right.rstrip()),
     ]
     return pd.DataFrame(parts, columns=["part", "title", "text"])
