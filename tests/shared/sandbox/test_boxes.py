@@ -1,5 +1,6 @@
 """A program alone in a box: what it may start, reach and keep is limited, and nothing of it is left."""
 
+import itertools
 import sys
 from pathlib import Path
 
