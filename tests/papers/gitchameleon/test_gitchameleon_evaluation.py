@@ -12,7 +12,7 @@ from papers.gitchameleon.solutions import Solution, write_solutions
 from papers.gitchameleon.suites import SMOKE_TASKS, is_strict, load_suite
 from papers.gitchameleon.systems import SYSTEMS, answers_of
 from papers.gitchameleon.verdict_cache import VerdictCache, append_lines, read_whole_lines
-from papers.gitchameleon.verdicts import Talk, judge, test_names
+from papers.gitchameleon.verdicts import Talk, Verdict, judge, test_names
 from shared.sandbox.box import Limits, choose_level
 
 names_of_tests = test_names  # pytest would collect it under its own name
@@ -202,3 +202,12 @@ def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
     assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
     wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --jobs"), wrong.stderr
+
+
+def test_verdicts_of_other_code_are_not_read(tmp_path):
+    cache = VerdictCache(tmp_path / "verdicts.jsonl")
+    cache.put("one", Verdict("pass"))
+    foreign = {"key": "two", "runner": "other code", "verdict": {"code": "pass", "a field of its own": 1}}
+    append_lines(cache.path, [json.dumps(foreign)])
+    again = VerdictCache(cache.path)
+    assert again.get("one") == Verdict("pass") and again.get("two") is None
