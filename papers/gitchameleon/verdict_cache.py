@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from papers.gitchameleon.execution import data_folders
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.store import Env
 from papers.gitchameleon.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
@@ -38,6 +39,7 @@ def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, li
         runner_version(),
         level,
         asdict(limits),
+        sorted(data_folders()),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

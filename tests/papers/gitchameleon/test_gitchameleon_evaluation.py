@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from papers.gitchameleon.environments import spec_of
+from papers.gitchameleon.execution import run_visible
 from papers.gitchameleon.harness import Harness, ResultFolder, Settings, code_id, evaluate_into
 from papers.gitchameleon.report import results_csv, summarise
 from papers.gitchameleon.solutions import Solution, write_solutions
@@ -211,3 +213,15 @@ def test_verdicts_of_other_code_are_not_read(tmp_path):
     append_lines(cache.path, [json.dumps(foreign)])
     again = VerdictCache(cache.path)
     assert again.get("one") == Verdict("pass") and again.get("two") is None
+
+
+def test_a_folder_of_data_that_the_user_names_is_readable_in_the_box(
+    problems, store, level, limits, tmp_path, monkeypatch
+):
+    (tmp_path / "corpus").write_text("words")
+    code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
+    env = store.get(spec_of(problems[0]))
+    assert run_visible(problems[0], code, env, level, limits).exception == "KeyError"
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    verdict = run_visible(problems[0], code, env, level, limits)
+    assert verdict.passed and "words" in verdict.output
