@@ -139,9 +139,12 @@ def build(
     allow_builds: options.Builds = False,
     retry_failed: Annotated[bool, typer.Option(help="Try again what failed before.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds at a time.")] = 2,
+    install_minutes: Annotated[float, typer.Option(help="For one installation; source builds can take long.")] = 15.0,
 ) -> None:
     """Build environments ahead of an evaluation; exit status 3 if some cannot be had."""
-    store = options.store_of(data, env_root, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
+    store = options.store_of(
+        data, env_root, wheelhouse, cutoff, allow_builds, python, install_minutes, retry_failed=retry_failed
+    )
     groups = group_by_env(options.problems_of(data, None, problems, library), cutoff or None)
     with ThreadPoolExecutor(jobs) as pool:
         builds = {pool.submit(store.get, spec): (spec, members) for spec, members in groups.items()}

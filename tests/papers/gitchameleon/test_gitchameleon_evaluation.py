@@ -215,9 +215,8 @@ def test_verdicts_of_other_code_are_not_read(tmp_path):
     assert again.get("one") == Verdict("pass") and again.get("two") is None
 
 
-def test_a_folder_of_data_that_the_user_names_is_readable_in_the_box(
-    problems, store, level, limits, tmp_path, monkeypatch
-):
+def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, limits, tmp_path, monkeypatch):
+    tmp_path.chmod(0o755)  # in a box root's own folders are another's
     (tmp_path / "corpus").write_text("words")
     code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
     env = store.get(spec_of(problems[0]))
