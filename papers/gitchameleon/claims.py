@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from papers.gitchameleon.comparison import correlation
+from papers.gitchameleon.lint import STAGES
 from papers.gitchameleon.published import RAG_NAMES
 from shared.artifacts.claims import Judgement, claim
 
@@ -86,6 +87,25 @@ def version_blind_coin_flip(tab_systems: pd.DataFrame, tab_solvers: pd.DataFrame
     holds &= bool((off[error == 0] < 1e-9).all()) and worst <= 4
     evidence |= {"largest_deviation_in_standard_errors": worst, "threshold": 4}
     return Judgement(bool(holds), evidence)
+
+
+@claim(
+    "format-neutral",
+    "Automatic formatting leaves success unchanged.",
+    tables=["tab_formatting"],
+    scales=EXECUTED,
+    reported="Table 13 prints one success rate for all stages",
+)
+def format_neutral(tab_formatting: pd.DataFrame) -> Judgement:
+    measured = tab_formatting[tab_formatting.source == "measured"]
+    same = (measured.passed_raw == measured.passed_black_isort) & (measured.passed_raw == measured.passed_ruff)
+    scores = {s: f"{measured[f'pylint_{s}'].min():.3g} to {measured[f'pylint_{s}'].max():.3g}" for s in STAGES}
+    evidence = {
+        "systems_with_the_same_passes": f"{same.sum()} of {len(same)}",
+        "answers_that_changed": int(measured.changed_ruff.sum()),
+        "verdicts_that_changed": int(measured.other_verdicts.sum()),
+    }
+    return Judgement(bool(len(same) and same.all()), evidence | {f"pylint_{s}": text for s, text in scores.items()})
 
 
 @claim(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from papers.gitchameleon import coverage, generate, options
 from papers.gitchameleon import evaluate as evaluation
-from papers.gitchameleon import generate, options
 from papers.gitchameleon.assistants import read_outputs, write_inputs
 from papers.gitchameleon.environments import group_by_env
 from papers.gitchameleon.harness import MODES
@@ -73,6 +73,7 @@ def gt(
     sandbox: options.Level = "auto",
     unsafe: options.Unsafe = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 unless all that can be run pass.")] = False,
+    lines: Annotated[bool, typer.Option("--coverage", help="Also count the lines that hidden tests reach.")] = False,
 ) -> None:
     """Run the reference solutions: an environment in which they fail is not fit to judge others."""
     chosen = options.problems_of(data, hidden_tests, problems, library)
@@ -85,6 +86,9 @@ def gt(
     for row in sorted(failed, key=lambda r: r["example_id"]):
         cause = row["visible_exception"] or row["visible"]
         typer.echo(f"fails: {row['example_id']} ({row['library']} {row['version']}): {cause}")
+    if lines:
+        tested = [p for p in chosen if p.hidden_test is not None]
+        typer.echo(coverage.in_words(tested, coverage.count_all(harness, tested)))
     if strict and failed:
         raise typer.Exit(options.ENVIRONMENT_PROBLEM)
 

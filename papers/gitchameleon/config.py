@@ -33,6 +33,7 @@ class Config(PaperConfig):
     protocols: dict[str, list[str]]  # scripted solver -> protocols that it is asked under; greedy before self-debug
     num_seeds: int = Field(ge=2)  # of the protocol temperature
     dataset: str  # whose statistics are drawn: suites, or benchmark
+    worked: str  # task of Figure 1: the old version's idiom at the new one
 
 
 class Execute(StrictModel):
@@ -43,6 +44,18 @@ class Execute(StrictModel):
 
 class Pairs(StrictModel):
     """Shard of the step `pairs`."""
+
+    suite: Suite
+
+
+class Examine(StrictModel):
+    """Shard of the step `examine`."""
+
+    suite: Suite
+
+
+class Formatting(StrictModel):
+    """Shard of the step `formatting`."""
 
     suite: Suite
 
@@ -74,7 +87,7 @@ class Retrieve(StrictModel):
     dataset: str  # a suite, or benchmark
 
 
-STEPS: dict[str, tuple[str, ...]] = {"tables": ()}  # tables read records and reported numbers only
+STEPS: dict[str, tuple[str, ...]] = {"tables": ("worked",)}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
@@ -87,6 +100,8 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "pairs": {suite.name: Pairs(suite=suite) for suite in config.suites},
         "simulate": {suite.name: Simulate(solvers=config.solvers) for suite in ours},
         "scores": {s.name: Scores(suite=s, protocols=config.protocols, num_seeds=config.num_seeds) for s in ours},
+        "examine": {suite.name: Examine(suite=suite) for suite in ours},
+        "formatting": {suite.name: Formatting(suite=suite) for suite in ours},
         "retrieve": {name: Retrieve(dataset=name) for name in indexed},
         "describe": {"dataset": Describe(dataset=config.dataset, suites=names)},
     }

@@ -17,6 +17,8 @@ from papers.gitchameleon import options
 from papers.gitchameleon.harness import ResultFolder, evaluate_into
 from papers.gitchameleon.report import in_words, write_report
 from papers.gitchameleon.solutions import read_solutions
+from papers.gitchameleon.subsets import decisive as decisive_ids
+from papers.gitchameleon.subsets import with_overlap
 from papers.gitchameleon.verdicts import HARNESS_ERROR
 from shared.sandbox.box import Limits
 
@@ -64,6 +66,7 @@ def main(
     cache: Annotated[bool, typer.Option(help="Reuse verdicts of equal runs.")] = True,
     sandbox: options.Level = "auto",
     unsafe: options.Unsafe = False,
+    decisive: Annotated[bool, typer.Option("--decisive", help="Also run the references of other versions.")] = False,
 ) -> None:
     """Run the tests of every problem on a system's answers and write one line per problem."""
     chosen = options.problems_of(data, hidden_tests, problems, library)
@@ -76,11 +79,14 @@ def main(
     store = options.store_of(data, envs, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
     limits = Limits(wall_seconds=timeout, cpu_seconds=int(timeout) + 1, memory_mb=memory_mb)
     harness = options.harness_of(store, options.level_of(sandbox, unsafe), limits, jobs, tests, cutoff, cache)
+    subsets = with_overlap(chosen)
     folder = ResultFolder(out, known, harness.settings, resume)
     bar, tell = progress(len(chosen) * samples)
     with bar:
         rows = evaluate_into(folder, harness, chosen, answers, tell)
-    summary = write_report(out, rows)
+    if decisive:
+        subsets["decisive"] = decisive_ids(harness, chosen, known)
+    summary = write_report(out, rows, subsets)
     typer.echo(in_words(summary))
     typer.echo(
         f"{harness.num_executed} executed, {harness.cache.hits} from the cache, {store.num_built} environments built"

@@ -29,9 +29,11 @@ SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofi
 SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2"}
 
 
-def run_hidden(problem: Problem, code: str, env: Env, level: str, limits: Limits) -> Verdict:
+def run_hidden(problem: Problem, code: str, env: Env, level: str, limits: Limits, count_lines: bool = False) -> Verdict:
     """The benchmark's metric: the hidden test module, importing the candidate as `sample_<id>`.
 
+    Args:
+        count_lines: also count which lines of the candidate run; a candidate that we do not trust could forge it.
     Raises:
         ValueError: the problem has no hidden test here.
     """
@@ -40,6 +42,7 @@ def run_hidden(problem: Problem, code: str, env: Env, level: str, limits: Limits
     canaries = make_canaries(random.Random(secrets.token_bytes(16)))
     talk = Talk(secrets.token_hex(16), test_names(problem.hidden_test), canaries.passes)
     request = {"mode": "hidden", "runner": problem.runner, "module": problem.module, "code": code}
+    request["lines"] = count_lines
     reply = {"tests": problem.hidden_test, "before": canaries.before, "after": canaries.after}
     return _run(talk, request, reply, env, level, limits)
 

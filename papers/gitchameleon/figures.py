@@ -13,6 +13,7 @@ from papers.gitchameleon.plots_results import fig11_libraries as fig11_libraries
 from papers.gitchameleon.plots_results import fig12_rag_by_library as fig12_rag_by_library
 from papers.gitchameleon.plots_results import fig13_agreement as fig13_agreement
 from papers.gitchameleon.plots_results import fig_protocols as fig_protocols
+from papers.gitchameleon.plots_worked import fig1_worked_failure as fig1_worked_failure
 
 BENCHMARKS = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
 CATEGORIES = ["Argument", "Function Name", "New Feature", "Semantics", "Other"]

@@ -88,8 +88,8 @@ def tab_no_version(records: Records, settings: Settings) -> pd.DataFrame:
 
 
 def tab_other_protocols(records: Records, settings: Settings) -> pd.DataFrame:
-    """Published only: keyword planning (Table 10), prompt optimisation (Table 11), automatic formatting (Table 13)."""
-    names = {"table10": "Table 10", "table11": "Table 11", "table13": "Table 13"}
+    """Published only: keyword planning (Table 10), prompt optimisation (Table 11)."""
+    names = {"table10": "Table 10", "table11": "Table 11"}
     rows = [reported().table(table).assign(table=name) for table, name in names.items()]
     frame = pd.concat(rows, ignore_index=True)
     frame = frame.rename(columns={"row": "system", "column": "quantity"})

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
 from collections import Counter
 from pathlib import Path
 
 from papers.gitchameleon.comparison import standard_error_percent
+from papers.gitchameleon.subsets import Subsets, success_by
 from papers.gitchameleon.verdicts import ENV_MISSING, HARNESS_ERROR, NO_ANSWER, PASS
 from shared.artifacts.records import write_json, write_text
 
@@ -45,8 +47,19 @@ def results_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
-def summarise(rows: list[dict]) -> dict:
-    """Counts and rates over all rows; what could not be run counts as a failure and is named."""
+SUBSETS = {
+    "disjoint": "where they repeat no call of the visible test",
+    "overlapping": "where they repeat one",
+    "decisive": "where the reference of another version fails",
+}
+
+
+def summarise(rows: list[dict], subsets: Subsets | None = None) -> dict:
+    """Counts and rates over all rows; what could not be run counts as a failure and is named.
+
+    Args:
+        subsets: problems whose hidden success is also given by itself.
+    """
     summary: dict = {"num_problems": len(rows)}
     for mode in ("hidden", "visible"):
         verdicts = [row[mode] for row in rows if row[mode] is not None]
@@ -70,6 +83,7 @@ def summarise(rows: list[dict]) -> dict:
             if ENV_MISSING in (r["hidden"], r["visible"])
         }
     )
+    summary["subsets"] = success_by(rows, subsets or {})
     return summary
 
 
@@ -90,14 +104,26 @@ def in_words(summary: dict) -> str:
             f" {part['standard_error_percent']:.1f} % ({part['num_run']} were run)"
         )
         lines.append("  " + ", ".join(f"{code} {count}" for code, count in part["verdicts"].items()))
+    for name, part in summary["subsets"].items():
+        lines.append(
+            f"hidden, {SUBSETS.get(name, name)}: {part['passed']} of {part['num_problems']} pass ="
+            f" {part['success_percent']:.1f} ± {part['standard_error_percent']:.1f} %"
+        )
     for library, version, python, cause in summary["unavailable"]:
         lines.append(f"unavailable: {library} {version} on Python {python}: {cause}")
     return "\n".join(lines)
 
 
-def write_report(folder: Path, rows: list[dict]) -> dict:
-    """results.csv and summary.json of an evaluation; returns the summary."""
-    summary = summarise(rows)
+def write_report(folder: Path, rows: list[dict], subsets: Subsets | None = None) -> dict:
+    """results.csv and summary.json of an evaluation; returns the summary.
+
+    Args:
+        subsets: None takes those that the folder's summary has.
+    """
+    path = Path(folder) / "summary.json"
+    if subsets is None and path.is_file():
+        subsets = {name: part["ids"] for name, part in json.loads(path.read_text()).get("subsets", {}).items()}
+    summary = summarise(rows, subsets)
     write_text(Path(folder) / "results.csv", results_csv(rows))
-    write_json(Path(folder) / "summary.json", summary)
+    write_json(path, summary)
     return summary

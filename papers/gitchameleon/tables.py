@@ -24,6 +24,11 @@ from papers.gitchameleon.result_tables import fig13_agreement as fig13_agreement
 from papers.gitchameleon.result_tables import fig_protocols as fig_protocols
 from papers.gitchameleon.result_tables import tab_comparisons as tab_comparisons
 from papers.gitchameleon.result_tables import tab_main as tab_main
+from papers.gitchameleon.suite_tables import fig1_worked_failure as fig1_worked_failure
+from papers.gitchameleon.suite_tables import tab_coverage as tab_coverage
+from papers.gitchameleon.suite_tables import tab_formatting as tab_formatting
+from papers.gitchameleon.suite_tables import tab_overlap as tab_overlap
+from papers.gitchameleon.suite_tables import tab_subsets as tab_subsets
 from papers.gitchameleon.validation_tables import tab_pairs as tab_pairs
 from papers.gitchameleon.validation_tables import tab_reference_outcomes as tab_reference_outcomes
 

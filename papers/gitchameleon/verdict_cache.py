@@ -27,8 +27,8 @@ def runner_version() -> str:
 
 
 def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, limits: Limits) -> str:
-    """SHA-256 over all that a verdict depends on."""
-    tests = problem.hidden_test if mode == "hidden" else problem.test
+    """SHA-256 over all that a verdict depends on; mode is hidden, visible, or lines (hidden, with lines counted)."""
+    tests = problem.test if mode == "visible" else problem.hidden_test
     content = [
         mode,
         problem.module,
@@ -97,4 +97,5 @@ class VerdictCache:
 
 
 def _verdict(content: dict) -> Verdict:
-    return Verdict(**content | {"failed_tests": tuple(content["failed_tests"])})
+    lists = ("failed_tests", "missed_lines")
+    return Verdict(**content | {name: tuple(content[name]) for name in lists if name in content})

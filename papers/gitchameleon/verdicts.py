@@ -46,6 +46,8 @@ class Verdict:
     compiled: bool | None = None  # None: it did not come to that
     failed_tests: tuple[str, ...] = ()
     output: str = ""  # head and tail of what was printed
+    num_lines: int | None = None  # of the candidate that could run; None: not counted
+    missed_lines: tuple[int, ...] = ()  # those that never ran
 
     @property
     def passed(self) -> bool:
@@ -67,6 +69,8 @@ class Talk:
     outcomes: dict[str, dict] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     done: bool = False
+    num_lines: int | None = None  # counted where that was asked for, see Verdict
+    missed_lines: tuple[int, ...] = ()
     broken: str | None = None  # the talk broke its rules, which is a forgery
 
     def hear(self, line: dict) -> None:
@@ -89,6 +93,9 @@ class Talk:
             setattr(self, event.replace("-", "_"), line)
         elif event == "done":
             self.done, self.replaced = True, list(line["replaced"])
+            if line.get("lines") is not None:
+                self.num_lines = int(line["lines"]["num_lines"])
+                self.missed_lines = tuple(int(number) for number in line["lines"]["missed"])
         else:
             self.broken = f"an unexpected report: {event}"
 
@@ -134,6 +141,8 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
             compiled=compiled,
             failed_tests=failed,
             output=output,
+            num_lines=talk.num_lines,
+            missed_lines=talk.missed_lines,
         )
 
     if error is not None:

@@ -5,13 +5,17 @@ It talks to the harness through the socket in BOX_FD, one JSON object a line. Fi
 imported, and only then are the tests, the canaries and the run's secret sent. So no file that the candidate can
 reach holds the tests while it is imported, and code that ends the process at import has nothing to report with.
 Each outcome carries the secret; the end is a line of its own, which an early exit never writes.
+Asked for `lines`, it also says which lines of the candidate never ran: for candidates that are trusted, since what they
+do could change it.
 """
 
 import builtins
+import dis
 import importlib
 import json
 import os
 import sys
+import threading
 import traceback
 import types
 import unittest
@@ -63,6 +67,41 @@ class Channel(object):
         data = (self._dumps(dict(content, event=event, nonce=self._nonce)) + "\n").encode()
         while data:
             data = data[self._write(self._fd, data) :]
+
+
+class Lines(object):
+    """Trace function that keeps the lines of one file that have run, from import on, in every thread."""
+
+    def __init__(self, path):
+        self.path, self.ran = path, set()
+
+    def start(self):
+        threading.settrace(self)
+        sys.settrace(self)
+
+    def __call__(self, frame, event, argument):
+        return self._line if frame.f_code.co_filename == self.path else None
+
+    def _line(self, frame, event, argument):
+        if event == "line":
+            self.ran.add(frame.f_lineno)
+        return self._line
+
+    def report(self, source):
+        """How many lines the line tables of the file's code name, and which of them have not run."""
+        sys.settrace(None)
+        threading.settrace(None)
+        lines = line_numbers(compile(source, self.path, "exec", dont_inherit=True))
+        return {"num_lines": len(lines), "missed": sorted(lines - self.ran)}
+
+
+def line_numbers(code):
+    """Lines with instructions, of a code object and all that are nested in it."""
+    found = set(line for _, line in dis.findlinestarts(code) if line)  # 0 and None stand for no line
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= line_numbers(constant)
+    return found
 
 
 def describe(error):
@@ -208,10 +247,15 @@ def run_pytest(send, sources):
     pytest.main(options + ["--disable-warnings", "-q", "--tb=no", "-rN"] + files, plugins=[PytestOutcomes(send)])
 
 
+def path_of(request):
+    """The candidate's file."""
+    name = request["module"] if request["mode"] == "hidden" else "program"
+    return os.path.join(os.getcwd(), name + ".py")
+
+
 def load_candidate(channel, request):
     """Imports the candidate, or runs it as the main program for a visible test; False if that ended badly."""
-    name = request["module"] if request["mode"] == "hidden" else "program"
-    path = os.path.join(os.getcwd(), name + ".py")
+    path = path_of(request)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(request["code"])
     try:
@@ -222,7 +266,7 @@ def load_candidate(channel, request):
         return False
     try:
         if request["mode"] == "hidden":
-            importlib.import_module(name)
+            importlib.import_module(request["module"])
         else:
             program = types.ModuleType("__main__")
             program.__file__ = path
@@ -274,6 +318,9 @@ def main():
                 continue  # a module that other versions of pytest have
         names += GUARDED_PYTEST
     before = guarded_state(names)
+    lines = Lines(path_of(request)) if request.get("lines") else None
+    if lines:
+        lines.start()
     if load_candidate(channel, request):
         channel.send("imported")
         second = channel.receive()
@@ -288,7 +335,8 @@ def main():
         except BaseException as error:
             kind, trace = describe(error)
             channel.send("collect-error", exception=kind, trace=trace)
-        channel.send("done", replaced=sorted(set(changed) | set(replaced(before, names))))
+        found = lines.report(request["code"]) if lines else None
+        channel.send("done", replaced=sorted(set(changed) | set(replaced(before, names))), lines=found)
     sys.stdout.flush()
     sys.stderr.flush()
     leave(0)

@@ -197,9 +197,10 @@ def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
         "--out",
         str(tmp_path / "o"),
     ]
-    command += ["--data", "builtin", "--problems", "1000", "--envs", str(tmp_path / "envs"), "--no-cache"]
+    command += ["--data", "builtin", "--problems", "1000", "--envs", str(tmp_path / "envs"), "--no-cache", "--decisive"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "hidden: 1 of 1 pass" in done.stdout, done.stdout + done.stderr
+    assert "where the reference of another version fails: 1 of 1 pass" in done.stdout
     header, row = (tmp_path / "o" / "results.csv").read_text().splitlines()
     assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
     wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)

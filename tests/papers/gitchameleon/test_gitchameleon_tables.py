@@ -9,9 +9,10 @@ from papers.gitchameleon.problems import Problem
 from shared.artifacts.figures import paper_style
 
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
-NEEDS_RUNS = ("tab_validation", "tab_version_swap", "tab_systems", "tab_solvers", "tab_dataset", "fig3_correlation")
-NEEDS_RUNS += ("fig4_dataset", "fig9_libraries", "fig14_logic_nodes")  # records of other steps
-TABLES = {n: getattr(tables, n) for n in dir(tables) if n.startswith(("tab_", "fig")) and n not in NEEDS_RUNS}
+FROM_SCORES = {result_tables.__name__, protocol_tables.__name__}  # what needs no records of other steps
+TABLES = {
+    n: f for n, f in vars(tables).items() if getattr(f, "__module__", None) in FROM_SCORES and n[:3] in ("tab", "fig")
+}
 FIGURES = {name: getattr(figures, name) for name in TABLES if name.startswith("fig")}
 
 

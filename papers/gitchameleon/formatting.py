@@ -1,0 +1,71 @@
+"""Step: do formatters change what an answer comes to? Answers of the executed systems, formatted and executed again.
+
+python -m papers.gitchameleon.formatting --scale cpu --shard mini --executed RECORD --out RECORD
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from papers.gitchameleon.config import Formatting
+from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.harness import Harness, code_id
+from papers.gitchameleon.lint import STAGES, pylint_scores, stages_of
+from papers.gitchameleon.problems import Problem
+from papers.gitchameleon.solutions import Solution
+from papers.gitchameleon.systems import answers_of
+from shared.artifacts.config import load_shard
+from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.records import write_record
+
+
+def outcomes(harness: Harness, problems: Sequence[Problem], codes: set[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """(example_id, code) -> verdict of the hidden tests; each text of a problem is run once."""
+    hidden_only = replace(harness, settings=replace(harness.settings, modes=("hidden",)))
+    solutions = [Solution(id, code, code, sample) for sample, (id, code) in enumerate(sorted(codes))]
+    verdicts = {(r["example_id"], r["code_id"]): r["hidden"] for r in hidden_only.evaluate(problems, solutions)}
+    harness.num_executed += hidden_only.num_executed
+    return {(id, code): verdicts[id, code_id(code)] for id, code in codes}
+
+
+def rows_of(suite: str, harness: Harness, problems: Sequence[Problem], systems: Sequence[str]) -> Iterator[dict]:
+    """One row per system, problem and stage."""
+    answers = {system: answers_of(system, problems) for system in systems}
+    unique = sorted({code for texts in answers.values() for code in texts.values()})
+    stages = {stage: dict(zip(unique, texts, strict=True)) for stage, texts in stages_of(unique).items()}
+    texts = sorted({text for stage in stages.values() for text in stage.values()})
+    scores = dict(zip(texts, pylint_scores(texts), strict=True))
+    wanted = {
+        (id, stages[stage][code]) for system in systems for id, code in answers[system].items() for stage in STAGES
+    }
+    found = outcomes(harness, problems, wanted)
+    for system in systems:
+        for id, code in sorted(answers[system].items()):
+            for stage in STAGES:
+                text = stages[stage][code]
+                row = {"suite": suite, "system": system, "example_id": id, "stage": stage, "changed": text != code}
+                yield row | {"hidden": found[id, text], "pylint": scores[text]}
+
+
+@in_one_sentence
+def main(
+    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
+    shard: Annotated[str, typer.Option(help="Name of the suite.")],
+    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
+    out: Annotated[Path, typer.Option(help="Record to write.")],
+) -> None:
+    """Format the answers of one suite's systems, execute them again and write a row per answer and stage."""
+    provenance = Provenance()
+    settings: Formatting = load_shard("gitchameleon", "formatting", scale, shard)
+    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
+    rows = list(rows_of(settings.suite.name, harness, problems, settings.suite.systems))
+    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
+    write_record(out, rows, provenance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

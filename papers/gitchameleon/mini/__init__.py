@@ -1,0 +1,1 @@
+"""Tasks on small pure-Python packages of PyPI whose interface really changed, by theme."""

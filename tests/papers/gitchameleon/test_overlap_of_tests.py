@@ -1,0 +1,115 @@
+"""What counts as a repeated call, and which problems a subset holds."""
+
+import pytest
+
+from papers.gitchameleon.overlap import asserted_calls, defined_names, overlap, score
+from papers.gitchameleon.report import in_words, summarise
+from papers.gitchameleon.subsets import success_by, with_overlap
+from papers.gitchameleon.suites import load_suite
+
+ANSWER = """
+import lib
+
+def go(x, y=2):
+    return x
+
+def make():
+    return go
+
+class Box:
+    pass
+
+ready = make()
+"""
+DEFINED = defined_names(ANSWER)
+
+
+def calls(source: str) -> set[str]:
+    return set(asserted_calls(source, DEFINED))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("assert go(1) == 3", {"go(x=1)"}),
+        ("x = 1\nvalue = go(x, y = 'a')\nassert value == 3", {"go(x=1, y='a')"}),
+        ("import sample\nassert sample.go(1).strip() == ''", {"go(x=1)"}),
+        ("assert lib.close(go(y=1, x=2), 3) and not go(4)", {"go(x=2, y=1)", "go(x=4)"}),
+        ("a, b = go(1)\nassert a == 1 and b == 2", {"go(x=1)"}),
+        ("with warnings.catch_warnings():\n    value = go(5)\nassert value", {"go(x=5)"}),
+        ("go(box)\nassert len(box) == 1", {"go(x=box)"}),
+        ("assert make()(1, 2).y == 2", {"make()(1, 2).y"}),
+        ("assert Box().items == []", {"Box().items"}),
+        ("assert ready(3) == 3", {"ready(3)"}),
+        ("assert lib.go2(1) == 3\nprint(2)", set()),
+        ("def test_it():\n    with pytest.raises(ValueError):\n        go(-1)", {"go(x=-1)"}),
+    ],
+)
+def test_an_asserted_call_is_written_the_same_however_it_was_spelled(source, expected):
+    assert calls(source) == expected
+
+
+def test_methods_see_what_set_up_assigns_and_what_helpers_return():
+    source = """
+class TestGo(unittest.TestCase):
+    def setUp(self):
+        self.value = 7
+    def call(self, y):
+        return sample_3.go(self.value, y)
+    def test_a(self):
+        self.assertEqual(self.call(1), 7)
+    def test_b(self):
+        value = 8
+        self.assertRaises(TypeError, go(value))
+    def test_c(self):
+        self.assertTrue(go(self.value))
+"""
+    assert calls(source) == {"go(x=7, y=1)", "go(x=8)", "go(x=7)"}
+
+
+def test_long_values_and_own_classes_are_told_apart_by_their_content():
+    table = "data = [{}]\nassert go(data) == 1"
+    one, same, other = (calls(table.format(", ".join(map(str, r)))) for r in (range(99), range(99), range(1, 100)))
+    assert one == same != other and len(next(iter(one))) < 40
+    own = "class Mine:\n    size = {}\nassert go(Mine()) == 1"
+    assert calls(own.format(1)) != calls(own.format(2))
+
+
+def test_names_in_names_do_not_grow_without_end():
+    source = "x = go(1)\n" + "x = (x, x)\n" * 60 + "assert x"
+    assert all(len(call) < 20000 for call in calls(source))
+
+
+def test_the_score_is_the_share_of_the_visible_calls():
+    (problem, *_) = load_suite("builtin")
+    copied = problem.model_copy(update={"test": problem.test + "\nassert join_with_bar(['x']) == 'x'\n"})
+    assert (overlap(problem), overlap(copied), score(copied)) == ((1, 0), (2, 1), 0.5)
+    assert overlap(problem.model_copy(update={"hidden_test": None})) is None
+    with pytest.raises(ValueError, match="do not parse"):
+        overlap(problem.model_copy(update={"hidden_test": "def ("}))
+
+
+def test_success_is_given_within_each_subset():
+    problems = load_suite("builtin")
+    subsets = with_overlap(problems)
+    assert len(subsets["disjoint"]) + len(subsets["overlapping"]) == len(problems)
+    assert subsets["overlapping"] == [p.example_id for p in problems if p.task == "dotted-store"]
+    assert with_overlap([problems[0].model_copy(update={"hidden_test": None})]) == {}
+    rows = [{"example_id": i, "hidden": "pass" if i % 2 else "fail-assert"} for i in (1, 2, 3)]
+    found = success_by(rows, {"disjoint": [1, 3], "decisive": [2, 3], "overlapping": []})
+    assert {name: part["success_percent"] for name, part in found.items()} == {"disjoint": 100, "decisive": 50}
+
+
+def test_a_report_speaks_of_subsets_and_keeps_them(tmp_path):
+    from papers.gitchameleon.report import write_report
+
+    base = {"visible": None, "hidden_exception": None, "visible_exception": None, "library": "l", "version": "1"}
+    rows = [{"example_id": i, "hidden": v, "python_version": "3.11", **base} for i, v in ((1, "pass"), (2, "timeout"))]
+    summary = summarise(rows, {"decisive": [2]})
+    assert "hidden, where the reference of another version fails: 0 of 1 pass" in in_words(summary)
+    import papers.gitchameleon.report as report
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "results_csv", lambda rows: "")
+        assert write_report(tmp_path, rows, {"decisive": [1]}) == write_report(tmp_path, rows)
+        assert write_report(tmp_path, rows)["subsets"]["decisive"]["ids"] == [1]
