@@ -1,6 +1,7 @@
 """Subcommands around an evaluation: check data, keep environments, answer without a model, validate references."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated
 
@@ -141,18 +142,34 @@ def build(
     cutoff: options.Cutoff = options.DEFAULT_CUTOFF,
     allow_builds: options.Builds = False,
     retry_failed: Annotated[bool, typer.Option(help="Try again what failed before.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds at a time.")] = 2,
+    install_minutes: Annotated[float, typer.Option(help="For one installation; source builds can take long.")] = 15.0,
 ) -> None:
     """Build environments ahead of an evaluation; exit status 3 if some cannot be had."""
-    store = options.store_of(data, env_root, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
+    store = options.store_of(
+        data, env_root, wheelhouse, cutoff, allow_builds, python, install_minutes, retry_failed=retry_failed
+    )
     groups = group_by_env(options.problems_of(data, None, problems, library), cutoff or None)
-    missing = 0
-    for number, (spec, members) in enumerate(groups.items(), start=1):
-        found = store.get(spec)
-        state = "ready" if isinstance(found, Env) else f"{found.cause}: {found.message}"
-        typer.echo(f"{number} of {len(groups)}: {spec.key} {spec.describe()} ({len(members)} problems): {state}")
-        missing += isinstance(found, Missing)
+    with ThreadPoolExecutor(jobs) as pool:
+        builds = {pool.submit(store.get, spec): (spec, members) for spec, members in groups.items()}
+        try:
+            missing = _tell_builds(builds)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
     if missing:
         raise typer.Exit(options.ENVIRONMENT_PROBLEM)
+
+
+def _tell_builds(builds: dict) -> int:
+    """A line as each environment is done; returns how many cannot be had."""
+    missing = 0
+    for number, build in enumerate(as_completed(builds), start=1):
+        (spec, members), found = builds[build], build.result()
+        state = "ready" if isinstance(found, Env) else f"{found.cause}: {found.message}"
+        typer.echo(f"{number} of {len(builds)}: {spec.key} {spec.describe()} ({len(members)} problems): {state}")
+        missing += isinstance(found, Missing)
+    return missing
 
 
 @envs.command()

@@ -11,6 +11,7 @@ result row names constructs that such a program would need.
 
 import ast
 import json
+import os
 import random
 import secrets
 from pathlib import Path
@@ -23,6 +24,7 @@ from shared.sandbox.box import BoxSpec, Limits, environment
 from shared.sandbox.running import run_boxed
 
 RUNNER = Path(__file__).parent / "boxed" / "runner.py"
+DATA_VARIABLES = ("NLTK_DATA",)  # NLTK's corpora: punkt, wordnet, omw-1.4
 SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofile", "f_back", "f_locals", "fork"}
 SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2"}
 
@@ -65,14 +67,20 @@ def _run(talk: Talk, request: dict, reply: dict, env: Env, level: str, limits: L
     spec = BoxSpec(
         level=level,
         argv=[str(env.python), "-I", "-B", str(RUNNER)],
-        readonly=_readable(env),
+        readonly=[*_readable(env), *data_folders().values()],
         limits=limits,
-        env=environment(),
+        env=environment() | data_folders(),
     )
     result = run_boxed(spec, answer, _line(request))
     if not result.lines and ("Fatal Python error" in result.output or result.exit in (126, 127)):
         return Verdict(HARNESS_ERROR, detail=f"the runner did not start: {result.output[-500:]}")
     return judge(talk, result.exit, result.stopped, result.error, result.output)
+
+
+def data_folders() -> dict[str, str]:
+    """Folders of data that tests need and a box without network cannot fetch: those the user's variables name."""
+    named = {name: os.path.realpath(os.environ[name]) for name in DATA_VARIABLES if os.environ.get(name)}
+    return {name: path for name, path in named.items() if os.path.isdir(path)}
 
 
 def _line(content: dict) -> bytes:

@@ -57,7 +57,14 @@ def problems_of(data: str, hidden_tests: Path | None, ids: str, libraries: list[
 
 
 def store_of(
-    data: str, envs: Path | None, wheelhouse: Path | None, cutoff: str, builds: bool, pythons: list[str] | None, **more
+    data: str,
+    envs: Path | None,
+    wheelhouse: Path | None,
+    cutoff: str,
+    builds: bool,
+    pythons: list[str] | None,
+    install_minutes: float = 15.0,
+    **more,
 ) -> EnvStore:
     """The environments that a command uses; the built-in libraries come from wheels written here."""
     if data == "builtin":
@@ -66,7 +73,9 @@ def store_of(
         wheelhouse = write_wheels(cache_dir() / "gitchameleon" / "builtin-wheels")
     if wheelhouse is not None and not wheelhouse.is_dir():
         raise ValueError(f"no folder of wheels at {wheelhouse}; make one with 'pip download -d {wheelhouse} ...'")
-    index = Index(wheelhouse=wheelhouse and wheelhouse.absolute(), cutoff=cutoff or None, allow_builds=builds)
+    if install_minutes <= 0:
+        raise ValueError(f"--install-minutes has to be positive; got {install_minutes:g}")
+    index = Index(wheelhouse and wheelhouse.absolute(), cutoff or None, builds, timeout_seconds=60 * install_minutes)
     return EnvStore(envs, index, parse_map(pythons), **more)
 
 

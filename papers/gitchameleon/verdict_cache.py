@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from papers.gitchameleon.execution import data_folders
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.store import Env
 from papers.gitchameleon.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
@@ -38,6 +39,7 @@ def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, li
         runner_version(),
         level,
         asdict(limits),
+        sorted(data_folders()),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -73,11 +75,11 @@ def read_whole_lines(path: Path) -> list[dict]:
 
 
 class VerdictCache:
-    """Verdicts in a file; None keeps them in memory only."""
+    """Verdicts in a file; None keeps them in memory only. Those of other code, whose keys are others, are not read."""
 
     def __init__(self, path: Path | None) -> None:
-        self.path, self.hits = path, 0
-        rows = read_whole_lines(path) if path else []
+        self.path, self.hits, self.runner = path, 0, runner_version()
+        rows = [row for row in read_whole_lines(path) if row.get("runner") == self.runner] if path else []
         self._verdicts = {row["key"]: _verdict(row["verdict"]) for row in rows}
 
     def get(self, key: str) -> Verdict | None:
@@ -91,7 +93,7 @@ class VerdictCache:
             return
         self._verdicts[key] = verdict
         if self.path:
-            append_lines(self.path, [json.dumps({"key": key, "verdict": asdict(verdict)})])
+            append_lines(self.path, [json.dumps({"key": key, "runner": self.runner, "verdict": asdict(verdict)})])
 
 
 def _verdict(content: dict) -> Verdict:

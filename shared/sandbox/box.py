@@ -91,19 +91,21 @@ def environment() -> dict[str, str]:
     }
 
 
-def bwrap_arguments(spec: BoxSpec) -> list[str]:
-    """bubblewrap's command line up to the program."""
+def bwrap_arguments(spec: BoxSpec, env: dict[str, str]) -> list[str]:
+    """bubblewrap's command line up to the program; it passes on no variable but those of `env`."""
     arguments = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user"]
     arguments += ["--disable-userns", "--die-with-parent", "--new-session", "--clearenv"]
     arguments += ["--cap-drop", "ALL", "--hostname", "box", "--proc", "/proc", "--dev", "/dev"]
     size = str(spec.limits.scratch_mb << 20)
+    arguments += ["--size", size, "--tmpfs", "/dev/shm"]
     arguments += ["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/work", "--dir", "/tmp/home", "--chdir", "/tmp/work"]
     for path in (*SYSTEM, *spec.readonly):
         if os.path.islink(path):
             arguments += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             arguments += ["--ro-bind", path, path]
-    for name, value in spec.env.items():
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]  # both are in memory, without a limit of their own
+    for name, value in env.items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--"]
 

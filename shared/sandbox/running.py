@@ -110,17 +110,18 @@ class _Run:
         work = scratch / "work"
         work.mkdir()
         root, outside = os.geteuid() == 0 and level == "namespaces", level == "rlimit"
+        env = {**spec.env, "BOX_FD": str(talk_fd)} | (dict.fromkeys(OWN_FOLDERS, str(work)) if outside else {})
         return {
             "level": level,
             "argv": spec.argv,
-            "env": {**spec.env, "BOX_FD": str(talk_fd)} | (dict.fromkeys(OWN_FOLDERS, str(work)) if outside else {}),
+            "env": env,
             "readonly": [*SYSTEM, *spec.readonly],
             "etc": ETC,
             "root": str(scratch),
             "work": str(work),
             "uid": FIRST_UID + os.getpid() % 10_000 * 1000 + next(_COUNTER) % 1000 if root else None,
             "limits": asdict(spec.limits),
-            "bwrap": bwrap_arguments(spec) if level == "bwrap" else [],
+            "bwrap": bwrap_arguments(spec, env) if level == "bwrap" else [],
             "keep_fds": [talk_fd],
             "status_fd": status_fd,
         }

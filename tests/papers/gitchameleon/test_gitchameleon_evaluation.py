@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
+from papers.gitchameleon.environments import spec_of
+from papers.gitchameleon.execution import run_visible
 from papers.gitchameleon.harness import Harness, ResultFolder, Settings, code_id, evaluate_into
 from papers.gitchameleon.report import results_csv, summarise
 from papers.gitchameleon.solutions import Solution, write_solutions
 from papers.gitchameleon.suites import SMOKE_TASKS, is_strict, load_suite
 from papers.gitchameleon.systems import SYSTEMS, answers_of
 from papers.gitchameleon.verdict_cache import VerdictCache, append_lines, read_whole_lines
-from papers.gitchameleon.verdicts import Talk, judge, test_names
+from papers.gitchameleon.verdicts import Talk, Verdict, judge, test_names
 from shared.sandbox.box import Limits, choose_level
 
 names_of_tests = test_names  # pytest would collect it under its own name
@@ -203,3 +205,23 @@ def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
     assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
     wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --jobs"), wrong.stderr
+
+
+def test_verdicts_of_other_code_are_not_read(tmp_path):
+    cache = VerdictCache(tmp_path / "verdicts.jsonl")
+    cache.put("one", Verdict("pass"))
+    foreign = {"key": "two", "runner": "other code", "verdict": {"code": "pass", "a field of its own": 1}}
+    append_lines(cache.path, [json.dumps(foreign)])
+    again = VerdictCache(cache.path)
+    assert again.get("one") == Verdict("pass") and again.get("two") is None
+
+
+def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, limits, tmp_path, monkeypatch):
+    tmp_path.chmod(0o755)  # in a box root's own folders are another's
+    (tmp_path / "corpus").write_text("words")
+    code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
+    env = store.get(spec_of(problems[0]))
+    assert run_visible(problems[0], code, env, level, limits).exception == "KeyError"
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    verdict = run_visible(problems[0], code, env, level, limits)
+    assert verdict.passed and "words" in verdict.output

@@ -18,7 +18,8 @@ def test_a_fork_bomb_is_contained_and_nothing_of_it_is_left(level, limits, probl
     # bounded in itself too: at most 2 ** 7 processes, were every limit to fail
     bomb = f"import os, time\nmarker = {marker!r}\nfor _ in range(7):\n    os.fork()\ntime.sleep(3)\n" + GOOD
     verdict = run_hidden(problem, bomb, env, level, limits)
-    assert verdict.code in ("over-limit", "fail-exception"), verdict
+    # which of its copies is refused a fork is chance: if only later ones are, they wait for ever and the clock ends it
+    assert verdict.code in ("over-limit", "fail-exception", "timeout"), verdict
     assert verdict.exception in (None, "BlockingIOError")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -83,6 +84,7 @@ def test_nothing_outside_the_scratch_space_can_be_written(level, limits, problem
         "/usr/x",
         "/etc/x",
         "/x",
+        "/dev/x",
         "/proc/sys/kernel/x",
     ]
     for target in targets:

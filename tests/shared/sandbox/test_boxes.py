@@ -1,11 +1,12 @@
 """A program alone in a box: what it may start, reach and keep is limited, and nothing of it is left."""
 
+import itertools
 import sys
 from pathlib import Path
 
 import pytest
 
-from shared.sandbox.box import BoxSpec, Limits, available_levels, choose_level, environment
+from shared.sandbox.box import BoxSpec, Limits, available_levels, bwrap_arguments, choose_level, environment
 from shared.sandbox.running import run_boxed
 
 LIMITS = Limits(
@@ -13,10 +14,12 @@ LIMITS = Limits(
 )
 
 
-@pytest.fixture(scope="module")
-def level():
-    levels = [found for found in available_levels() if found != "rlimit"]
-    return levels[0] if levels else pytest.skip("neither bubblewrap nor namespaces work on this machine")
+ISOLATING = [found for found in available_levels() if found != "rlimit"]
+
+
+@pytest.fixture(scope="module", params=ISOLATING or [None])
+def level(request):
+    return request.param or pytest.skip("neither bubblewrap nor namespaces work on this machine")
 
 
 def run_code(code: str, level: str, limits: Limits = LIMITS):
@@ -82,6 +85,7 @@ def test_secrets_of_the_environment_and_the_home_are_not_there(level, monkeypatc
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     (tmp_path / "secret").write_text("sk-secret")
     code = f"""
+import itertools
 import os
 print(dict(os.environ))
 for path in ({str(tmp_path / "secret")!r}, {str(Path(__file__).parent)!r}, "/etc/shadow"):
@@ -129,3 +133,11 @@ def test_a_level_that_is_not_there_is_refused_in_one_sentence(monkeypatch):
 def test_a_limit_of_nothing_is_refused():
     with pytest.raises(ValueError, match="limit memory_mb has to be positive"):
         Limits(memory_mb=0)
+
+
+def test_bubblewrap_gets_the_talk_and_leaves_nothing_writable_but_the_scratch_space():
+    spec = BoxSpec("bwrap", ["/bin/true"], [], LIMITS, environment())
+    arguments = bwrap_arguments(spec, {"BOX_FD": "7"})
+    assert arguments[arguments.index("--setenv") :][:3] == ["--setenv", "BOX_FD", "7"]
+    read_only = [after for option, after in itertools.pairwise(arguments) if option == "--remount-ro"]
+    assert read_only == ["/dev", "/"] and arguments.count("--tmpfs") == arguments.count("--size") == 2
