@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from papers.gitchameleon.environments import spec_of
-from papers.gitchameleon.execution import run_visible
+from papers.gitchameleon.execution import run_visible, without_exit
 from papers.gitchameleon.harness import Harness, ResultFolder, Settings, code_id, evaluate_into
 from papers.gitchameleon.report import results_csv, summarise
 from papers.gitchameleon.solutions import Solution, write_solutions
@@ -225,3 +225,28 @@ def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, l
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
     verdict = run_visible(problems[0], code, env, level, limits)
     assert verdict.passed and "words" in verdict.output
+
+
+@pytest.mark.parametrize(("expected", "code"), [("one|two", "pass"), ("one", "fail-assert")])
+def test_a_visible_test_that_leaves_through_unittest_is_judged_by_its_result(
+    expected, code, problems, store, level, limits
+):
+    problem = problems[0]
+    test = f"""
+import unittest
+
+class Joins(unittest.TestCase):
+    def test_two(self):
+        self.assertEqual(join_with_bar(["one", "two"]), {expected!r})
+
+unittest.main()
+"""
+    verdict = run_visible(
+        problem.model_copy(update={"test": test}), problem.answer, store.get(spec_of(problem)), level, limits
+    )
+    assert verdict.code == code and (code == "pass" or "AssertionError: 'one|two' != 'one'" in verdict.trace), verdict
+
+
+def test_other_visible_tests_are_left_as_they_are():
+    assert without_exit("main()  # unittest is not meant") == "main()  # unittest is not meant"
+    assert "exit=False" in without_exit("import unittest\nif __name__ == '__main__':\n    unittest.main(verbosity=2)")
