@@ -39,11 +39,12 @@ def accept(slug: str, scale: str, root: Path | None = None) -> list[Path]:
         if not source.is_file():
             command = f"snakemake papers/{slug}/all --config scale={scale}"
             raise ValueError(f"{paths.relative(source)} is missing; build it first: {command}")
+    state = git_state(root)  # before the reference's own files change
     shutil.rmtree(paths.reference, ignore_errors=True)
     for source, target in pairs:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    provenance = {**git_state(root), "packages": package_versions(), **cost(paths)}
+    provenance = {**state, "packages": package_versions(), **cost(paths)}
     write_json(paths.reference / "provenance.json", provenance)
     return [target for _, target in pairs]
 

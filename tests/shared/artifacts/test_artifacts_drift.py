@@ -210,6 +210,14 @@ def test_after_accept_the_comparison_is_clean(toy):
     assert {"revision", "packages", "num_records", "compute_minutes"} <= provenance.keys()
 
 
+def test_the_accepted_state_of_the_repository_is_that_before_its_reference_changes(toy, monkeypatch):
+    marker = toy.reference / "marker"
+    marker.touch()
+    monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"dirty": not marker.exists()})
+    accept("toy", "smoke")
+    assert json.loads((toy.reference / "provenance.json").read_text())["dirty"] is False and not marker.exists()
+
+
 @pytest.mark.parametrize(
     "file", ["tables/tab_final.csv", "figures/fig_loss.csv", "figures/fig_loss.png", "claims.json"]
 )
