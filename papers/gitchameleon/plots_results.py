@@ -32,11 +32,11 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
         # inside the cloud names would lie on each other
         inside = part.gap_before.between(1, 10) & part.gap_after.between(part.gap_after.min() + 1e-9, 15)
         for row in part[~inside].itertuples() if source == "reported" else ():
-            right = row.gap_after > 10.5
+            right = 10.5 < row.gap_after < 15  # further right there is room beyond the point
             ax.annotate(
                 row.system,
                 (row.gap_after, row.gap_before),
-                (-5 if right else 5, 3 if row.gap_before > 7.5 else -9),
+                (-5 if right else 5, 3 if row.gap_before > 7.5 or row.gap_after > 15 else -9),
                 textcoords="offset points",
                 fontsize=6,
                 ha="right" if right else "left",
@@ -44,7 +44,7 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
     values = table[["gap_after", "gap_before"]].to_numpy()
     ends = [min(0.0, values.min()) - 1, values.max() + 2]
     ax.plot(ends, ends, color="0.6", lw=1, ls="--", label="no change", zorder=1)
-    ax.set(xlim=ends, ylim=ends)
+    ax.set(xlim=(ends[0], ends[1] + 7), ylim=ends)
     ax.set(xlabel="visible − hidden with self-debug (points)", ylabel="visible − hidden without (points)")
     legend(figure, ax)
     return figure
