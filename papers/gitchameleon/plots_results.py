@@ -24,7 +24,7 @@ TWO = {name: PROTOCOL_NAMES[name] for name in ("greedy", "selfdebug")}
 
 def fig6_gap(table: pd.DataFrame) -> Figure:
     """Gap with self-debug (x) against without (y); below the line self-debug widens it."""
-    figure, ax = plt.subplots(figsize=(5.6, 3.6))
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
     for source, marker, label in (("reported", "o", "published"), ("measured", "^", "scripted solvers here")):
         part = table[table.source == source]
         if len(part):
@@ -32,19 +32,12 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
         # inside the cloud names would lie on each other
         inside = part.gap_before.between(1, 10) & part.gap_after.between(part.gap_after.min() + 1e-9, 15)
         for row in part[~inside].itertuples() if source == "reported" else ():
-            right = 10.5 < row.gap_after < 15  # further right there is room beyond the point
-            ax.annotate(
-                row.system,
-                (row.gap_after, row.gap_before),
-                (-5 if right else 5, 3 if row.gap_before > 7.5 or row.gap_after > 15 else -9),
-                textcoords="offset points",
-                fontsize=6,
-                ha="right" if right else "left",
-            )
+            place = (row.gap_after, row.gap_before)
+            ax.annotate(row.system, place, (5, 3), textcoords="offset points", fontsize=6)
     values = table[["gap_after", "gap_before"]].to_numpy()
     ends = [min(0.0, values.min()) - 1, values.max() + 2]
     ax.plot(ends, ends, color="0.6", lw=1, ls="--", label="no change", zorder=1)
-    ax.set(xlim=(ends[0], ends[1] + 7), ylim=ends)
+    ax.set(xlim=(ends[0], ends[1] + 10), ylim=ends)  # room for names
     ax.set(xlabel="visible − hidden with self-debug (points)", ylabel="visible − hidden without (points)")
     legend(figure, ax)
     return figure
