@@ -33,9 +33,9 @@ def _legend(figure: Figure, axes: Axes, title: str) -> None:
     figure.legend(handles, labels, title=title, loc="outside right center")
 
 
-def _log_ticks(axis: Axis, form: str) -> None:
-    """Logarithmic axis labelled at 1, 2, 3 and 5 of each decade only."""
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 3.0, 5.0)))
+def _log_ticks(axis: Axis, form: str, labelled: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)) -> None:
+    """Logarithmic axis with labels at these multiples in each decade only."""
+    axis.set_major_locator(LogLocator(base=10, subs=labelled))
     axis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
     axis.set_minor_locator(NullLocator())
 
@@ -136,7 +136,7 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
             bottom.plot(line.compute, line.gap, marker="o", markersize=4, color=colours[p_u])
         for ax, label in ((top, "bound (nats/token)"), (bottom, "above $p_u = 0$ (nats)")):
             ax.set(xscale="log", ylabel=label)
-            _log_ticks(ax.xaxis, "{:.0e}")
+            _log_ticks(ax.xaxis, "{:.0e}", labelled=(1.0, 3.0))
         bottom.set_xlabel("training compute (FLOP)")
     _legend(figure, next(iter(panels.values()))[0], "$p_u$")
     return figure

@@ -36,19 +36,25 @@ class DivergenceTerms(torch.autograd.Function):
     def forward(ctx, logits, x, z, alpha, nu, vocab_size, mask_id):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_norm, log_x, log_z, others = (logits.new_empty(len(logits), dtype=dtype) for _ in range(4))
-        ratio = torch.where(nu > 0, alpha / nu, 0.0).to(dtype)  # at nu = 0 the sum's factor nu removes it
+        some = bool((nu > 0).any())  # without uniform noise the sum over other tokens has the factor nu = 0
+        shift = torch.where(nu > 0, alpha / nu, 0.0).log().to(dtype)
         for start in range(0, len(logits), chunk_rows(logits)):
             rows = slice(start, start + chunk_rows(logits))
             a = mask_free_logits(logits[rows], vocab_size, mask_id)
             log_norm[rows] = a.logsumexp(-1)
-            a.sub_(log_norm[rows, None])
             log_x[rows] = a.gather(-1, x[rows, None]).squeeze(-1)
             log_z[rows] = a.gather(-1, z[rows, None]).squeeze(-1)
-            a.scatter_(-1, x[rows, None], -torch.inf)
-            others[rows] = a.exp_().mul_(ratio[rows, None]).log1p_().sum(-1)
+            if some:
+                a.scatter_(-1, x[rows, None], -torch.inf)
+                # exp(a + shift - log_norm) = (alpha / nu) x_hat
+                others[rows] = a.add_((shift[rows] - log_norm[rows])[:, None]).exp_().log1p_().sum(-1)
+            else:
+                others[rows] = 0
+        log_x.sub_(log_norm)
+        log_z.sub_(log_norm)
         kl, is_, excess = _terms(log_x, log_z, others, x, z, alpha, nu, mask_id, dtype)
         ctx.save_for_backward(logits, x, z, alpha, nu, log_norm, log_x, log_z, excess)
-        ctx.vocab_size, ctx.mask_id = vocab_size, mask_id
+        ctx.vocab_size, ctx.mask_id, ctx.some = vocab_size, mask_id, some
         return kl, is_
 
     @staticmethod
@@ -66,11 +72,16 @@ class DivergenceTerms(torch.autograd.Function):
         for start in range(0, len(logits), chunk_rows(logits)):
             rows = slice(start, start + chunk_rows(logits))
             x_hat = mask_free_logits(logits[rows], vocab_size, ctx.mask_id).sub_(log_norm[rows, None]).exp_()
-            h = x_hat * ratio[rows, None]
-            h.div_(h + 1).mul_(per_token[rows, None])  # -nu s_k, zero where nu is
-            h.scatter_(-1, x[rows, None], at_x[rows, None])
-            h.scatter_add_(-1, z[rows, None], at_z[rows, None])
-            grad[rows, :vocab_size] = h.sub_(x_hat.mul_(h.sum(-1, keepdim=True)))
+            if ctx.some:
+                h = x_hat * ratio[rows, None]
+                h.div_(h + 1).mul_(per_token[rows, None])  # -nu s_k, zero where nu is
+                h.scatter_(-1, x[rows, None], at_x[rows, None])
+                h.scatter_add_(-1, z[rows, None], at_z[rows, None])
+                grad[rows, :vocab_size] = h.sub_(x_hat.mul_(h.sum(-1, keepdim=True)))
+            else:  # h has the entries x and z alone
+                x_hat.mul_(-(at_x + at_z)[rows, None])
+                x_hat.scatter_add_(-1, x[rows, None], at_x[rows, None])
+                grad[rows, :vocab_size] = x_hat.scatter_add_(-1, z[rows, None], at_z[rows, None])
         return grad, None, None, None, None, None, None
 
 

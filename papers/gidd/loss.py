@@ -120,7 +120,7 @@ def training_loss(
     The `elbo` has the true weights, is detached, and is averaged over positions that are not padding.
     """
     terms = elbo_terms(logits, x, z, t, process, fused=fused)
-    weight = training_weight(weighting, process, t, z, x, w_max=w_max)
+    weight = training_weight(weighting, process, t, z, x, w_max=w_max, elbo=terms.weight)
     return terms.weighted(weight), terms.elbo.detach()
 
 

@@ -28,7 +28,14 @@ def elbo_weight(process: MixingProcess, t: Tensor, z: Tensor, x: Tensor) -> Tens
 
 
 def training_weight(
-    weighting: Weighting, process: MixingProcess, t: Tensor, z: Tensor, x: Tensor, *, w_max: float = 1.0
+    weighting: Weighting,
+    process: MixingProcess,
+    t: Tensor,
+    z: Tensor,
+    x: Tensor,
+    *,
+    w_max: float = 1.0,
+    elbo: Tensor | None = None,
 ) -> Tensor:
     """Weight of each token in the training loss, shape of `z`, float64.
 
@@ -46,18 +53,21 @@ def training_weight(
 
     Args:
         w_max: cap of `clamp`, scale of the dynamic ones.
+        elbo: `elbo_weight` of the same tokens, where it is known already.
     Raises:
         ValueError: an unknown name, or a process for which `dynamic` and `dynamic_v110` are not defined.
     """
+    if elbo is None and weighting in ("none", "clamp", "dynamic_exact"):
+        elbo = elbo_weight(process, t, z, x)
     if weighting == "none":
-        return elbo_weight(process, t, z, x)
+        return elbo
     if not w_max > 0:
         raise ValueError(f"w_max must be positive; got {w_max}")
     if weighting == "clamp":
-        return elbo_weight(process, t, z, x).clamp_max(w_max)
+        return elbo.clamp_max(w_max)
     if weighting == "dynamic_exact":
         t = t.double()
-        return w_max * along(2 * t * (1 - t), z) * elbo_weight(process, t, z, x)
+        return w_max * along(2 * t * (1 - t), z) * elbo
     if weighting in ("dynamic", "dynamic_v110"):
         data_weight = along(_data_token_weight(weighting, process, t.double()), z)
         weight = torch.where(z == process.mask_id, 2.0, torch.where(z == x, data_weight, 1.0))

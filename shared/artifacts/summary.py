@@ -21,11 +21,12 @@ from shared.artifacts.records import write_text
 
 
 def cost(paths: PaperPaths) -> dict:
-    """What the records in results/ cost: number of records, summed wall minutes of their jobs, devices."""
+    """What the records in results/ cost: number of records, summed wall and CPU minutes of their jobs, devices."""
     sidecars = [json.loads(p.read_text()) for p in sorted(paths.runs.glob("*/*.provenance.json"))]
     return {
         "num_records": len(sidecars),
         "compute_minutes": round(sum(s.get("wall_seconds", 0.0) for s in sidecars) / 60, 2),
+        "cpu_minutes": round(sum(s.get("cpu_seconds", 0.0) for s in sidecars) / 60, 2),
         "devices": sorted({s.get("device", "unknown") for s in sidecars}),
     }
 

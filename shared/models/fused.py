@@ -26,8 +26,8 @@ def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     Args:
         x: (B, T, H, N). cos: (T, 1, N / 2). sin: (T, 1, N / 2).
     """
-    if _by_hand(x):
-        return _RotateHalves.apply(x, cos, sin)
+    if _by_hand(x):  # where no gradient is taken the map alone will do, at half the cost
+        return _RotateHalves.apply(x, cos, sin) if torch.is_grad_enabled() else _turn(x, cos, sin)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
@@ -86,7 +86,7 @@ class _RotateHalves(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         cos, sin = ctx.saved_tensors
-        return _RotateHalves.apply(grad, cos, -sin), None, None
+        return rotate_halves(grad, cos, -sin), None, None
 
     @staticmethod
     def jvp(ctx, x_dot, *_):
@@ -94,10 +94,9 @@ class _RotateHalves(torch.autograd.Function):
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    shape = x.shape[-3:-1] + cos.shape[-1:]
-    cos, sin = cos.expand(shape).contiguous(), sin.expand(shape).contiguous()  # long inner loops
-    out = x * torch.cat([cos, cos], dim=-1)
-    (x1, x2), (y1, y2) = x.chunk(2, dim=-1), out.chunk(2, dim=-1)
-    y1.sub_(x2 * sin)  # addcmul_ would save a temporary, but has no batching rule
-    y2.add_(x1 * sin)
-    return out
+    """x times (cos, cos) plus x with its halves swapped times (-sin, sin): rounded as in the plain form."""
+    shape = (*x.shape[-3:-1], 2 * cos.shape[-1])
+    cos = torch.cat([cos, cos], dim=-1).expand(shape).contiguous()  # long inner loops
+    sin = torch.cat([-sin, sin], dim=-1).expand(shape).contiguous()
+    swapped = torch.cat(x.chunk(2, dim=-1)[::-1], dim=-1)
+    return (x * cos).add_(swapped.mul_(sin))  # addcmul_ would save a pass, but has no batching rule

@@ -73,6 +73,17 @@ def test_paper_scale_has_the_paper_s_settings():
     assert {r.num_steps for r in text.all_runs()} == {500_000, 1_000_000}
 
 
+@pytest.mark.parametrize("study", ["markov", "text"])
+def test_cpu_trains_what_the_claims_compare_under_one_weight_decay(study):
+    runs = [r for r in getattr(load_config("gidd", "cpu"), study).all_runs() if r.objective == "gidd" and r.size == "m"]
+    found = {(r.weighting.removesuffix("_exact"), r.p_u) for r in runs}
+    assert found >= {("dynamic", p_u) for p_u in (0.0, 0.1, 0.2)} | {("none", 0.0), ("none", 0.2), ("clamp", 0.2)}
+    assert len({r.weight_decay for r in runs}) == 1
+    assert {(r.weighting.removesuffix("_exact"), r.p_u) for r in runs if r.sample} == {
+        ("dynamic", p_u) for p_u in (0.0, 0.1, 0.2)
+    }
+
+
 def test_the_names_of_the_weightings_are_those_that_are_implemented():
     from papers.gidd.weighting import WEIGHTINGS
     from papers.gidd.weighting import Weighting as Implemented

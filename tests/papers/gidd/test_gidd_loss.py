@@ -152,6 +152,18 @@ def test_mask_only_bound_is_weighted_cross_entropy():
     assert masked.any() and not masked.all()
 
 
+def test_without_uniform_noise_clamped_weights_are_dynamic_ones_up_to_a_factor():
+    # why a clamped run at p_u = 0 would train what a dynamic one does: AdamW does not see the factor
+    process = MaskProcess(9)
+    logits, x, z, t = batch(process)
+    logits.requires_grad_()
+    losses = {w: training_loss(logits, x, z, t, process, w)[0] for w in ("clamp", "dynamic", "dynamic_exact")}
+    grads = {w: torch.autograd.grad(loss.sum(), logits)[0] for w, loss in losses.items()}
+    for weighting in ("dynamic", "dynamic_exact"):
+        torch.testing.assert_close(grads[weighting], 2 * grads["clamp"], rtol=1e-11, atol=1e-12)
+    assert grads["clamp"].abs().max() > 0
+
+
 def test_log_linear_masking_gives_the_mdlm_loss():
     process = MaskProcess(9, eps=1e-4)
     logits, x, z, t = batch(process)

@@ -207,7 +207,7 @@ def test_after_accept_the_comparison_is_clean(toy):
     assert {p.relative_to(toy.reference).as_posix() for p in toy.reference.rglob("*.*")} == names | {"provenance.json"}
     assert reference_minutes(toy) >= 0
     provenance = json.loads((toy.reference / "provenance.json").read_text())
-    assert {"revision", "packages", "num_records", "compute_minutes"} <= provenance.keys()
+    assert {"revision", "packages", "num_records", "compute_minutes", "cpu_minutes"} <= provenance.keys()
 
 
 def test_the_accepted_state_of_the_repository_is_that_before_its_reference_changes(toy, monkeypatch):

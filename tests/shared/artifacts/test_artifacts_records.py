@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 
 import pandas as pd
 import pytest
@@ -104,6 +105,16 @@ def test_a_table_function_cannot_change_the_records_of_the_next(tmp_path):
     assert records("train").loss.tolist() == [1.0]
 
 
+def test_cpu_seconds_count_work_and_not_waiting():
+    provenance, before = Provenance(), time.process_time()
+    time.sleep(0.3)
+    while time.process_time() < before + 0.1:
+        pass
+    content = provenance.finish()
+    assert content["wall_seconds"] >= 0.4
+    assert before + 0.1 <= content["cpu_seconds"] + 1e-3 <= before + 0.3
+
+
 def test_what_varies_is_in_the_sidecar_and_not_in_the_record(tmp_path):
     path = tmp_path / "r.parquet"
     provenance = Provenance(device="cuda", num_threads=3, note="here")
@@ -111,7 +122,7 @@ def test_what_varies_is_in_the_sidecar_and_not_in_the_record(tmp_path):
     write_record(path, ROWS, provenance)
     content = read_sidecar(path)
     assert json.loads(sidecar(path).read_text()) == content
-    expected = {"revision", "dirty", "packages", "num_cores", "started", "wall_seconds"}
+    expected = {"revision", "dirty", "packages", "num_cores", "started", "wall_seconds", "cpu_seconds"}
     assert expected <= content.keys() and content["wall_seconds"] >= 0
     assert (content["device"], content["num_threads"], content["note"], content["resumed"]) == ("cuda", 3, "here", True)
     assert set(read_record(path)) == {"lr", "step", "loss", "diverged"}

@@ -35,6 +35,18 @@ def test_rotation_equals_its_definition():
     torch.testing.assert_close(rotate_halves(x, cos, sin), torch.cat([x1 * cos - x2 * sin, x1 * sin + x2 * cos], -1))
 
 
+def test_rotation_has_the_bits_of_its_plain_form_with_and_without_a_gradient():
+    x, (cos, sin) = sample(2, 5, 3, 4).float().requires_grad_(), (a.float() for a in angles())
+    x1, x2 = x[..., :2], x[..., 2:]
+    plain = torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], -1)
+    assert torch.equal(rotate_halves(x, cos, sin), plain)
+    with torch.no_grad():
+        assert torch.equal(rotate_halves(x, cos, sin), plain)
+    (upstream,) = torch.randn(1, 2, 5, 3, 4, generator=torch_generator(3, "g"))
+    ours, theirs = (torch.autograd.grad(y, x, upstream)[0] for y in (rotate_halves(x, cos, sin), plain))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
 def test_derivatives_of_both_orders_and_modes(check):
     x, weight = sample(2, 3, 4).requires_grad_(), sample(4, seed=1).requires_grad_()
