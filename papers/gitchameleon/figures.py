@@ -17,6 +17,7 @@ from papers.gitchameleon.plots_worked import fig1_worked_failure as fig1_worked_
 
 BENCHMARKS = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
 CATEGORIES = ["Argument", "Function Name", "New Feature", "Semantics", "Other"]
+MANY_NODES = 16  # from here on one bar of Figure 14
 
 
 def _label_bars(ax, form: str = "{:.0f}") -> None:
@@ -82,9 +83,13 @@ def fig9_libraries(table: pd.DataFrame) -> Figure:
 
 
 def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
-    """Histogram of logic nodes."""
+    """Histogram of logic nodes; the last bar holds all from 16 on."""
     figure, ax = plt.subplots(figsize=(4.6, 2.8))
-    ax.bar(table.logic_nodes, table.num_problems, width=0.9)
+    many = table.logic_nodes >= MANY_NODES
+    ax.bar(table.logic_nodes[~many], table.num_problems[~many], width=0.9)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if many.any():
+        ax.bar(MANY_NODES, table.num_problems[many].sum(), width=0.9, color="C0")
+        ax.set_xticks(range(0, MANY_NODES + 1, 4), [*map(str, range(0, MANY_NODES, 4)), f"≥ {MANY_NODES}"])
     ax.set(xlabel="logic nodes of the reference", ylabel="problems")
     return figure
