@@ -7,24 +7,19 @@ Beside it stands, for each problem, what the other version's idiom came to in it
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.config import Examine
+from papers.gitchameleon import options
 from papers.gitchameleon.coverage import count_lines
 from papers.gitchameleon.environments import spec_of
-from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.overlap import overlap
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.suites import sibling
 from papers.gitchameleon.tracebacks import top_level_trace
-from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
 
 
 def row_of(suite: str, harness: Harness, problem: Problem, other: Problem) -> dict:
@@ -67,19 +62,9 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
 
 
 @in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
     """Examine the tests of one suite and write a row per problem."""
-    provenance = Provenance()
-    settings: Examine = load_shard("gitchameleon", "examine", scale, shard)
-    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
-    rows = list(rows_of(settings.suite.name, harness, problems))
-    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
-    write_record(out, rows, provenance)
+    write_suite_record("examine", scale, shard, out, lambda settings, *run: rows_of(settings.suite.name, *run))
 
 
 if __name__ == "__main__":

@@ -5,19 +5,19 @@
 Our suites' programs are the project's own, so where no box can be made they run under resource limits alone.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from papers.gitchameleon import options
 from papers.gitchameleon.categories import perf_category, stats_category
-from papers.gitchameleon.config import Suite
+from papers.gitchameleon.config import Execute, Suite
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.problems import Problem, load_benchmark, select
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.suites import is_strict, load_suite, sibling
-from papers.gitchameleon.systems import SYSTEMS, answers_of
+from papers.gitchameleon.systems import answers_of
 from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
@@ -52,8 +52,23 @@ def tell_counts(suite: Suite, harness: Harness, num_rows: int) -> dict:
     return {"sandbox_level": harness.settings.level, **counts}
 
 
-def rows_of(suite: Suite, harness: Harness, problems: list[Problem]):
-    """One row per system and problem, sorted."""
+def write_suite_record(step: str, scale: str, shard: str, out: Path, rows_of: Callable) -> None:
+    """Record of a step that runs programs of one suite: the rows of `rows_of(settings, harness, problems)`."""
+    provenance = Provenance()
+    settings = load_shard("gitchameleon", step, scale, shard)
+    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
+    rows = list(rows_of(settings, harness, problems))
+    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
+    write_record(out, rows, provenance)
+
+
+def rows_of(settings: Execute, harness: Harness, problems: list[Problem]) -> Iterator[dict]:
+    """One row per system and problem, sorted.
+
+    Raises:
+        ValueError: a system that there is not.
+    """
+    suite = settings.suite
     for system in suite.systems:
         answers = answers_of(system, problems)
         solutions = [Solution(id, text, text) for id, text in sorted(answers.items())]
@@ -82,22 +97,9 @@ def describe(suite: str, system: str, problem: Problem, problems: list[Problem])
 
 
 @in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+def main(scale: options.Scale, shard: options.Shard, out: options.Record) -> None:
     """Execute one suite and write a row per system and problem."""
-    provenance = Provenance()
-    suite: Suite = load_shard("gitchameleon", "execute", scale, shard).suite
-    unknown = sorted(set(suite.systems) - set(SYSTEMS))
-    if unknown:
-        raise ValueError(f"unknown system '{unknown[0]}'; there are: {', '.join(SYSTEMS)}")
-    problems = problems_of(suite)
-    harness = harness_for(suite)
-    rows = list(rows_of(suite, harness, problems))
-    provenance.add(**tell_counts(suite, harness, len(rows)))
-    write_record(out, rows, provenance)
+    write_suite_record("execute", scale, shard, out, rows_of)
 
 
 if __name__ == "__main__":

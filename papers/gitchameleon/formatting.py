@@ -5,22 +5,17 @@ python -m papers.gitchameleon.formatting --scale cpu --shard mini --executed REC
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.config import Formatting
-from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon import options
+from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness import Harness, code_id
 from papers.gitchameleon.lint import STAGES, pylint_scores, stages_of
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.systems import answers_of
-from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
 
 
 def outcomes(harness: Harness, problems: Sequence[Problem], codes: set[tuple[int, str]]) -> dict[tuple[int, str], str]:
@@ -52,19 +47,15 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem], systems: 
 
 
 @in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
     """Format the answers of one suite's systems, execute them again and write a row per answer and stage."""
-    provenance = Provenance()
-    settings: Formatting = load_shard("gitchameleon", "formatting", scale, shard)
-    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
-    rows = list(rows_of(settings.suite.name, harness, problems, settings.suite.systems))
-    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
-    write_record(out, rows, provenance)
+    write_suite_record(
+        "formatting",
+        scale,
+        shard,
+        out,
+        lambda settings, *run: rows_of(settings.suite.name, *run, settings.suite.systems),
+    )
 
 
 if __name__ == "__main__":

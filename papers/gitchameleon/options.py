@@ -30,6 +30,10 @@ def exits(command: Callable) -> Callable:
     return in_one_sentence(command, lambda error: NO_SANDBOX if isinstance(error, NoSandbox) else BAD_INPUT)
 
 
+Scale = Annotated[str, typer.Option(help="Scale in config.yaml.")]
+Shard = Annotated[str, typer.Option(help="Name of the suite.")]
+Executed = Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")]
+Record = Annotated[Path, typer.Option("--out", help="Record to write.")]
 Data = Annotated[
     str, typer.Option("--data", help="benchmark (the 328 problems), mini, builtin, or a file of problems.")
 ]

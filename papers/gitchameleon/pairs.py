@@ -7,21 +7,16 @@ answers with the wrong version's idiom is only found out where the test of such 
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from papers.gitchameleon import options
 from papers.gitchameleon.categories import perf_category
-from papers.gitchameleon.config import Pairs
-from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.solutions import Solution
-from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
 
 KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
 
@@ -69,19 +64,9 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
 
 
 @in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
     """Run every pair of a suite and write a row per pair."""
-    provenance = Provenance()
-    settings: Pairs = load_shard("gitchameleon", "pairs", scale, shard)
-    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
-    rows = list(rows_of(settings.suite.name, harness, problems))
-    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
-    write_record(out, rows, provenance)
+    write_suite_record("pairs", scale, shard, out, lambda settings, *run: rows_of(settings.suite.name, *run))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ The solvers stand where a model would: they see its prompts, and what they know 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from papers.gitchameleon import options
 from papers.gitchameleon.config import Scores
-from papers.gitchameleon.execute import harness_for, problems_of, tell_counts
+from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.generate import Executor, Job
 from papers.gitchameleon.generation import AnswerFile
 from papers.gitchameleon.harness import Harness
@@ -21,10 +20,7 @@ from papers.gitchameleon.protocols import rag_requests, requests
 from papers.gitchameleon.scoring import score_rows
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.solvers import make_solver
-from shared.artifacts.config import load_shard
 from shared.artifacts.errors import in_one_sentence
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
 
 AGENT_STEPS = 6
 
@@ -71,19 +67,9 @@ def rows_of(settings: Scores, harness: Harness, problems: list[Problem]) -> Iter
 
 
 @in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    executed: Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
     """Ask scripted solvers under every protocol, execute their answers and write a row per answer."""
-    provenance = Provenance()
-    settings: Scores = load_shard("gitchameleon", "scores", scale, shard)
-    problems, harness = problems_of(settings.suite), harness_for(settings.suite)
-    rows = list(rows_of(settings, harness, problems))
-    provenance.add(**tell_counts(settings.suite, harness, len(rows)))
-    write_record(out, rows, provenance)
+    write_suite_record("scores", scale, shard, out, rows_of)
 
 
 if __name__ == "__main__":
