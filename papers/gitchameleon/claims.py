@@ -112,6 +112,7 @@ def format_neutral(tab_formatting: pd.DataFrame) -> Judgement:
     "selfdebug-up",
     "One round of visible-trace feedback raises hidden success.",
     tables=["tab_solvers", "fig6_gap"],
+    scales=EXECUTED,
     reported="+11.3 to +33.9 points in Table 1, from +6.4 with Table 8",
 )
 def selfdebug_up(tab_solvers: pd.DataFrame, fig6_gap: pd.DataFrame) -> Judgement:
@@ -131,6 +132,7 @@ def selfdebug_up(tab_solvers: pd.DataFrame, fig6_gap: pd.DataFrame) -> Judgement
     "selfdebug-gap",
     "Self-debug widens the gap between visible and hidden success.",
     tables=["fig6_gap"],
+    scales=EXECUTED,
     reported="all points of Figure 6 below the line (numbers of Tables 1 and 8)",
 )
 def selfdebug_gap(fig6_gap: pd.DataFrame) -> Judgement:
@@ -143,6 +145,7 @@ def selfdebug_gap(fig6_gap: pd.DataFrame) -> Judgement:
     "sandbox-helps",
     "A sandbox helps all agents, with every grounding tool.",
     tables=["tab_agents"],
+    scales=EXECUTED,
     reported="stated for all in the text; one of the nine cells of Table 2 falls",
 )
 def sandbox_helps(tab_agents: pd.DataFrame) -> Judgement:
@@ -161,6 +164,7 @@ def sandbox_helps(tab_agents: pd.DataFrame) -> Judgement:
     "rag-lift",
     "Retrieved documentation raises success, and k = 3 beats k = 1 in almost all cases.",
     tables=["tab_rag", "tab_main"],
+    scales=EXECUTED,
     reported="up to about 10 points; 'almost all'",
 )
 def rag_lift(tab_rag: pd.DataFrame, tab_main: pd.DataFrame) -> Judgement:
@@ -184,6 +188,7 @@ def rag_lift(tab_rag: pd.DataFrame, tab_main: pd.DataFrame) -> Judgement:
     "cot-not-uniform",
     "Zero-shot chain of thought is no uniform gain.",
     tables=["tab_main"],
+    scales=EXECUTED,
     reported="Table 1",
 )
 def cot_not_uniform(tab_main: pd.DataFrame) -> Judgement:
@@ -201,6 +206,7 @@ def cot_not_uniform(tab_main: pd.DataFrame) -> Judgement:
     "se-binomial",
     "The published +- is the binomial standard error over 328 problems.",
     tables=["tab_se_audit"],
+    scales=EXECUTED,
     reported="136 entries of Table 1",
 )
 def se_binomial(tab_se_audit: pd.DataFrame) -> Judgement:
@@ -218,6 +224,7 @@ def se_binomial(tab_se_audit: pd.DataFrame) -> Judgement:
     "bench-corr",
     "Success correlates moderately with SWE-bench and weakly with LiveCodeBench.",
     tables=["fig3_correlation"],
+    scales=EXECUTED,
     reported="SWE-bench: rho 0.550, r 0.675; LiveCodeBench: rho 0.214, r 0.130",
 )
 def bench_corr(fig3_correlation: pd.DataFrame) -> Judgement:
