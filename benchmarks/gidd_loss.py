@@ -14,7 +14,7 @@ from rich.table import Table
 
 from papers.gidd.loss import elbo_terms
 from papers.gidd.members import HybridProcess
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 VARIANTS = ("logits only", "fused", "plain", "cross entropy")
 

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from shared.base.seeding import torch_generator
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
 from shared.kernels.selective import selective_scan
-from shared.seeding import torch_generator
 
 BATCH, CHANNELS = 8, 512  # diagonal recurrence
 MATRIX_BATCH, HEADS, SIZE = 4, 4, 64  # kernels with a matrix state, keys and values of one size

@@ -24,9 +24,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.base.seeding import numpy_generator, torch_generator
 from shared.sde.problem import SDE
 from shared.sde.simulate import simulate
-from shared.seeding import numpy_generator, torch_generator
 
 DT = 0.01
 

@@ -32,11 +32,11 @@ import torch.nn.functional as F
 import typer
 from torch import Tensor, nn
 
+from shared.base.seeding import torch_generator
 from shared.models.backbone import Backbone
 from shared.models.config import BackboneConfig, LanguageModelConfig, MLPConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP
-from shared.seeding import torch_generator
 from shared.train.config import TrainingConfig
 from shared.train.ensemble import EnsembleRun, EnsembleTask
 from shared.train.members import Member

@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.artifacts.config import PaperConfig, StrictModel
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
 from shared.models.config import MLPConfig, ResNetConfig, ViTConfig
 
 Decay = Literal["constant", "inverse_sqrt", "inverse"]

@@ -17,9 +17,9 @@ from papers.distributed_sde.config import Bounds, Exact
 from papers.distributed_sde.theory import MODELS, dcsgd_bound, dsign_bound, equal_clients, parabola_second_moment
 from papers.distributed_sde.toys import toy
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 CAP = 1e8
 CURVATURE = {"ode1": 0.0, "ode2": -1.0, "ode_new": 1.0}  # factor of (eta / 2) H g in the drift

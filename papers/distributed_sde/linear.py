@@ -23,15 +23,15 @@ from papers.distributed_sde.theory import (
 )
 from papers.distributed_sde.toys import toy
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
+from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli
 from shared.optim.distributed import CAP, DistributedMethod, dcsgd, descend
 from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.simulate import simulate
-from shared.seeding import torch_generator
 
 F64 = torch.float64
 

@@ -16,9 +16,9 @@ from papers.distributed_sde.config import MinibatchShard, MinibatchStudies, Rule
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import build_method
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.train.compressed import client_accelerator
 from shared.train.devices import require_device
 

@@ -16,9 +16,10 @@ from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
 from papers.distributed_sde.theory import sign_floor, sign_slope
 from papers.distributed_sde.toys import toy
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
+from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli, Identity, Sign
 from shared.optim.distributed import DistributedMethod, descend, dsignsgd
 from shared.optim.draws import joint_draws
@@ -26,7 +27,6 @@ from shared.optim.gradient_noise import GradientNoise
 from shared.sde.problem import SDE
 from shared.sde.simulate import simulate
 from shared.sde.weak_error import mean_estimate
-from shared.seeding import torch_generator
 
 F64 = torch.float64
 

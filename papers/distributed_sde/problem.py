@@ -9,12 +9,12 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector
 
 from papers.distributed_sde.config import NetworkSpec
+from shared.base.seeding import torch_generator
 from shared.data.digits import load_digits
 from shared.data.loaders import load_cifar10
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
 from shared.models.vit import VisionTransformer
-from shared.seeding import torch_generator
 
 
 def load_images(spec: NetworkSpec, device: str) -> tuple[Tensor, Tensor]:

@@ -16,9 +16,9 @@ from papers.distributed_sde.clients import ProcessClients, SimulatedClients, Ste
 from papers.distributed_sde.config import Processes, Rule
 from papers.distributed_sde.problem import Problem
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.optim.compression import Bernoulli, Sign
 from shared.optim.distributed import DistributedMethod
 from shared.optim.gradient_noise import GradientNoise

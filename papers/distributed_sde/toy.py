@@ -14,9 +14,9 @@ from papers.distributed_sde.config import ToyCell, Toys, ToyShard
 from papers.distributed_sde.theory import equal_clients
 from papers.distributed_sde.toys import toy
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.optim.compression import Bernoulli, Identity, Sign
 from shared.optim.distributed import DistributedMethod, Normalisation, descend
 from shared.optim.draws import joint_draws

@@ -11,7 +11,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from papers.gidd.names import Objective, Weighting
-from shared.artifacts.config import PaperConfig, StrictModel
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
 

@@ -12,9 +12,9 @@ import typer
 from papers.gidd.config import StudyShard
 from papers.gidd.study import CorpusData
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 
 def describe(data: CorpusData) -> dict:

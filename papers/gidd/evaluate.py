@@ -18,10 +18,10 @@ from papers.gidd.recovery import recovery_rows
 from papers.gidd.study import CorpusData, build_process, load_networks, run_columns
 from papers.gidd.task import next_token_nats
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
-from shared.seeding import torch_generator
+from shared.base.errors import in_one_sentence
+from shared.base.seeding import torch_generator
 from shared.train.devices import require_device
 
 

@@ -23,7 +23,7 @@ from papers.gidd.oracle import (
     uniform_model_nelbo,
 )
 from papers.gidd.weighting import WEIGHTINGS
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 PRIOR = (0.5, 0.3, 0.15, 0.05)  # of one token, four ordinary tokens
 PAIR = ((0.30, 0.02, 0.03, 0.05), (0.02, 0.20, 0.03, 0.05), (0.04, 0.03, 0.10, 0.03), (0.01, 0.02, 0.03, 0.04))

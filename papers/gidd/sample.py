@@ -19,10 +19,10 @@ from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
 from papers.gidd.study import CorpusData, build_process, build_scorer, load_networks, run_columns
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
-from shared.seeding import torch_generator
+from shared.base.errors import in_one_sentence
+from shared.base.seeding import torch_generator
 from shared.train.devices import require_device
 
 TEXT_COLUMNS = ["study", "run", "p_u", "seed", "num_steps", "tau", "sample", "num_changed", "text"]

@@ -15,12 +15,12 @@ from papers.gidd.config import Corpus, Run, StudyShard
 from papers.gidd.generative import AutoregressiveScorer, MarkovScorer, Scorer, TextScorer
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.process import MixingProcess
+from shared.base.seeding import torch_generator
 from shared.data.markov import MarkovSource, markov_source
 from shared.data.text import TextData, load_text_data
 from shared.models.config import diffusion_transformer_config, llama_config
 from shared.models.diffusion_transformer import DiffusionTransformer
 from shared.models.language_model import LanguageModel
-from shared.seeding import torch_generator
 from shared.train.checkpoint import load_state, load_tree
 
 MDLM_EPS = 1e-4  # share of data left at t = 1 under MDLM's log-linear schedule

@@ -13,8 +13,8 @@ from papers.gidd.loss import autoregressive_loss, mdlm_loss, training_loss
 from papers.gidd.process import MixingProcess
 from papers.gidd.study import CorpusData
 from papers.gidd.times import low_discrepancy_times
+from shared.base.seeding import numpy_generator, torch_generator
 from shared.data.counter import row_uniforms
-from shared.seeding import numpy_generator, torch_generator
 from shared.train.task import TrainingTask
 
 CURVE_SEQUENCES = 128  # validation sequences behind a point of the learning curve; evaluate.py takes all, many times

@@ -13,9 +13,9 @@ from papers.gidd.config import Run, StudyShard
 from papers.gidd.study import CorpusData, build_network, build_process, run_columns
 from papers.gidd.task import AutoregressiveTask, DiffusionTask
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.train.checkpoint import run_folder, save_tree
 from shared.train.config import TrainingConfig
 from shared.train.devices import require_device

@@ -22,9 +22,9 @@ from papers.gidd.exact import (
 from papers.gidd.members import HybridProcess
 from papers.gidd.weighting import training_weight
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 DRAWN_WEIGHTINGS = ("none", "clamp", "dynamic", "dynamic_exact")
 

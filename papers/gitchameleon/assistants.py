@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from papers.gitchameleon.problems import Problem
-from shared.artifacts.records import write_text
+from shared.base.files import write_text
 
 
 def input_text(problem: Problem, show_statement: bool = True) -> str:

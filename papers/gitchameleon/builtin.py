@@ -5,7 +5,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from shared.data.cache import build_once
+from shared.base.cache import build_once
 
 LIBRARIES = ("textkit", "tablekit", "storekit")
 VERSIONS = {"v1": "1.0.0", "v2": "2.0.0"}

@@ -4,7 +4,7 @@ The authors' plots map raw strings by two different first-match keyword orders. 
 table, so that an unknown spelling is refused and not filed under whatever matches.
 """
 
-from shared.artifacts.errors import nearest
+from shared.base.errors import nearest
 
 ARGUMENT, FUNCTION, NEW, SEMANTICS, OTHER = "Argument", "Function Name", "New Feature", "Semantics", "Other"
 

@@ -17,7 +17,7 @@ from papers.gitchameleon.solutions import Solution, read_solutions, write_soluti
 from papers.gitchameleon.store import Env, Missing
 from papers.gitchameleon.systems import SYSTEMS, answers_of
 from papers.gitchameleon.verdict_cache import read_whole_lines
-from shared.artifacts.records import write_json
+from shared.base.files import write_json
 from shared.sandbox.box import Limits, available_levels
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

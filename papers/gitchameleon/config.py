@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from shared.artifacts.config import PaperConfig, StrictModel
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
 
 
 class Suite(StrictModel):

@@ -17,9 +17,9 @@ from papers.gitchameleon.logic_nodes import logic_nodes
 from papers.gitchameleon.problems import Problem, load_benchmark
 from papers.gitchameleon.suites import load_suite
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 
 def row_of(dataset: str, problem: Problem) -> dict:

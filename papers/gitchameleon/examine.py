@@ -19,7 +19,7 @@ from papers.gitchameleon.overlap import overlap
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.suites import sibling
 from papers.gitchameleon.tracebacks import top_level_trace
-from shared.artifacts.errors import in_one_sentence
+from shared.base.errors import in_one_sentence
 
 
 def row_of(suite: str, harness: Harness, problem: Problem, other: Problem) -> dict:

@@ -19,9 +19,9 @@ from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.suites import is_strict, load_suite, sibling
 from papers.gitchameleon.systems import answers_of
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.sandbox.box import Limits
 
 KEPT = ("hidden", "hidden_passed", "hidden_exception", "visible", "visible_passed", "visible_exception")

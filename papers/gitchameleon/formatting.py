@@ -15,7 +15,7 @@ from papers.gitchameleon.lint import STAGES, pylint_scores, stages_of
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.systems import answers_of
-from shared.artifacts.errors import in_one_sentence
+from shared.base.errors import in_one_sentence
 
 
 def outcomes(harness: Harness, problems: Sequence[Problem], codes: set[tuple[int, str]]) -> dict[tuple[int, str], str]:

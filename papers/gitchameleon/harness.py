@@ -15,7 +15,7 @@ from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.store import Env, EnvStore, Missing
 from papers.gitchameleon.verdict_cache import VerdictCache, append_lines, read_whole_lines, runner_version, verdict_key
 from papers.gitchameleon.verdicts import ENV_MISSING, HARNESS_ERROR, NO_ANSWER, Verdict
-from shared.artifacts.records import write_json
+from shared.base.files import write_json
 from shared.sandbox.box import Limits
 
 MODES = ("hidden", "visible")

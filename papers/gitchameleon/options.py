@@ -14,8 +14,8 @@ from papers.gitchameleon.problems import Problem, load_benchmark, read_problems,
 from papers.gitchameleon.store import EnvStore
 from papers.gitchameleon.suites import load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
-from shared.artifacts.errors import in_one_sentence
-from shared.data.cache import cache_dir
+from shared.base.cache import cache_dir
+from shared.base.errors import in_one_sentence
 from shared.sandbox.box import Limits, choose_level
 
 BAD_INPUT, ENVIRONMENT_PROBLEM, NO_SANDBOX = 2, 3, 4  # exit statuses

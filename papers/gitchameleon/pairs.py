@@ -16,7 +16,7 @@ from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness import Harness
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.solutions import Solution
-from shared.artifacts.errors import in_one_sentence
+from shared.base.errors import in_one_sentence
 
 KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from papers.gitchameleon.categories import stats_category
 from papers.gitchameleon.pins import Pin, parse_pins, pin
-from shared.artifacts.config import StrictModel, validate
+from shared.base.settings import StrictModel, validate
 from shared.data.sources import fetch
 
 SOURCE = "gitchameleon"

@@ -14,7 +14,7 @@ from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.prompts import render
 from papers.gitchameleon.protocols import SINGLE, requests
 from papers.gitchameleon.selfdebug import RunVisible
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 MAX_ROUNDS, SHARE, LEAST_GAIN = 5, 0.2, 1.5  # rounds, of problems, points
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from papers.gitchameleon.comparison import standard_error_percent
 from papers.gitchameleon.subsets import Subsets, success_by
 from papers.gitchameleon.verdicts import ENV_MISSING, HARNESS_ERROR, NO_ANSWER, PASS
-from shared.artifacts.records import write_json, write_text
+from shared.base.files import write_json, write_text
 
 # the authors' columns: `output` and `passed` are of the hidden tests, `*_manual` of the visible one
 UPSTREAM = {

@@ -18,9 +18,9 @@ from papers.gitchameleon.retrieval import BM25, documents_of
 from papers.gitchameleon.scoring import retrieval_rows
 from papers.gitchameleon.suites import load_suite
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 
 def rows_of(suite: str) -> list[dict]:

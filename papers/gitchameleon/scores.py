@@ -20,7 +20,7 @@ from papers.gitchameleon.protocols import rag_requests, requests
 from papers.gitchameleon.scoring import score_rows
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.solvers import make_solver
-from shared.artifacts.errors import in_one_sentence
+from shared.base.errors import in_one_sentence
 
 AGENT_STEPS = 6
 

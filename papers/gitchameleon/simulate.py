@@ -14,9 +14,9 @@ import typer
 from papers.gitchameleon.config import Solvers
 from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import read_record, write_record
+from shared.base.errors import in_one_sentence
 
 
 def verdicts_of(executed: pd.DataFrame) -> Verdicts:

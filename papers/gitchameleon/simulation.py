@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 @dataclass(frozen=True)

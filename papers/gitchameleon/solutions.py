@@ -7,7 +7,7 @@ from pathlib import Path
 
 from papers.gitchameleon.extraction import extract_code
 from papers.gitchameleon.problems import Problem, read_rows
-from shared.artifacts.records import write_text
+from shared.base.files import write_text
 
 KEYS = ("answer", "solution", "output")  # in this order
 

@@ -18,7 +18,7 @@ from papers.gitchameleon.pins import normal_version
 from papers.gitchameleon.problems import Problem
 from papers.gitchameleon.prompts import sections
 from papers.gitchameleon.tracebacks import exception_names
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 RAISED = {"AttributeError", "TypeError", "ImportError", "NameError", "ModuleNotFoundError"}
 

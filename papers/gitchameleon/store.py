@@ -27,8 +27,8 @@ from papers.gitchameleon.installers import (
     make_venv,
 )
 from papers.gitchameleon.interpreters import Interpreter, NoInterpreter, find_interpreter, inspect
-from shared.artifacts.records import write_json, write_text
-from shared.data.cache import cache_dir, short_key
+from shared.base.cache import cache_dir, short_key
+from shared.base.files import write_json, write_text
 
 
 @dataclass(frozen=True)

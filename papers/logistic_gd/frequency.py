@@ -14,7 +14,7 @@ from papers.logistic_gd.orbits import CYCLE, Fate, follow
 from papers.logistic_gd.random_data import Batch, digits_data, draw, draw_with_minimiser, starts_around
 from papers.logistic_gd.reports import NAMES
 from papers.logistic_gd.step import device_of, step_command
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 TOLERANCE = 1e-4  # of convergence, relative to 1 + |w*|; w* is locally stable, so what comes this near stays
 

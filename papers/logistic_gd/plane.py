@@ -15,7 +15,7 @@ from papers.logistic_gd.logistic import Data, Solution, loss, minimizer
 from papers.logistic_gd.orbits import CONVERGED, CYCLE, Fate, follow
 from papers.logistic_gd.reports import cycle_row, distinct, shares
 from papers.logistic_gd.step import step_command
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 def exact_rows(chosen: TwoWalls) -> list[Row]:

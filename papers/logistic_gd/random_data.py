@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from papers.logistic_gd.logistic import Data, hessian, is_separable, make_data, newton
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 NEWTON_STEPS = 120  # capped at norm one each, so minimisers within margins of 30 are reached
 

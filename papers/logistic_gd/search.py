@@ -12,7 +12,7 @@ from papers.logistic_gd.config import LiftedSearch, PlaneSearch
 from papers.logistic_gd.lp_search import Found, PlaneGrid, search_line, search_plane
 from papers.logistic_gd.search_checks import lifted_checks, plane_checks
 from papers.logistic_gd.step import step_command
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 NOTHING = {"num_feasible": 0, "confirmed": False}  # no feasible program among the trials
 

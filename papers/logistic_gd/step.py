@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from shared.artifacts.config import StrictModel, load_shard
-from shared.artifacts.errors import in_one_sentence
+from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
+from shared.base.settings import StrictModel
 
 
 def device_of(num_gpus: int) -> str | None:

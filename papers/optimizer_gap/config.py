@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from shared.artifacts.config import PaperConfig, StrictModel
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
 from shared.data.config import TextConfig
 from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost
 from shared.train.sweep.config import SweepConfig

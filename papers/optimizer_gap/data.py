@@ -11,9 +11,9 @@ import typer
 
 from papers.optimizer_gap.config import DataShard
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.data.frequency import frequency_groups, token_counts
 from shared.data.text import load_text_data
 

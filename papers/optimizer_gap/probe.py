@@ -27,9 +27,9 @@ from torch.func import functional_call
 from papers.optimizer_gap.config import ProbeShard
 from papers.optimizer_gap.task import GapTask
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.models.language_model import token_nll
 from shared.train.curvature import directional_terms, gradient
 from shared.train.devices import require_device

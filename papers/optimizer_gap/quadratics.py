@@ -21,9 +21,9 @@ import typer
 
 from papers.optimizer_gap.config import QuadraticGrid, Quadratics
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, GradientNoise, RowSampling, block_quadratic, descend
 from shared.optim.schedules import make_schedule
 

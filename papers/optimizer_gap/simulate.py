@@ -26,12 +26,12 @@ from papers.optimizer_gap.sde import (
     sign_stationary_variance,
 )
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
+from shared.base.seeding import torch_generator
 from shared.sde.simulate import simulate
 from shared.sde.weak_error import linear_moments, mean_estimate
-from shared.seeding import torch_generator
 
 EQUATIONS = {"sgd": sgd_sde, "signsgd": sign_sde}
 

@@ -11,9 +11,9 @@ import typer
 from papers.optimizer_gap.config import GapShard
 from papers.optimizer_gap.task import GapTask
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.train.devices import require_device
 from shared.train.language.running import train_language_shard
 

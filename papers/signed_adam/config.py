@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from shared.artifacts.config import PaperConfig, StrictModel
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
 from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost
 from shared.train.sweep.config import SweepConfig
 from shared.train.sweep.planner import ModelCost

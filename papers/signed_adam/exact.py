@@ -28,9 +28,9 @@ from papers.signed_adam.variance import (
     worst_stream,
 )
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 
 def identity_rows(settings: Exact) -> Iterator[dict]:

@@ -9,7 +9,7 @@ Source: Orvieto and Gower 2025, arXiv 2505.21829, Theorem 4.1.
 import math
 from dataclasses import dataclass
 
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 @dataclass(frozen=True)

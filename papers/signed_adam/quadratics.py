@@ -14,9 +14,9 @@ from torch import Tensor
 
 from papers.signed_adam.config import QuadraticsShard
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.optim.quadratics import (
     LANDSCAPES,
     Descents,

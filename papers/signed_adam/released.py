@@ -21,9 +21,9 @@ import typer
 
 from papers.signed_adam.config import ReleasedShard
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.data.pickles import read_frame
 from shared.data.sources import fetch
 

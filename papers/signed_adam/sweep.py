@@ -10,9 +10,9 @@ import typer
 
 from papers.signed_adam.config import SweepShard
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 from shared.train.language.running import train_language_shard
 
 

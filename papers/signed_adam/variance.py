@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 
 def streams(num_steps: int) -> dict[str, Tensor]:

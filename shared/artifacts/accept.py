@@ -15,12 +15,12 @@ import typer
 
 from shared.artifacts.compare import compare_paper, print_findings
 from shared.artifacts.config import scales_of
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_scale
 from shared.artifacts.provenance import git_state, package_versions
-from shared.artifacts.records import write_json
 from shared.artifacts.summary import cost
+from shared.base.errors import in_one_sentence
+from shared.base.files import write_json
 
 
 def accept(slug: str, scale: str, root: Path | None = None) -> list[Path]:

@@ -19,11 +19,11 @@ from typing import Annotated
 
 import typer
 
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv
 from shared.artifacts.paths import SCALES, PaperPaths
-from shared.artifacts.records import write_json
 from shared.artifacts.tables import read_csv
+from shared.base.errors import in_one_sentence
+from shared.base.files import write_json
 
 HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable at this scale"
 

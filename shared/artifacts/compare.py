@@ -27,11 +27,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.artifacts.config import scales_of
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_scale
-from shared.artifacts.records import atomic_path, write_text
 from shared.artifacts.tables import read_csv
+from shared.base.errors import in_one_sentence
+from shared.base.files import atomic_path, write_text
 
 # A pixel differs if a channel moves by more than 12 of 255: below that lies the rounding of anti-aliasing. One
 # changed letter of the smallest label moves some 50 pixels of about 500,000.

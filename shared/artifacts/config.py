@@ -15,139 +15,23 @@ names the sections that a step without shards reads. So a change elsewhere canno
 """
 
 import importlib
-import json
 import types
-import typing
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from shared.artifacts.errors import in_one_sentence, nearest
 from shared.artifacts.paths import SCALES, PaperPaths, check_scale
-
-
-class StrictModel(BaseModel):
-    """Immutable settings; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from shared.base.errors import in_one_sentence, nearest
+from shared.base.settings import StrictModel, flatten, load_yaml, merge, validate
 
 
 class PaperConfig(StrictModel):
     """What every paper's settings have in common."""
 
     num_gpus: int = Field(default=0, ge=0)  # of one training job; 0: everything runs on the CPU
-
-
-class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """A safe loader that refuses a key written twice, which YAML would silently let win.
-
-    The one in C, where PyYAML has it: a build with nothing to do spent half of its time in the other.
-    """
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue  # `<<: *anchor`: what the mapping says itself goes before what it merges in
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue  # the base class refuses it
-            if key in seen:
-                mark = key_node.start_mark
-                raise ValueError(f"{mark.name}, line {mark.line + 1}: key '{key}' appears twice; keep one")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def load_yaml(path: Path) -> dict:
-    """The mapping in a YAML file.
-
-    Raises:
-        ValueError: no such file, not YAML, a key written twice, or not a mapping; names file and line.
-    """
-    if not path.is_file():
-        raise ValueError(f"no such file: {path}")
-    try:
-        with path.open() as file:
-            content = yaml.load(file, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a mapping at the top level, found {type(content).__name__}")
-    return content
-
-
-def merge(base: dict, override: dict) -> dict:
-    """`base` with `override` laid over it: mappings merge key by key, anything else is replaced."""
-    merged = dict(base)
-    for key, value in override.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def validate(model: type[BaseModel], values: dict, source: str) -> BaseModel:
-    """`model(**values)`; what is wrong is told in one sentence per key.
-
-    Args:
-        source: file the values come from, for the message.
-    Raises:
-        ValueError: unknown key (the nearest known one is named), missing key, or a value out of range.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ValueError(f"{source}: " + "; ".join(_explain(model, e) for e in error.errors())) from None
-
-
-def _explain(model: type[BaseModel], error: dict) -> str:
-    *section, key = [str(part) for part in error["loc"]] or [""]
-    dotted = ".".join([*section, key])
-    if error["type"] == "extra_forbidden":
-        known = _field_names(model, section)
-        choices = nearest(key, known) or (f"; known keys: {', '.join(known)}" if known else "")
-        where = f" in '{'.'.join(section)}'" if section else ""
-        return f"unknown key '{key}'{where}{choices}"
-    if error["type"] == "missing":
-        return f"key '{dotted}' is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(error["input"], dict | list) else f" (given: {error['input']!r})"
-    return f"'{dotted}': {message}{given}" if dotted else message
-
-
-def _field_names(model: type[BaseModel], section: list[str]) -> list[str]:
-    """Field names accepted below `section`, a path through nested models, mappings and lists."""
-    kinds: list[Any] = [model]
-    for part in section:
-        kinds = [child for kind in kinds for child in _children(kind, part)]
-    return sorted({name for kind in kinds if _is_model(kind) for name in kind.model_fields})
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _children(kind: Any, part: str) -> list[Any]:
-    if _is_model(kind):
-        return _members(kind.model_fields[part].annotation) if part in kind.model_fields else [kind]
-    arguments = typing.get_args(kind)
-    return _members(arguments[-1] if typing.get_origin(kind) is dict else arguments[0]) if arguments else []
-
-
-def _members(annotation: Any) -> list[Any]:
-    """The alternatives of a union, or the annotation itself, without Annotated wrappers."""
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _members(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [member for a in typing.get_args(annotation) for member in _members(a)]
-    return [annotation]
 
 
 def config_module(slug: str) -> types.ModuleType:
@@ -260,19 +144,6 @@ def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None =
         known = ", ".join(shards[step])
         raise ValueError(f"step '{step}' of {slug} has no shard '{shard}' at scale {scale}; known: {known}")
     return shards[step][shard]
-
-
-def flatten(content: dict) -> dict[str, str]:
-    """Dotted key -> JSON value; mappings are walked, lists are one value."""
-    return dict(_flatten(content))
-
-
-def _flatten(content: Any, prefix: str = ""):
-    if isinstance(content, dict) and content:
-        for key, value in content.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, json.dumps(content)
 
 
 app = typer.Typer(help="Settings of a paper.", no_args_is_help=True, pretty_exceptions_enable=False)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import grimp
 
-from shared.artifacts.config import Settings, flatten, load_shards, scales_of
-from shared.artifacts.errors import nearest
-from shared.artifacts.paths import repo_root
+from shared.artifacts.config import Settings, load_shards, scales_of
+from shared.base.errors import nearest
+from shared.base.paths import repo_root
+from shared.base.settings import flatten
 
 PACKAGES = ("papers", "shared")
 

@@ -16,11 +16,11 @@ import matplotlib
 import pandas as pd
 import typer
 
-from shared.artifacts.errors import in_one_sentence, nearest
 from shared.artifacts.paper import artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths
-from shared.artifacts.records import atomic_path
 from shared.artifacts.tables import read_csv
+from shared.base.errors import in_one_sentence, nearest
+from shared.base.files import atomic_path
 
 matplotlib.use("Agg")
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from shared.artifacts.config import StrictModel, load_yaml, validate
 from shared.artifacts.paths import SCALES, PaperPaths
+from shared.base.settings import StrictModel, load_yaml, validate
 
 
 class Tolerance(StrictModel):

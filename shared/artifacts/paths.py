@@ -4,15 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.artifacts.errors import nearest
+from shared.base.errors import nearest
+from shared.base.paths import repo_root
 
 SCALES = ("smoke", "cpu", "gpu", "paper")
 RECORD_SOURCES = ("own", "dvc", "published")
-
-
-def repo_root() -> Path:
-    """Folder that holds `shared/` and `papers/`: the checkout this package was imported from."""
-    return Path(os.path.abspath(__file__)).parents[2]
 
 
 def paper_slugs(root: Path | None = None) -> list[str]:

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from shared.artifacts.paths import repo_root
+from shared.base.paths import repo_root
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "matplotlib", "accelerate", "snakemake", "tokenizers")
 

@@ -4,55 +4,16 @@ One row per logged step or per final metric, the run's settings as columns. What
 run (revision, versions, seconds) goes into a sidecar, see provenance.py.
 """
 
-import contextlib
-import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.artifacts.errors import nearest
 from shared.artifacts.provenance import Provenance, sidecar
-
-
-@contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends, removed if the block fails.
-
-    Raises:
-        OSError: the folder cannot be made or written to; the message names it.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    except OSError as error:
-        raise OSError(f"cannot write into {path.parent}: {error.strerror}; make the folder writable") from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes it private
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write `content` as indented JSON, atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+from shared.base.errors import nearest
+from shared.base.files import atomic_path, write_json
 
 
 def write_record(path: Path, rows: pd.DataFrame | Iterable[dict], provenance: Provenance | None = None) -> pd.DataFrame:

@@ -21,10 +21,11 @@ from rich.table import Table
 
 from shared.artifacts.accept import reference_minutes
 from shared.artifacts.config import scales_of
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import PaperPaths, check_scale, paper_slugs, repo_root
+from shared.artifacts.paths import PaperPaths, check_scale, paper_slugs
 from shared.artifacts.summary import cost
+from shared.base.errors import in_one_sentence
+from shared.base.paths import repo_root
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.artifacts.config import stand_ins
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_records
-from shared.artifacts.records import write_text
+from shared.base.errors import in_one_sentence
+from shared.base.files import write_text
 
 
 def cost(paths: PaperPaths) -> dict:

@@ -16,10 +16,11 @@ import pandas as pd
 import typer
 
 from shared.artifacts.config import Settings, record_shards, stand_ins
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths, check_records
-from shared.artifacts.records import Records, write_text
+from shared.artifacts.records import Records
+from shared.base.errors import in_one_sentence
+from shared.base.files import write_text
 
 FLOAT_FORMAT = "%.6g"
 

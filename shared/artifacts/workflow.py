@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shared.artifacts.config import scales_of, stand_ins
 from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at
-from shared.artifacts.errors import nearest
 from shared.artifacts.paper import load_paper
 from shared.artifacts.paths import SCALES, PaperPaths, check_records, check_scale, paper_slugs
+from shared.base.errors import nearest
 
 REQUEST_KEYS = ("scale", "records")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.data.cache import REPOSITORY
+from shared.base.paths import repo_root
 from shared.data.config import MarkovConfig
 from shared.data.counter import row_uniforms
 from shared.data.markov import MarkovSource, markov_source
@@ -64,7 +64,7 @@ def load_markov_set(name: str, folder: Path | None = None) -> tuple[MarkovSource
     """
     if name not in MARKOV_SETS:
         raise ValueError(f"there is no frozen Markov set '{name}'; there are {', '.join(MARKOV_SETS)}")
-    here = (folder or REPOSITORY / "data") / "markov" / name
+    here = (folder or repo_root() / "data") / "markov" / name
     if not here.is_dir():
         raise ValueError(f"{here} is missing; run `dvc pull`, or `python -m shared.data.build`")
     config = MARKOV_SETS[name]
@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.data.build", description="Make the contents of data/.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if data/ differs")
     check = parser.parse_args().check
-    folder = REPOSITORY / "data"
+    folder = repo_root() / "data"
     if not check:
         write(folder)
         print(f"wrote {len(contents())} files to {folder}")

@@ -2,19 +2,19 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
 
 SpecialToken = Literal["[MASK]", "[PAD]", "[BOS]", "[EOS]"]
 
 
-class TokenizerConfig(BaseModel):
+class TokenizerConfig(StrictModel):
     """How text becomes ids.
 
     Ordinary tokens have the ids 0..N-1; the special ones follow in the order given, so that a loss over
     ordinary tokens is a slice.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["byte", "char", "bpe", "hub"] = "bpe"
     # Ordinary tokens, without the special ones. byte: always 256. char: the most frequent characters and one
@@ -50,10 +50,8 @@ class TokenizerConfig(BaseModel):
         return self
 
 
-class TextConfig(BaseModel):
+class TextConfig(StrictModel):
     """A text corpus, its tokenizer, and how sequences are cut from it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # "docstrings" (made from the installed packages, no network) or the name of a text source in the registry
     source: str = "docstrings"
@@ -72,10 +70,8 @@ class TextConfig(BaseModel):
         return self
 
 
-class MarkovConfig(BaseModel):
+class MarkovConfig(StrictModel):
     """A sparse random Markov source; the same numbers give the same chain."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     num_states: int = Field(default=16, ge=2)  # V0, symbols
     num_successors: int = Field(default=3, ge=1)  # K, symbols that may follow a context

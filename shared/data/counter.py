@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shared.seeding import derive_seed
+from shared.base.seeding import derive_seed
 
 _WORDS = 4  # 64-bit words that Philox4x64 makes per counter value
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 if TYPE_CHECKING:
     import torch

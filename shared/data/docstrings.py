@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.data.cache import build_once, cache_dir, short_key
+from shared.base.cache import build_once, cache_dir, short_key
 
 # import name -> subfolders to read (empty: all). Of torch only the documented public parts: the compiler's
 # internals say little, and files such as torch/version.py differ between CPU and CUDA builds.

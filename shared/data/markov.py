@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shared.base.seeding import numpy_generator
 from shared.data.config import MarkovConfig
 from shared.data.counter import check_rows, row_uniforms
-from shared.seeding import numpy_generator
 
 if TYPE_CHECKING:
     import torch

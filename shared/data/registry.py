@@ -6,17 +6,17 @@ known for certain is None and shown as "unpinned"; none is guessed.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from shared.base.settings import StrictModel
 
 _CIFAR = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
 _WIKITEXT = "Merity et al. 2016, arXiv:1609.07843"
 _FINEWEB = "Penedo et al. 2024, arXiv:2406.17557"
 
 
-class SourceFile(BaseModel):
+class SourceFile(StrictModel):
     """One file of a source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str  # local name, also the name below the mirror folder
     path: str  # path below the source's URL or hub repository
@@ -24,10 +24,8 @@ class SourceFile(BaseModel):
     mirror_sha256: str | None = None  # where a mirror holds the same data in another encoding
 
 
-class Source(BaseModel):
+class Source(StrictModel):
     """One data set of others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str

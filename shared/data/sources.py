@@ -7,7 +7,6 @@ When `ARTIFACTS_MIRROR` names a folder, files are read from its subfolder `NAME/
 same checksums hold. Otherwise they are downloaded once into the cache.
 """
 
-import difflib
 import os
 import shutil
 import urllib.error
@@ -15,7 +14,8 @@ import urllib.request
 import warnings
 from pathlib import Path
 
-from shared.data.cache import build_once, cache_dir, sha256_of
+from shared.base.cache import build_once, cache_dir, sha256_of
+from shared.base.errors import nearest_or_all
 from shared.data.registry import SOURCES, Source, SourceFile
 
 REGISTRY: dict[str, Source] = {source.name: source for source in SOURCES}
@@ -29,9 +29,7 @@ class ChecksumError(ValueError):
 def source(name: str) -> Source:
     """Registry entry `name`; an unknown name is refused with the nearest known one."""
     if name not in REGISTRY:
-        near = difflib.get_close_matches(name, REGISTRY, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(REGISTRY))}"
-        raise ValueError(f"unknown data source '{name}'; {hint}")
+        raise ValueError(f"unknown data source '{name}'; {nearest_or_all(name, REGISTRY)}")
     return REGISTRY[name]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from shared.data.cache import build_once, cache_dir, short_key
+from shared.base.cache import build_once, cache_dir, short_key
 from shared.data.config import TextConfig
 from shared.data.counter import check_rows, row_uniforms
 from shared.data.docstrings import docstring_corpus

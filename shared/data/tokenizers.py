@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from shared.data.cache import build_once, cache_dir, short_key
+from shared.base.cache import build_once, cache_dir, short_key
 from shared.data.config import TokenizerConfig
 from shared.data.sources import mirror_dir
 

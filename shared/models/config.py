@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
+from shared.base.settings import StrictModel
 from shared.models.mixers.config import AttentionConfig, MixerConfig, parse_mixer
-from shared.models.strict import StrictModel
 
 
 class MixerContext(StrictModel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 Stream = torch.Generator | Sequence[torch.Generator]
 

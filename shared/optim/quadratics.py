@@ -12,9 +12,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from shared.base.seeding import torch_generator
 from shared.optim.registry import get_rule
 from shared.optim.rule import Hyper, Rule
-from shared.seeding import torch_generator
 
 Design = Literal["eig", "sqrt"]
 

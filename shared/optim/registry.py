@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 
+from shared.base.errors import nearest_or_all
 from shared.optim import adam, ngn, polyak, root_mean_square, sgd, sign
 from shared.optim.base import RuleOptimizer
 from shared.optim.rule import Rule
@@ -72,9 +72,7 @@ def register_rule(rule: Rule) -> Rule:
 
 def _named(table: dict[str, Any], name: str) -> Any:
     if name not in table:
-        close = get_close_matches(name, table, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(table))}"
-        raise ValueError(f"unknown optimiser '{name}'; {hint}")
+        raise ValueError(f"unknown optimiser '{name}'; {nearest_or_all(name, table)}")
     return table[name]
 
 

@@ -11,12 +11,12 @@ changed in place. The optimiser classes and the ensembles are thin wrappers over
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from shared.base.errors import nearest_or_all
 from shared.optim.vectors import Leaves, Scalar, Vector, near
 
 State = dict[str, Any]
@@ -118,8 +118,7 @@ class Rule:
         """
         for name in settings:
             if name not in self.hyper:
-                near_names = get_close_matches(name, self.hyper, n=1)
-                hint = f"did you mean '{near_names[0]}'?" if near_names else f"it takes {', '.join(self.hyper)}"
+                hint = nearest_or_all(name, self.hyper)
                 raise ValueError(f"unknown hyperparameter '{name}' for optimiser '{self.name}'; {hint}")
         values = {name: settings.get(name, limits.default) for name, limits in self.hyper.items()}
         for name, value in values.items():

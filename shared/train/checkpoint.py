@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from shared.base.files import atomic_path
 
 _FORMAT = "training checkpoint 1"
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
@@ -70,21 +71,12 @@ def save_tree(tree: dict[str, Any], path: str | os.PathLike) -> Path:
         ValueError: a leaf is neither a tensor nor a number, string, boolean or None.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     structure = _pack(tree, "", tensors)
     # one entry: safetensors writes several in an order that changes from process to process
     header = {_FORMAT: json.dumps({"tree": structure, "checksum": _checksum(tensors)})}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
+    with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())  # the rename must not reach the disk before the content
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     return path
 
 

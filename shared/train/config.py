@@ -2,14 +2,15 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from shared.base.settings import StrictModel
 from shared.optim.schedules import Schedule, ScheduleName, make_schedule
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(StrictModel):
     """How long, on how many rows, with which optimiser and schedule a model is trained.
 
     The smallest useful block in YAML is
@@ -20,7 +21,7 @@ class TrainingConfig(BaseModel):
     gives the learning rates there, and the schedule multiplies them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     num_steps: int = Field(gt=0)  # optimiser updates
     batch_size: int = Field(gt=0)  # rows (sequences, images ...) per update, over all processes and accumulation steps

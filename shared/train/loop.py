@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from shared.seeding import derive_seed
+from shared.base.seeding import derive_seed
 from shared.train.checkpoint import load_state, read_checkpoint, sole_user, write_checkpoint
 from shared.train.config import TrainingConfig
 from shared.train.feed import BatchFeed

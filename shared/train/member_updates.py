@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from shared.base.seeding import torch_generator
 from shared.optim.clipping import clip_factor
 from shared.optim.rule import Rule
-from shared.seeding import torch_generator
 from shared.train.members import Member, column, rule_spans
 
 _BLOCK_ELEMENTS = 2**17  # numbers that one pass of a formula works on: its temporaries then stay in a core's cache

@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import Tensor
 
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 
 def rows_of_pass(batch_size: int, num_processes: int, num_passes: int, process: int, index: int) -> range:

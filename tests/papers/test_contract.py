@@ -13,9 +13,10 @@ from shared.artifacts.claims import claims_of
 from shared.artifacts.compare import compare_paper
 from shared.artifacts.config import load_config, load_shards
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper, paper_function
-from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs, repo_root
+from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs
 from shared.artifacts.reported import Reported
 from shared.artifacts.tables import check_columns, read_csv
+from shared.base.paths import repo_root
 
 ROOT = repo_root()
 FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "tables.py", "figures.py", "claims.py"]

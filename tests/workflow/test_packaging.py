@@ -7,7 +7,7 @@ import tomllib
 import yaml
 from packaging.requirements import Requirement
 
-from shared.artifacts.paths import repo_root
+from shared.base.paths import repo_root
 
 ROOT = repo_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -18,8 +18,8 @@ from pydantic import Field, field_validator
 
 from papers.gitchameleon.models.base import REFUSAL, STOP, Completion, Message, ModelError, Usage, prompt_hash
 from papers.gitchameleon.models.meter import Meter
-from shared.artifacts.config import StrictModel
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
+from shared.base.settings import StrictModel
 
 RETRIED = {408, 409, 425, 429}  # and all of 5xx
 

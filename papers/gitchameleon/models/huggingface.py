@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from papers.gitchameleon.models.base import LENGTH, STOP, Completion, Message, Usage
 from papers.gitchameleon.prompts import sections
-from shared.seeding import derive_seed
+from shared.base.seeding import derive_seed
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.models.strict import StrictModel, nearest_hint
+from shared.base.errors import nearest_or_all
+from shared.base.settings import StrictModel
 
 
 class MixerConfig(StrictModel):
@@ -35,7 +36,7 @@ def parse_mixer(value: Any) -> MixerConfig:
     if not isinstance(options, dict) or "name" not in options:
         raise ValueError(f"a mixer is a name or a mapping with the key 'name'; got {value!r}")
     if options["name"] not in MixerConfig.registry:
-        raise ValueError(f"unknown mixer {options['name']!r}; {nearest_hint(options['name'], MixerConfig.registry)}")
+        raise ValueError(f"unknown mixer {options['name']!r}; {nearest_or_all(options['name'], MixerConfig.registry)}")
     return MixerConfig.registry[options["name"]](**options)
 
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from shared.base.settings import StrictModel
 from shared.data.config import TextConfig
 from shared.models.config import BackboneConfig, LanguageModelConfig
-from shared.models.strict import StrictModel
 from shared.optim.schedules import ScheduleName
 from shared.train.config import Precision, TrainingConfig
 from shared.train.sweep.config import Run, SweepConfig, expand

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.base.seeding import torch_generator
 from shared.data.text import TextData, load_text_data
 from shared.models.language_model import LanguageModel, token_nll
-from shared.seeding import torch_generator
 from shared.train.ensemble import EnsembleTask
 from shared.train.language.config import LanguageSettings
 from shared.train.task import TrainingTask

@@ -24,7 +24,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
 
 Value = float | int | str | bool
 
@@ -32,11 +34,7 @@ _RUN_KEYS = ("batch_size", "num_steps", "num_tokens")
 _MEMBER_KEYS = ("clip_norm", "noise_scale", "data_seed")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SweepBlock(_Strict):
+class SweepBlock(StrictModel):
     """The product of `grid`, of the rows of `together` and of the seeds, for one optimiser."""
 
     optimizer: str  # name of an update rule
@@ -63,7 +61,7 @@ class SweepBlock(_Strict):
         return self
 
 
-class SweepConfig(_Strict):
+class SweepConfig(StrictModel):
     """Blocks of runs with what they have in common."""
 
     blocks: tuple[SweepBlock, ...] = Field(min_length=1)

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from shared.base.files import write_text
 from shared.train.config import TrainingConfig
 from shared.train.ensemble import EnsembleRun, EnsembleTask
 from shared.train.members import Member
@@ -148,10 +149,7 @@ class _Book:
 
     def _save(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_suffix(f".{os.getpid()}.part")
-            temporary.write_text(json.dumps(self.content, indent=1, sort_keys=True))
-            os.replace(temporary, self.path)
+            write_text(self.path, json.dumps(self.content, indent=1, sort_keys=True))
         except OSError:
             return
 

@@ -10,13 +10,13 @@ from papers.distributed_sde.exact import gradient_descent, ode_path
 from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
 from papers.distributed_sde.theory import sign_floor, stationary_variance
 from papers.distributed_sde.toys import toy
+from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli
 from shared.optim.distributed import dcsgd, dsignsgd
 from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.problem import SDE
 from shared.sde.simulate import simulate
-from shared.seeding import torch_generator
 
 F64 = torch.float64
 ODES = {"classical_1": "ode1", "classical_2": "ode2", "corrected": "ode_new"}

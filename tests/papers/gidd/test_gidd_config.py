@@ -5,8 +5,9 @@ import yaml
 
 from papers.gidd.config import Config, shards
 from papers.gidd.names import Weighting
-from shared.artifacts.config import load_config, load_yaml, merge, validate
-from shared.artifacts.paths import repo_root
+from shared.artifacts.config import load_config
+from shared.base.paths import repo_root
+from shared.base.settings import load_yaml, merge, validate
 
 
 def settings(change: dict) -> Config:

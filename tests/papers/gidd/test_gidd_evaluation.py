@@ -19,7 +19,7 @@ from papers.gidd.likelihood import validation_elbo
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.oracle import LeaveOneOutModel, TableModel, time_quadrature, uniform_model_nelbo
 from papers.gidd.recovery import corrupt, corruption_recovery, recovery_rows
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 CHAIN = torch.tensor([[0.0, 0.5, 0.5], [0.25, 0.0, 0.75], [1.0, 0.0, 0.0]])
 

@@ -10,7 +10,7 @@ from papers.gidd.loss import autoregressive_loss, elbo_terms, mdlm_loss, referen
 from papers.gidd.members import CustomProcess, HybridProcess, MaskProcess, UniformProcess
 from papers.gidd.oracle import uniform_model_terms
 from papers.gidd.weighting import WEIGHTINGS, elbo_weight, training_weight
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 PROCESSES = {
     "mask": MaskProcess(9),

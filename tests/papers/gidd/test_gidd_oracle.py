@@ -21,7 +21,7 @@ from papers.gidd.oracle import (
 )
 from papers.gidd.process import ByLogSnr
 from papers.gidd.sampling import reverse_probs
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 PRIOR = exact.prior_with_mask()
 PAIR = torch.tensor(exact.PAIR, dtype=torch.float64)

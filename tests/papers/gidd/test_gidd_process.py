@@ -7,7 +7,7 @@ from papers.gidd.members import CustomProcess, HybridProcess, MaskProcess, Unifo
 from papers.gidd.process import ByLogSnr, MixingProcess
 from papers.gidd.times import low_discrepancy_times
 from papers.gidd.weighting import elbo_weight
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 GRID = torch.arange(1, 200, dtype=torch.float64) / 200
 P_US, GAMMAS = (0.0, 0.1, 0.5, 0.9), (0.5, 1.0, 2.0)

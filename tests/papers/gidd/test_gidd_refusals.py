@@ -12,7 +12,7 @@ from papers.gidd.sampling import ancestral_sample, time_grid
 from papers.gidd.self_correction import self_correct
 from papers.gidd.times import low_discrepancy_times
 from papers.gidd.weighting import training_weight
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 PROCESS = HybridProcess(5, p_u=0.2)
 TOKENS = torch.tensor([[0, 1, 2, 3]])

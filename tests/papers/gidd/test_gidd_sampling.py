@@ -8,7 +8,7 @@ from papers.gidd.exact import PAIR, prior_with_mask
 from papers.gidd.members import HybridProcess, MaskProcess, UniformProcess
 from papers.gidd.oracle import LeaveOneOutModel, TableModel, propagate
 from papers.gidd.sampling import ancestral_sample, apply_min_p, reverse_probs, time_grid
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 JOINT = torch.tensor(PAIR, dtype=torch.float64)
 

@@ -5,7 +5,7 @@ import torch
 
 from papers.gidd.members import HybridProcess
 from papers.gidd.self_correction import correction_step, self_correct
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 
 PROCESS = HybridProcess(6, p_u=0.2)
 TARGET = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])

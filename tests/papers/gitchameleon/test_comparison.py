@@ -9,7 +9,7 @@ import pytest
 
 from papers.gitchameleon import comparison as metrics
 from shared.artifacts import intervals
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 def paired_bootstrap(

@@ -13,7 +13,7 @@ from papers.gitchameleon.pins import conflicts, normal_version, parse_pins, same
 from papers.gitchameleon.problems import data_digest, load_benchmark, parse_ids, read_problems, select
 from papers.gitchameleon.solutions import read_solutions, write_solutions
 from papers.gitchameleon.suites import load_suite
-from shared.artifacts.paths import repo_root
+from shared.base.paths import repo_root
 
 ROW = {
     "example_id": "7",

@@ -17,7 +17,7 @@ from papers.logistic_gd.lp_search import (
     search_plane,
 )
 from papers.logistic_gd.search_checks import across_curvature, lifted_checks, plane_checks
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 GRID = PlaneGrid.of(91)
 PARAMETERS = np.log([3.2, 15.0, 13.0, 1.0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from papers.logistic_gd.descent import descend, orbit
 from papers.logistic_gd.families import UNEQUAL, as_data, two_walls, two_walls_unequal
 from papers.logistic_gd.logistic import Data, gradient, hessian, is_separable, loss, make_data, minimizer, newton
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 def random_data(d: int, m: int = 12, seed: int = 0) -> Data:

@@ -8,7 +8,7 @@ from papers.logistic_gd.descent import orbit
 from papers.logistic_gd.families import UNEQUAL, Row, as_data, two_walls, two_walls_unequal
 from papers.logistic_gd.logistic import Data, loss, minimizer
 from papers.logistic_gd.orbits import CONVERGED, CYCLE, SLOW, UNDECIDED, follow, is_stable_cycle, minimal_period, polish
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 S = two_walls(14, 5, 3000, 1)
 CYCLES = [  # rows, gamma, a point of the cycle, spectral radius

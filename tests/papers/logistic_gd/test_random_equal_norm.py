@@ -11,7 +11,7 @@ from papers.logistic_gd.orbits import CONVERGED, Fate
 from papers.logistic_gd.random_data import digits_data, draw, draw_with_minimiser, line_sets, starts_around
 from shared.artifacts.config import load_config
 from shared.artifacts.intervals import wilson_interval
-from shared.seeding import numpy_generator
+from shared.base.seeding import numpy_generator
 
 
 def batch_of(kind: str, n: int, d: int, num: int = 30):

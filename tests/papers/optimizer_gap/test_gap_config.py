@@ -3,8 +3,10 @@
 import pytest
 
 from papers.optimizer_gap.config import Config, shards, sweeps
-from shared.artifacts.config import load_config, load_yaml, merge
-from shared.artifacts.paths import SCALES, repo_root
+from shared.artifacts.config import load_config
+from shared.artifacts.paths import SCALES
+from shared.base.paths import repo_root
+from shared.base.settings import load_yaml, merge
 from shared.train.sweep.config import expand
 
 

@@ -14,10 +14,10 @@ from papers.optimizer_gap.adaptive_clip import (
     nearest_rank,
 )
 from papers.optimizer_gap.grafting import GRAFT_ADAM_SGD, GRAFT_SGD_ADAM, graft, step_of
+from shared.base.seeding import torch_generator
 from shared.optim.registry import build_optimizer, get_rule, register_rule
 from shared.optim.rule import LR, Rule
 from shared.optim.vectors import Leaves
-from shared.seeding import torch_generator
 
 ADAM = {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}
 

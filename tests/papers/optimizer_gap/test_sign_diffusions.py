@@ -21,10 +21,10 @@ from papers.optimizer_gap.sde import (
     sign_sde,
     sign_stationary_variance,
 )
+from shared.base.seeding import numpy_generator, torch_generator
 from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, RowSampling, block_quadratic
 from shared.sde.simulate import simulate
 from shared.sde.weak_error import fitted_order, linear_moments, mean_estimate
-from shared.seeding import numpy_generator, torch_generator
 
 
 def square(x):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.clipping import clip_global_norm
 from shared.optim.registry import get_rule
-from shared.seeding import torch_generator
 
 DIM, STEPS = 12, 40
 

@@ -21,9 +21,9 @@ from papers.signed_adam.variance import (
     streams,
     worst_stream,
 )
+from shared.base.seeding import torch_generator
 from shared.optim.adam import AdamSigma2
 from shared.optim.registry import get_rule
-from shared.seeding import torch_generator
 
 BETAS = [0.5, 0.9, 0.95, 0.99]
 

@@ -20,9 +20,10 @@ from shared.artifacts.config import load_shards
 from shared.artifacts.figures import build_figure
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record, write_text
+from shared.artifacts.records import write_record
 from shared.artifacts.summary import summarise
 from shared.artifacts.tables import build_tables
+from shared.base.files import write_text
 
 
 def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

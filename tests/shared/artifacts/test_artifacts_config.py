@@ -4,8 +4,9 @@ import pytest
 import yaml
 from toy_repository import edit, run_in
 
-from shared.artifacts.config import Settings, flatten, load_config, load_shard, load_yaml, merge, scales_of
+from shared.artifacts.config import Settings, load_config, load_shard, scales_of
 from shared.artifacts.paper import load_paper
+from shared.base.settings import flatten, load_yaml, merge
 
 
 def refusal(repository, old, new, scale="smoke") -> str:

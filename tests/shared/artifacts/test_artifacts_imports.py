@@ -4,8 +4,8 @@ import pytest
 import typer
 from toy_repository import ROOT, run_in
 
-from shared.artifacts.errors import in_one_sentence, nearest
 from shared.artifacts.paths import paper_slugs
+from shared.base.errors import in_one_sentence, nearest
 
 
 def test_artifacts_and_every_papers_config_import_without_torch():

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from shared.artifacts.provenance import Provenance, read_sidecar, sidecar
-from shared.artifacts.records import Records, atomic_path, read_record, write_record, write_text
+from shared.artifacts.records import Records, read_record, write_record
+from shared.base.files import atomic_path, write_text
 
 ROWS = [{"lr": 0.1, "step": step, "loss": 1 / (step + 1), "diverged": False} for step in range(50)]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.data.config import MarkovConfig
 from shared.data.markov import MarkovSource, markov_source
-from shared.seeding import torch_generator
 
 
 def two_state_chain(a: float, b: float) -> MarkovSource:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from shared.base.seeding import torch_generator
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
 from shared.kernels.selective import selective_scan
-from shared.seeding import torch_generator
 
 BATCH, HEADS, KEY, VALUE, CHANNELS, STATES = 2, 2, 3, 5, 6, 3
 CHUNK = 8

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.kernels.attention import attention, attention_with_coefficients
-from shared.seeding import torch_generator
 
 
 def draws(num_queries, num_keys, heads=4, groups=4):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.kernels.convolution import long_convolution, short_convolution
-from shared.seeding import torch_generator
 
 BACKENDS = ["reference", "torch"]
 

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
 from shared.kernels.selective import selective_scan
-from shared.seeding import torch_generator
 
 pytestmark = pytest.mark.parametrize("backend", ["reference", "torch"])
 EXACT = {"rtol": 1e-12, "atol": 1e-12}  # float64, a few dozen roundings

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.kernels.delta import gated_delta_rule
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
 from shared.kernels.selective import selective_scan
-from shared.seeding import torch_generator
 
 
 def draws(num_steps, seed=0):

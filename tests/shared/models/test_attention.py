@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.models.config import MixerContext
 from shared.models.mixers.registry import build_mixer
 from shared.models.rotary import Rotary, alibi_slopes
-from shared.seeding import torch_generator
 
 
 def build(d_model=16, mixer="attention", **context):

@@ -2,11 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shared.base.seeding import torch_generator
 from shared.models.backbone import Backbone, FeedForward
 from shared.models.config import BackboneConfig
 from shared.models.mixers.config import MixerConfig
 from shared.models.mixers.registry import build_mixer
-from shared.seeding import torch_generator
 
 
 def config(**overrides):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from shared.base.seeding import torch_generator
 from shared.models.config import DIFFUSION_TRANSFORMER_SIZES, diffusion_transformer_config
 from shared.models.diffusion_transformer import DiffusionTransformer, sinusoidal_features
 from shared.models.language_model import token_nll
-from shared.seeding import torch_generator
 
 VOCAB = 11
 

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, jvp, vmap
 
+from shared.base.seeding import torch_generator
 from shared.models.fused import rms_norm, rotate_halves
-from shared.seeding import torch_generator
 
 EPS = 1e-5
 

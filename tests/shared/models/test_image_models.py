@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.func import functional_call, grad, vmap
 
+from shared.base.seeding import torch_generator
 from shared.models.config import ResNetConfig, ViTConfig
 from shared.models.resnet import ResNet
 from shared.models.vit import VisionTransformer
-from shared.seeding import torch_generator
 
 SMALL_RESNET = ResNetConfig(num_classes=4, widths=(8, 16), blocks=(1, 1), num_groups=4)
 SMALL_VIT = ViTConfig(num_classes=4, image_size=8, patch_size=4, d_model=16, num_layers=1, num_heads=2)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
+from shared.base.seeding import torch_generator
 from shared.models.config import LanguageModelConfig, gpt_config, llama_config
 from shared.models.language_model import LanguageModel, draw_token, generate, token_nll
-from shared.seeding import torch_generator
 
 VOCAB = 13
 PRESETS = {"gpt": gpt_config, "llama": llama_config}

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shared.base.seeding import torch_generator
 from shared.models.config import MixerContext
 from shared.models.mixers.registry import build_mixer
-from shared.seeding import torch_generator
 
 D, HEADS, LENGTH = 16, 2, 9
 

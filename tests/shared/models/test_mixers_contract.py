@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from shared.base.seeding import torch_generator
 from shared.models.config import LanguageModelConfig, MixerContext
 from shared.models.language_model import LanguageModel, token_nll
 from shared.models.mixers.base import undecayed_parameters
 from shared.models.mixers.config import MixerConfig
 from shared.models.mixers.registry import build_mixer, mixer_names
-from shared.seeding import torch_generator
 
 D, HEADS, LENGTH = 16, 2, 13
 OPTIONS = {  # where the default is too large for a test, or would leave a code path out

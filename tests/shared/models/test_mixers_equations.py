@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shared.base.seeding import torch_generator
 from shared.models.config import MixerContext
 from shared.models.mixers.coefficients import delta_rule_coefficients, linear_attention_coefficients
 from shared.models.mixers.linear_attention import taylor_features
 from shared.models.mixers.mlstm import stabilised_gates
 from shared.models.mixers.registry import build_mixer
-from shared.seeding import torch_generator
 
 D, LENGTH = 16, 9
 WITH_COEFFICIENTS = [

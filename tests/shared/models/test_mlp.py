@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shared.base.seeding import torch_generator
 from shared.models.config import MLPConfig
 from shared.models.mlp import MLP
-from shared.seeding import torch_generator
 
 
 def sample(*shape):

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli, Identity, Quantise, RandK, Sign, TopK, require_unbiased
 from shared.optim.draws import ClientDraws, client_draws, one_client, uniform
-from shared.seeding import torch_generator
 
 V = torch.tensor([0.5, -2.0, 1.0, 3.0, 0.0, -0.7, 1.9, -1.1, 0.2, 4.0], dtype=torch.float64)
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy import stats
 
+from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli, RandK, TopK
 from shared.optim.distributed import Normalisation, dcsgd, decay_factor, descend, dsgd, dsignsgd, normalised_dcsgd
 from shared.optim.draws import client_draws, joint_draws
 from shared.optim.gradient_noise import GradientNoise, student_t
-from shared.seeding import torch_generator
 
 F64 = torch.float64
 NONE, UNIT = GradientNoise(), GradientNoise(additive=1.0)

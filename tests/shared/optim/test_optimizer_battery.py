@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.cases import CASES
 from shared.optim.registry import OPTIMIZERS, RULES, build_optimizer, get_rule
 from shared.optim.vectors import Leaves
-from shared.seeding import torch_generator
 
 SHAPES = ((3, 2), (4,), (1, 5))
 SIZES = [math.prod(shape) for shape in SHAPES]

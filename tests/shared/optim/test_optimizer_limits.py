@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.clipping import clip_coordinates, clip_global_norm, global_norm
 from shared.optim.registry import build_optimizer, get_rule
 from shared.optim.vectors import Leaves
-from shared.seeding import torch_generator
 
 
 def stream(kind, num_steps=60, size=7):

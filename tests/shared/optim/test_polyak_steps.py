@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.ngn import ngn_step_size
 from shared.optim.registry import build_optimizer, get_rule
-from shared.seeding import torch_generator
 
 
 def numbers(*shape):

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.optim.quadratics import (
     HETEROGENEOUS,
     HOMOGENEOUS,
@@ -17,7 +18,6 @@ from shared.optim.quadratics import (
     rotation,
     warmup_cosine,
 )
-from shared.seeding import torch_generator
 
 EIGENVALUES = torch.tensor([1, 2, 3, 99, 100, 101, 4998, 4999, 5000], dtype=torch.float64)
 DESIGNS = ["eig", "sqrt"]

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.sde.problem import SDE
 from shared.sde.schemes import INCREMENTS, SCHEMES, euler_step, milstein_step
 from shared.sde.weak_error import exact_expectation, fitted_order, linear_moments
-from shared.seeding import torch_generator
 
 STEPS = (3, 6, 12)
 GEOMETRIC = SDE(lambda x, t: -0.7 * x, lambda x, t: 0.5 * x, noise="componentwise")

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from shared.base.seeding import torch_generator
 from shared.sde.problem import SDE
 from shared.sde.simulate import simulate
 from shared.sde.weak_error import linear_moments, mean_estimate, quantiles_with_explosions
-from shared.seeding import torch_generator
 
 ORNSTEIN = SDE(lambda x, t: -1.3 * x, lambda x, t: 0.8, noise="additive")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.func import functional_call
 
+from shared.base.seeding import torch_generator
 from shared.models.config import llama_config
 from shared.models.language_model import LanguageModel
-from shared.seeding import torch_generator
 from shared.train.curvature import directional_terms, gradient, hessian_vector_product, tree_inner
 
 

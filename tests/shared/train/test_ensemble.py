@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from shared.base.seeding import torch_generator
 from shared.optim.cases import CASES
 from shared.optim.registry import build_optimizer
-from shared.seeding import torch_generator
 from shared.train.config import TrainingConfig
 from shared.train.ensemble import EnsembleTask, train_ensemble
 from shared.train.members import Member

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from shared.base.seeding import torch_generator
 from shared.models.config import BackboneConfig, LanguageModelConfig, MLPConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mixers.config import MixerConfig
 from shared.models.mlp import MLP
-from shared.seeding import torch_generator
 from shared.train.config import TrainingConfig
 from shared.train.ensemble import EnsembleTask, train_ensemble
 from shared.train.members import Member

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 from toy_training import SETTINGS, ToyTask, toy_config, toy_model
 
-from shared.seeding import derive_seed
+from shared.base.seeding import derive_seed
 from shared.train.config import TrainingConfig
 from shared.train.loop import fit
 from shared.train.optimizer import build_optimizer

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from shared.seeding import torch_generator
+from shared.base.seeding import torch_generator
 from shared.train import checkpoint
 from shared.train.config import TrainingConfig
 from shared.train.loop import fit

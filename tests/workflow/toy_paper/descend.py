@@ -9,9 +9,9 @@ import typer
 
 from papers.toy.method import loss_path
 from shared.artifacts.config import load_shard
-from shared.artifacts.errors import in_one_sentence
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
+from shared.base.errors import in_one_sentence
 
 
 @in_one_sentence

@@ -15,6 +15,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the entry of `known` closest to `name`, else all of them: the end of a sentence."""
+    known = sorted(str(k) for k in known)
+    matches = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean '{matches[0]}'?" if matches else f"known are {', '.join(known)}"
+
+
 def in_one_sentence(command: Callable, status: Callable[[Exception], int] = lambda error: 1) -> Callable:
     """Decorates a command line: a user's error ends in one sentence on stderr and exit status `status(error)`.
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from shared.base.paths import repo_root
 
 
 def cache_dir() -> Path:
@@ -25,8 +25,8 @@ def cache_dir() -> Path:
         if not _writable(folder):
             raise ValueError(f"ARTIFACTS_CACHE is {named}, not a folder that can be written; name another or unset it")
         return folder
-    in_checkout = (REPOSITORY / "pyproject.toml").exists()
-    candidates = [REPOSITORY / ".cache"] if in_checkout else []
+    in_checkout = (repo_root() / "pyproject.toml").exists()
+    candidates = [repo_root() / ".cache"] if in_checkout else []
     candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "paper-artifacts")
     for folder in candidates:
         if _writable(folder):

@@ -7,9 +7,8 @@ the generator of (seed, "noise", step) is the same after a resume, on another ra
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -31,6 +30,8 @@ def torch_generator(seed: int, *purpose: str | int, device: "str | torch.device"
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
 
 
-def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
+def numpy_generator(seed: int, *purpose: str | int) -> "np.random.Generator":
     """Fresh `numpy.random.Generator` (PCG64) for (seed, purpose)."""
+    import numpy as np
+
     return np.random.Generator(np.random.PCG64(derive_seed(seed, *purpose)))
