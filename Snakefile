@@ -3,8 +3,10 @@
 snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
 """
 
+import shlex
 import sys
 import time
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it is installed
 
@@ -16,6 +18,7 @@ from shared.artifacts.workflow import (
     check_request,
     check_writable,
     papers_at,
+    targets,
 )
 
 STARTED = time.time()
@@ -28,12 +31,13 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")  # jobs run this interpreter
 
 
 rule all:
     default_target: True
     input:
-        expand("papers/{slug}/results/{scale}/summary.md", slug=SLUGS, scale=SCALE),
+        [target for slug in SLUGS for target in targets(slug, SCALE, RECORDS)],
 
 
 rule claims:
@@ -43,7 +47,7 @@ rule claims:
         slugs=SLUGS,
         scale=SCALE,
     shell:
-        "for slug in {params.slugs}; do python -m shared.artifacts.summary $slug --scale {params.scale} --show; done"
+        "for slug in {params.slugs}; do python -m shared.artifacts.summary $slug --scale {params.scale}; done"
 
 
 rule diff:
@@ -75,13 +79,13 @@ for slug in SLUGS:
         name:
             f"papers/{slug}/all"
         input:
-            f"papers/{slug}/results/{SCALE}/summary.md",
+            targets(slug, SCALE, RECORDS),
 
     rule:
         name:
             f"papers/{slug}/diff"
         input:
-            f"papers/{slug}/results/{SCALE}/summary.md",
+            targets(slug, SCALE, RECORDS),
         params:
             slug=slug,
             scale=SCALE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.intervals import wilson_interval
+from shared.artifacts.estimates import wilson_interval
 
 NUM_PROBLEMS = 328  # of the benchmark
 

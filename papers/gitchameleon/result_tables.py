@@ -11,7 +11,7 @@ from papers.gitchameleon.comparison import agreement, compare, standard_error_pe
 from papers.gitchameleon.published import reported, wide
 from papers.gitchameleon.tracebacks import DRAWN, reduction_percent
 from shared.artifacts.config import Settings
-from shared.artifacts.intervals import wilson_interval
+from shared.artifacts.estimates import wilson_interval
 from shared.artifacts.records import Records
 
 BENCHMARK, MEASURED, REPORTED = "benchmark", "measured", "reported"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from shared.artifacts.config import Settings
-from shared.artifacts.intervals import wilson_interval
+from shared.artifacts.estimates import wilson_interval
 from shared.artifacts.records import Records
 
 SHARES = ["share_converged", "share_cycling", "share_slow", "share_undecided", "share_diverged"]

@@ -1,101 +1,270 @@
-"""Claims: a paper's headline statements as predicates over the rebuilt tables.
+"""Claims: statements as named checks over the rebuilt tables, each with its noise.
 
-    @claim("pu-costs-ppl", "Uniform noise costs likelihood.", tables=["tab_ablation"], scales=["cpu", "paper"])
-    def pu_costs_ppl(tab_ablation: pd.DataFrame) -> Judgement: ...
+    @claim("signum-behind-adam", "Tuned Signum stays behind Adam.", kind="paper", scales=["cpu", "paper"],
+           needs="smoke trains for too few steps")
+    def signum_behind_adam(tab_methods, settings):
+        gap = paired_difference(signum_losses, adam_losses)          # shared.artifacts.estimates
+        yield greater("signum_minus_adam", gap, 0.0)
+        yield note("num_runs", 120)
 
-A claim function gets the tables it names, in that order, and says whether the statement holds and by which
-numbers. Its verdict is `holds`, `fails` or `not testable at this scale`; nothing else counts as an answer.
+A claim function gets the tables (and figures' tables) that its parameters name, and `settings`, the sections that STEPS
+in config.py lists for "claims". It yields checks and notes. A check is clear of its threshold if the two-sided 95 %
+interval of its value does not hold the threshold: by Student's t over the repetitions, for an exact value always. The
+verdict is
 
-    python -m shared.artifacts.claims gidd --scale cpu
+    holds                         every check is satisfied and clear of its threshold
+    fails                         a check is violated and clear of its threshold
+    within noise                  neither
+    not testable at this scale    the scale is not among `scales` (or the function yields `untestable`); the values that
+                                  can be computed are given all the same
+
+A value on trained networks without a spread (noise nan) is never clear. Kinds: `paper`, a statement of the paper judged
+on what we ran; `ours`, a check of our own; `audit`, arithmetic on the paper's published numbers.
 """
 
 import hashlib
-import importlib
+import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Literal, get_args
 
-import typer
+import numpy as np
 
-from shared.artifacts.paper import artifact_csv
+from shared.artifacts.config import Settings
+from shared.artifacts.csv_files import read_csv
+from shared.artifacts.estimates import Estimate
+from shared.artifacts.paper import artifact_csv, load_paper, paper_functions
 from shared.artifacts.paths import SCALES, PaperPaths
-from shared.artifacts.tables import read_csv
-from shared.base.errors import in_one_sentence
+from shared.base.errors import nearest, nearest_or_all
 from shared.base.files import write_json
 
-HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable at this scale"
+HOLDS, FAILS, NOISE, NOT_TESTABLE = "holds", "fails", "within noise", "not testable at this scale"
+VERDICTS = (HOLDS, FAILS, NOISE, NOT_TESTABLE)
+Kind = Literal["paper", "ours", "audit"]
+Relation = Literal["at most", "at least", "less than", "greater than", "within"]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a claim function returns.
+class Check:
+    """A number of a claim beside its threshold.
 
     Args:
-        holds: the predicate's value; None where these tables cannot decide it, with the reason as evidence["reason"].
-        evidence: name -> number (or short text) behind it, thresholds included.
+        name: what is measured, as a key of claims.json.
+        estimate: value with its noise.
+        relation: to the threshold.
+        threshold: a number, or the interval (low, high) of "within".
+        decisive: whether the verdict rests on it.
     """
 
-    holds: bool | None
-    evidence: dict[str, float | int | str | bool] = field(default_factory=dict)
+    name: str
+    estimate: Estimate
+    relation: Relation
+    threshold: float | tuple[float, float]
+    decisive: bool = True
 
     def __post_init__(self) -> None:
-        if self.holds is None and "reason" not in self.evidence:
-            raise ValueError("a claim that cannot be decided needs a 'reason' in its evidence")
+        limits = self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
+        for what, value in (("value", self.estimate.value), *(("threshold", limit) for limit in limits)):
+            if isinstance(value, str | bool) or value is None or math.isnan(value):
+                raise ValueError(f"the {what} of check '{self.name}' is {value!r}; a check needs numbers")
 
     @property
-    def verdict(self) -> str:
-        return NOT_TESTABLE if self.holds is None else HOLDS if self.holds else FAILS
+    def satisfied(self) -> bool:
+        """Whether the value itself meets the threshold."""
+        return bool(
+            self.distance() > 0 or (self.distance() == 0 and self.relation not in ("less than", "greater than"))
+        )
+
+    def distance(self) -> float:
+        """How far the value lies on the right side of its threshold; negative on the wrong side."""
+        value = self.estimate.value
+        if self.relation == "within":
+            low, high = self.threshold
+            return min(_minus(value, low), _minus(high, value))
+        gap = _minus(self.threshold, value)
+        return gap if self.relation in ("at most", "less than") else -gap
+
+    @property
+    def clear(self) -> bool:
+        """Whether the value's interval leaves the threshold out."""
+        margin = self.estimate.margin()
+        return margin == 0 or abs(self.distance()) > margin
+
+    def entry(self) -> dict:
+        """The check in claims.json; `margins` is the distance in half widths of the interval, None where exact."""
+        margin, noise = self.estimate.margin(), self.estimate.noise
+        return {
+            "name": self.name,
+            "value": _rounded(self.estimate.value),
+            "relation": self.relation,
+            "threshold": [_rounded(x) for x in self.threshold]
+            if self.relation == "within"
+            else _rounded(self.threshold),
+            "noise": None if noise is None else _rounded(noise),
+            "n": self.estimate.n,
+            "half_width": None if noise is None else _rounded(margin),
+            "standard_errors": _rounded(self.distance() / noise) if noise and math.isfinite(noise) else None,
+            "satisfied": self.satisfied,
+            "clear": self.clear,
+            "decisive": self.decisive,
+        }
+
+
+def _minus(a: float, b: float) -> float:
+    """a - b; 0 for equal infinities."""
+    return 0.0 if a == b else float(a - b)
+
+
+def _check(
+    name: str, value: float | Estimate, relation: Relation, threshold, noise: float | None, decisive: bool
+) -> Check:
+    estimate = value if isinstance(value, Estimate) else Estimate(_number(name, value), noise)
+    if isinstance(value, Estimate) and noise is not None:
+        raise ValueError(f"check '{name}' has an estimate and a noise of its own; give one of them")
+    return Check(name, estimate, relation, threshold, decisive)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool | np.bool_ | str) or not isinstance(value, int | float | np.number):
+        raise ValueError(f"the value of check '{name}' is {value!r}; a check compares numbers (count what is wrong)")
+    return float(value)
+
+
+def at_most(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
+    """value <= threshold. `noise`: standard error of a plain number, nan if unknown; None says that it is exact."""
+    return _check(name, value, "at most", float(threshold), noise, decisive)
+
+
+def at_least(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
+    """value >= threshold; see `at_most`."""
+    return _check(name, value, "at least", float(threshold), noise, decisive)
+
+
+def less(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
+    """value < threshold; see `at_most`."""
+    return _check(name, value, "less than", float(threshold), noise, decisive)
+
+
+def greater(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
+    """value > threshold; see `at_most`."""
+    return _check(name, value, "greater than", float(threshold), noise, decisive)
+
+
+def within(name: str, value: float | Estimate, low: float, high: float, *, noise=None, decisive: bool = True) -> Check:
+    """low <= value <= high; see `at_most`."""
+    return _check(name, value, "within", (float(low), float(high)), noise, decisive)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A number or a short text beside the checks; nothing is decided by it."""
+
+    name: str
+    value: float | int | str
+
+
+def note(name: str, value: float | int | str) -> Note:
+    """Evidence that decides nothing."""
+    return Note(name, value)
+
+
+@dataclass(frozen=True)
+class Untestable:
+    """Says that these tables cannot decide the claim."""
+
+    reason: str
+
+
+def untestable(reason: str) -> Untestable:
+    """The claim cannot be decided on these tables; the reason goes into the evidence."""
+    return Untestable(reason)
+
+
+Finding = Check | Note | Untestable
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a paper with the predicate that tests it."""
+    """A statement with the function that checks it."""
 
     id: str
     statement: str
-    tables: tuple[str, ...]
+    kind: Kind
     scales: tuple[str, ...]
-    judge: Callable[..., Judgement]
+    function: Callable[..., Iterator[Finding]]
+    needs: str | None  # why it cannot be tested at the other scales
     reported: str | None  # the paper's own value, in words
-    untestable_because: str | None  # reason, for the scales not in `scales`
+    chosen_after: str | None  # what was chosen after seeing results
+
+    @property
+    def parameters(self) -> list[str]:
+        return list(inspect.signature(self.function).parameters)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that it reads."""
+        return tuple(name for name in self.parameters if name != "settings")
+
+    def findings(self, **given: object) -> list[Finding]:
+        """What the function yields.
+
+        Raises:
+            ValueError: nothing, or the same name twice, or something that is neither check nor note.
+        """
+        found = list(self.function(**given) or ())
+        for item in found:
+            if not isinstance(item, Finding):
+                raise ValueError(f"claim '{self.id}' yields {item!r}; yield checks (at_most, ...), note or untestable")
+        names = [item.name for item in found if not isinstance(item, Untestable)]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"claim '{self.id}' has two findings called '{twice[0]}'; give each a name of its own")
+        if not any(isinstance(item, Untestable) or (isinstance(item, Check) and item.decisive) for item in found):
+            raise ValueError(f"claim '{self.id}' yields no decisive check, so nothing could make it fail")
+        return found
 
 
 def claim(
     id: str,
     statement: str,
     *,
-    tables: list[str],
+    kind: Kind,
     scales: list[str] | tuple[str, ...] = SCALES,
+    needs: str | None = None,
     reported: str | None = None,
-    untestable_because: str | None = None,
-) -> Callable[[Callable[..., Judgement]], Callable[..., Judgement]]:
-    """Registers the decorated function as the predicate of a claim.
+    chosen_after: str | None = None,
+) -> Callable[[Callable[..., Iterator[Finding]]], Callable[..., Iterator[Finding]]]:
+    """Makes the decorated function a claim.
 
     Args:
-        tables: artifacts whose tables the function receives, in order.
+        id: short name, lower case with hyphens. statement: a sentence.
+        kind: paper, ours or audit.
         scales: where the claim can be tested.
-        untestable_because: required if `scales` leaves one of the four scales out.
+        needs: what the other scales lack; required if `scales` leaves one of the four out.
+        reported: the paper's own value.
+        chosen_after: what was chosen after seeing results (a size, a window, a threshold), if anything was.
     """
-    if set(SCALES) - set(scales) and not untestable_because:
-        raise ValueError(f"claim '{id}' is not tested at every scale; say in untestable_because why")
+    if kind not in get_args(Kind):
+        raise ValueError(f"claim '{id}' has kind '{kind}'; {nearest_or_all(kind, get_args(Kind))}")
+    if set(SCALES) - set(scales) and not needs:
+        raise ValueError(f"claim '{id}' is not tested at every scale; say in needs= what the others lack")
 
-    def register(function: Callable[..., Judgement]) -> Callable[..., Judgement]:
-        function.claim = Claim(id, statement, tuple(tables), tuple(scales), function, reported, untestable_because)
+    def register(function: Callable[..., Iterator[Finding]]) -> Callable[..., Iterator[Finding]]:
+        function.claim = Claim(id, statement, kind, tuple(scales), function, needs, reported, chosen_after)
         return function
 
     return register
 
 
 def claims_of(slug: str) -> list[Claim]:
-    """The claims in `papers/<slug>/claims.py`, in the order of the file.
+    """The claims in `papers/<slug>/claims` (a module or a package), in the order of the files.
 
     Raises:
         ValueError: two claims share an id.
     """
-    module = importlib.import_module(f"papers.{slug}.claims")
-    claims = [f.claim for f in vars(module).values() if callable(f) and isinstance(getattr(f, "claim", None), Claim)]
+    claims = [f.claim for f in paper_functions(slug, "claims").values() if isinstance(getattr(f, "claim", None), Claim)]
     ids = [c.id for c in claims]
     for id in ids:
         if ids.count(id) > 1:
@@ -103,32 +272,70 @@ def claims_of(slug: str) -> list[Claim]:
     return claims
 
 
-def judge(claim: Claim, paths: PaperPaths) -> dict:
-    """One entry of claims.json: id, statement, scale, verdict, evidence, judged, reported."""
-    entry = {"id": claim.id, "statement": claim.statement, "scale": paths.scale}
-    if paths.scale not in claim.scales:
-        evidence = {"reason": claim.untestable_because}
-        return entry | {"verdict": NOT_TESTABLE, "evidence": evidence, "judged": [], "reported": claim.reported}
-    files = [artifact_csv(paths, table) for table in claim.tables]
-    judgement = claim.judge(*(read_csv(f) for f in files))
-    judged = [
-        {"file": str(f.relative_to(paths.results)), "sha256": hashlib.sha256(f.read_bytes()).hexdigest()} for f in files
+def verdict_of(findings: list[Finding]) -> str:
+    """The verdict that the checks come to; see the module."""
+    if any(isinstance(item, Untestable) for item in findings):
+        return NOT_TESTABLE
+    checks = [item for item in findings if isinstance(item, Check) and item.decisive]
+    if any(check.clear and not check.satisfied for check in checks):
+        return FAILS
+    return HOLDS if all(check.clear and check.satisfied for check in checks) else NOISE
+
+
+def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
+    """One entry of claims.json, judged on the tables in results/ (or in reference/).
+
+    Raises:
+        ValueError: the claim names no table of paper.yaml, a table is missing or empty, or a finding is malformed.
+    """
+    paper = load_paper(paths.slug, paths.root)
+    testable = paths.scale in claim.scales
+    entry = {"id": claim.id, "statement": claim.statement, "kind": claim.kind, "scale": paths.scale}
+    entry |= {"verdict": NOT_TESTABLE, "checks": [], "evidence": {}, "judged": []}
+    entry |= {"reported": claim.reported, "chosen_after": claim.chosen_after}
+    if not testable:
+        entry["evidence"]["reason"] = claim.needs
+    files = {}
+    for table in claim.tables:
+        if table not in paper.tables and table not in paper.figures:
+            raise ValueError(
+                f"claim '{claim.id}' of {paths.slug} reads '{table}', which paper.yaml does not declare"
+                f"{nearest(table, [*paper.tables, *paper.figures])}"
+            )
+        files[table] = artifact_csv(paths, table, reference)
+    if not testable and not all(table in paper.artifacts(paths.scale) for table in files):
+        return entry
+    frames: dict[str, object] = {table: read_csv(file) for table, file in files.items()}
+    empty = [table for table, frame in frames.items() if not len(frame)]
+    if empty and testable:
+        entry["evidence"]["reason"] = f"{empty[0]} has no rows here"
+        return entry
+    if "settings" in claim.parameters:
+        frames["settings"] = Settings(paths.slug, "claims", paths.scale, paths.root)
+    try:
+        findings = claim.findings(**{name: frames[name] for name in claim.parameters})
+    except Exception as error:
+        if testable:
+            raise ValueError(f"claim '{claim.id}' of {paths.slug}: {type(error).__name__}: {error}") from error
+        return entry  # what this scale lacks may be what the function needs
+    base = paths.reference if reference else paths.results
+    entry["verdict"] = verdict_of(findings) if testable else NOT_TESTABLE
+    entry["checks"] = [item.entry() for item in findings if isinstance(item, Check)]
+    entry["evidence"] |= {item.name: _rounded(item.value) for item in findings if isinstance(item, Note)}
+    for item in findings:
+        if isinstance(item, Untestable):
+            entry["evidence"]["reason"] = item.reason
+    entry["judged"] = [
+        {"file": str(f.relative_to(base)), "sha256": hashlib.sha256(f.read_bytes()).hexdigest()} for f in files.values()
     ]
-    return entry | {
-        "verdict": judgement.verdict,
-        "evidence": {name: _plain(value) for name, value in judgement.evidence.items()},
-        "judged": judged,
-        "reported": claim.reported,
-    }
+    return entry
 
 
-def _plain(value: object) -> object:
-    """JSON has no nan or infinity and knows no numpy; floats are rounded as the tables are."""
+def _rounded(value: object) -> object:
+    """Floats as the tables have them, NumPy's numbers as Python's."""
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
-    return value
+    return float(f"{value:.6g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
 def build_claims(slug: str, scale: str, root: Path | None = None) -> list[dict]:
@@ -137,19 +344,3 @@ def build_claims(slug: str, scale: str, root: Path | None = None) -> list[dict]:
     entries = [judge(c, paths) for c in claims_of(slug)]
     write_json(paths.results / "claims.json", entries)
     return entries
-
-
-@in_one_sentence
-def main(
-    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
-    """Judge the claims of a paper on its built tables."""
-    for entry in build_claims(slug, scale):
-        typer.echo(f"{entry['verdict']:<28} {entry['id']}: {entry['evidence']}")
-
-
-if __name__ == "__main__":
-    from shared.artifacts.claims import main  # `Claim` of the imported module, which papers use, not of __main__
-
-    typer.run(main)

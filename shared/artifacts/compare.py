@@ -27,9 +27,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.artifacts.config import scales_of
+from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_scale
-from shared.artifacts.tables import read_csv
 from shared.base.errors import in_one_sentence
 from shared.base.files import atomic_path, write_text
 
@@ -72,8 +72,19 @@ def compare_tables(reference: pd.DataFrame, rebuilt: pd.DataFrame, artifact: Art
     sentences += [f"row {_row(artifact, key)} is new" for key in new.index.difference(old.index, sort=False)]
     common = old.index.intersection(new.index, sort=False)
     for column, tolerance in artifact.columns.items():
-        sentences += _compare_column(column, tolerance, old.loc[common, column], new.loc[common, column], artifact)
+        spread = _spread(tolerance, old.loc[common], new.loc[common])
+        pair = (old.loc[common, column], new.loc[common, column])
+        sentences += _compare_column(column, tolerance, *pair, artifact, spread)
     return sentences
+
+
+def _spread(tolerance: Tolerance, old: pd.DataFrame, new: pd.DataFrame) -> np.ndarray | None:
+    """The larger of both tables' values in the column that holds the spread; infinite ones count for nothing."""
+    if tolerance.of is None:
+        return None
+    pair = [pd.to_numeric(frame[tolerance.of], errors="coerce").to_numpy(float) for frame in (old, new)]
+    pair = [np.where(np.isfinite(values), values, 0.0) for values in pair]
+    return np.maximum(*pair)
 
 
 def _by_key(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -91,22 +102,32 @@ def _row(artifact: Artifact, key: object) -> str:
     return "(" + ", ".join(f"{k}={v}" for k, v in zip(artifact.keys, values, strict=True)) + ")"
 
 
-def _compare_column(column: str, tolerance: Tolerance, old: pd.Series, new: pd.Series, artifact: Artifact) -> list[str]:
+def _compare_column(
+    column: str,
+    tolerance: Tolerance,
+    old: pd.Series,
+    new: pd.Series,
+    artifact: Artifact,
+    spread: np.ndarray | None,
+) -> list[str]:
     if tolerance.compare == "none" or old.empty:
         return []
     both_missing = old.isna() & new.isna()
     if tolerance.compare == "close":
         numeric = [pd.to_numeric(series, errors="coerce") for series in (old, new)]
         left, right = (series.to_numpy(float) for series in numeric)
+        allowed = tolerance.atol + tolerance.rtol * np.abs(left)
+        if tolerance.within is not None:
+            allowed = allowed + tolerance.within * spread
         with np.errstate(invalid="ignore"):  # inf - inf
-            within = np.abs(right - left) <= tolerance.atol + tolerance.rtol * np.abs(left)
+            within = np.abs(right - left) <= allowed
         within &= np.isfinite(left)  # rtol * inf would let anything through
         # a word among the numbers, such as 'diverged', is compared as it stands
         same = (left == right) | within | (old.notna() & (old.astype(str) == new.astype(str))).to_numpy()
     else:
         same = (old == new).to_numpy()
     different = ~(same | both_missing.to_numpy())
-    if not different.any():
+    if different.mean() <= 1 - tolerance.share:
         return []
     first = int(np.flatnonzero(different)[0])
     where = _row(artifact, old.index[first]) if artifact.keys else f"row {first + 1}"

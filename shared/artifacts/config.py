@@ -8,14 +8,16 @@
       paper: {...}
 
 `papers/<slug>/config.py` defines `Config` (a `PaperConfig`); `shards(config)`, which cuts the runs of each step
-into shards, one Snakemake job each, and gives every shard just the settings its job reads; and `STEPS`, which
-names the sections that a step without shards reads. So a change elsewhere cannot make a job stale.
+into shards, one Snakemake job each, and gives every shard just the settings its job reads, so that a change elsewhere
+cannot make a job stale; and `STEPS`, which names the sections that tables and claims read. Where settings take long to
+make, `shards` may give a function of no arguments in their place: a job then makes its own alone.
 
     python -m shared.artifacts.config show gidd --scale cpu
 """
 
 import importlib
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,7 @@ import typer
 import yaml
 from pydantic import Field
 
+from shared.artifacts.declaration import declared
 from shared.artifacts.paths import SCALES, PaperPaths, check_scale
 from shared.base.errors import in_one_sentence, nearest
 from shared.base.settings import StrictModel, flatten, load_yaml, merge, validate
@@ -76,17 +79,15 @@ def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
 
 
 class Settings:
-    """The sections of a paper's config that a step without shards reads; any other is refused.
+    """The sections of a paper's config that tables or claims read; any other is refused.
 
     Args:
-        slug, step, scale: which paper, which entry of its `STEPS`, which scale.
+        slug, step, scale: which paper, which entry of its `STEPS` ("tables" or "claims"), which scale.
     """
 
     def __init__(self, slug: str, step: str, scale: str, root: Path | None = None) -> None:
-        steps = config_module(slug).STEPS
-        if step not in steps:
-            raise ValueError(f"papers/{slug}/config.py: no step '{step}' in STEPS{nearest(step, steps)}")
-        self.slug, self.step, self.scale, self.sections = slug, step, scale, steps[step]
+        self.slug, self.step, self.scale = slug, step, scale
+        self.sections = tuple(config_module(slug).STEPS.get(step, ()))
         self._config = load_config(slug, scale, root)
 
     def __getattr__(self, section: str):
@@ -94,8 +95,8 @@ class Settings:
             raise AttributeError(section)
         if section not in self.sections:
             raise AttributeError(
-                f"step '{self.step}' reads '{section}', which STEPS in papers/{self.slug}/config.py "
-                f"does not list for it; add it there, so that a change of it reruns the step"
+                f"'{self.step}' of {self.slug} reads '{section}', which STEPS in papers/{self.slug}/config.py "
+                f"does not list for it; add it there, so that a change of it reruns them"
             )
         return getattr(self._config, section)
 
@@ -106,29 +107,17 @@ class Settings:
 
 def load_shards(slug: str, scale: str, root: Path | None = None) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> the settings of that shard, which are all that its job reads."""
+    return {
+        step: {name: _made(value) for name, value in shards.items()} for step, shards in _cut(slug, scale, root).items()
+    }
+
+
+def _cut(slug: str, scale: str, root: Path | None) -> dict[str, dict[str, StrictModel | Callable[[], StrictModel]]]:
     return config_module(slug).shards(load_config(slug, scale, root))
 
 
-def stand_ins(slug: str, root: Path | None = None) -> dict[str, str]:
-    """Step -> the step whose records take its place under `records=published`: the module's PUBLISHED; often empty."""
-    return dict(getattr(config_module(slug), "PUBLISHED", {}))
-
-
-def record_shards(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> dict[str, list[str]]:
-    """Step -> names of the shards whose records the tables read.
-
-    Args:
-        records_from: "published" takes each stand-in for the step it replaces; any other source leaves stand-ins out.
-    Raises:
-        ValueError: published records of a paper that has none at this scale.
-    """
-    found = {step: list(shards) for step, shards in load_shards(slug, scale, root).items()}
-    pairs = stand_ins(slug, root)
-    if records_from != "published":
-        return {step: names for step, names in found.items() if step not in pairs.values()}
-    if not any(found.get(source) for source in pairs.values()):
-        raise ValueError(f"{slug} has no published records at scale {scale}; leave records=published out")
-    return {step: names for step, names in found.items() if step not in pairs}
+def _made(value: StrictModel | Callable[[], StrictModel]) -> StrictModel:
+    return value if isinstance(value, StrictModel) else value()
 
 
 def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None = None) -> StrictModel:
@@ -137,13 +126,41 @@ def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None =
     Raises:
         ValueError: no such step or shard at this scale.
     """
-    shards = load_shards(slug, scale, root)
+    shards = _cut(slug, scale, root)
     if step not in shards:
         raise ValueError(f"papers/{slug}/config.py: shards() names no step '{step}'{nearest(step, shards)}")
     if shard not in shards[step]:
         known = ", ".join(shards[step])
         raise ValueError(f"step '{step}' of {slug} has no shard '{shard}' at scale {scale}; known: {known}")
-    return shards[step][shard]
+    return _made(shards[step][shard])
+
+
+def stand_ins(slug: str, root: Path | None = None) -> dict[str, str]:
+    """Step -> the step whose records take its place under `records=published`: the module's PUBLISHED; often empty."""
+    return dict(getattr(config_module(slug), "PUBLISHED", {}))
+
+
+def record_shards(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> dict[str, list[str]]:
+    """Name of a record -> names of its shards: the records that the tables read.
+
+    A step has a record of its own name, and one for each of its outputs that is a record.
+
+    Args:
+        records_from: "published" takes each stand-in for the step it replaces; any other source leaves stand-ins out.
+    Raises:
+        ValueError: published records of a paper that has none at this scale.
+    """
+    found = {
+        record: list(shards)
+        for step, shards in _cut(slug, scale, root).items()
+        for record in declared(slug, step, root).records()
+    }
+    pairs = stand_ins(slug, root)
+    if records_from != "published":
+        return {step: names for step, names in found.items() if step not in pairs.values()}
+    if not any(found.get(source) for source in pairs.values()):
+        raise ValueError(f"{slug} has no published records at scale {scale}; leave records=published out")
+    return {step: names for step, names in found.items() if step not in pairs}
 
 
 app = typer.Typer(help="Settings of a paper.", no_args_is_help=True, pretty_exceptions_enable=False)

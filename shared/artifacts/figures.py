@@ -1,26 +1,21 @@
 """Figures: pure functions of a table. The same table and code give the same pixels.
 
-    python -m shared.artifacts.figures gidd fig_weights --scale cpu
-
-draws `figures/fig_weights.csv` with the function `fig_weights(table)` of `papers/<slug>/figures.py` and
-writes PNG and SVG beside it.
+The function `fig_weights(table)` of `papers/<slug>/figures` (a module or a package) draws `figures/fig_weights.csv`;
+PNG and SVG are written beside it.
 """
 
 import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import matplotlib
 import pandas as pd
-import typer
 
+from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import artifact_csv, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths
-from shared.artifacts.tables import read_csv
-from shared.base.errors import in_one_sentence, nearest
-from shared.base.files import atomic_path
+from shared.base.files import write_bytes
 
 matplotlib.use("Agg")
 
@@ -66,7 +61,9 @@ def draw(slug: str, figure: str, table: pd.DataFrame, kinds: tuple[str, ...] = (
         {"png": ..., "svg": ...}; free of dates and of version strings.
     """
     with paper_style():
-        drawn: Figure = paper_function(slug, "figures", figure)(table.copy())
+        drawn = paper_function(slug, "figures", figure)(table.copy())
+        if not isinstance(drawn, Figure):
+            raise ValueError(f"papers/{slug}/figures: {figure} returns {type(drawn).__name__}; return the figure")
         images = {}
         for kind in kinds:
             buffer = io.BytesIO()
@@ -75,27 +72,16 @@ def draw(slug: str, figure: str, table: pd.DataFrame, kinds: tuple[str, ...] = (
     return images
 
 
-def build_figure(slug: str, figure: str, scale: str, root: Path | None = None) -> Path:
-    """Draw one figure from the CSV in results/ and write PNG and SVG beside it; returns the PNG's path."""
-    known = load_paper(slug, root).figure_ids(scale)
-    if figure not in known:
-        raise ValueError(f"{slug} has no figure '{figure}' at scale {scale}{nearest(figure, known)}")
-    csv = artifact_csv(PaperPaths(slug, scale, root), figure)
-    for kind, content in draw(slug, figure, read_csv(csv)).items():
-        with atomic_path(csv.with_suffix(f".{kind}")) as temporary:
-            temporary.write_bytes(content)
-    return csv.with_suffix(".png")
+def build_figures(slug: str, scale: str, root: Path | None = None) -> list[Path]:
+    """Draw every figure of a paper from the CSVs in results/, PNG and SVG beside them; returns the PNGs.
 
-
-@in_one_sentence
-def main(
-    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
-    figure: Annotated[str, typer.Argument(help="Figure, e.g. fig_weights.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
-    """Draw one figure of a paper from its table."""
-    typer.echo(build_figure(slug, figure, scale))
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    Raises:
+        ValueError: a figure function fails or returns no figure; names it and its table.
+    """
+    paths, written = PaperPaths(slug, scale, root), []
+    for name in load_paper(slug, root).figure_ids(scale):
+        csv = artifact_csv(paths, name)
+        for kind, content in draw(slug, name, read_csv(csv)).items():
+            write_bytes(csv.with_suffix(f".{kind}"), content)
+        written.append(csv.with_suffix(".png"))
+    return written

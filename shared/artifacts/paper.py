@@ -1,43 +1,81 @@
-"""paper.yaml: the citation of a paper and the list of its artifacts, with the tolerance of every column."""
+"""paper.yaml: the citation of a paper and the list of its artifacts, with the tolerance of every column.
 
+    scales: [smoke, cpu, gpu, paper]          where an artifact is built that names no scales of its own
+    tolerances:                               by name; `exact` needs no entry
+      trained: {rtol: 0.05}
+      seeds: {within: 3, of: standard_error}
+    tables:
+      tab_methods:
+        caption: ...
+        paper_item: Table 1
+        keys: [method]
+        trained: [val_loss, ppl]              tolerance -> columns
+        exact: [num_seeds]
+
+The columns of a table are its keys and those of its tolerances, in the order in which they are written, or in that of
+`order` where one is given.
+"""
+
+import functools
 import importlib
+import pkgutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from types import ModuleType
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from shared.artifacts.paths import SCALES, PaperPaths
+from shared.base.errors import nearest, nearest_or_all
 from shared.base.settings import StrictModel, load_yaml, validate
 
 
 class Tolerance(StrictModel):
-    """How far a rebuilt value may lie from the reference: |new - old| <= atol + rtol * |old|.
+    """How far a rebuilt value may lie from the reference.
 
-    In YAML: `exact`; `{rtol: 0.05, atol: 0.01}`; or `{compare: none, reason: ...}` for a column that may
-    differ freely, which has to say why.
+    In YAML, under a name:
+
+        exact                               as it stands
+        {rtol: 0.05, atol: 0.01}            |new - old| <= atol + rtol |old|
+        {within: 3, of: standard_error}     |new - old| <= 3 times the row's value of that column, in the reference or
+                                            in the rebuilt table, whichever is larger (plus atol and rtol, if given)
+        {share: 0.9, rtol: 0.05}            as above in at least this share of the rows
+        {compare: none, reason: ...}        may differ freely, and says why
     """
 
     compare: Literal["close", "exact", "none"] = "close"
-    rtol: float = Field(default=0.0, ge=0)
-    atol: float = Field(default=0.0, ge=0)
+    rtol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    atol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    within: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # multiples of the column `of`
+    of: str | None = None  # column that holds the spread of each value: a standard error
+    share: float = Field(default=1.0, gt=0, le=1)  # of the rows that have to agree
     reason: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _exact_in_a_word(cls, value: object) -> object:
+        return {"compare": "exact"} if value == "exact" else value
+
     @model_validator(mode="after")
-    def _says_why(self):
+    def _is_one_kind(self) -> Self:
         if self.compare == "none" and not self.reason:
             raise ValueError("a column that is not compared needs a 'reason'")
-        if self.compare == "close" and self.rtol == 0 and self.atol == 0:
-            raise ValueError("give rtol or atol, or write 'exact'")
+        if (self.within is None) != (self.of is None):
+            raise ValueError("'within' is counted in a column that holds the spread: give 'within' and 'of' together")
+        if self.compare == "close" and self.rtol == 0 and self.atol == 0 and self.within is None:
+            raise ValueError("give rtol, atol or within, or write 'exact'")
         return self
 
     def describe(self) -> str:
-        if self.compare == "close":
-            return f"atol {self.atol:g} + rtol {self.rtol:g}"
-        return "exact" if self.compare == "exact" else f"not compared: {self.reason}"
+        if self.compare != "close":
+            return "exact" if self.compare == "exact" else f"not compared: {self.reason}"
+        parts = [f"{name} {value:g}" for name, value in (("atol", self.atol), ("rtol", self.rtol)) if value]
+        parts += [f"{self.within:g} {self.of}"] if self.within is not None else []
+        return " + ".join(parts) + (f", in {self.share:.0%} of the rows" if self.share < 1 else "")
 
 
-def _tolerance(value: object) -> object:
-    return {"compare": "exact"} if value == "exact" else value
+EXACT = Tolerance(compare="exact")
 
 
 class Artifact(StrictModel):
@@ -46,18 +84,33 @@ class Artifact(StrictModel):
     A figure's columns are those of the CSV that lies beside it: what is drawn, and nothing else.
     """
 
-    caption: str
-    paper_item: str  # the paper's own number of it, or "-" for an artifact of ours
-    keys: list[str]  # columns that identify a row
-    columns: dict[str, Annotated[Tolerance, BeforeValidator(_tolerance)]]  # every other column
-    scales: list[str] = list(SCALES)  # where it is built
+    caption: str = Field(min_length=20)
+    paper_item: str = Field(min_length=1)  # the paper's own number of it, or "-" for an artifact of ours
+    keys: list[str]  # columns that identify a row; compared as they stand
+    columns: dict[str, Tolerance]  # every other column
+    order: list[str] = []  # all columns, where they do not stand in the order of keys and tolerances
+    scales: list[str]  # where it is built
+    source: str | None = None  # the table that a figure shows columns of; `from` in paper.yaml
 
     @model_validator(mode="after")
-    def _columns_are_named_once(self):
+    def _fits(self) -> Self:
         both = sorted(set(self.keys) & set(self.columns))
         if both:
             raise ValueError(f"column '{both[0]}' is a key, and keys are compared exactly; name it once")
+        if self.order and sorted(self.order) != sorted([*self.keys, *self.columns]):
+            different = sorted(set(self.order) ^ {*self.keys, *self.columns})
+            raise ValueError(f"'order' has to name every column once; look at {', '.join(different) or self.order}")
+        if all(tolerance.compare == "none" for tolerance in self.columns.values()):
+            raise ValueError("no value of it is compared; give at least one column a tolerance")
+        for column, tolerance in self.columns.items():
+            if tolerance.of is not None and tolerance.of not in {*self.keys, *self.columns}:
+                known = nearest_or_all(tolerance.of, self.columns)
+                raise ValueError(f"column '{column}' is compared within '{tolerance.of}', which it has not; {known}")
         return self
+
+    def all_columns(self) -> list[str]:
+        """Keys and columns, as they stand in the CSV."""
+        return self.order or [*self.keys, *self.columns]
 
 
 class Paper(StrictModel):
@@ -70,8 +123,24 @@ class Paper(StrictModel):
     arxiv: str
     url: str
     code: str | None = None  # the authors' own code
+    scales: list[str] = list(SCALES)
     tables: dict[str, Artifact] = {}
     figures: dict[str, Artifact] = {}
+
+    @model_validator(mode="after")
+    def _figures_show_known_tables(self) -> Self:
+        for name, figure in self.figures.items():
+            if figure.source is None:
+                continue
+            table = self.tables.get(figure.source)
+            if table is None:
+                raise ValueError(
+                    f"figure '{name}' is from '{figure.source}'; {nearest_or_all(figure.source, self.tables)}"
+                )
+            lacking = set(figure.all_columns()) - set(table.all_columns())
+            if lacking:
+                raise ValueError(f"figure '{name}' shows '{min(lacking)}', which {figure.source} has not")
+        return self
 
     def artifacts(self, scale: str) -> dict[str, Artifact]:
         """Tables, then figures, that are built at `scale`."""
@@ -85,14 +154,51 @@ class Paper(StrictModel):
 
 
 def load_paper(slug: str, root: Path | None = None) -> Paper:
-    """The paper's paper.yaml.
+    """The paper's paper.yaml, read once for each version of the file.
 
     Raises:
         ValueError: unknown paper, or paper.yaml has an unknown, missing or wrong key.
     """
     paths = PaperPaths(slug, "cpu", root)
     path = paths.folder / "paper.yaml"
-    return validate(Paper, load_yaml(path), paths.relative(path))
+    if not path.is_file():
+        raise ValueError(f"no such file: {paths.relative(path)}")
+    return _parse(path, path.stat().st_mtime_ns, paths.relative(path))
+
+
+@functools.lru_cache(maxsize=32)
+def _parse(path: Path, modified: int, source: str) -> Paper:
+    content = load_yaml(path)
+    tolerances = {"exact": EXACT}
+    for name, value in (content.pop("tolerances", None) or {}).items():
+        tolerances[name] = validate(Tolerance, value, f"{source}: tolerance '{name}'")
+    scales = content.get("scales", list(SCALES))
+    for kind in ("tables", "figures"):
+        artifacts = content.get(kind) or {}
+        content[kind] = {
+            name: _with_columns(values, tolerances, scales, f"{source}: {kind}.{name}")
+            for name, values in artifacts.items()
+        }
+    return validate(Paper, content, source)
+
+
+def _with_columns(values: Any, tolerances: dict[str, Tolerance], scales: list[str], where: str) -> dict:
+    """An artifact's entry with `columns` in place of lists of columns under the names of tolerances."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: expected a mapping with caption, paper_item, keys and columns by tolerance")
+    known = {"caption", "paper_item", "keys", "order", "scales", "from"}
+    entry: dict[str, Any] = {"keys": [], "scales": scales, "columns": {}}
+    for key, value in values.items():
+        if key in known:
+            entry["source" if key == "from" else key] = value
+            continue
+        if key not in tolerances:
+            raise ValueError(f"{where}: unknown key '{key}'{nearest(key, {*known, *tolerances})}")
+        for column in value if isinstance(value, list) else [value]:
+            if column in entry["columns"]:
+                raise ValueError(f"{where}: column '{column}' has two tolerances; name it once")
+            entry["columns"][column] = tolerances[key]
+    return entry
 
 
 def artifact_csv(paths: PaperPaths, artifact: str, reference: bool = False) -> Path:
@@ -106,18 +212,43 @@ def figure_png(paths: PaperPaths, figure: str, reference: bool = False) -> Path:
 
 
 def _folder(paths: PaperPaths, artifact: str, reference: bool) -> Path:
-    paper = load_paper(paths.slug, paths.root)
-    kind = "figures" if artifact in paper.figures else "tables"
+    kind = "figures" if artifact in load_paper(paths.slug, paths.root).figures else "tables"
     return (paths.reference if reference else paths.results) / kind
 
 
-def paper_function(slug: str, module: str, name: str):
+def paper_functions(slug: str, module: str) -> dict[str, Callable]:
+    """Public functions that `papers.<slug>.<module>` defines, by name; of all its modules, if it is a package.
+
+    Raises:
+        ValueError: two modules of the package define a function of one name.
+    """
+    found: dict[str, Callable] = {}
+    for part in _modules(slug, module):
+        for name, value in vars(part).items():
+            if name.startswith("_") or not callable(value) or getattr(value, "__module__", None) != part.__name__:
+                continue
+            if name in found:
+                one, other = found[name].__module__, part.__name__
+                raise ValueError(f"'{name}' is defined in {one} and in {other}; keep one of them")
+            found[name] = value
+    return found
+
+
+def _modules(slug: str, module: str) -> list[ModuleType]:
+    top = importlib.import_module(f"papers.{slug}.{module}")
+    names = [info.name for info in pkgutil.walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
+    return [top, *(importlib.import_module(name) for name in names)]
+
+
+def paper_function(slug: str, module: str, name: str) -> Callable:
     """`papers.<slug>.<module>.<name>`, e.g. the function that draws a figure.
 
     Raises:
         ValueError: the module has no such function.
     """
-    function = getattr(importlib.import_module(f"papers.{slug}.{module}"), name, None)
-    if not callable(function):
-        raise ValueError(f"papers/{slug}/{module}.py has no function '{name}', which paper.yaml names")
-    return function
+    functions = paper_functions(slug, module)
+    if name not in functions:
+        raise ValueError(
+            f"papers/{slug}/{module}.py has no function '{name}', which paper.yaml names{nearest(name, functions)}"
+        )
+    return functions[name]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared.artifacts.provenance import Provenance, sidecar
-from shared.base.errors import nearest
+from shared.base.errors import nearest, nearest_or_all
 from shared.base.files import atomic_path, write_json
 
 
@@ -54,8 +54,9 @@ def read_record(path: Path) -> pd.DataFrame:
 class Records:
     """The records of a paper at a scale, read by step.
 
-    records("evaluate") is one frame: the rows of that step's shards, one after another. Only the shards
-    that today's config names are read; a file left by an older config is not.
+    records("evaluate") is one frame: the rows of that step's shards, one after another; records("exact", "identity")
+    are the rows of one part (column `part`), without the columns that are empty in them. Only the shards that today's
+    config names are read; a file left by an older config is not.
 
     Args:
         runs: folder with one sub-folder per step.
@@ -67,7 +68,12 @@ class Records:
         self.runs, self.shards, self.stand_ins = Path(runs), shards, stand_ins or {}
         self._frames: dict[str, pd.DataFrame] = {}
 
-    def __call__(self, step: str) -> pd.DataFrame:
+    def __call__(self, step: str, part: str | None = None) -> pd.DataFrame:
+        """Rows of a step, or of a part of it; a copy.
+
+        Raises:
+            ValueError: no such step or part, or a record that is missing or damaged.
+        """
         if step not in self.shards:
             step = self.stand_ins.get(step, step)
         if step not in self.shards:
@@ -75,4 +81,10 @@ class Records:
         if step not in self._frames:
             frames = [read_record(self.runs / step / f"{shard}.parquet") for shard in self.shards[step]]
             self._frames[step] = pd.concat(frames, ignore_index=True)
-        return self._frames[step].copy()
+        frame = self._frames[step].copy()
+        if part is None:
+            return frame
+        parts = frame["part"].unique() if "part" in frame else []
+        if part not in parts:
+            raise ValueError(f"step '{step}' has no part '{part}'; {nearest_or_all(part, parts)}")
+        return frame[frame["part"] == part].drop(columns="part").dropna(axis=1, how="all").reset_index(drop=True)

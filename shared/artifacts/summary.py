@@ -4,7 +4,6 @@ python -m shared.artifacts.summary gidd --scale cpu
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +15,14 @@ from rich.table import Table
 from shared.artifacts.config import stand_ins
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_records
+from shared.artifacts.wording import count_text, evidence_text
 from shared.base.errors import in_one_sentence
-from shared.base.files import write_text
+from shared.base.files import read_json, write_text
 
 
 def cost(paths: PaperPaths) -> dict:
     """What the records in results/ cost: number of records, summed wall and CPU minutes of their jobs, devices."""
-    sidecars = [json.loads(p.read_text()) for p in sorted(paths.runs.glob("*/*.provenance.json"))]
+    sidecars = [read_json(p) for p in sorted(paths.runs.glob("*/*.provenance.json"))]
     return {
         "num_records": len(sidecars),
         "compute_minutes": round(sum(s.get("wall_seconds", 0.0) for s in sidecars) / 60, 2),
@@ -31,15 +31,10 @@ def cost(paths: PaperPaths) -> dict:
     }
 
 
-def evidence_text(evidence: dict) -> str:
-    """The numbers behind a verdict, on one line."""
-    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in evidence.items())
-
-
 def summarise(slug: str, scale: str, root: Path | None = None, records_from: str = "own") -> str:
     """Markdown page of a finished build; says where its records come from if not from this build."""
     paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
-    claims = json.loads((paths.results / "claims.json").read_text())
+    claims = read_json(paths.results / "claims.json")
     spent = cost(paths)
     lines = [f"# {paper.title}", "", f"`{slug}` at scale `{scale}`", ""]
     lines += ["| artifact | paper's | file | sha256 |", "| --- | --- | --- | --- |"]
@@ -47,9 +42,11 @@ def summarise(slug: str, scale: str, root: Path | None = None, records_from: str
         file = figure_png(paths, name) if name in paper.figures else artifact_csv(paths, name)
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         lines.append(f"| {name} | {artifact.paper_item} | {file.relative_to(paths.results)} | `{sha256}` |")
-    lines += ["", "| claim | verdict | statement | numbers |", "| --- | --- | --- | --- |"]
+    lines += ["", f"Claims ({count_text(claims)}); ± is half of a 95% interval.", ""]
+    lines += ["| claim | kind | verdict | statement | checks |", "| --- | --- | --- | --- | --- |"]
     for c in claims:
-        lines.append(f"| {c['id']} | **{c['verdict']}** | {c['statement']} | {evidence_text(c['evidence'])} |")
+        numbers = evidence_text(c).replace("|", "\\|")
+        lines.append(f"| {c['id']} | {c['kind']} | **{c['verdict']}** | {c['statement']} | {numbers} |")
     lines += [
         "",
         f"{spent['num_records']} records, {spent['compute_minutes']:g} minutes of compute summed over their jobs",
@@ -66,12 +63,12 @@ def summarise(slug: str, scale: str, root: Path | None = None, records_from: str
 def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
     """The short form, for the terminal."""
     paths, paper, console = PaperPaths(slug, scale, root), load_paper(slug, root), Console()
-    claims = json.loads((paths.results / "claims.json").read_text())
-    table = Table("claim", "verdict", "numbers", title=f"{slug} at scale {scale}")
-    colours = {"holds": "green", "fails": "red"}
+    claims = read_json(paths.results / "claims.json")
+    table = Table("claim", "kind", "verdict", "checks", title=f"{slug} at scale {scale}")
+    colours = {"holds": "green", "fails": "red", "within noise": "yellow"}
     for c in claims:
         colour = colours.get(c["verdict"], "dim")
-        table.add_row(c["id"], f"[{colour}]{c['verdict']}[/]", escape(evidence_text(c["evidence"])))
+        table.add_row(c["id"], c["kind"], f"[{colour}]{c['verdict']}[/]", escape(evidence_text(c)))
     console.print(table)
     spent = cost(paths)
     console.print(
@@ -83,21 +80,20 @@ def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
     )
 
 
+def write_summary(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> Path:
+    """Write summary.md of a finished build; returns its path."""
+    paths = PaperPaths(slug, scale, root)
+    write_text(paths.summary, summarise(slug, scale, root, check_records(records_from)))
+    return paths.summary
+
+
 @in_one_sentence
 def main(
     slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-    records: Annotated[str, typer.Option(help="Where the records come from: own, dvc or published.")] = "own",
-    show: Annotated[bool, typer.Option(help="Print the short form of a finished build; write nothing.")] = False,
 ) -> None:
-    """Write summary.md of a finished build."""
-    if show:
-        print_summary(slug, scale)
-        return
-    check_records(records)
-    paths = PaperPaths(slug, scale)
-    write_text(paths.summary, summarise(slug, scale, records_from=records))
-    typer.echo(paths.relative(paths.summary))
+    """Print the short form of a finished build's summary."""
+    print_summary(slug, scale)
 
 
 if __name__ == "__main__":

@@ -1,50 +1,24 @@
 """Tables: records -> tidy frames -> CSV, Markdown and LaTeX.
 
-    python -m shared.artifacts.tables gidd --scale cpu
-
-calls, for every table and figure of paper.yaml, the function of that name in `papers/<slug>/tables.py`
-with the paper's records and settings. A table is written three times; a figure's frame only as the CSV
-that will lie beside its image. Numbers are written with six significant digits, so that what a figure
-draws, what is compared and what is read are one thing.
+For every table and figure of paper.yaml the function of that name in `papers/<slug>/tables` (a module or a package)
+makes the frame; its columns and their order are those that paper.yaml declares. A table is written three times; a
+figure's frame only as the CSV that will lie beside its image. Numbers are written with six significant digits, so that
+what a figure draws, what is compared and what is read are one thing.
 """
 
-from collections.abc import Iterable
+import inspect
 from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
-import typer
 
 from shared.artifacts.config import Settings, record_shards, stand_ins
-from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_function
+from shared.artifacts.csv_files import to_csv
+from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_functions
 from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.records import Records
-from shared.base.errors import in_one_sentence
+from shared.artifacts.reported import Reported
+from shared.base.errors import nearest
 from shared.base.files import write_text
-
-FLOAT_FORMAT = "%.6g"
-
-
-def to_csv(frame: pd.DataFrame) -> str:
-    """CSV text of a frame: `%.6g`, missing values empty, Unix line ends."""
-    return frame.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
-
-
-def read_csv(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
-    """A frame as `to_csv` wrote it. Only an empty field is missing: 'None' and 'nan' stay words.
-
-    Args:
-        text: columns to read as they are written, even if they look like numbers.
-
-    Raises:
-        ValueError: no such file, or not a CSV.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"no table at {path}; build it first")
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(text, str))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} is not a CSV table ({str(error).strip()}); delete it and build again") from None
 
 
 def check_columns(frame: pd.DataFrame, artifact: Artifact, name: str) -> None:
@@ -91,47 +65,86 @@ def _escape_latex(text: str) -> str:
     return str(text).translate(_LATEX)
 
 
-def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> list[Path]:
-    """Build the CSV of every artifact of a paper, and Markdown and LaTeX of its tables.
+class Tables:
+    """The tables of a paper at a scale, each built once, when it is first asked for.
+
+    A function of `papers/<slug>/tables` gets what its parameters name: `records`, `settings`, `reported`, or what
+    another public function there returns: a table or figure of paper.yaml, or something in between that several use.
 
     Args:
         records_from: "dvc" reads the runs that `dvc pull` brings, anything else results/<scale>/runs; "published" takes
             the records of the paper's stand-in steps for those of the steps they replace.
-    Returns:
-        The CSV files written.
     """
-    paths, paper, settings = (
-        PaperPaths(slug, scale, root),
-        load_paper(slug, root),
-        Settings(slug, "tables", scale, root),
-    )
-    runs = paths.recorded_runs if check_records(records_from) == "dvc" else paths.runs
-    records = Records(runs, record_shards(slug, scale, records_from, root), stand_ins(slug, root))
-    written = []
-    for name, artifact in paper.artifacts(scale).items():
-        frame = paper_function(slug, "tables", name)(records, settings)
+
+    def __init__(self, slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> None:
+        self.slug, self.paths, self.paper = slug, PaperPaths(slug, scale, root), load_paper(slug, root)
+        self.artifacts = self.paper.artifacts(scale)
+        self.functions = paper_functions(slug, "tables")
+        runs = self.paths.recorded_runs if check_records(records_from) == "dvc" else self.paths.runs
+        self._given = {
+            "records": lambda: Records(runs, record_shards(slug, scale, records_from, root), stand_ins(slug, root)),
+            "settings": lambda: Settings(slug, "tables", scale, root),
+            "reported": lambda: Reported(slug, root),
+        }
+        self._made: dict[str, object] = {}
+        self._open: list[str] = []
+
+    def __call__(self, name: str) -> object:
+        """What `name` stands for; frames are copies, which the caller may change.
+
+        Raises:
+            ValueError: no such table, tables that need each other, or a table with other columns than paper.yaml has.
+        """
+        if name not in self._made:
+            if name in self._open:
+                circle = " -> ".join([*self._open[self._open.index(name) :], name])
+                raise ValueError(f"tables of {self.slug} need each other: {circle}")
+            self._open.append(name)
+            self._made[name] = self._given[name]() if name in self._given else self._make(name)
+            self._open.pop()
+        made = self._made[name]
+        return made.copy() if isinstance(made, pd.DataFrame) else made
+
+    def _make(self, name: str) -> object:
+        artifact = self.artifacts.get(name)
+        if artifact is not None and artifact.source is not None and name not in self.functions:
+            return self._checked(name, artifact, self(artifact.source))
+        if name not in self.functions:
+            known = {*self.functions, *self._given}
+            where = f"table '{self._open[-2]}' of" if len(self._open) > 1 else "paper.yaml of"
+            raise ValueError(
+                f"{where} {self.slug} names '{name}', which papers/{self.slug}/tables does not define"
+                f"{nearest(name, known)}"
+            )
+        function = self.functions[name]
+        made = function(**{parameter: self(parameter) for parameter in inspect.signature(function).parameters})
+        return made if artifact is None else self._checked(name, artifact, made)
+
+    def _checked(self, name: str, artifact: Artifact, frame: object) -> pd.DataFrame:
+        if not isinstance(frame, pd.DataFrame):
+            raise ValueError(
+                f"{self.slug}, table '{name}': its function has to return a frame, not {type(frame).__name__}"
+            )
+        missing = [column for column in artifact.all_columns() if column not in frame]
+        if missing:
+            raise ValueError(
+                f"{self.slug}, table '{name}' has no column '{missing[0]}', which paper.yaml declares"
+                f"{nearest(missing[0], frame.columns)}"
+            )
+        frame = frame[artifact.all_columns()].reset_index(drop=True)
         check_columns(frame, artifact, name)
-        path = artifact_csv(paths, name)
-        if name in paper.tables:
-            write_table(frame, path, artifact.caption)
+        return frame
+
+
+def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> list[Path]:
+    """Write the CSV of every artifact of a paper, and Markdown and LaTeX of its tables; returns the CSV files."""
+    tables = Tables(slug, scale, records_from, root)
+    written = []
+    for name, artifact in tables.artifacts.items():
+        path = artifact_csv(tables.paths, name)
+        if name in tables.paper.tables:
+            write_table(tables(name), path, artifact.caption)
         else:
-            write_text(path, to_csv(frame))
+            write_text(path, to_csv(tables(name)))
         written.append(path)
     return written
-
-
-@in_one_sentence
-def main(
-    slug: Annotated[str, typer.Argument(help="Paper, e.g. gidd.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-    records: Annotated[
-        str, typer.Option(help="own: of this build; dvc: recorded elsewhere; published: released by the authors.")
-    ] = "own",
-) -> None:
-    """Build every table of a paper from its records."""
-    for path in build_tables(slug, scale, records):
-        typer.echo(path)
-
-
-if __name__ == "__main__":
-    typer.run(main)

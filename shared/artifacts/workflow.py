@@ -1,13 +1,16 @@
 """What the Snakefiles ask: the requested scale, the papers that have it, and the parameters of a step's rule."""
 
-import glob
+import hashlib
+import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.artifacts.config import scales_of, stand_ins
-from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at
+from shared.artifacts.config import load_config, record_shards, scales_of, stand_ins
+from shared.artifacts.declaration import declared, fill
+from shared.artifacts.devices import has_gpu
+from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at, shown, step_digest
 from shared.artifacts.paper import load_paper
 from shared.artifacts.paths import SCALES, PaperPaths, check_records, check_scale, paper_slugs
 from shared.base.errors import nearest
@@ -51,7 +54,7 @@ def check_papers(slugs: list[str], scale: str) -> None:
     for slug in slugs:
         load_paper(slug)
         for each in scales_of(slug):
-            shards_at(slug, each)
+            load_config(slug, each)
         paths = PaperPaths(slug, scale)
         for folder in (paths.results.parent, paths.results):
             if folder.exists() and not folder.is_dir():
@@ -67,11 +70,6 @@ def check_writable(slugs: list[str], scale: str) -> None:
         for folder in [outer, *inner]:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise ValueError(f"cannot write into {paths.relative(folder)}: permission denied; make it writable")
-
-
-def has_gpu() -> bool:
-    """Whether this machine shows an accelerator's device file; costs no torch import."""
-    return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/kfd"))
 
 
 def check_device(rules: list[str], scale: str, records: str) -> None:
@@ -92,23 +90,104 @@ def check_device(rules: list[str], scale: str, records: str) -> None:
             )
 
 
-def settings_parameters(slug: str, step: str, scale: str) -> dict[str, str]:
-    """Rule parameters of a step without shards, one per setting that it reads: `plot_label="plot.label=loss"`.
+class StepRule:
+    """What the Snakemake rule of a step consists of; paths are relative to the paper's folder.
+
+    Args:
+        slug, name: the step.
+        scale: of this call.
+    """
+
+    def __init__(self, slug: str, name: str, scale: str) -> None:
+        self.slug, self.name, self.scale = slug, name, scale
+        self.declaration = declared(slug, name)
+        self.threads = self.declaration.threads
+        self.results = f"results/{scale}"
+        self.log = f"{self.results}/logs/{name}/{{shard}}.log"
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """`record` and the declared outputs, with the wildcard {shard}."""
+        record = {"record": f"{self.results}/runs/{self.name}/{{shard}}.parquet"}
+        return record | {name: f"{self.results}/{template}" for name, template in self.declaration.outputs.items()}
+
+    def inputs(self, wildcards) -> dict[str, str | list[str]]:
+        """The declared inputs of a shard, and under `after` what only has to be there."""
+        settings = self._settings(wildcards.shard)
+        found = {name: fill(template, wildcards.shard, settings) for name, template in self.declaration.inputs.items()}
+        inputs = {name: f"{self.results}/{below}" for name, below in found.items() if below is not None}
+        after = [fill(template, wildcards.shard, settings) for template in self.declaration.after]
+        before = [f"{self.results}/{below}" for below in after if below is not None]
+        return inputs | ({"after": before} if before else {})
+
+    def gpus(self, wildcards) -> int:
+        """GPUs that a job needs: the shard's setting `num_gpus`."""
+        return int(self._settings(wildcards.shard).get("num_gpus") or 0)
+
+    @property
+    def params(self) -> dict[str, object]:
+        """Digest of the step's code, its settings one by one, and how it is started."""
+        return {
+            "code": step_digest(self.slug, self.name),
+            "module": f"papers.{self.slug}.{self.name}",
+            "scale": self.scale,
+            "start": self._start,
+            **{_identifier(key): self._shown(key) for key in shard_keys(self.slug, self.name, self.scale)},
+        }
+
+    def _start(self, wildcards) -> str:
+        if self.declaration.processes is not None:
+            number = int(self._settings(wildcards.shard)[self.declaration.processes])
+            return f"python -m shared.train.launch --processes {number} --"
+        gpus = self.gpus(wildcards)
+        return f"python -m shared.train.launch --gpus {gpus} --" if gpus else "python -m"
+
+    def _shown(self, key: str) -> Callable:
+        def value(wildcards) -> str:
+            return shown(key, shard_settings_of(self.slug, self.name, self.scale, wildcards.shard).get(key, "absent"))
+
+        return value
+
+    def _settings(self, shard: str) -> dict[str, object]:
+        flat = shard_settings_of(self.slug, self.name, self.scale, shard)
+        return {key: json.loads(value) for key, value in flat.items()}
+
+
+def record_files(slug: str, scale: str, records_from: str) -> list[str]:
+    """The records that the tables read: of this build, relative to the paper, or those that `dvc pull` brought."""
+    recorded = PaperPaths(slug, scale).recorded_runs
+    base = str(recorded) if records_from == "dvc" else f"results/{scale}/runs"
+    found = record_shards(slug, scale, records_from)
+    return [f"{base}/{step}/{shard}.parquet" for step, shards in found.items() for shard in shards]
+
+
+def targets(slug: str, scale: str, records_from: str) -> list[str]:
+    """Everything that a finished build of a paper has, relative to the checkout.
+
+    The records themselves are named: a job that failed has lost its record, and Snakemake does not miss an input of a
+    file that is there.
+    """
+    paper, results = load_paper(slug), f"papers/{slug}/results/{scale}"
+    records = record_files(slug, scale, records_from)
+    found = [file if file.startswith("/") else f"papers/{slug}/{file}" for file in records]
+    found += [f"{results}/tables/{name}.csv" for name in paper.table_ids(scale)]
+    found += [f"{results}/figures/{name}.{kind}" for name in paper.figure_ids(scale) for kind in ("csv", "png")]
+    return [*found, f"{results}/claims.json", f"{results}/summary.md"]
+
+
+def artifact_digest(slug: str) -> str:
+    """Digest of what paper.yaml says of tables and figures."""
+    content = load_paper(slug).model_dump_json(include={"tables", "figures"})
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def settings_parameters(slug: str, scale: str) -> dict[str, str]:
+    """Rule parameters of the settings that tables and claims read, one each: `plot_label="plot.label=loss"`.
 
     One parameter each, so that Snakemake's reason for a rerun names just the keys that changed.
     """
-    return {_identifier(key): f"{key}={value}" for key, value in settings_of(slug, step, scale).items()}
-
-
-def shard_parameters(slug: str, step: str) -> dict[str, Callable]:
-    """The same for a step whose rule has the wildcards `scale` and `shard`: functions of the wildcards."""
-
-    def parameter(key: str) -> Callable:
-        return lambda wildcards: (
-            f"{key}={shard_settings_of(slug, step, wildcards.scale, wildcards.shard).get(key, 'absent')}"
-        )
-
-    return {_identifier(key): parameter(key) for key in shard_keys(slug, step)}
+    settings = settings_of(slug, "tables", scale) | settings_of(slug, "claims", scale)
+    return {_identifier(key): shown(key, value) for key, value in settings.items()}
 
 
 def _identifier(key: str) -> str:

@@ -84,16 +84,21 @@ def merge(base: dict, override: dict) -> dict:
 
 
 def flatten(content: dict) -> dict[str, str]:
-    """Dotted key -> JSON value; mappings are walked, lists are one value."""
-    return dict(_flatten(content))
+    """Dotted key -> JSON text; mappings are walked, lists are one value."""
+    return {key: json.dumps(value) for key, value in _walk(content)}
 
 
-def _flatten(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten_values(content: dict) -> dict[str, Any]:
+    """Dotted key -> value; mappings are walked, lists are one value."""
+    return dict(_walk(content))
+
+
+def _walk(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(content, dict) and content:
         for key, value in content.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from _walk(value, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, json.dumps(content)
+        yield prefix, content
 
 
 def validate(model: type[BaseModel], values: dict, source: str) -> BaseModel:

@@ -12,10 +12,11 @@ from shared.artifacts.accept import reference_minutes
 from shared.artifacts.claims import claims_of
 from shared.artifacts.compare import compare_paper
 from shared.artifacts.config import load_config, load_shards
+from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper, paper_function
 from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs
 from shared.artifacts.reported import Reported
-from shared.artifacts.tables import check_columns, read_csv
+from shared.artifacts.tables import check_columns
 from shared.base.paths import repo_root
 
 ROOT = repo_root()

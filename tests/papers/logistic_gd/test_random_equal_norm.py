@@ -10,7 +10,7 @@ from papers.logistic_gd.logistic import gradient, is_separable
 from papers.logistic_gd.orbits import CONVERGED, Fate
 from papers.logistic_gd.random_data import digits_data, draw, draw_with_minimiser, line_sets, starts_around
 from shared.artifacts.config import load_config
-from shared.artifacts.intervals import wilson_interval
+from shared.artifacts.estimates import wilson_interval
 from shared.base.seeding import numpy_generator
 
 
@@ -111,7 +111,7 @@ def test_a_kind_is_named_once():
 
 
 def test_basin_letters_stay_text_in_csv(tmp_path):
-    from shared.artifacts.tables import read_csv, to_csv
+    from shared.artifacts.csv_files import read_csv, to_csv
 
     file = tmp_path / "basins.csv"
     file.write_text(to_csv(pd.DataFrame({"outcomes": ["cccc", "wwww"]})))

@@ -11,10 +11,10 @@ from toy_repository import HERE, edit, forget_toy, run_in
 
 from shared.artifacts.accept import accept, reference_minutes
 from shared.artifacts.compare import compare_paper, differing_pixels, print_findings, report
+from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.figures import build_figure
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths
-from shared.artifacts.tables import read_csv, to_csv
 from shared.base.settings import load_yaml
 
 

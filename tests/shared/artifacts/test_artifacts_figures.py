@@ -7,9 +7,9 @@ import matplotlib.pyplot as plt
 import pytest
 from toy_repository import run_in
 
+from shared.artifacts.csv_files import read_csv
 from shared.artifacts.figures import build_figure, draw
 from shared.artifacts.paper import artifact_csv
-from shared.artifacts.tables import read_csv
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from toy_repository import edit
 
+from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.paper import Artifact
 from shared.artifacts.reported import Reported
-from shared.artifacts.tables import build_tables, check_columns, read_csv, to_csv, write_table
+from shared.artifacts.tables import build_tables, check_columns, write_table
 
 
 def artifact(keys, *columns) -> Artifact:

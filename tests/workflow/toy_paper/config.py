@@ -20,10 +20,15 @@ class Plot(StrictModel):
     label: str
 
 
+class Thresholds(StrictModel):
+    loss: float
+
+
 class Config(PaperConfig):
     problem: Problem
     descent: Descent
     plot: Plot
+    thresholds: Thresholds
 
 
 class Shard(StrictModel):
@@ -41,7 +46,7 @@ class Released(StrictModel):
     losses: dict[float, list[float]]
 
 
-STEPS = {"tables": ("plot",)}
+STEPS = {"tables": ("plot",), "claims": ("thresholds",)}
 PUBLISHED = {"descend": "released"}
 
 

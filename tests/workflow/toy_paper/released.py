@@ -1,27 +1,18 @@
-"""Records that the authors released, in the form of our own."""
+"""Step: records that the authors released, in the form of our own."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
 
-import typer
-
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
+from papers.toy.config import Released
+from shared.artifacts.step import step
 
 
-@in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option()], shard: Annotated[str, typer.Option()], out: Annotated[Path, typer.Option()]
-) -> None:
-    """Write the record."""
-    provenance, released = Provenance(), load_shard("toy", "released", scale, shard).losses
-    rows = [
-        {"curvature": c, "step": k, "loss": loss} for c, losses in released.items() for k, loss in enumerate(losses)
-    ]
-    write_record(out, rows, provenance)
+@step
+def released(settings: Released) -> Iterator[dict]:
+    """One row per released loss."""
+    for curvature, losses in settings.losses.items():
+        for step, loss in enumerate(losses):
+            yield {"curvature": curvature, "step": step, "loss": loss}
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    released.main()

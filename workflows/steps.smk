@@ -1,0 +1,36 @@
+"""Rules of a paper's steps; include it after SLUG is set, and after rules that the paper writes itself.
+
+Every step of `shards` in config.py gets a rule, made from the declaration in its `@step(...)`: record and other
+outputs, inputs, threads, GPUs and processes, log, code and settings. A step for which the paper has written a rule
+of that name is left out; such a rule may take what it needs from `step_rule(name)`.
+"""
+
+from shared.artifacts.digest import shards_at
+from shared.artifacts.workflow import StepRule
+
+SCALE, RECORDS = config["scale"], config["records"]
+RESULTS = f"results/{SCALE}"
+
+
+wildcard_constraints:
+    shard="[A-Za-z0-9_.=-]+",
+
+
+def step_rule(name):
+    """What the rule of a step consists of."""
+    return StepRule(SLUG, name, SCALE)
+
+
+WRITTEN = {rule.name.removeprefix(f"{SLUG}_") for rule in workflow.rules}
+
+for STEP in [step_rule(name) for name in shards_at(SLUG, SCALE) if name not in WRITTEN]:
+
+    rule:
+        name: STEP.name
+        input: unpack(STEP.inputs)
+        output: **STEP.outputs
+        log: STEP.log
+        threads: STEP.threads
+        resources: gpus=STEP.gpus
+        params: **STEP.params  # the command is made when a job runs and this loop is over: all that varies is here
+        shell: "{params.start} {params.module} --scale {params.scale} --shard {wildcards.shard} --threads {threads} > {log} 2>&1"
