@@ -100,8 +100,6 @@ class Artifact(StrictModel):
         if self.order and sorted(self.order) != sorted([*self.keys, *self.columns]):
             different = sorted(set(self.order) ^ {*self.keys, *self.columns})
             raise ValueError(f"'order' has to name every column once; look at {', '.join(different) or self.order}")
-        if all(tolerance.compare == "none" for tolerance in self.columns.values()):
-            raise ValueError("no value of it is compared; give at least one column a tolerance")
         for column, tolerance in self.columns.items():
             if tolerance.of is not None and tolerance.of not in {*self.keys, *self.columns}:
                 known = nearest_or_all(tolerance.of, self.columns)
@@ -130,6 +128,8 @@ class Paper(StrictModel):
     @model_validator(mode="after")
     def _figures_show_known_tables(self) -> Self:
         for name, figure in self.figures.items():
+            if all(tolerance.compare == "none" for tolerance in figure.columns.values()):
+                raise ValueError(f"no value of figure '{name}' is compared; give what it draws a tolerance")
             if figure.source is None:
                 continue
             table = self.tables.get(figure.source)
