@@ -24,165 +24,37 @@ on what we ran; `ours`, a check of our own; `audit`, arithmetic on the paper's p
 
 import hashlib
 import inspect
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-
+from shared.artifacts.checks import (
+    NOT_TESTABLE,
+    Check,
+    Finding,
+    Note,
+    Untestable,
+    at_least,
+    at_most,
+    greater,
+    less,
+    note,
+    rounded,
+    untestable,
+    verdict_of,
+    within,
+)
 from shared.artifacts.config import Settings
 from shared.artifacts.csv_files import read_csv
-from shared.artifacts.estimates import Estimate
 from shared.artifacts.paper import artifact_csv, load_paper, paper_functions
 from shared.artifacts.paths import SCALES, PaperPaths
 from shared.base.errors import nearest, nearest_or_all
 from shared.base.files import write_json
 
-HOLDS, FAILS, NOISE, NOT_TESTABLE = "holds", "fails", "within noise", "not testable at this scale"
-VERDICTS = (HOLDS, FAILS, NOISE, NOT_TESTABLE)
+__all__ = ["at_least", "at_most", "greater", "less", "note", "untestable", "within"]  # what claims yield
+
 Kind = Literal["paper", "ours", "audit"]
-Relation = Literal["at most", "at least", "less than", "greater than", "within"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """A number of a claim beside its threshold.
-
-    Args:
-        name: what is measured, as a key of claims.json.
-        estimate: value with its noise.
-        relation: to the threshold.
-        threshold: a number, or the interval (low, high) of "within".
-        decisive: whether the verdict rests on it.
-    """
-
-    name: str
-    estimate: Estimate
-    relation: Relation
-    threshold: float | tuple[float, float]
-    decisive: bool = True
-
-    def __post_init__(self) -> None:
-        limits = self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
-        for what, value in (("value", self.estimate.value), *(("threshold", limit) for limit in limits)):
-            if isinstance(value, str | bool) or value is None or math.isnan(value):
-                raise ValueError(f"the {what} of check '{self.name}' is {value!r}; a check needs numbers")
-
-    @property
-    def satisfied(self) -> bool:
-        """Whether the value itself meets the threshold."""
-        return bool(
-            self.distance() > 0 or (self.distance() == 0 and self.relation not in ("less than", "greater than"))
-        )
-
-    def distance(self) -> float:
-        """How far the value lies on the right side of its threshold; negative on the wrong side."""
-        value = self.estimate.value
-        if self.relation == "within":
-            low, high = self.threshold
-            return min(_minus(value, low), _minus(high, value))
-        gap = _minus(self.threshold, value)
-        return gap if self.relation in ("at most", "less than") else -gap
-
-    @property
-    def clear(self) -> bool:
-        """Whether the value's interval leaves the threshold out."""
-        margin = self.estimate.margin()
-        return margin == 0 or abs(self.distance()) > margin
-
-    def entry(self) -> dict:
-        """The check in claims.json; `margins` is the distance in half widths of the interval, None where exact."""
-        margin, noise = self.estimate.margin(), self.estimate.noise
-        return {
-            "name": self.name,
-            "value": _rounded(self.estimate.value),
-            "relation": self.relation,
-            "threshold": [_rounded(x) for x in self.threshold]
-            if self.relation == "within"
-            else _rounded(self.threshold),
-            "noise": None if noise is None else _rounded(noise),
-            "n": self.estimate.n,
-            "half_width": None if noise is None else _rounded(margin),
-            "standard_errors": _rounded(self.distance() / noise) if noise and math.isfinite(noise) else None,
-            "satisfied": self.satisfied,
-            "clear": self.clear,
-            "decisive": self.decisive,
-        }
-
-
-def _minus(a: float, b: float) -> float:
-    """a - b; 0 for equal infinities."""
-    return 0.0 if a == b else float(a - b)
-
-
-def _check(
-    name: str, value: float | Estimate, relation: Relation, threshold, noise: float | None, decisive: bool
-) -> Check:
-    estimate = value if isinstance(value, Estimate) else Estimate(_number(name, value), noise)
-    if isinstance(value, Estimate) and noise is not None:
-        raise ValueError(f"check '{name}' has an estimate and a noise of its own; give one of them")
-    return Check(name, estimate, relation, threshold, decisive)
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool | np.bool_ | str) or not isinstance(value, int | float | np.number):
-        raise ValueError(f"the value of check '{name}' is {value!r}; a check compares numbers (count what is wrong)")
-    return float(value)
-
-
-def at_most(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
-    """value <= threshold. `noise`: standard error of a plain number, nan if unknown; None says that it is exact."""
-    return _check(name, value, "at most", float(threshold), noise, decisive)
-
-
-def at_least(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
-    """value >= threshold; see `at_most`."""
-    return _check(name, value, "at least", float(threshold), noise, decisive)
-
-
-def less(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
-    """value < threshold; see `at_most`."""
-    return _check(name, value, "less than", float(threshold), noise, decisive)
-
-
-def greater(name: str, value: float | Estimate, threshold: float, *, noise=None, decisive: bool = True) -> Check:
-    """value > threshold; see `at_most`."""
-    return _check(name, value, "greater than", float(threshold), noise, decisive)
-
-
-def within(name: str, value: float | Estimate, low: float, high: float, *, noise=None, decisive: bool = True) -> Check:
-    """low <= value <= high; see `at_most`."""
-    return _check(name, value, "within", (float(low), float(high)), noise, decisive)
-
-
-@dataclass(frozen=True)
-class Note:
-    """A number or a short text beside the checks; nothing is decided by it."""
-
-    name: str
-    value: float | int | str
-
-
-def note(name: str, value: float | int | str) -> Note:
-    """Evidence that decides nothing."""
-    return Note(name, value)
-
-
-@dataclass(frozen=True)
-class Untestable:
-    """Says that these tables cannot decide the claim."""
-
-    reason: str
-
-
-def untestable(reason: str) -> Untestable:
-    """The claim cannot be decided on these tables; the reason goes into the evidence."""
-    return Untestable(reason)
-
-
-Finding = Check | Note | Untestable
 
 
 @dataclass(frozen=True)
@@ -272,16 +144,6 @@ def claims_of(slug: str) -> list[Claim]:
     return claims
 
 
-def verdict_of(findings: list[Finding]) -> str:
-    """The verdict that the checks come to; see the module."""
-    if any(isinstance(item, Untestable) for item in findings):
-        return NOT_TESTABLE
-    checks = [item for item in findings if isinstance(item, Check) and item.decisive]
-    if any(check.clear and not check.satisfied for check in checks):
-        return FAILS
-    return HOLDS if all(check.clear and check.satisfied for check in checks) else NOISE
-
-
 def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
     """One entry of claims.json, judged on the tables in results/ (or in reference/).
 
@@ -321,7 +183,7 @@ def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
     base = paths.reference if reference else paths.results
     entry["verdict"] = verdict_of(findings) if testable else NOT_TESTABLE
     entry["checks"] = [item.entry() for item in findings if isinstance(item, Check)]
-    entry["evidence"] |= {item.name: _rounded(item.value) for item in findings if isinstance(item, Note)}
+    entry["evidence"] |= {item.name: rounded(item.value) for item in findings if isinstance(item, Note)}
     for item in findings:
         if isinstance(item, Untestable):
             entry["evidence"]["reason"] = item.reason
@@ -329,13 +191,6 @@ def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
         {"file": str(f.relative_to(base)), "sha256": hashlib.sha256(f.read_bytes()).hexdigest()} for f in files.values()
     ]
     return entry
-
-
-def _rounded(value: object) -> object:
-    """Floats as the tables have them, NumPy's numbers as Python's."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return float(f"{value:.6g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
 def build_claims(slug: str, scale: str, root: Path | None = None) -> list[dict]:

@@ -17,20 +17,26 @@ from shared.base.paths import repo_root
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "matplotlib", "accelerate", "snakemake", "tokenizers")
 
 
+# what no number depends on: pages, and the references, which accepting itself changes
+_NO_CODE = (":(exclude)papers/*/reference", ":(exclude)*.md", ":(exclude)*.cff")
+
+
 @functools.cache
 def git_state(root: Path | None = None) -> dict:
-    """Revision and whether tracked files differ from it; None and None outside a git checkout."""
+    """Revision, and whether code or settings differ from it; None and None unless `root` is itself a git checkout."""
+    root = root or repo_root()
 
     def git(*arguments: str) -> str | None:
         try:
-            result = subprocess.run(
-                ["git", *arguments], cwd=root or repo_root(), capture_output=True, text=True, check=True
-            )
+            result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return result.stdout.strip()
 
-    changes = git("status", "--porcelain", "--untracked-files=no")
+    top = git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != Path(root).resolve():
+        return {"revision": None, "dirty": None}  # unpacked inside somebody else's repository
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *_NO_CODE)
     return {"revision": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
 

@@ -5,7 +5,6 @@
 Staleness is Snakemake's own judgement, from a dry run; its reasons are given in words.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -24,7 +23,9 @@ from shared.artifacts.config import scales_of
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_scale, paper_slugs
 from shared.artifacts.summary import cost
+from shared.artifacts.wording import count_text
 from shared.base.errors import in_one_sentence
+from shared.base.files import read_json
 from shared.base.paths import repo_root
 
 
@@ -103,13 +104,12 @@ def status(slug: str, scale: str, root: Path | None = None) -> Status:
     figures = set(paper.figure_ids(scale))
     present = sum((figure_png if n in figures else artifact_csv)(paths, n).is_file() for n in names)
     file = paths.results / "claims.json"
-    verdicts = Counter(entry["verdict"] for entry in json.loads(file.read_text())) if file.is_file() else {}
+    claims = count_text(read_json(file)) if file.is_file() else ""
     spent, accepted = cost(paths), reference_minutes(paths)
     minutes = f"{spent['compute_minutes']:g}" if spent["num_records"] else ""
     if not minutes and accepted is not None:
         minutes = f"{accepted:g} (reference)"
     stale = explain_stale(dry_run(slug, scale, root), slug) if present else "not built"
-    claims = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     return Status(slug, scale, f"{present} of {len(names)} artifacts", stale, claims, minutes)
 
 

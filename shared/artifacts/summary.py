@@ -12,18 +12,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shared.artifacts.config import stand_ins
+from shared.artifacts.config import record_shards, stand_ins
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_records
+from shared.artifacts.provenance import sidecar
 from shared.artifacts.wording import count_text, evidence_text
 from shared.base.errors import in_one_sentence
 from shared.base.files import read_json, write_text
 
 
 def cost(paths: PaperPaths) -> dict:
-    """What the records in results/ cost: number of records, summed wall and CPU minutes of their jobs, devices."""
-    sidecars = [read_json(p) for p in sorted(paths.runs.glob("*/*.provenance.json"))]
+    """What the records of today's shards cost: their number, summed wall and CPU minutes of their jobs, devices.
+
+    `dirty_records` of them were made from code that was not committed.
+    """
+    shards = record_shards(paths.slug, paths.scale, root=paths.root)
+    files = [sidecar(paths.runs / step / f"{name}.parquet") for step, names in shards.items() for name in names]
+    sidecars = [read_json(file) for file in files if file.is_file()]
     return {
+        "dirty_records": sum(bool(s.get("dirty")) for s in sidecars),
         "num_records": len(sidecars),
         "compute_minutes": round(sum(s.get("wall_seconds", 0.0) for s in sidecars) / 60, 2),
         "cpu_minutes": round(sum(s.get("cpu_seconds", 0.0) for s in sidecars) / 60, 2),
