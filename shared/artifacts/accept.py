@@ -45,7 +45,7 @@ def accept(slug: str, scale: str, root: Path | None = None, allow_dirty: bool = 
         if not source.is_file():
             command = f"snakemake papers/{slug}/all --config scale={scale}"
             raise ValueError(f"{paths.relative(source)} is missing; build it first: {command}")
-    state, spent = git_state(root), cost(paths)  # before the reference's own files change
+    state, spent = git_state(paths.root), cost(paths)  # before the reference's own files change
     _refuse_dirty(slug, state["dirty"], spent.pop("dirty_records"), allow_dirty)
     shutil.rmtree(paths.reference, ignore_errors=True)
     for source, target in pairs:

@@ -1,5 +1,6 @@
 """Checks and verdicts in words, the same on every page."""
 
+import math
 from collections import Counter
 
 SIGNS = {"at most": "≤", "at least": "≥", "less than": "<", "greater than": ">"}
@@ -17,8 +18,8 @@ def check_text(check: dict) -> str:
     """`largest_error 1.2e-15 ≤ 1e-12`, with the half width of its interval where it has one."""
     value = number(check["value"])
     if check["noise"] is not None:
-        unknown = check["noise"] == "nan" or check["half_width"] in ("inf", None)
-        value += " ± ?" if unknown else f" ± {number(check['half_width'])}"
+        known = math.isfinite(float(check["half_width"]))
+        value += f" ± {number(check['half_width'])}" if known else " ± ?"
     if check["relation"] == "within":
         low, high = check["threshold"]
         return f"{check['name']} {value} in [{number(low)}, {number(high)}]"

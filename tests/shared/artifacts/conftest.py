@@ -17,7 +17,7 @@ from shared.artifacts import digest
 from shared.artifacts.accept import accept
 from shared.artifacts.claims import build_claims
 from shared.artifacts.config import load_shards
-from shared.artifacts.figures import build_figure
+from shared.artifacts.figures import build_figures
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
@@ -32,6 +32,7 @@ def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.kernels, "__path__", [*shared.kernels.__path__, str(root / "shared" / "kernels")])
     monkeypatch.setattr("shared.artifacts.paths.repo_root", lambda: root)
     digest.shards_at.cache_clear()
+    digest.settings_of.cache_clear()
     forget_toy()
 
 
@@ -41,6 +42,8 @@ def built(tmp_path_factory) -> Path:
     root = make_repository(tmp_path_factory.mktemp("toy") / "repository")
     with pytest.MonkeyPatch.context() as monkeypatch:
         live_in(root, monkeypatch)
+        clean = {"revision": None, "dirty": None}
+        monkeypatch.setattr("shared.artifacts.provenance.git_state", lambda root=None: clean)
         from papers.toy.method import loss_path
 
         paths = PaperPaths("toy", "smoke", root)
@@ -49,7 +52,7 @@ def built(tmp_path_factory) -> Path:
             rows = [{"curvature": shard.curvature, "step": step, "loss": loss} for step, loss in enumerate(losses)]
             write_record(paths.runs / "descend" / f"{name}.parquet", rows, Provenance())
         build_tables("toy", "smoke", root=root)
-        build_figure("toy", "fig_loss", "smoke", root)
+        build_figures("toy", "smoke", root)
         build_claims("toy", "smoke", root)
         write_text(paths.summary, summarise("toy", "smoke", root))
         accept("toy", "smoke", root)

@@ -10,8 +10,9 @@ from shared.artifacts.paper import Artifact
 
 ARTIFACT = Artifact.model_validate(
     {
-        "caption": "c",
+        "caption": "A table of the tests.",
         "paper_item": "-",
+        "scales": ["smoke"],
         "keys": ["model", "lr"],
         "columns": {"loss": {"rtol": 0.01, "atol": 0.001}, "steps": "exact", "note": "exact", "ratio": {"rtol": 0.1}},
     }
@@ -30,6 +31,12 @@ TABLE = pd.DataFrame(
 
 def differences(rebuilt: pd.DataFrame, reference: pd.DataFrame = TABLE, artifact: Artifact = ARTIFACT) -> list[str]:
     return compare_tables(reference, rebuilt, artifact)
+
+
+def with_column_x(keys: list[str], tolerance: object = "exact", **columns: object) -> Artifact:
+    """An artifact with a column x."""
+    base = {"caption": "A table of the tests.", "paper_item": "-", "scales": ["smoke"]}
+    return Artifact.model_validate({**base, "keys": keys, "columns": {"x": tolerance, **columns}})
 
 
 def changed(column: str, row: int, value: object) -> pd.DataFrame:
@@ -129,7 +136,7 @@ def test_repeated_keys_are_refused_in_either_table():
 
 
 def test_a_row_with_a_single_key_is_named_like_any_other():
-    artifact = Artifact.model_validate({"caption": "c", "paper_item": "-", "keys": ["lr"], "columns": {"x": "exact"}})
+    artifact = with_column_x(["lr"])
     one, two = pd.DataFrame({"lr": [0.25, 10.0], "x": [1, 2]}), pd.DataFrame({"lr": [10.0, 300.0], "x": [3, 4]})
     assert differences(two, reference=one, artifact=artifact) == [
         "row (lr=0.25) is missing",
@@ -139,7 +146,7 @@ def test_a_row_with_a_single_key_is_named_like_any_other():
 
 
 def test_a_table_without_keys_is_compared_by_position():
-    artifact = Artifact.model_validate({"caption": "c", "paper_item": "-", "keys": [], "columns": {"x": "exact"}})
+    artifact = with_column_x([])
     one = pd.DataFrame({"x": [1]})
     assert differences(one, reference=one, artifact=artifact) == []
     assert differences(pd.DataFrame({"x": [2]}), reference=one, artifact=artifact) != []
@@ -150,3 +157,40 @@ def test_a_column_declared_as_not_compared_may_differ_and_has_to_exist():
     free = Artifact.model_validate({**ARTIFACT.model_dump(), "columns": columns})
     assert differences(TABLE.assign(loss=9.0), artifact=free) == []
     assert differences(TABLE.drop(columns="loss"), artifact=free) != []
+
+
+def test_a_value_may_move_by_multiples_of_the_spread_in_its_own_row():
+    """2 standard errors: 0.2 in the first row, 2 in the second; nothing where the spread is missing."""
+    artifact = with_column_x(["k"], {"within": 2, "of": "se"}, se={"compare": "none", "reason": "noise of noise"})
+    reference = pd.DataFrame({"k": [1, 2, 3], "x": [1.0, 1.0, 1.0], "se": [0.1, 1.0, math.nan]})
+    assert compare_tables(reference, reference.assign(x=[1.19, 2.9, 1.0]), artifact) == []
+    assert "2 se" in compare_tables(reference, reference.assign(x=[1.21, 1.0, 1.0]), artifact)[0]
+    assert compare_tables(reference, reference.assign(x=[1.0, 3.1, 1.0]), artifact)
+    assert compare_tables(reference, reference.assign(x=[1.0, 1.0, 1.001]), artifact)
+
+
+def test_the_larger_spread_of_both_tables_counts():
+    artifact = with_column_x(["k"], {"within": 1, "of": "se"}, se={"rtol": 100.0})
+    one, two = (pd.DataFrame({"k": [1], "x": [x], "se": [se]}) for x, se in ((1.0, 0.1), (1.5, 0.6)))
+    assert compare_tables(one, two, artifact) == compare_tables(two, one, artifact) == []
+
+
+def test_a_share_of_the_rows_may_differ_and_no_more():
+    artifact = with_column_x(["k"], {"share": 0.75, "rtol": 0.01})
+    reference = pd.DataFrame({"k": [1, 2, 3, 4], "x": [1.0, 1.0, 1.0, 1.0]})
+    assert compare_tables(reference, reference.assign(x=[1.0, 9.0, 1.0, 1.0]), artifact) == []
+    assert "75%" in compare_tables(reference, reference.assign(x=[9.0, 9.0, 1.0, 1.0]), artifact)[0]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "sentence"),
+    [
+        ({"within": 3}, "give 'within' and 'of' together"),
+        ({"rtol": math.inf}, "finite"),
+        ({"share": 0.5}, "give rtol, atol or within"),
+        ({"within": 3, "of": "spread"}, "compared within 'spread', which it has not"),
+    ],
+)
+def test_a_tolerance_that_means_nothing_is_refused(tolerance, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        with_column_x(["k"], tolerance)

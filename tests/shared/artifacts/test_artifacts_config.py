@@ -121,14 +121,41 @@ def test_an_unknown_paper_names_the_known_ones(repository):
 
 
 def test_a_column_that_is_not_compared_has_to_say_why(repository):
-    edit(repository / "papers" / "toy" / "paper.yaml", "reported: exact", "reported: {compare: none}")
-    with pytest.raises(ValueError, match=r"tables\.tab_final\.columns\.reported.*needs a 'reason'"):
+    edit(
+        repository / "papers" / "toy" / "paper.yaml",
+        "computed: {rtol: 1.0e-3, atol: 1.0e-12}",
+        "computed: {compare: none}",
+    )
+    with pytest.raises(ValueError, match=r"papers/toy/paper\.yaml: tolerance 'computed': .*needs a 'reason'"):
         load_paper("toy")
 
 
 def test_a_misspelt_key_of_paper_yaml_names_the_nearest(repository):
     edit(repository / "papers" / "toy" / "paper.yaml", "caption: Final", "captoin: Final")
-    with pytest.raises(ValueError, match=r"unknown key .captoin. in .tables\.tab_final.; did you mean .caption."):
+    with pytest.raises(ValueError, match=r"tables\.tab_final: unknown key .captoin.; did you mean .caption."):
+        load_paper("toy")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("    computed: [loss]\n    exact: [reported]", "    exact: [loss, loss]", "column 'loss' has two tolerances"),
+        ("    computed: [loss]\n    exact: [label]", "    comptued: [loss]", "unknown key 'comptued'; did you mean"),
+        ("    keys: [curvature]", "    keys: [curvature, loss]", "column 'loss' is a key"),
+        ("    exact: [label]", "    exact: [label]\n    order: [loss]", "'order' has to name every column once"),
+        ("  computed: {rtol: 1.0e-3, atol: 1.0e-12}", "  computed: {compare: none, reason: chaos}", None),
+        ("    keys: [curvature, step]", "    from: tab_fina\n    keys: [curvature, step]", "did you mean 'tab_final'"),
+        ("    keys: [curvature, step]", "    from: tab_final\n    keys: [curvature, step]", "shows 'label', which"),
+        ("    caption: Final loss by curvature.", "    caption: Losses.", "at least 20 characters"),
+    ],
+)
+def test_what_paper_yaml_cannot_mean_is_refused(repository, old, new, sentence):
+    edit(repository / "papers" / "toy" / "paper.yaml", old, new)
+    if sentence is None:  # a label is compared, the curve itself is not: allowed, a figure without any value is not
+        assert load_paper("toy").figures["fig_loss"].columns["loss"].compare == "none"
+        edit(repository / "papers" / "toy" / "paper.yaml", "    exact: [label]\n", "")
+        sentence = "no value of figure 'fig_loss' is compared"
+    with pytest.raises(ValueError, match=sentence):
         load_paper("toy")
 
 

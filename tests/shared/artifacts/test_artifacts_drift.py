@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 from toy_repository import HERE, edit, forget_toy, run_in
 
-from shared.artifacts.accept import accept, reference_minutes
-from shared.artifacts.compare import compare_paper, differing_pixels, print_findings, report
+from shared.artifacts.accept import accept, derive, reference_minutes
+from shared.artifacts.compare import compare_paper, print_findings, report
 from shared.artifacts.csv_files import read_csv, to_csv
-from shared.artifacts.figures import build_figure
+from shared.artifacts.figures import build_figures
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths
+from shared.artifacts.pixels import differing_pixels
 from shared.base.settings import load_yaml
 
 
@@ -30,7 +31,7 @@ def rewrite(path, change) -> None:
 def all_columns() -> list[tuple[str, str]]:
     content = load_yaml(HERE / "toy_paper" / "paper.yaml")
     artifacts = {**content["tables"], **content["figures"]}
-    return [(name, column) for name, a in artifacts.items() for column in [*a["keys"], *a["columns"]]]
+    return [(name, c) for name, a in artifacts.items() for c in [*a["keys"], *a["computed"], *a.get("exact", [])]]
 
 
 def test_a_fresh_reference_is_clean(toy):
@@ -159,6 +160,18 @@ def test_a_changed_and_a_vanished_verdict_are_drift(toy):
     assert [found[:2] for found in drifts()] == [("claims.json", "presence")]
 
 
+@pytest.mark.parametrize(("before", "after"), [("holds", "within noise"), ("within noise", "fails")])
+def test_a_verdict_that_moves_into_or_out_of_the_noise_is_a_note(toy, before, after):
+    for base, verdict in ((toy.reference, before), (toy.results, after)):
+        entries = json.loads((base / "claims.json").read_text())
+        entries[0]["verdict"] = verdict
+        (base / "claims.json").write_text(json.dumps(entries))
+    findings = compare_paper("toy", "smoke")
+    assert [f.drift for f in findings if f.drift] == []
+    assert [f.note for f in findings if f.note] == [f"verdict changed: {before} -> {after}"]
+    assert f"ok (verdict changed: {before} -> {after})" in report("toy", "smoke", findings)
+
+
 def test_without_a_reference_everything_is_drift_and_accept_is_named(toy):
     shutil.rmtree(toy.reference)
     ((_, check, sentence),) = drifts()
@@ -199,7 +212,7 @@ def test_after_accept_the_comparison_is_clean(toy):
     rewrite(artifact_csv(toy, "tab_final"), lambda frame: frame.assign(loss=frame.loss + 1))
     (toy.reference / "tables" / "old.csv").write_text("a\n1\n")
     assert {check for _, check, _ in drifts()} == {"data", "drawing", "presence"}
-    build_figure("toy", "fig_loss", "smoke")
+    build_figures("toy", "smoke")
     written = accept("toy", "smoke")
     assert drifts() == []
     names = {str(p.relative_to(toy.reference)) for p in written}
@@ -213,7 +226,8 @@ def test_after_accept_the_comparison_is_clean(toy):
 def test_the_accepted_state_of_the_repository_is_that_before_its_reference_changes(toy, monkeypatch):
     marker = toy.reference / "marker"
     marker.touch()
-    monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"dirty": not marker.exists()})
+    state = {"revision": "abc", "dirty": False}
+    monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: state | {"dirty": not marker.exists()})
     accept("toy", "smoke")
     assert json.loads((toy.reference / "provenance.json").read_text())["dirty"] is False and not marker.exists()
 
@@ -232,15 +246,15 @@ def test_accept_refuses_a_build_that_lacks_an_artifact_and_keeps_the_reference(t
 
 
 def test_an_artifact_of_other_scales_is_not_expected_here(toy):
-    edit(toy.folder / "paper.yaml", "    caption: Final loss by curvature.", "    caption: c\n    scales: [paper]")
+    edit(toy.folder / "paper.yaml", "    paper_item: Table 1", "    paper_item: Table 1\n    scales: [paper]")
     assert list(load_paper("toy").artifacts("smoke")) == ["fig_loss"]
     assert {found[:2] for found in drifts()} == {("tab_final", "presence")}  # the files that an older build left
 
 
 def test_a_scale_of_the_papers_own_is_compared_and_accepted(toy):
     edit(toy.folder / "config.yaml", "  smoke: {}", "  smoke: {}\n  long: {}")
-    edit(toy.folder / "paper.yaml", "    caption: Final loss by curvature.", "    caption: c\n    scales: [long]")
-    edit(toy.folder / "paper.yaml", "    caption: Loss over steps.", "    caption: c\n    scales: [long]")
+    edit(toy.folder / "paper.yaml", "    paper_item: Table 1", "    paper_item: Table 1\n    scales: [long]")
+    edit(toy.folder / "paper.yaml", "    paper_item: Figure 1", "    paper_item: Figure 1\n    scales: [long]")
     long = PaperPaths("toy", "long")
     shutil.copytree(toy.results, long.results)
     accept("toy", "long")
@@ -248,3 +262,42 @@ def test_a_scale_of_the_papers_own_is_compared_and_accepted(toy):
     forget_toy()
     edit(toy.folder / "figures.py", 'xlabel="step"', 'xlabel="steps"')
     assert [found[:2] for found in drifts("long")] == [("fig_loss", "drawing")]
+
+
+def test_results_of_uncommitted_code_are_not_accepted_unless_asked_for(toy, monkeypatch):
+    before = (toy.reference / "provenance.json").read_text()
+    monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"revision": "abc", "dirty": True})
+    with pytest.raises(ValueError, match=r"this checkout has uncommitted changes, .*; commit .*--allow-dirty"):
+        accept("toy", "smoke")
+    assert (toy.reference / "provenance.json").read_text() == before
+    accept("toy", "smoke", allow_dirty=True)
+    assert json.loads((toy.reference / "provenance.json").read_text())["dirty"] is True
+
+
+def test_records_of_uncommitted_code_are_not_accepted(toy, monkeypatch):
+    sidecar = next(toy.runs.glob("descend/*.provenance.json"))
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"dirty": True}))
+    monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"revision": "abc", "dirty": False})
+    with pytest.raises(ValueError, match="1 records of toy were made with uncommitted changes"):
+        accept("toy", "smoke")
+
+
+def test_figures_and_verdicts_follow_from_the_references_own_tables(toy):
+    """No results are needed: the tables stay, what follows from them is made anew, leftovers go."""
+    shutil.rmtree(toy.results)
+    edit(toy.folder / "figures.py", 'xlabel="step"', 'xlabel="steps"')
+    edit(toy.folder / "config.yaml", "thresholds: {loss: 0.5}", "thresholds: {loss: 0.05}")
+    (toy.reference / "tables" / "old.csv").write_text("a\n1\n")
+    table = (toy.reference / "tables" / "tab_final.csv").read_bytes()
+    picture = (toy.reference / "figures" / "fig_loss.png").read_bytes()
+    derive("toy", "smoke")
+    assert (toy.reference / "tables" / "tab_final.csv").read_bytes() == table
+    assert (toy.reference / "figures" / "fig_loss.png").read_bytes() != picture
+    assert json.loads((toy.reference / "claims.json").read_text())[0]["verdict"] == "fails"
+    assert not (toy.reference / "tables" / "old.csv").exists() and (toy.reference / "provenance.json").exists()
+
+
+def test_a_column_that_no_reference_table_has_needs_a_build(toy):
+    edit(toy.folder / "paper.yaml", "    exact: [reported]", "    exact: [reported, std]")
+    with pytest.raises(ValueError, match=r"has no column 'std', .* build toy at scale smoke and accept that"):
+        derive("toy", "smoke")

@@ -5,10 +5,10 @@ import hashlib
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
-from toy_repository import run_in
+from toy_repository import edit, run_in
 
 from shared.artifacts.csv_files import read_csv
-from shared.artifacts.figures import build_figure, draw
+from shared.artifacts.figures import build_figures, draw
 from shared.artifacts.paper import artifact_csv
 
 
@@ -49,7 +49,7 @@ def test_a_users_matplotlibrc_has_no_effect(toy, repository, built, tmp_path):
     )
     code = (
         "import hashlib, matplotlib; from shared.artifacts.figures import draw;"
-        "from shared.artifacts.tables import read_csv;"
+        "from shared.artifacts.csv_files import read_csv;"
         "assert matplotlib.rcParams['font.size'] == 30;"
         f"table = read_csv('{artifact_csv(toy, 'fig_loss')}');"
         "print(*(hashlib.sha256(image).hexdigest() for image in draw('toy', 'fig_loss', table).values()))"
@@ -68,12 +68,20 @@ def test_a_figure_function_cannot_change_the_table(toy, table):
     assert table.equals(before)
 
 
-def test_an_unknown_figure_names_the_nearest(toy):
-    with pytest.raises(ValueError, match="toy has no figure 'fig_los' at scale smoke; did you mean 'fig_loss'"):
-        build_figure("toy", "fig_los", "smoke")
+def test_a_figure_without_a_function_names_the_nearest(toy):
+    edit(toy.folder / "figures.py", "def fig_loss(", "def fig_los(")
+    sentence = r"papers/toy/figures\.py has no function 'fig_loss', which paper\.yaml names; did you mean 'fig_los'"
+    with pytest.raises(ValueError, match=sentence):
+        build_figures("toy", "smoke")
+
+
+def test_a_function_that_returns_no_figure_is_named(toy):
+    edit(toy.folder / "figures.py", "    return figure\n", "")
+    with pytest.raises(ValueError, match="fig_loss returns NoneType; return the figure"):
+        build_figures("toy", "smoke")
 
 
 def test_a_figure_without_its_table_says_to_build_it(toy):
     artifact_csv(toy, "fig_loss").unlink()
     with pytest.raises(ValueError, match=r"no table at .*fig_loss\.csv; build it first"):
-        build_figure("toy", "fig_loss", "smoke")
+        build_figures("toy", "smoke")

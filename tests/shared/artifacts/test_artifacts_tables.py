@@ -1,20 +1,22 @@
 """Tables: six digits, words that stay words, just the declared columns, and cells that Markdown and LaTeX survive."""
 
+import importlib
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from toy_repository import edit
+from toy_repository import edit, forget_toy
 
 from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.paper import Artifact
 from shared.artifacts.reported import Reported
-from shared.artifacts.tables import build_tables, check_columns, write_table
+from shared.artifacts.tables import Tables, build_tables, check_columns, write_table
 
 
 def artifact(keys, *columns) -> Artifact:
-    return Artifact(caption="c", paper_item="-", keys=keys, columns=dict.fromkeys(columns, "exact"))
+    columns = dict.fromkeys(columns, "exact")
+    return Artifact(caption="A table of the tests.", paper_item="-", keys=keys, columns=columns, scales=["smoke"])
 
 
 def test_floats_are_written_with_six_significant_digits():
@@ -57,10 +59,65 @@ def test_two_rows_with_the_same_keys_are_refused():
         check_columns(frame, artifact([], "k", "m", "x"), "tab")
 
 
-def test_an_undeclared_column_stops_the_build(toy, repository):
-    edit(repository / "papers" / "toy" / "paper.yaml", "      label: exact\n", "")
-    with pytest.raises(ValueError, match=r"fig_loss: .* undeclared \['label'\]"):
+def test_columns_and_their_order_are_those_of_paper_yaml(toy, repository):
+    """The function's frame has `part` of the record and a column more; it may stand in any order."""
+    edit(
+        repository / "papers" / "toy" / "paper.yaml",
+        "    exact: [label]",
+        "    exact: [label]\n    order: [label, step, loss, curvature]",
+    )
+    build_tables("toy", "smoke")
+    header = (toy.results / "figures" / "fig_loss.csv").read_text().splitlines()[0]
+    assert header == "label,step,loss,curvature"
+
+
+def test_a_missing_column_stops_the_build_and_names_the_nearest(toy, repository):
+    edit(repository / "papers" / "toy" / "paper.yaml", "    exact: [label]", "    exact: [lable]")
+    with pytest.raises(
+        ValueError, match=r"table 'fig_loss' has no column 'lable', which paper.yaml declares; did you mean"
+    ):
         build_tables("toy", "smoke")
+
+
+def test_a_table_gets_what_its_parameters_name_built_once(toy):
+    (toy.folder / "tables.py").write_text(
+        "calls = []\n"
+        "def descents(records):\n    calls.append(1)\n    return records('descend')\n"
+        "def tab_final(descents, fig_loss, reported):\n"
+        "    assert list(fig_loss) == ['curvature', 'step', 'loss', 'label']\n"
+        "    last = descents.groupby('curvature').last().reset_index()\n"
+        "    return last.assign(reported=reported('tab_final', 1, 'loss'))\n"
+        "def fig_loss(descents, settings):\n    descents['loss'] = 0.0\n    return descents.assign(label='x')\n"
+    )
+    forget_toy()
+    tables = Tables("toy", "smoke")
+    assert (tables("tab_final").loss > 0).all() and (tables("fig_loss").loss == 0).all()  # each has a copy of its own
+    assert importlib.import_module("papers.toy.tables").calls == [1]
+
+
+def test_tables_that_need_each_other_and_unknown_names_are_refused(toy):
+    edit(toy.folder / "tables.py", "def tab_final(descents, reported)", "def tab_final(fig_loss, descents, reported)")
+    edit(toy.folder / "tables.py", "def fig_loss(descents, settings)", "def fig_loss(tab_final, descents, settings)")
+    forget_toy()
+    with pytest.raises(ValueError, match="need each other: tab_final -> fig_loss -> tab_final"):
+        build_tables("toy", "smoke")
+    edit(toy.folder / "tables.py", "def tab_final(fig_loss, descents,", "def tab_final(descnets,")
+    forget_toy()
+    with pytest.raises(ValueError, match=r"table 'tab_final' of toy names 'descnets', .* did you mean 'descents'"):
+        build_tables("toy", "smoke")
+
+
+def test_a_figure_may_be_columns_of_a_table_without_code(toy):
+    edit(
+        toy.folder / "paper.yaml",
+        "    keys: [curvature, step]\n    computed: [loss]\n    exact: [label]",
+        "    from: tab_final\n    keys: [curvature]\n    computed: [loss]",
+    )
+    edit(toy.folder / "tables.py", "def fig_loss(descents, settings)", "def _unused(descents, settings)")
+    forget_toy()
+    build_tables("toy", "smoke")
+    table, figure = (read_csv(toy.results / f) for f in ("tables/tab_final.csv", "figures/fig_loss.csv"))
+    assert figure.equals(table[["curvature", "loss"]])
 
 
 def test_pipes_do_not_split_a_markdown_cell(tmp_path):
@@ -112,6 +169,26 @@ def test_a_reported_number_is_found_and_an_unavailable_one_is_nan(toy):
 def test_row_names_are_read_as_written(toy):
     reported = reported_with(toy, "t,1,x,5,s,verified", "t,0.10,x,6,s,verified")
     assert (reported("t", 1, "x"), reported("t", "0.10", "x")) == (5.0, 6.0)
+
+
+def test_a_reported_number_without_ours_gets_a_row_of_its_own(toy):
+    reported = reported_with(toy, "T,a,ppl,5,s,verified", "T,a,std,1,s,verified", "T,c,ppl,7,s,verified")
+    ours = pd.DataFrame({"method": ["b", "a"], "loss": [2.0, 1.0]})
+    both = reported.beside(ours, "T", rows="method", columns={"ppl": "reported_ppl", "std": "reported_std"})
+    assert both.method.tolist() == ["b", "a", "c"]
+    assert both.loss.tolist()[:2] == [2.0, 1.0] and math.isnan(both.loss[2])
+    assert both.reported_ppl.tolist()[1:] == [5.0, 7.0] and math.isnan(both.reported_ppl[0])
+    assert both.reported_std[1] == 1.0 and both.reported_std.isna().tolist() == [True, False, True]
+
+
+def test_a_reported_grid_stands_beside_a_tidy_table_where_it_is_meant(toy):
+    reported = reported_with(toy, "A,0.9,0.95,22.4,s,verified", "A,0.95,0.95,21.9,s,verified")
+    ours = pd.DataFrame({"study": ["side", "main"], "beta1": [0.9, 0.9], "beta2": [0.95, 0.95], "loss": [3.0, 4.0]})
+    both = reported.beside(ours, "A", rows="beta1", across="beta2", value="theirs", where={"study": "main"})
+    assert both.study.tolist() == ["side", "main", "main"] and both.beta1.tolist() == [0.9, 0.9, 0.95]
+    assert math.isnan(both.theirs[0]) and both.theirs.tolist()[1:] == [22.4, 21.9]
+    with pytest.raises(ValueError, match="no table 'B'"):
+        reported.beside(ours, "B", rows="beta1", across="beta2")
 
 
 @pytest.mark.parametrize(
