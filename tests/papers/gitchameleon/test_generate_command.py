@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from papers.gitchameleon import generate
+from papers.gitchameleon.cli import generate
 
 APP = typer.Typer()
 APP.command()(generate.main)
