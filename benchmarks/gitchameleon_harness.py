@@ -16,16 +16,16 @@ from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.builtin import write_wheels
-from papers.gitchameleon.environments import CUTOFF, EnvSpec, spec_of
-from papers.gitchameleon.harness import Harness, Settings
-from papers.gitchameleon.installers import Index
-from papers.gitchameleon.interpreters import find_interpreter, find_uv
-from papers.gitchameleon.problems import Problem, load_benchmark, select
-from papers.gitchameleon.solutions import Solution
-from papers.gitchameleon.store import EnvStore
-from papers.gitchameleon.suites import load_suite
-from papers.gitchameleon.verdict_cache import VerdictCache
+from papers.gitchameleon.data.problems import Problem, load_benchmark, select
+from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.environments.installers import Index
+from papers.gitchameleon.environments.interpreters import find_interpreter, find_uv
+from papers.gitchameleon.environments.spec import CUTOFF, EnvSpec, spec_of
+from papers.gitchameleon.environments.store import EnvStore
+from papers.gitchameleon.harness.harness import Harness, Settings
+from papers.gitchameleon.harness.verdict_cache import VerdictCache
+from papers.gitchameleon.suites.loader import load_suite
+from papers.gitchameleon.suites.wheels import write_wheels
 from shared.sandbox.box import Limits, choose_level
 
 

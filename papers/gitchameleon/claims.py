@@ -6,9 +6,9 @@ Statements about hosted models are judged on the paper's own numbers, which thei
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.comparison import correlation
-from papers.gitchameleon.lint import STAGES
-from papers.gitchameleon.published import RAG_NAMES
+from papers.gitchameleon.metrics.comparison import correlation
+from papers.gitchameleon.metrics.lint import STAGES
+from papers.gitchameleon.metrics.published import RAG_NAMES
 from shared.artifacts.claims import Judgement, claim
 
 EXECUTED = ("smoke", "cpu", "gpu", "paper", "data")

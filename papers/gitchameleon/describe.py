@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.api_hit import is_hit
-from papers.gitchameleon.categories import perf_category, stats_category
 from papers.gitchameleon.config import Describe
-from papers.gitchameleon.environments import upstream_key
-from papers.gitchameleon.logic_nodes import logic_nodes
-from papers.gitchameleon.problems import Problem, load_benchmark
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.data.categories import perf_category, stats_category
+from papers.gitchameleon.data.problems import Problem, load_benchmark
+from papers.gitchameleon.environments.spec import upstream_key
+from papers.gitchameleon.metrics.api_hit import is_hit
+from papers.gitchameleon.metrics.logic_nodes import logic_nodes
+from papers.gitchameleon.suites.loader import load_suite
 from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record

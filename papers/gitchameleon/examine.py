@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
-from papers.gitchameleon import options
-from papers.gitchameleon.coverage import count_lines
-from papers.gitchameleon.environments import spec_of
+from papers.gitchameleon.cli import options
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.versions import sibling
+from papers.gitchameleon.environments.spec import spec_of
 from papers.gitchameleon.execute import write_suite_record
-from papers.gitchameleon.harness import Harness
-from papers.gitchameleon.overlap import overlap
-from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.suites import sibling
-from papers.gitchameleon.tracebacks import top_level_trace
+from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.metrics.coverage import count_lines
+from papers.gitchameleon.metrics.overlap import overlap
+from papers.gitchameleon.metrics.tracebacks import top_level_trace
 from shared.base.errors import in_one_sentence
 
 

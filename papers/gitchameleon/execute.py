@@ -10,14 +10,17 @@ from pathlib import Path
 
 import typer
 
-from papers.gitchameleon import options
-from papers.gitchameleon.categories import perf_category, stats_category
+from papers.gitchameleon.cli import options
 from papers.gitchameleon.config import Execute, Suite
-from papers.gitchameleon.harness import Harness
-from papers.gitchameleon.problems import Problem, load_benchmark, select
-from papers.gitchameleon.solutions import Solution
-from papers.gitchameleon.suites import is_strict, load_suite, sibling
-from papers.gitchameleon.systems import answers_of
+from papers.gitchameleon.data.categories import perf_category, stats_category
+from papers.gitchameleon.data.problems import Problem, load_benchmark, select
+from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.data.versions import is_strict, sibling
+from papers.gitchameleon.environments.spec import CUTOFF
+from papers.gitchameleon.harness.choosing import harness_of, level_of, store_of
+from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.suites.loader import load_suite
+from papers.gitchameleon.suites.systems import answers_of
 from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
@@ -38,10 +41,10 @@ def problems_of(suite: Suite) -> list[Problem]:
 
 def harness_for(suite: Suite) -> Harness:
     """The suite's environments, limits and box."""
-    store = options.store_of(suite.name, None, None, options.DEFAULT_CUTOFF, suite.allow_builds, None)
+    store = store_of(suite.name, None, None, CUTOFF, suite.allow_builds, None)
     limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
-    level = options.level_of("auto", unsafe=suite.name != "benchmark")
-    return options.harness_of(store, level, limits, suite.jobs, "both", options.DEFAULT_CUTOFF, cache=True)
+    level = level_of("auto", unsafe=suite.name != "benchmark")
+    return harness_of(store, level, limits, suite.jobs, "both", CUTOFF, cache=True)
 
 
 def tell_counts(suite: Suite, harness: Harness, num_rows: int) -> dict:

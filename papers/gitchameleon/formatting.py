@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import typer
 
-from papers.gitchameleon import options
+from papers.gitchameleon.cli import options
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.execute import write_suite_record
-from papers.gitchameleon.harness import Harness, code_id
-from papers.gitchameleon.lint import STAGES, pylint_scores, stages_of
-from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.solutions import Solution
-from papers.gitchameleon.systems import answers_of
+from papers.gitchameleon.harness.harness import Harness, code_id
+from papers.gitchameleon.metrics.lint import STAGES, pylint_scores, stages_of
+from papers.gitchameleon.suites.systems import answers_of
 from shared.base.errors import in_one_sentence
 
 

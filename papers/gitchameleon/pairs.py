@@ -10,29 +10,16 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from papers.gitchameleon import options
-from papers.gitchameleon.categories import perf_category
+from papers.gitchameleon.cli import options
+from papers.gitchameleon.data.categories import perf_category
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.data.versions import stub_pairs
 from papers.gitchameleon.execute import write_suite_record
-from papers.gitchameleon.harness import Harness
-from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.solutions import Solution
+from papers.gitchameleon.harness.harness import Harness
 from shared.base.errors import in_one_sentence
 
 KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
-
-
-def stub_pairs(problems: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
-    """(problem with the tests, problem with the code): same stub, another pin of the library; in the data's order."""
-    groups: dict[str, list[Problem]] = {}
-    for problem in problems:
-        groups.setdefault(problem.starting_code.strip(), []).append(problem)
-    return [
-        (tests, code)
-        for members in groups.values()
-        for tests in members
-        for code in members
-        if tests.library_pin != code.library_pin
-    ]
 
 
 def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterator[dict]:

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from papers.gitchameleon.config import Retrieve
-from papers.gitchameleon.problems import load_benchmark
-from papers.gitchameleon.prompts import problem_text
-from papers.gitchameleon.protocols import RAG_K
-from papers.gitchameleon.retrieval import BM25, documents_of
-from papers.gitchameleon.scoring import retrieval_rows
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.data.problems import load_benchmark
+from papers.gitchameleon.metrics.scoring import retrieval_rows
+from papers.gitchameleon.protocols.prompts import problem_text
+from papers.gitchameleon.protocols.retrieval import BM25, documents_of
+from papers.gitchameleon.protocols.single import RAG_K
+from papers.gitchameleon.suites.loader import load_suite
 from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record

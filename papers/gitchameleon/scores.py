@@ -2,24 +2,24 @@
 
     python -m papers.gitchameleon.scores --scale cpu --shard mini --executed RECORD --out RECORD
 
-The solvers stand where a model would: they see its prompts, and what they know is known (solvers.py).
+The solvers stand where a model would: they see its prompts, and what they know is known (models/solvers.py).
 """
 
 from collections.abc import Iterator
 
 import typer
 
-from papers.gitchameleon import options
+from papers.gitchameleon.cli import options
 from papers.gitchameleon.config import Scores
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.execute import write_suite_record
-from papers.gitchameleon.generate import Executor, Job
-from papers.gitchameleon.generation import AnswerFile
-from papers.gitchameleon.harness import Harness
-from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.protocols import rag_requests, requests
-from papers.gitchameleon.scoring import score_rows
-from papers.gitchameleon.solutions import Solution
-from papers.gitchameleon.solvers import make_solver
+from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.metrics.scoring import score_rows
+from papers.gitchameleon.models.solvers import make_solver
+from papers.gitchameleon.protocols.generation import AnswerFile
+from papers.gitchameleon.protocols.jobs import Executor, Job
+from papers.gitchameleon.protocols.single import rag_requests, requests
 from shared.base.errors import in_one_sentence
 
 AGENT_STEPS = 6

@@ -12,7 +12,7 @@ import pandas as pd
 import typer
 
 from papers.gitchameleon.config import Solvers
-from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
+from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, simulate
 from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import read_record, write_record

@@ -20,8 +20,9 @@ from shared.artifacts.tables import check_columns
 from shared.base.paths import repo_root
 
 ROOT = repo_root()
-FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "tables.py", "figures.py", "claims.py"]
-FILES += ["reported.csv", "__init__.py"]
+FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "claims.py", "reported.csv"]
+FILES += ["__init__.py"]
+MODULES = ["tables", "figures"]  # files or packages
 README_SECTIONS = ["Question", "Run it", "Results", "What differs from the paper", "Data and licences", "Citation"]
 COMMAND = re.compile(
     r"(make|snakemake)( -n)?( papers/[a-z_]+/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
@@ -49,7 +50,10 @@ def same_keys(one: object, other: object, path: str = "") -> list[str]:
 
 
 def test_the_files_exist(slug):
-    assert [f for f in FILES if not (ROOT / "papers" / slug / f).is_file()] == []
+    folder = ROOT / "papers" / slug
+    assert [f for f in FILES if not (folder / f).is_file()] == []
+    forms = {m: (folder / f"{m}.py", folder / m / "__init__.py") for m in MODULES}
+    assert [m for m, paths in forms.items() if sum(p.is_file() for p in paths) != 1] == []
 
 
 def test_the_snakefile_is_short(slug):

@@ -24,31 +24,44 @@ from shared.base.settings import StrictModel
 RETRIED = {408, 409, 425, 429}  # and all of 5xx
 
 
-class EndpointConfig(StrictModel):
-    """Where a hosted model is and how it wants to be asked."""
+class EndpointSettings(StrictModel):
+    """Where a hosted model is and how it wants to be asked; the key itself is never stored."""
 
-    base_url: str  # with scheme, up to but without /chat/completions
-    model: str
-    api_key_variable: str = "OPENAI_API_KEY"  # environment variable; the key itself is never stored
-    request_seconds: float = Field(default=120.0, gt=0)  # one attempt, from connection to last byte
-    total_seconds: float = Field(default=900.0, gt=0)  # all attempts at one completion, waits included
-    max_attempts: int = Field(default=6, ge=1)
-    first_wait_seconds: float = Field(default=1.0, ge=0)
-    longest_wait_seconds: float = Field(default=60.0, ge=0)
-    max_concurrent: int = Field(default=8, ge=1)  # requests under way at a time
-    reasoning: bool = False  # takes no temperature and no top_p, and max_completion_tokens for max_tokens
-    system_role: bool = True  # False: the system text goes in front of the first user message
-    structured: bool = False  # can be held to a JSON schema; otherwise the answer is read from its text
-    sends_seed: bool = True
-    prompt_price: float = Field(default=0.0, ge=0)  # per million tokens
-    completion_price: float = Field(default=0.0, ge=0)  # per million tokens
+    base_url: str = Field(default="", description="Endpoint of openai:NAME, up to /v1.")  # without /chat/completions
+    api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable with its key.")
+    request_seconds: float = Field(default=120.0, gt=0, description="Limit of one request.")  # up to the last byte
+    total_seconds: float = Field(
+        default=900.0, gt=0, description="Limit of all attempts at one completion, with waits."
+    )
+    max_attempts: int = Field(default=6, ge=1, description="Attempts at one completion.")
+    first_wait_seconds: float = Field(
+        default=1.0, ge=0, description="Before the second attempt; doubled from there on."
+    )
+    longest_wait_seconds: float = Field(default=60.0, ge=0, description="Between two attempts.")
+    max_concurrent: int = Field(default=8, ge=1, description="Requests under way at a time.")
+    # no temperature and no top_p are sent then, and max_completion_tokens for max_tokens
+    reasoning: bool = Field(default=False, description="The model takes no temperature.")
+    # without, the system text goes in front of the first user message
+    system_role: bool = Field(default=True, description="The model takes a system text.")
+    # without, the answer is read from the text
+    structured: bool = Field(default=False, description="The model can be held to a JSON schema.")
+    sends_seed: bool = Field(default=True, description="Seeds are sent along.")
+    prompt_price: float = Field(default=0.0, ge=0, description="Per million tokens.")
+    completion_price: float = Field(default=0.0, ge=0, description="Per million tokens.")
 
     @field_validator("base_url")
     @classmethod
     def _has_scheme(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
+        if value and not value.startswith(("http://", "https://")):
             raise ValueError(f"the endpoint's URL needs a scheme; write http:// or https:// before '{value}'")
         return value.rstrip("/")
+
+
+class EndpointConfig(EndpointSettings):
+    """One hosted model."""
+
+    base_url: str = Field(min_length=1)
+    model: str
 
 
 class _Again(Exception):

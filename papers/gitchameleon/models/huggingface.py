@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from papers.gitchameleon.models.base import LENGTH, STOP, Completion, Message, Usage
-from papers.gitchameleon.prompts import sections
+from papers.gitchameleon.protocols.prompts import sections
 from shared.base.seeding import derive_seed
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
 from papers.gitchameleon.models.base import (
     Completion,
     Message,
@@ -20,7 +21,6 @@ from papers.gitchameleon.models.base import (
     prompt_hash,
     request_key,
 )
-from papers.gitchameleon.verdict_cache import append_lines, read_whole_lines
 
 
 def _completion(content: dict) -> Completion:

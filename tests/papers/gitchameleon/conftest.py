@@ -2,9 +2,9 @@
 
 import pytest
 
-from papers.gitchameleon.builtin import write_wheels
-from papers.gitchameleon.installers import Index
-from papers.gitchameleon.store import EnvStore
+from papers.gitchameleon.environments.installers import Index
+from papers.gitchameleon.environments.store import EnvStore
+from papers.gitchameleon.suites.wheels import write_wheels
 from shared.sandbox.box import Limits, available_levels
 
 
@@ -44,13 +44,13 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="session")
 def problem():
     """A problem of the built-in suite whose tests a hostile candidate is run against."""
-    from papers.gitchameleon.suites import load_suite
+    from papers.gitchameleon.suites.loader import load_suite
 
     return load_suite("builtin")[0]
 
 
 @pytest.fixture(scope="session")
 def env(store, problem):
-    from papers.gitchameleon.environments import spec_of
+    from papers.gitchameleon.environments.spec import spec_of
 
     return store.get(spec_of(problem))

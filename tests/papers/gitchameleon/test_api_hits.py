@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.api_hit import api_hit_rates, called_names, is_hit
-from papers.gitchameleon.problems import read_problems
+from papers.gitchameleon.data.problems import read_problems
+from papers.gitchameleon.metrics.api_hit import api_hit_rates, called_names, is_hit
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DATA = MIRROR / "gitchameleon" / "dataset.jsonl"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from papers.gitchameleon import audit, published
-from papers.gitchameleon.comparison import standard_error_percent
-from papers.gitchameleon.tracebacks import DRAWN
+from papers.gitchameleon.metrics import audit, published
+from papers.gitchameleon.metrics.comparison import standard_error_percent
+from papers.gitchameleon.metrics.tracebacks import DRAWN
 
 FOUND = audit.findings().set_index(["check", "subject"])
 

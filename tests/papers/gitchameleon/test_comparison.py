@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import comparison as metrics
+from papers.gitchameleon.metrics import comparison as metrics
 from shared.artifacts import intervals
 from shared.base.seeding import numpy_generator
 

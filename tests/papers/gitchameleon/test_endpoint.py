@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from papers.gitchameleon.generation import AnswerFile, generate
 from papers.gitchameleon.models.base import Message, ModelError
 from papers.gitchameleon.models.endpoint import Endpoint, EndpointConfig
 from papers.gitchameleon.models.recorded import Cached, Recorded
-from papers.gitchameleon.protocols import requests
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.protocols.generation import AnswerFile, generate
+from papers.gitchameleon.protocols.single import requests
+from papers.gitchameleon.suites.loader import load_suite
 
 TALK = [Message("system", "Be brief."), Message("user", "Question?")]
 

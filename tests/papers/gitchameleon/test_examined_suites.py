@@ -3,17 +3,18 @@
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import figures, lint, suite_tables
+from papers.gitchameleon import figures
 from papers.gitchameleon.claims import format_neutral
-from papers.gitchameleon.coverage import count_all, in_words, percent
 from papers.gitchameleon.examine import row_of
 from papers.gitchameleon.formatting import rows_of as formatted_rows
-from papers.gitchameleon.harness import Harness, Settings
-from papers.gitchameleon.subsets import decisive
-from papers.gitchameleon.suites import load_suite
-from papers.gitchameleon.tasks_mini import TASKS
-from papers.gitchameleon.verdict_cache import VerdictCache
-from papers.gitchameleon.verdicts import Talk
+from papers.gitchameleon.harness.harness import Harness, Settings
+from papers.gitchameleon.harness.verdict_cache import VerdictCache
+from papers.gitchameleon.harness.verdicts import Talk
+from papers.gitchameleon.metrics import lint
+from papers.gitchameleon.metrics.coverage import count_all, in_words, percent
+from papers.gitchameleon.metrics.subsets import decisive
+from papers.gitchameleon.suites.loader import load_suite
+from papers.gitchameleon.tables import suites as suite_tables
 from shared.artifacts.figures import paper_style
 
 
@@ -26,12 +27,6 @@ def pair():
 @pytest.fixture(scope="module")
 def harness(store, level, limits):
     return Harness(store, VerdictCache(None), Settings(level=level, limits=limits))
-
-
-def test_the_mini_suite_has_the_twenty_five_tasks_and_keeps_their_ids():
-    problems = {p.example_id: p.task for p in load_suite("mini")}
-    assert len(TASKS) == 25 and len({t.name for t in TASKS}) == 25 and len(problems) == 50
-    assert (problems[2000], problems[2031], problems[2032]) == ("legacy-version", "point-class", "completed-fruit")
 
 
 def test_lines_that_no_test_reaches_are_counted(harness, pair):

@@ -4,9 +4,12 @@ import json
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
-from papers.gitchameleon import generate
+from papers.gitchameleon.cli import generate
+from papers.gitchameleon.cli.from_settings import command_of, leaves
+from papers.gitchameleon.cli.settings import GenerateSettings
 
 APP = typer.Typer()
 APP.command()(generate.main)
@@ -62,3 +65,61 @@ def test_recorded_answers_replay_and_what_is_missing_is_counted(tmp_path):
 def test_bad_input_ends_in_a_sentence_and_status_2(tmp_path, capfd, arguments, message):
     result = call(*arguments, "--data", "builtin", "--out", tmp_path / "a.jsonl")
     assert result.exit_code == 2 and message in result.output + result.stderr
+
+
+def settings_file(tmp_path, **changes):
+    content = {"protocol": "temperature", "data": "builtin", "model": "scripted:mixture,0.5", "problems": "1000-1001"}
+    content |= {"out": str(tmp_path / "a.jsonl"), "asking": {"seeds": 2}, "resume": False}
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+def test_settings_come_from_a_file_and_options_go_before_it(tmp_path):
+    path = settings_file(tmp_path)
+    assert call("--config", path).exit_code == 0
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert sorted((r["example_id"], r["seed"]) for r in rows) == [(i, s) for i in (1000, 1001) for s in (0, 1)]
+    assert call("--config", path, "--seeds", 1, "--ids", "1000").exit_code == 0
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [(r["example_id"], r["seed"]) for r in rows] == [(1000, 0)]  # resume: false of the file holds
+    assert call("--config", path, "--resume").exit_code == 0
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 4  # and the option goes before it
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modle": "scripted:oracle"}, "unknown key 'modle'; did you mean 'model'?"),
+        ({"asking": {"seed": 2}}, "unknown key 'seed' in 'asking'; did you mean 'seeds'?"),
+        ({"endpoint": {"max_attempts": 0}}, "'endpoint.max_attempts'"),
+        ({"protocol": "ask"}, "unknown protocol 'ask'"),
+    ],
+)
+def test_a_wrong_settings_file_is_refused_and_named(tmp_path, changes, message):
+    result = call("--config", settings_file(tmp_path, **changes))
+    assert result.exit_code == 2 and message in result.stderr and "settings.yaml" in result.stderr
+
+
+def test_what_neither_file_nor_options_give_is_named(tmp_path):
+    result = call("greedy", "--data", "builtin", "--out", tmp_path / "a.jsonl")
+    assert result.exit_code == 2 and "key 'model' is missing" in result.stderr
+
+
+def test_every_setting_is_an_option():
+    names = {path[-1].replace("_", "-") for path, _ in leaves(GenerateSettings)}
+    options = {option for p in typer.main.get_command(APP).params for option in p.opts}
+    assert {f"--{name}" for name in names - {"protocol"}} | {"--ids", "--allow-unsandboxed", "protocol"} <= options
+
+
+def test_what_is_not_an_option_given_leaves_the_files_value(tmp_path):
+    content = {"protocol": "agent", "out": "o", "model": "hf:x", "library": ["textkit"], "resume": False}
+    content |= {"asking": {"show_version": False, "use_sandbox": False, "k": 7}, "local": {"batch": 2}}
+    content |= {"endpoint": {"reasoning": True, "system_role": False}, "boxes": {"unsafe": True, "sandbox": "bwrap"}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
+    found, app = [], typer.Typer()
+    app.command()(command_of(GenerateSettings, found.append))
+    result = CliRunner().invoke(app, ["--config", str(tmp_path / "s.yaml"), "--steps", "9", "--library", "storekit"])
+    assert result.exit_code == 0, result.output
+    content["asking"]["steps"], content["library"] = 9, ["storekit"]
+    assert found == [GenerateSettings(**content)]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.categories import CATEGORIES, perf_category, stats_category
-from papers.gitchameleon.environments import group_by_env, spec_of, upstream_key
-from papers.gitchameleon.extraction import extract_code, first_python_block
-from papers.gitchameleon.pins import conflicts, normal_version, parse_pins, same_version
-from papers.gitchameleon.problems import data_digest, load_benchmark, parse_ids, read_problems, select
-from papers.gitchameleon.solutions import read_solutions, write_solutions
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.data.categories import CATEGORIES, perf_category, stats_category
+from papers.gitchameleon.data.extraction import extract_code, first_python_block
+from papers.gitchameleon.data.pins import conflicts, normal_version, parse_pins, same_version
+from papers.gitchameleon.data.problems import data_digest, load_benchmark, parse_ids, read_problems, select
+from papers.gitchameleon.data.solutions import read_solutions, write_solutions
+from papers.gitchameleon.environments.spec import group_by_env, spec_of, upstream_key
+from papers.gitchameleon.suites.loader import load_suite
 from shared.base.paths import repo_root
 
 ROW = {

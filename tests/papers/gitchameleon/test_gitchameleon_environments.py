@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.builtin import write_wheels
-from papers.gitchameleon.environments import EnvSpec, mismatches, site_packages, spec_of
-from papers.gitchameleon.installers import Index, cause_of
-from papers.gitchameleon.interpreters import NoInterpreter, find_interpreter, parse_map
-from papers.gitchameleon.pins import pin
-from papers.gitchameleon.store import Env, EnvStore, Missing
-from papers.gitchameleon.suites import load_suite
-from papers.gitchameleon.tasks import own_python
+from papers.gitchameleon.data.pins import pin
+from papers.gitchameleon.environments.installers import Index, cause_of
+from papers.gitchameleon.environments.interpreters import NoInterpreter, find_interpreter, parse_map
+from papers.gitchameleon.environments.spec import EnvSpec, mismatches, site_packages, spec_of
+from papers.gitchameleon.environments.store import Env, EnvStore, Missing
+from papers.gitchameleon.suites.loader import load_suite
+from papers.gitchameleon.suites.tasks import own_python
+from papers.gitchameleon.suites.wheels import write_wheels
 
 
 def spec(version: str = "1.0.0", **other) -> EnvSpec:
@@ -132,7 +132,7 @@ def test_a_failed_installation_has_a_cause(log, cause):
 
 def test_pip_does_what_uv_does(store, tmp_path, monkeypatch):
     for module in ("installers", "interpreters"):
-        monkeypatch.setattr(f"papers.gitchameleon.{module}.find_uv", lambda: None)
+        monkeypatch.setattr(f"papers.gitchameleon.environments.{module}.find_uv", lambda: None)
     env = EnvStore(tmp_path, store.index).get(spec())
     assert isinstance(env, Env), env
     assert env.lock_hash == store.get(spec()).lock_hash
@@ -167,7 +167,8 @@ def test_pins_that_cannot_be_resolved_give_way_as_in_the_authors_environments():
 def test_no_installer_outlives_a_killed_process(tmp_path):
     pid_file = tmp_path / "pid"
     tool = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    code = f"from papers.gitchameleon.installers import _run\n_run([{sys.executable!r}, '-c', {tool!r}], 60.0)"
+    code = "from papers.gitchameleon.environments.installers import _run\n"
+    code += f"_run([{sys.executable!r}, '-c', {tool!r}], 60.0)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     try:
         wait_for(lambda: pid_file.is_file() and pid_file.read_text())

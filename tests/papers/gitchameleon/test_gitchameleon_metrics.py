@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from papers.gitchameleon.api_hit import api_hit_rates, called_names, is_hit
-from papers.gitchameleon.logic_nodes import logic_nodes
-from papers.gitchameleon.simulation import Verdicts, expected_after_repair, expected_success, simulate
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.metrics.api_hit import api_hit_rates, called_names, is_hit
+from papers.gitchameleon.metrics.logic_nodes import logic_nodes
+from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, simulate
+from papers.gitchameleon.suites.loader import load_suite
 
 
 @pytest.mark.parametrize(

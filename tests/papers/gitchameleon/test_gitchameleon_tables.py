@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import figures, protocol_tables, result_tables, scoring, tables
-from papers.gitchameleon.comparison import standard_error_percent
-from papers.gitchameleon.problems import Problem
+from papers.gitchameleon import figures, tables
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.metrics import scoring
+from papers.gitchameleon.metrics.comparison import standard_error_percent
+from papers.gitchameleon.tables import protocols as protocol_tables
+from papers.gitchameleon.tables import results as result_tables
 from shared.artifacts.figures import paper_style
 
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.execution import flags, run_hidden, run_visible
+from papers.gitchameleon.harness.execution import flags, run_hidden, run_visible
 from shared.sandbox.box import FIRST_UID, Limits
 
 HEAD = "import textkit\n\ndef join_with_bar(lines):\n"

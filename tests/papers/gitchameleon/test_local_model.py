@@ -3,11 +3,11 @@
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from papers.gitchameleon.generation import AnswerFile, generate
 from papers.gitchameleon.models.base import Message, Sampling
 from papers.gitchameleon.models.huggingface import HuggingFace
-from papers.gitchameleon.protocols import requests
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.protocols.generation import AnswerFile, generate
+from papers.gitchameleon.protocols.single import requests
+from papers.gitchameleon.suites.loader import load_suite
 
 TALKS = [[Message("user", "a b " * n)] for n in (1, 7, 3, 2, 5, 4, 6, 8, 1)]
 STUBBED = [Message("user", "<starter_code>\ndef f(a):\n</starter_code>")]

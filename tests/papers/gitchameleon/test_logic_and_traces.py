@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from papers.gitchameleon.logic_nodes import logic_nodes
-from papers.gitchameleon.problems import read_problems
-from papers.gitchameleon.retrieval_metrics import mean_and_error, retrieval
-from papers.gitchameleon.tracebacks import exception_names, reduction_percent, top_level_trace
+from papers.gitchameleon.data.problems import read_problems
+from papers.gitchameleon.metrics.logic_nodes import logic_nodes
+from papers.gitchameleon.metrics.retrieval import mean_and_error, retrieval
+from papers.gitchameleon.metrics.tracebacks import exception_names, reduction_percent, top_level_trace
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DATA = MIRROR / "gitchameleon" / "dataset.jsonl"

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from papers.gitchameleon import assistants, keywords, prompt_search, solvers
+from papers.gitchameleon.models import solvers
 from papers.gitchameleon.models.scripted import Scripted
-from papers.gitchameleon.selfdebug import Run
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.protocols import assistants, keywords, prompt_search
+from papers.gitchameleon.protocols.selfdebug import Run
+from papers.gitchameleon.suites.loader import load_suite
 
 PROBLEMS = load_suite("builtin")
 

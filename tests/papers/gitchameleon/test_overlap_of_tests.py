@@ -2,10 +2,10 @@
 
 import pytest
 
-from papers.gitchameleon.overlap import asserted_calls, defined_names, overlap, score
-from papers.gitchameleon.report import in_words, summarise
-from papers.gitchameleon.subsets import success_by, with_overlap
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.metrics.overlap import asserted_calls, defined_names, overlap, score
+from papers.gitchameleon.metrics.report import in_words, summarise
+from papers.gitchameleon.metrics.subsets import success_by, with_overlap
+from papers.gitchameleon.suites.loader import load_suite
 
 ANSWER = """
 import lib
@@ -101,13 +101,13 @@ def test_success_is_given_within_each_subset():
 
 
 def test_a_report_speaks_of_subsets_and_keeps_them(tmp_path):
-    from papers.gitchameleon.report import write_report
+    from papers.gitchameleon.metrics.report import write_report
 
     base = {"visible": None, "hidden_exception": None, "visible_exception": None, "library": "l", "version": "1"}
     rows = [{"example_id": i, "hidden": v, "python_version": "3.11", **base} for i, v in ((1, "pass"), (2, "timeout"))]
     summary = summarise(rows, {"decisive": [2]})
     assert "hidden, where the reference of another version fails: 0 of 1 pass" in in_words(summary)
-    import papers.gitchameleon.report as report
+    from papers.gitchameleon.metrics import report
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "results_csv", lambda rows: "")

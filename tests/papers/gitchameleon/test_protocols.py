@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from papers.gitchameleon import agent, solvers
-from papers.gitchameleon.generation import AnswerFile, explanation_of, generate, run_all
+from papers.gitchameleon.models import solvers
 from papers.gitchameleon.models.base import Message, Sampling, prompt_hash
 from papers.gitchameleon.models.scripted import Scripted
-from papers.gitchameleon.prompts import Document, problem_text, render, sections, template_hash
-from papers.gitchameleon.protocols import rag_requests, requests
-from papers.gitchameleon.retrieval import BM25, Dense, documents_of, words
-from papers.gitchameleon.selfdebug import Run, selfdebug
-from papers.gitchameleon.suites import load_suite
+from papers.gitchameleon.protocols import agent
+from papers.gitchameleon.protocols.generation import AnswerFile, explanation_of, generate, run_all
+from papers.gitchameleon.protocols.prompts import Document, problem_text, render, sections, template_hash
+from papers.gitchameleon.protocols.retrieval import BM25, Dense, documents_of, words
+from papers.gitchameleon.protocols.selfdebug import Run, selfdebug
+from papers.gitchameleon.protocols.single import rag_requests, requests
+from papers.gitchameleon.suites.loader import load_suite
 
 PROBLEMS = load_suite("builtin")
 BY_ID = {p.example_id: p for p in PROBLEMS}

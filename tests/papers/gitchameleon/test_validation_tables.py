@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from papers.gitchameleon.pairs import stub_pairs
-from papers.gitchameleon.problems import Problem
-from papers.gitchameleon.systems import stub_only
-from papers.gitchameleon.validation_tables import cause, tab_pairs, tab_reference_outcomes
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.versions import stub_pairs
+from papers.gitchameleon.suites.systems import stub_only
+from papers.gitchameleon.tables.validation import cause, tab_pairs, tab_reference_outcomes
 
 
 def make_problem(id: int, version: str, stub: str = "def f():\n", **other) -> Problem:

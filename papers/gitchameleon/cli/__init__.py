@@ -1,0 +1,1 @@
+"""The command lines: their options, their subcommands and what they print."""

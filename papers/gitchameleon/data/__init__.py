@@ -1,0 +1,1 @@
+"""The data: problems, their pins and categories, and the files of answers."""

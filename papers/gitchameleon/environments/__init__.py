@@ -1,0 +1,1 @@
+"""Pinned environments: interpreters, installers and the store that keeps what was built."""

@@ -1,0 +1,113 @@
+"""What follows from the published numbers alone: standard errors, gains, gaps, correlations.
+
+The numbers are in `reported.csv`; every frame made here has `source` = reported where it becomes a table.
+"""
+
+from functools import cache
+
+import pandas as pd
+
+from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, correlation, standard_error_percent
+from shared.artifacts.reported import Reported
+
+SLUG = "gitchameleon"
+ROUNDING = 0.05  # of a number printed with one decimal
+SE_SLACK = 0.06  # 0.05 of the printed error, and what 0.05 of the printed value moves it
+RAG_NAMES = {"Llama 4 Maverick 400B": "Llama 4 Maverick (not FP8)", "Grok 3": "Grok3"}  # Table 1 -> Table 4
+AUDITED = {
+    "table1": None,
+    "table8": None,
+    "table2": None,
+    "table3": None,
+    "table4": ("success", "api"),
+}  # None: all columns
+
+
+@cache
+def reported() -> Reported:
+    return Reported(SLUG)
+
+
+def wide(*tables: str) -> pd.DataFrame:
+    """Reported tables one below another, a row per printed row, a column per number, in printed order."""
+    parts = []
+    for table in tables:
+        frame = reported().table(table)
+        part = frame.pivot(index="row", columns="column", values="value").astype(float)
+        parts.append(part.reindex(index=frame.row.unique(), columns=frame.column.unique()))
+    return pd.concat(parts)
+
+
+def is_count(percent: float, n: int = NUM_PROBLEMS) -> bool:
+    """Whether a percentage printed with one decimal is k / n for a whole k."""
+    return abs(100.0 * round(percent * n / 100.0) / n - percent) <= ROUNDING + 1e-9
+
+
+def se_audit() -> pd.DataFrame:
+    """Every published value with a standard error: the binomial error, and the nearest count of problems."""
+    rows = []
+    for table, only in AUDITED.items():
+        frame = wide(table)
+        for column in [c for c in frame if f"{c}_se" in frame and (only is None or c in only)]:
+            for row, value, error in zip(frame.index, frame[column], frame[f"{column}_se"], strict=True):
+                if pd.notna(value) and pd.notna(error):
+                    binomial = standard_error_percent(value)
+                    rows.append(
+                        {
+                            "table": table,
+                            "row": row,
+                            "column": column,
+                            "percent": value,
+                            "standard_error": error,
+                            "binomial": binomial,
+                            "difference": error - binomial,
+                            "agrees": abs(error - binomial) <= SE_SLACK,
+                            "nearest_count": round(value * NUM_PROBLEMS / 100.0),
+                            "is_count": is_count(value),
+                            "source": "reported",
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def selfdebug_changes() -> pd.DataFrame:
+    """Per model of Tables 1 and 8: gain of hidden success by self-debug, and the gap before and after, in points."""
+    frame = wide("table1", "table8").dropna(subset=["greedy_hidden", "selfdebug_hidden"])
+    return pd.DataFrame(
+        {
+            "gain": frame.selfdebug_hidden - frame.greedy_hidden,
+            "gap_before": frame.greedy_visible - frame.greedy_hidden,
+            "gap_after": frame.selfdebug_visible - frame.selfdebug_hidden,
+        }
+    )
+
+
+def sandbox_gains() -> pd.Series:
+    """Points of success that the sandbox adds, per cell of Table 2."""
+    frame = wide("table2")
+    return frame.success_with_sandbox - frame.success_without_sandbox
+
+
+def bench_points() -> pd.DataFrame:
+    """Points of Figure 3: the authors' own, and the same with success taken from Tables 1 and 8.
+
+    Columns: points ("as drawn" or "from the tables"), model, gitchameleon, swebench, livecodebench. Claude 3.5 Sonnet
+    has no greedy row in the tables (what is drawn is the agent with a sandbox), so the second set lacks it.
+    """
+    drawn = wide("fig3")
+    tables = wide("table1", "table8").greedy_hidden
+    corrected = drawn[drawn.index.isin(tables.index)].copy()
+    corrected["gitchameleon"] = tables.reindex(corrected.index)
+    parts = {"as drawn": drawn, "from the tables": corrected}
+    return pd.concat([part.reset_index(names="model").assign(points=name) for name, part in parts.items()])
+
+
+def bench_correlations() -> pd.DataFrame:
+    """Correlations of both sets of points with both benchmarks."""
+    rows = []
+    for name, part in bench_points().groupby("points", sort=False):
+        for benchmark in ("swebench", "livecodebench"):
+            rows.append(
+                {"points": name, "benchmark": benchmark, **vars(correlation(part.gitchameleon, part[benchmark]))}
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,52 @@
+"""Success and API hits of groups of rows (scoring.score_rows), and protocols side by side."""
+
+import numpy as np
+import pandas as pd
+
+from papers.gitchameleon.metrics.comparison import standard_error_percent
+from shared.artifacts.estimates import wilson_interval
+
+
+def rates(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Success and API hits per group, in percent; means over seeds.
+
+    Args:
+        by: columns that tell the groups apart; seeds are averaged within each.
+    Returns:
+        `by`, n (problems), num_seeds, hidden, hidden_se (binomial, of the mean), hidden_low and hidden_high (Wilson,
+        95 %), seed_std (nan for one seed), visible, visible_se, gap, api_published, api_strict, num_missing (mean).
+    """
+    per_seed = scores.groupby([*by, "seed"]).agg(
+        n=("hidden_passed", "size"),
+        hidden=("hidden_passed", "mean"),
+        visible=("visible_passed", "mean"),
+        hits=("api_hit", "sum"),
+        parsing=("parses", "sum"),
+        num_missing=("missing", "sum"),
+    )
+    per_seed[["hidden", "visible"]] *= 100.0
+    per_seed["api_published"] = 100.0 * per_seed.hits / per_seed.parsing.replace(0, np.nan)
+    per_seed["api_strict"] = 100.0 * per_seed.hits / per_seed.n
+    groups = per_seed.groupby(by)
+    table = groups[["n", "hidden", "visible", "api_published", "api_strict", "num_missing"]].mean().reset_index()
+    table["n"] = table.n.astype(int)
+    table["num_seeds"] = groups.size().to_numpy()
+    table["seed_std"] = groups.hidden.std().to_numpy()
+    for column in ("hidden", "visible"):
+        pairs = zip(table[column], table.n, strict=True)
+        table[f"{column}_se"] = [standard_error_percent(percent, n) for percent, n in pairs]
+    # a mean over seeds need not be a whole count: the interval is that of the nearest one
+    counts = (table.hidden * table.n / 100.0).round().astype(int)
+    intervals = [wilson_interval(k, n) for k, n in zip(counts, table.n, strict=True)]
+    table[["hidden_low", "hidden_high"]] = 100.0 * np.array(intervals).reshape(-1, 2)
+    return table.assign(gap=table.visible - table.hidden)
+
+
+def before_and_after(main: pd.DataFrame, protocol: str = "selfdebug") -> pd.DataFrame:
+    """Greedy beside another protocol, one row per system that has both."""
+    keys = ["suite", "system", "source"]
+    columns = [*keys, "hidden", "visible", "gap"]
+    before = main[main.protocol == "greedy"][columns]
+    after = main[main.protocol == protocol][columns]
+    table = before.merge(after, on=keys, suffixes=("_before", "_after"))
+    return table.assign(gain=table.hidden_after - table.hidden_before)

@@ -1,0 +1,58 @@
+"""Problems by what their tests are worth: hidden tests that repeat visible ones, and tests that force the version."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.data.versions import stub_pairs
+from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.metrics.comparison import Success
+from papers.gitchameleon.metrics.overlap import score
+from papers.gitchameleon.metrics.scoring import NOT_RUN
+
+Subsets = dict[str, list[int]]  # name -> ids of its problems
+
+
+def with_overlap(problems: Sequence[Problem]) -> Subsets:
+    """Problems with hidden tests by whether these assert a call of the visible test; empty without hidden tests."""
+    tested = [p for p in problems if p.hidden_test is not None]
+    if not tested:
+        return {}
+    found: Subsets = {"disjoint": [], "overlapping": []}
+    for problem in tested:
+        found["overlapping" if score(problem) > 0 else "disjoint"].append(problem.example_id)
+    return found
+
+
+def decisive(harness: Harness, problems: Sequence[Problem], known: Sequence[Problem]) -> list[int]:
+    """Ids of the problems under whose hidden tests the reference of another version of `known` fails; runs them."""
+    here = {p.example_id: p for p in problems if p.hidden_test is not None}
+    pairs = [(tests.example_id, code) for tests, code in stub_pairs(known) if tests.example_id in here]
+    solutions = [Solution(id, code.answer, code.answer, sample) for sample, (id, code) in enumerate(pairs)]
+    hidden_only = replace(harness, settings=replace(harness.settings, modes=("hidden",)))
+    members = [here[id] for id in dict.fromkeys(id for id, _ in pairs)]
+    rows = list(hidden_only.evaluate(members, solutions))
+    harness.num_executed += hidden_only.num_executed
+    return sorted({row["example_id"] for row in rows if row["hidden"] not in ("pass", *NOT_RUN)})
+
+
+def success_by(rows: Sequence[Mapping], subsets: Subsets) -> dict[str, dict]:
+    """Hidden success within each subset, with its ids; nothing for an empty one.
+
+    Args:
+        rows: of `evaluate`, with example_id and hidden.
+    """
+    found = {}
+    for name, ids in subsets.items():
+        verdicts = [row["hidden"] for row in rows if row["example_id"] in set(ids)]
+        if verdicts:
+            success = Success(verdicts.count("pass"), len(verdicts))
+            found[name] = {
+                "passed": success.passed,
+                "num_problems": success.n,
+                "success_percent": round(success.percent, 4),
+                "standard_error_percent": round(success.standard_error, 4),
+                "ids": sorted(ids),
+            }
+    return found

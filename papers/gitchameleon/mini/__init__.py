@@ -1,1 +1,0 @@
-"""Tasks on small pure-Python packages of PyPI whose interface really changed, by theme."""

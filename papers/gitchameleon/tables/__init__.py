@@ -1,0 +1,37 @@
+"""Records and reported numbers -> tables. One function per table and figure of paper.yaml."""
+
+from papers.gitchameleon.tables.dataset import fig3_correlation as fig3_correlation
+from papers.gitchameleon.tables.dataset import fig4_dataset as fig4_dataset
+from papers.gitchameleon.tables.dataset import fig9_libraries as fig9_libraries
+from papers.gitchameleon.tables.dataset import fig14_logic_nodes as fig14_logic_nodes
+from papers.gitchameleon.tables.dataset import tab_dataset as tab_dataset
+from papers.gitchameleon.tables.protocols import tab_agents as tab_agents
+from papers.gitchameleon.tables.protocols import tab_assistants as tab_assistants
+from papers.gitchameleon.tables.protocols import tab_audit as tab_audit
+from papers.gitchameleon.tables.protocols import tab_no_version as tab_no_version
+from papers.gitchameleon.tables.protocols import tab_other_protocols as tab_other_protocols
+from papers.gitchameleon.tables.protocols import tab_rag as tab_rag
+from papers.gitchameleon.tables.protocols import tab_retrieval as tab_retrieval
+from papers.gitchameleon.tables.protocols import tab_se_audit as tab_se_audit
+from papers.gitchameleon.tables.protocols import tab_temperature as tab_temperature
+from papers.gitchameleon.tables.results import fig6_gap as fig6_gap
+from papers.gitchameleon.tables.results import fig7_categories as fig7_categories
+from papers.gitchameleon.tables.results import fig8_errors as fig8_errors
+from papers.gitchameleon.tables.results import fig10_years as fig10_years
+from papers.gitchameleon.tables.results import fig11_libraries as fig11_libraries
+from papers.gitchameleon.tables.results import fig12_rag_by_library as fig12_rag_by_library
+from papers.gitchameleon.tables.results import fig13_agreement as fig13_agreement
+from papers.gitchameleon.tables.results import fig_protocols as fig_protocols
+from papers.gitchameleon.tables.results import tab_comparisons as tab_comparisons
+from papers.gitchameleon.tables.results import tab_main as tab_main
+from papers.gitchameleon.tables.suites import fig1_worked_failure as fig1_worked_failure
+from papers.gitchameleon.tables.suites import tab_coverage as tab_coverage
+from papers.gitchameleon.tables.suites import tab_formatting as tab_formatting
+from papers.gitchameleon.tables.suites import tab_overlap as tab_overlap
+from papers.gitchameleon.tables.suites import tab_subsets as tab_subsets
+from papers.gitchameleon.tables.validation import tab_pairs as tab_pairs
+from papers.gitchameleon.tables.validation import tab_reference_outcomes as tab_reference_outcomes
+from papers.gitchameleon.tables.validation import tab_solvers as tab_solvers
+from papers.gitchameleon.tables.validation import tab_systems as tab_systems
+from papers.gitchameleon.tables.validation import tab_validation as tab_validation
+from papers.gitchameleon.tables.validation import tab_version_swap as tab_version_swap
