@@ -189,7 +189,7 @@ def test_the_variance_identity_fails_for_unequal_betas():
 
 
 def test_sigma2_form_refuses_unequal_betas():
-    with pytest.raises(ValueError, match="Proposition 2"):
+    with pytest.raises(ValueError, match=r"takes lr, beta, eps, .*; got lr, beta1, beta2"):
         build_optimizer("adam_sigma2", [torch.nn.Parameter(torch.ones(1))], lr=0.1, beta1=0.9, beta2=0.95)
 
 
