@@ -26,7 +26,8 @@ from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.store import EnvStore
 from papers.gitchameleon.suites import load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
-from shared.sandbox.box import Limits, choose_level
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import choose_level
 
 
 def commands(spec: EnvSpec, env: Path, wheels: Path | None, tool: str) -> list[list[str]]:

@@ -18,7 +18,8 @@ from papers.gitchameleon.store import Env, Missing
 from papers.gitchameleon.systems import SYSTEMS, answers_of
 from papers.gitchameleon.verdict_cache import read_whole_lines
 from shared.base.files import write_json
-from shared.sandbox.box import Limits, available_levels
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import available_levels
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 envs = typer.Typer(help="Environments: build, list, lock, make room.", no_args_is_help=True)

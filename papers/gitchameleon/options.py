@@ -16,7 +16,8 @@ from papers.gitchameleon.suites import load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
 from shared.base.cache import cache_dir
 from shared.base.errors import in_one_sentence
-from shared.sandbox.box import Limits, choose_level
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import choose_level
 
 BAD_INPUT, ENVIRONMENT_PROBLEM, NO_SANDBOX = 2, 3, 4  # exit statuses
 

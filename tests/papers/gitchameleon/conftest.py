@@ -5,7 +5,8 @@ import pytest
 from papers.gitchameleon.builtin import write_wheels
 from papers.gitchameleon.installers import Index
 from papers.gitchameleon.store import EnvStore
-from shared.sandbox.box import Limits, available_levels
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import available_levels
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from papers.gitchameleon.selfdebug import selfdebug
 from papers.gitchameleon.solutions import Solution
 from papers.gitchameleon.suites import SMOKE_TASKS, load_suite
 from papers.gitchameleon.verdict_cache import VerdictCache
-from shared.sandbox.box import available_levels
+from shared.sandbox.levels import available_levels
 
 PROBLEMS = [p for p in load_suite("builtin") if p.task in SMOKE_TASKS[:2]]
 
