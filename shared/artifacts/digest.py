@@ -32,13 +32,19 @@ def _graph(root: Path) -> grimp.ImportGraph:
 def depends_on(module: str, root: Path | None = None) -> list[str]:
     """`module`, the modules of this repository it imports transitively, and the packages these lie in; sorted.
 
+    A module that imports `pkgutil` is taken to import, by name and at run time, all modules of its package.
+
     Raises:
         ValueError: no such module in papers/ or shared/.
     """
-    graph = _graph(root or repo_root())
+    root = root or repo_root()
+    graph = _graph(root)
     if module not in graph.modules:
         raise ValueError(f"no module {module}{nearest(module, graph.modules)}")
     found = {module} | graph.find_upstream_modules(module)
+    for package in {name.rpartition(".")[0] for name in found if _walks_its_package(root, name)}:
+        for part in graph.find_children(package):
+            found |= {part} | graph.find_upstream_modules(part)
     packages = {".".join(name.split(".")[:depth]) for name in found for depth in range(1, name.count(".") + 1)}
     return sorted(found | packages)
 
@@ -55,9 +61,19 @@ def source_digest(*modules: str, root: Path | None = None) -> str:
 
 
 @functools.cache
-def _file_hash(root: Path, module: str) -> bytes:
+def _walks_its_package(root: Path, module: str) -> bool:
+    file = _file(root, module)
+    return file.is_file() and "import pkgutil" in file.read_text().splitlines()
+
+
+def _file(root: Path, module: str) -> Path:
     path = root.joinpath(*module.split("."))
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def _file_hash(root: Path, module: str) -> bytes:
+    file = _file(root, module)
     return hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest()
 
 
