@@ -26,7 +26,8 @@ from papers.gitchameleon.harness.harness import Harness, Settings
 from papers.gitchameleon.harness.verdict_cache import VerdictCache
 from papers.gitchameleon.suites.loader import load_suite
 from papers.gitchameleon.suites.wheels import write_wheels
-from shared.sandbox.box import Limits, choose_level
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import choose_level
 
 
 def commands(spec: EnvSpec, env: Path, wheels: Path | None, tool: str) -> list[list[str]]:

@@ -37,16 +37,21 @@ def _graph(root: Path) -> grimp.ImportGraph:
 def depends_on(module: str, root: Path | None = None) -> list[str]:
     """`module`, the modules of this repository it imports transitively, and the packages these lie in; sorted.
 
-    A package stands for all modules in it.
+    A package stands for all modules in it. A module that imports `pkgutil` is taken to import, by name and at run time, all
+    modules of its package.
 
     Raises:
         ValueError: no such module in papers/ or shared/.
     """
-    graph = _graph(root or repo_root())
+    root = root or repo_root()
+    graph = _graph(root)
     if module not in graph.modules:
         raise ValueError(f"no module {module}{nearest(module, graph.modules)}")
     start = {module, *graph.find_descendants(module)}
     found = start.union(*(graph.find_upstream_modules(name) for name in start))
+    for package in {name.rpartition(".")[0] for name in found if _walks_its_package(root, name)}:
+        for part in graph.find_children(package):
+            found |= {part} | graph.find_upstream_modules(part)
     packages = {".".join(name.split(".")[:depth]) for name in found for depth in range(1, name.count(".") + 1)}
     return sorted(found | packages)
 
@@ -81,6 +86,12 @@ def step_digest(slug: str, name: str, root: Path | None = None) -> str:
             digest.update(f"{file.relative_to(folder)}\0".encode())
             digest.update(_hash(file))
     return digest.hexdigest()[:12]
+
+
+@functools.cache
+def _walks_its_package(root: Path, module: str) -> bool:
+    file = _source(root, module)
+    return file.is_file() and "import pkgutil" in file.read_text(encoding="utf-8").splitlines()
 
 
 def _source(root: Path, module: str) -> Path:

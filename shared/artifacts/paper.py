@@ -18,9 +18,9 @@ The columns of a table are its keys and those of its tolerances, in the order in
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import walk_packages  # its modules are a paper's, which the digests of its rules name
 from types import ModuleType
 from typing import Any, Literal, Self
 
@@ -236,7 +236,7 @@ def paper_functions(slug: str, module: str) -> dict[str, Callable]:
 
 def _modules(slug: str, module: str) -> list[ModuleType]:
     top = importlib.import_module(f"papers.{slug}.{module}")
-    names = [info.name for info in pkgutil.walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
+    names = [info.name for info in walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
     return [top, *(importlib.import_module(name) for name in names)]
 
 

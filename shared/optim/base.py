@@ -1,19 +1,21 @@
 """torch.optim.Optimizer over an update rule."""
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from shared.optim.rule import Rule
+from shared.optim.rule import Range, Rule
 from shared.optim.vectors import Leaves
 
 
 class RuleOptimizer(torch.optim.Optimizer):
-    """Optimiser whose formula is `rule`; subclasses only name the arguments.
+    """Optimiser whose formula is `rule`. A subclass names its rule, which holds its arguments and what they mean.
 
+    Arguments are the parameters, then the rule's hyperparameters in its order; `betas` is the pair beta1, beta2.
     All parameters of all groups are updated in one call of the formula, so a norm or an inner product in it is
     over the whole model however the parameters are grouped. State follows torch: per parameter, `step` as a
     float32 scalar and buffers under torch's names; `state_dict` is all that a resume needs.
@@ -21,12 +23,21 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     rule: ClassVar[Rule]
 
-    def __init__(self, params, **settings: Any):
-        super().__init__(params, settings)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = _signature(cls.rule)
+        cls.__doc__ = _documented(cls.__doc__ or "", cls.rule)
+
+    def __init__(self, params, *args: Any, **settings: Any):
+        bound = self.__signature__.bind(params, *args, **settings)
+        bound.apply_defaults()
+        super().__init__(params, {k: v for k, v in bound.arguments.items() if k != "params"})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As torch's; refuses unknown names and values outside their ranges."""
         settings = {k: v for k, v in param_group.items() if k not in ("params", "param_names")}
+        if "betas" in self.defaults and settings.keys() & set(_PAIR):
+            raise ValueError(f"a parameter group of {type(self).__name__} takes the pair 'betas', not beta1 or beta2")
         self.rule.resolve(_flat(self.defaults | settings))
         super().add_param_group(param_group)
 
@@ -115,6 +126,37 @@ class RuleOptimizer(torch.optim.Optimizer):
             else:
                 hyper[name] = Leaves([v for v, (_, count) in zip(values, groups, strict=True) for _ in range(count)])
         return hyper
+
+
+_PAIR = ("beta1", "beta2")  # one argument, `betas`, as torch's Adam has it
+
+
+def _signature(rule: Rule) -> inspect.Signature:
+    """Arguments of the class of `rule`: `params`, then its hyperparameters with their defaults."""
+    kind, defaults = inspect.Parameter.POSITIONAL_OR_KEYWORD, {}
+    for name, limits in rule.hyper.items():
+        if name == "beta1" and "beta2" in rule.hyper:
+            defaults["betas"] = tuple(rule.hyper[key].default for key in _PAIR)
+        elif name != "beta2" or "beta1" not in rule.hyper:
+            defaults[name] = bool(limits.default) if limits.boolean else limits.default
+    given = [inspect.Parameter(k, kind) for k, default in defaults.items() if default is None]
+    optional = [inspect.Parameter(k, kind, default=default) for k, default in defaults.items() if default is not None]
+    return inspect.Signature([inspect.Parameter("params", kind), *given, *optional])
+
+
+def _documented(text: str, rule: Rule) -> str:
+    """`text` with the arguments of `rule` before its source, or at its end."""
+    above, source, below = inspect.cleandoc(text).partition("\nSource:")
+    lines = [f"    {name}: {_described(name, rule.hyper)}." for name in list(_signature(rule).parameters)[1:]]
+    return "\n".join([above.rstrip(), "", "Args:", *lines]) + source + below
+
+
+def _described(name: str, hyper: Mapping[str, Range]) -> str:
+    if name == "betas":
+        first, second = (hyper[key] for key in _PAIR)
+        return f"({first.meaning}, {second.meaning}), each in {first}"
+    values = "on or off" if hyper[name].boolean else f"in {hyper[name]}"
+    return f"{hyper[name].meaning}; {values}" if hyper[name].meaning else values
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

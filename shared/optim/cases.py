@@ -1,11 +1,14 @@
-"""One row per optimiser and setting: what the battery of tests and the equality tests of ensembles run over.
+"""Rows of optimisers and settings: what the battery of tests and the equality tests of ensembles run over.
 
+An optimiser without a row of its own has one with its defaults, so that a new one is tested as soon as it is declared.
 Settings are spelt as in rules. `scaling` says what multiplying the loss by a does when eps is 0: "invariant", the
 iterates stay the same; "inverse_lr", they stay the same if lr is divided and the decay multiplied by a; None, neither.
 """
 
 from dataclasses import dataclass
 from typing import Any
+
+from shared.optim.registry import RULES
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ def _case(name: str, scaling: str | None, **settings: float) -> Case:
     return Case(name, settings, scaling)
 
 
-CASES: tuple[Case, ...] = (
+_CHOSEN = (
     _case("sgd", "inverse_lr", lr=0.05),
     _case("sgd", "inverse_lr", lr=0.02, momentum=0.9),
     _case("sgd", "inverse_lr", lr=0.02, momentum=0.9, nesterov=1.0),
@@ -65,4 +68,9 @@ CASES: tuple[Case, ...] = (
     _case("momo_adam", "invariant", lr=0.1, beta2=0.95, weight_decay=0.1),
     _case("momsps", "inverse_lr", lr=1.0, momentum=0.9),
     _case("alr_smag", "inverse_lr", lr=0.1, beta=0.9, weight_decay=0.01),
+)
+
+CASES: tuple[Case, ...] = (
+    *_CHOSEN,
+    *(_case(name, None, lr=0.02) for name in sorted(set(RULES) - {case.name for case in _CHOSEN})),
 )

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, LR, Range, Rule, beta, is_zero
+from shared.optim.rule import DECAY, EPS, LR, Rule, beta, is_zero
 from shared.optim.vectors import Leaves, average, clamp, inner, near
-
-EPS = Range(1e-8)
 
 
 def exactly(loss):
@@ -117,23 +115,43 @@ def _ngn_mdw(p, g, s, h, loss):
     return p - moved, {"exp_avg_sq": v, "momentum_buffer": moved, "effective_lr": fraction * h["lr"]}
 
 
-_SCALAR = {"lr": LR, "weight_decay": DECAY}
-_DIAGONAL = {"lr": LR, "beta1": beta(0.9), "beta2": beta(0.999), "eps": EPS, "weight_decay": DECAY}
-_COMMON = {"scalars": ("effective_lr",), "needs_loss": True}
+C = LR.meant("c, the largest step size")
+APART = DECAY.meant("decoupled decay, multiplied by lr; does not enter gamma")
+MOMENTUM = beta(0.9, "factor on the last displacement; 0 is NGN")
+BETA2 = beta(0.999, "averaging factor of g^2")
+_DIAGONAL = {
+    "lr": C.meant("c, the largest step size before preconditioning"),
+    "beta1": beta(0.9, "factor on the last displacement"),
+    "beta2": BETA2,
+    "eps": EPS,
+    "weight_decay": APART,
+}
+_GLOBAL = {"scalars": ("effective_lr",), "needs_loss": True}  # one gamma for the whole model
+_MOMENTS = ("exp_avg_sq", "momentum_buffer")
 
-NGN_RULE = Rule("ngn", _ngn, _SCALAR, **_COMMON)
-NGN_M_RULE = Rule("ngn_m", _ngn_m, _SCALAR | {"momentum": beta(0.9)}, ("momentum_buffer",), **_COMMON)
-NGN_M_V2_RULE = Rule("ngn_m_v2", _ngn_m_v2, {"lr": LR, "momentum": beta(0.9)}, ("exp_avg",), **_COMMON)
+NGN_RULE = Rule("ngn", _ngn, {"lr": C, "weight_decay": APART}, **_GLOBAL)
+NGN_M_RULE = Rule(
+    "ngn_m", _ngn_m, {"lr": C, "momentum": MOMENTUM, "weight_decay": APART}, ("momentum_buffer",), **_GLOBAL
+)
+NGN_M_V2_RULE = Rule(
+    "ngn_m_v2", _ngn_m_v2, {"lr": C, "momentum": beta(0.9, "averaging factor of g")}, ("exp_avg",), **_GLOBAL
+)
 NGN_D_RULE = Rule(
     "ngn_d",
     _ngn_d,
-    {"lr": LR, "beta2": beta(0.999), "eps": EPS, "weight_decay": DECAY},
+    {name: limits for name, limits in _DIAGONAL.items() if name != "beta1"},
     ("exp_avg_sq",),
     needs_loss=True,
 )
-NGN_MD_RULE = Rule("ngn_md", _ngn_md, _DIAGONAL, ("exp_avg_sq", "momentum_buffer"), **_COMMON)
-NGN_MD_V2_RULE = Rule("ngn_md_v2", _ngn_md_v2, _DIAGONAL, ("exp_avg_sq", "momentum_buffer"), needs_loss=True)
-NGN_MDW_RULE = Rule("ngn_mdw", _ngn_mdw, _DIAGONAL, ("exp_avg_sq", "momentum_buffer"), **_COMMON)
+NGN_MD_RULE = Rule("ngn_md", _ngn_md, _DIAGONAL, _MOMENTS, **_GLOBAL)
+NGN_MD_V2_RULE = Rule("ngn_md_v2", _ngn_md_v2, _DIAGONAL, _MOMENTS, needs_loss=True)
+NGN_MDW_RULE = Rule(
+    "ngn_mdw",
+    _ngn_mdw,
+    _DIAGONAL | {"weight_decay": DECAY.meant("strength of the decay in the model that is minimised")},
+    _MOMENTS,
+    **_GLOBAL,
+)
 
 
 class NGN(RuleOptimizer):
@@ -141,102 +159,68 @@ class NGN(RuleOptimizer):
 
     Call `step(loss=loss)`.
 
-    Args:
-        lr: c, the largest step size.
-        weight_decay: decoupled, multiplied by lr; does not enter gamma.
     Source: Orvieto and Xiao 2024, arXiv 2407.04358.
     """
 
     rule = NGN_RULE
 
-    def __init__(self, params, lr, weight_decay=0.0):
-        super().__init__(params, lr=lr, weight_decay=weight_decay)
-
 
 class NGNM(RuleOptimizer):
     """x_{k+1} = x_k - (1 - momentum) gamma g_k + momentum (x_k - x_{k-1}); gamma as in `NGN`, on the new gradient.
 
-    Args:
-        lr: c, the largest step size.
-        momentum: beta in [0, 1); 0 is NGN.
-        weight_decay: decoupled, multiplied by lr; does not enter gamma.
-        version: 1 as above; 2, the rejected design, takes an average m of gradients, gamma from |m|^2, and
-            x <- x - gamma m. Version 2 has no weight decay.
     Source: Islamov et al. 2025, arXiv 2508.15071, Algorithm 1.
     """
 
     rule = NGN_M_RULE
 
-    def __init__(self, params, lr, momentum=0.9, weight_decay=0.0, version=1):
-        _check_version(version)
-        if version == 2 and weight_decay:
-            raise ValueError(f"version 2 of NGNM has no weight decay; got {weight_decay:g}")
-        if version == 2:
-            self.rule = NGN_M_V2_RULE
-        settings = {"lr": lr, "momentum": momentum} | ({"weight_decay": weight_decay} if version == 1 else {})
-        super().__init__(params, **settings)
+
+class NGNMv2(RuleOptimizer):
+    """The rejected design of `NGNM`: m <- EMA[g];  x <- x - gamma m with gamma from |m|^2. It has no weight decay.
+
+    Source: Islamov et al. 2025, arXiv 2508.15071, version 2 of Figure 1.
+    """
+
+    rule = NGN_M_V2_RULE
 
 
 class NGND(RuleOptimizer):
     """One NGN step per coordinate with c_j = lr / D_j, D = eps + sqrt(EMA_beta2[g^2] / (1 - beta2**step)).
 
-    Args:
-        lr: c, the largest step size before preconditioning.
-        beta2: averaging factor of g^2 in [0, 1).
-        eps: added outside the root.
-        weight_decay: decoupled, multiplied by lr.
     Source: Islamov et al. 2025, arXiv 2508.15071, Algorithm 2.
     """
 
     rule = NGN_D_RULE
 
-    def __init__(self, params, lr, beta2=0.999, eps=1e-8, weight_decay=0.0):
-        super().__init__(params, lr=lr, beta2=beta2, eps=eps, weight_decay=weight_decay)
-
 
 class NGNMD(RuleOptimizer):
-    """Diagonal NGN with momentum: x_{k+1} = x_k - (1 - beta1) u_k + beta1 (x_k - x_{k-1}).
+    """Diagonal NGN with momentum: x_{k+1} = x_k - (1 - beta1) u_k - lr * weight_decay * x_k + beta1 (x_k - x_{k-1}).
 
-    Version 1: u = gamma g / D with one gamma = c / (1 + c |g|^2_{D^-1} / (2 f)) for the whole model.
-    Version 2: u_j = gamma_j g_j with NGN's step per coordinate, c_j = c / D_j.
+    u = gamma g / D with one gamma = c / (1 + c |g|^2_{D^-1} / (2 f)) for the whole model and
     D = eps + sqrt(EMA_beta2[g^2] / (1 - beta2**step)): precondition first, average afterwards.
 
-    Args:
-        lr: c.
-        betas: (momentum, averaging factor of g^2), each in [0, 1).
-        eps: added outside the root.
-        weight_decay: strength wd.
-        weight_decay_mode: "decoupled" subtracts c * wd * x; "proximal" (version 1 only) puts wd into the model that
-            NGN minimises, x_k / (1 + wd c) - (1 - beta1) q g / D + beta1 (x_k - x_{k-1}). The source leaves
-            open where (1 - beta1) stands relative to the shrink factor; it multiplies the step alone here.
-        version: 1 or 2.
-    Source: Islamov et al. 2025, arXiv 2508.15071, Algorithm 3 and Appendix G.
+    Source: Islamov et al. 2025, arXiv 2508.15071, Algorithm 3 (version 1).
     """
 
     rule = NGN_MD_RULE
 
-    def __init__(
-        self,
-        params,
-        lr,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=0.0,
-        weight_decay_mode="decoupled",
-        version=1,
-    ):
-        _check_version(version)
-        if weight_decay_mode not in ("decoupled", "proximal"):
-            raise ValueError(f"weight_decay_mode must be 'decoupled' or 'proximal'; got {weight_decay_mode!r}")
-        if version == 2 and weight_decay_mode == "proximal":
-            raise ValueError("proximal weight decay is defined for version 1 of NGNMD; use 'decoupled' with version 2")
-        if version == 2:
-            self.rule = NGN_MD_V2_RULE
-        elif weight_decay_mode == "proximal":
-            self.rule = NGN_MDW_RULE
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+class NGNMDv2(RuleOptimizer):
+    """`NGNMD` with NGN's step per coordinate: u_j = gamma_j g_j, c_j = c / D_j.
+
+    Source: Islamov et al. 2025, arXiv 2508.15071, Algorithm 3 (version 2).
+    """
+
+    rule = NGN_MD_V2_RULE
 
 
-def _check_version(version):
-    if version not in (1, 2):
-        raise ValueError(f"version must be 1 or 2; got {version!r}")
+class NGNMDW(RuleOptimizer):
+    """`NGNMD` whose weight decay wd is part of the model that NGN minimises.
+
+    x_{k+1} = x_k / (1 + wd c) - (1 - beta1) q g / D + beta1 (x_k - x_{k-1}), with ct = c / (1 + wd c) and
+    q = ct [1 - ct wd <g, x> / (2 f)]_+ / (1 + ct |g|^2_{D^-1} / (2 f)). The source leaves open where (1 - beta1) stands
+    relative to the shrink factor; it multiplies the step alone here.
+
+    Source: Islamov et al. 2025, arXiv 2508.15071, Appendix G.
+    """
+
+    rule = NGN_MDW_RULE

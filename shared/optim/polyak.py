@@ -5,11 +5,12 @@ f is the batch loss before the update, g its gradient, `lb` a lower bound of the
 
 from shared.optim.base import RuleOptimizer
 from shared.optim.ngn import exactly, preconditioner, ratio
-from shared.optim.rule import DECAY, LR, Range, Rule, beta, decayed, first
+from shared.optim.rule import DECAY, EPS, LR, Range, Rule, beta, decayed, first
 from shared.optim.vectors import average, clamp, inner, minimum, near
 
-LOWER_BOUND = Range(0.0, low=float("-inf"))
-SCALE = Range(1.0, closed_low=False)
+CAP = LR.meant("the largest step size")
+LOWER_BOUND = Range(0.0, low=float("-inf"), meaning="lower bound of the loss")
+PROXIMAL = DECAY.meant("proximal decay, multiplied by lr")
 
 
 def _kept(p, h):
@@ -63,7 +64,7 @@ _AVERAGES = ("loss_avg", "grad_dot_param", "effective_lr")
 MOMO_RULE = Rule(
     "momo",
     _momo,
-    {"lr": LR, "beta": beta(0.9), "lb": LOWER_BOUND, "weight_decay": DECAY},
+    {"lr": CAP, "beta": beta(0.9, "averaging factor of g, f and <g, x>"), "lb": LOWER_BOUND, "weight_decay": PROXIMAL},
     ("exp_avg",),
     _AVERAGES,
     needs_loss=True,
@@ -72,12 +73,12 @@ MOMO_ADAM_RULE = Rule(
     "momo_adam",
     _momo_adam,
     {
-        "lr": LR,
-        "beta1": beta(0.9),
-        "beta2": beta(0.999),
-        "eps": Range(1e-8),
+        "lr": CAP,
+        "beta1": beta(0.9, "averaging factor of g, f and <g, x>"),
+        "beta2": beta(0.999, "averaging factor of g^2"),
+        "eps": EPS,
         "lb": LOWER_BOUND,
-        "weight_decay": DECAY,
+        "weight_decay": PROXIMAL,
     },
     ("exp_avg", "exp_avg_sq"),
     _AVERAGES,
@@ -86,7 +87,12 @@ MOMO_ADAM_RULE = Rule(
 MOMSPS_RULE = Rule(
     "momsps",
     _momsps,
-    {"lr": LR, "momentum": beta(0.9), "scale": SCALE, "lb": LOWER_BOUND},
+    {
+        "lr": CAP,
+        "momentum": beta(0.9, "factor on the last displacement; 0 is the stochastic Polyak step SPS_max"),
+        "scale": Range(1.0, closed_low=False, meaning="the constant c_0"),
+        "lb": LOWER_BOUND,
+    },
     ("momentum_buffer",),
     ("effective_lr",),
     needs_loss=True,
@@ -94,7 +100,13 @@ MOMSPS_RULE = Rule(
 ALR_SMAG_RULE = Rule(
     "alr_smag",
     _alr_smag,
-    {"lr": LR, "beta": beta(0.9), "scale": SCALE, "lb": LOWER_BOUND, "weight_decay": DECAY},
+    {
+        "lr": CAP,
+        "beta": beta(0.9, "factor on the buffer, which is not normalised"),
+        "scale": Range(1.0, closed_low=False, meaning="the constant c"),
+        "lb": LOWER_BOUND,
+        "weight_decay": DECAY.meant("decoupled decay, multiplied by gamma"),
+    },
     ("momentum_buffer",),
     ("effective_lr",),
     needs_loss=True,
@@ -109,18 +121,10 @@ class MoMo(RuleOptimizer):
     With weight_decay the bracket becomes (1 + lr wd)(f_bar - lb - gamma) + <d, x> and the whole new x is divided by
     1 + lr wd.
 
-    Args:
-        lr: the largest step size.
-        beta: averaging factor in [0, 1).
-        lb: lower bound of the loss.
-        weight_decay: proximal, multiplied by lr.
     Source: Schaipp et al. 2024, arXiv 2305.07583, Algorithm 1, and its public code.
     """
 
     rule = MOMO_RULE
-
-    def __init__(self, params, lr=1.0, beta=0.9, lb=0.0, weight_decay=0.0):
-        super().__init__(params, lr=lr, beta=beta, lb=lb, weight_decay=weight_decay)
 
 
 class MoMoAdam(RuleOptimizer):
@@ -130,51 +134,25 @@ class MoMoAdam(RuleOptimizer):
     tau = min(lr / rho, [(1 + lr wd)(f_bar - rho lb - gamma) + <d, x>]_+ / |d|^2_{D^-1});
     x <- (x - tau d / D) / (1 + lr wd).
 
-    Args:
-        lr: the largest step size.
-        betas: averaging factors of (g, f, <g, x>) and of g^2, each in [0, 1).
-        eps: added outside the root.
-        lb: lower bound of the loss.
-        weight_decay: proximal, multiplied by lr.
     Source: Schaipp et al. 2024, arXiv 2305.07583, Algorithm 2, and its public code.
     """
 
     rule = MOMO_ADAM_RULE
 
-    def __init__(self, params, lr=1e-2, betas=(0.9, 0.999), eps=1e-8, lb=0.0, weight_decay=0.0):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, lb=lb, weight_decay=weight_decay)
-
 
 class MomSPS(RuleOptimizer):
     """x_{k+1} = x_k - (1 - momentum) gamma g + momentum (x_k - x_{k-1}),  gamma = min(lr, (f - lb) / (scale |g|^2)).
 
-    Args:
-        lr: the largest step size.
-        momentum: in [0, 1); 0 is the stochastic Polyak step SPS_max.
-        scale: the constant c_0 > 0.
-        lb: lower bound of the loss.
     Source: Oikonomou and Loizou 2024, arXiv 2406.04142 (MomSPS_max).
     """
 
     rule = MOMSPS_RULE
 
-    def __init__(self, params, lr=1.0, momentum=0.9, scale=1.0, lb=0.0):
-        super().__init__(params, lr=lr, momentum=momentum, scale=scale, lb=lb)
-
 
 class ALRSMAG(RuleOptimizer):
     """d <- beta d + g;  gamma = min(lr, (f - lb) / (scale |d|^2));  x <- (1 - gamma weight_decay) x - gamma d.
 
-    Args:
-        lr: the largest step size.
-        beta: in [0, 1); the buffer is not normalised.
-        scale: the constant c > 0.
-        lb: lower bound of the loss.
-        weight_decay: decoupled, multiplied by gamma.
     Source: Wang et al. 2023, arXiv 2305.12939, with the decay of its public code.
     """
 
     rule = ALR_SMAG_RULE
-
-    def __init__(self, params, lr=0.1, beta=0.9, scale=1.0, lb=0.0, weight_decay=0.0):
-        super().__init__(params, lr=lr, beta=beta, scale=scale, lb=lb, weight_decay=weight_decay)

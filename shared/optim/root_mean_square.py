@@ -1,7 +1,9 @@
 """RMSprop and Adagrad: the gradient over the root of its averaged or summed square."""
 
+from dataclasses import replace
+
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, LR, SWITCH, Range, Rule, beta, decayed
+from shared.optim.rule import DECAY, EPS, LR, Range, Rule, beta, decayed, switch
 from shared.optim.vectors import average, near
 
 
@@ -23,19 +25,24 @@ RMSPROP_RULE = Rule(
     "rmsprop",
     _rmsprop,
     {
-        "lr": LR,
-        "alpha": beta(0.99),
-        "eps": Range(1e-8),
-        "momentum": beta(0.0),
+        "lr": LR.meant("about the largest step of a coordinate once v has settled"),
+        "alpha": beta(0.99, "averaging factor of g^2; 0 gives sign descent"),
+        "eps": EPS,
+        "momentum": beta(0.0, "heavy ball on the scaled gradient"),
         "weight_decay": DECAY,
-        "bias_correction": SWITCH,
+        "bias_correction": switch(False, "divide v by 1 - alpha**step"),
     },
     vectors=("square_avg", "momentum_buffer"),
 )
 ADAGRAD_RULE = Rule(
     "adagrad",
     _adagrad,
-    {"lr": LR, "lr_decay": Range(0.0), "eps": Range(1e-10), "weight_decay": DECAY},
+    {
+        "lr": LR.meant("length of the first step of a coordinate"),
+        "lr_decay": Range(0.0, meaning="decay of lr per step"),
+        "eps": replace(EPS, default=1e-10),
+        "weight_decay": DECAY,
+    },
     vectors=("sum",),
 )
 
@@ -44,42 +51,15 @@ class RMSprop(RuleOptimizer):
     """v <- EMA_alpha[g^2];  m <- momentum * m + g / (sqrt(v) + eps);  p <- p - lr * m; torch.optim.RMSprop's method.
 
     With `bias_correction` and momentum 0 it is Adam with beta1 = 0.
-
-    Args:
-        lr: about the largest step of a coordinate once v has settled.
-        alpha: averaging factor of g^2 in [0, 1); 0 gives sign descent.
-        eps: added outside the root.
-        momentum: heavy ball on the scaled gradient, in [0, 1).
-        weight_decay: decoupled, multiplied by lr.
-        bias_correction: divide v by 1 - alpha**step.
     """
 
     rule = RMSPROP_RULE
-
-    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0, bias_correction=False):
-        super().__init__(
-            params,
-            lr=lr,
-            alpha=alpha,
-            eps=eps,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            bias_correction=bias_correction,
-        )
 
 
 class Adagrad(RuleOptimizer):
     """sum <- sum + g^2;  p <- p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(sum) + eps); torch.optim.Adagrad's.
 
-    Args:
-        lr: length of the first step of a coordinate.
-        lr_decay: decay of lr per step.
-        eps: added outside the root.
-        weight_decay: decoupled, multiplied by lr.
     Source: Duchi et al. 2011.
     """
 
     rule = ADAGRAD_RULE
-
-    def __init__(self, params, lr=1e-2, lr_decay=0.0, eps=1e-10, weight_decay=0.0):
-        super().__init__(params, lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)

@@ -5,12 +5,13 @@
     params, state = rule.step(params, grads, state, {"lr": lr, "beta": 0.9})
 
 `params` and `grads` are vectors as in `vectors.py`: a flat tensor (P,), M members (M, P), or `Leaves`. Nothing is
-changed in place. The optimiser classes and the ensembles are thin wrappers over `Rule.step`.
+changed in place. The optimiser classes and the ensembles are thin wrappers over `Rule.step`, and a class takes its
+arguments, their defaults, ranges and descriptions from its rule: nothing about a hyperparameter stands twice.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,13 +27,22 @@ Update = Callable[[Vector, Vector, State, Hyper, Scalar | None], tuple[Vector, S
 
 @dataclass(frozen=True)
 class Range:
-    """Default and admissible interval of one hyperparameter; `default=None` means that it must be given."""
+    """Default, admissible interval and meaning of one hyperparameter; `default=None` means that it must be given.
+
+    `boolean` says that it switches something, 0 off and 1 on: numbers in rules, so that members may differ in it.
+    """
 
     default: float | None
     low: float = 0.0
     high: float = math.inf
     closed_low: bool = True
     closed_high: bool = False
+    meaning: str = ""
+    boolean: bool = False
+
+    def meant(self, meaning: str) -> "Range":
+        """The same range, described otherwise."""
+        return replace(self, meaning=meaning)
 
     def admits(self, value: float) -> bool:
         above = value >= self.low if self.closed_low else value > self.low
@@ -44,16 +54,26 @@ class Range:
         return f"{opening}{self.low:g}, {self.high:g}{closing}"
 
 
-LR = Range(None, closed_low=False)
-DECAY = Range(0.0)  # decoupled weight decay, multiplied by the current lr
-L2 = Range(0.0)  # coupled weight decay: added to the gradient
-CLIP = Range(math.inf, closed_low=False, closed_high=True)
-SWITCH = Range(0.0, high=1.0, closed_high=True)  # 0 off, 1 on; numbers, so that members may differ in it
+LR = Range(None, closed_low=False, meaning="step length in parameter units")  # no default: no value fits two problems
+DECAY = Range(0.0, meaning="decoupled decay, multiplied by the current lr as in AdamW")
+L2 = Range(0.0, meaning="coupled decay, added to the gradient as l2 * p")
+CLIP = Range(
+    math.inf, closed_low=False, closed_high=True, meaning="limit on each |coordinate| of the direction as it is applied"
+)
+EPS = Range(1e-8, meaning="added outside the root, in gradient units")
 
 
-def beta(default: float) -> Range:
+def beta(default: float, meaning: str = "averaging factor") -> Range:
     """An averaging factor in [0, 1)."""
-    return Range(default, high=1.0)
+    return Range(default, high=1.0, meaning=meaning)
+
+
+def switch(default: bool, meaning: str) -> Range:
+    """Something that is on or off."""
+    return Range(float(default), high=1.0, closed_high=True, meaning=meaning, boolean=True)
+
+
+GRADIENT_INIT = switch(False, "start averages at the first gradient, not at zero")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Both give one trajectory when lr_EMA = lr_SGD / (1 - momentum) and both buffers 
 import math
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import CLIP, DECAY, L2, LR, SWITCH, Range, Rule, beta, decayed, first, with_l2
+from shared.optim.rule import CLIP, DECAY, L2, LR, Range, Rule, beta, decayed, first, switch, with_l2
 from shared.optim.vectors import average, clamp, near
 
 
@@ -46,10 +46,10 @@ SGD_RULE = Rule(
     "sgd",
     _sgd,
     {
-        "lr": LR,
-        "momentum": beta(0.0),
-        "dampening": Range(0.0, high=1.0, closed_high=True),
-        "nesterov": SWITCH,
+        "lr": LR.meant("step length per unit of gradient"),
+        "momentum": beta(0.0, "factor on the buffer"),
+        "dampening": Range(0.0, high=1.0, closed_high=True, meaning="share of a gradient left out, as in torch"),
+        "nesterov": switch(False, "look ahead; needs momentum > 0 and dampening 0"),
         "weight_decay": DECAY,
         "l2": L2,
         "clip_value": CLIP,
@@ -60,7 +60,12 @@ SGD_RULE = Rule(
 SGD_EMA_RULE = Rule(
     "sgd_ema",
     _sgd_ema,
-    {"lr": LR, "momentum": beta(0.9), "weight_decay": DECAY, "clip_value": CLIP},
+    {
+        "lr": LR.meant("step length per unit of averaged gradient"),
+        "momentum": beta(0.9),
+        "weight_decay": DECAY,
+        "clip_value": CLIP,
+    },
     vectors=("exp_avg",),
 )
 
@@ -69,32 +74,10 @@ class SGD(RuleOptimizer):
     """Heavy-ball SGD: m <- momentum * m + (1 - dampening) * g;  p <- (1 - lr * weight_decay) * p - lr * clip(m).
 
     As in torch, the first buffer is the undamped gradient. With `nesterov` the step is g + momentum * m.
-
-    Args:
-        lr: step length per unit of gradient.
-        momentum: in [0, 1).
-        dampening: in [0, 1]; torch's meaning.
-        nesterov: look ahead; needs momentum > 0 and dampening 0.
-        weight_decay: decoupled, multiplied by lr. torch.optim.SGD's `weight_decay` is `l2` here.
-        l2: added to the gradient as l2 * p.
-        clip_value: limit on each |coordinate| of the step direction, after momentum.
+    torch.optim.SGD's `weight_decay` is `l2` here.
     """
 
     rule = SGD_RULE
-
-    def __init__(
-        self, params, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0, l2=0.0, clip_value=math.inf
-    ):
-        super().__init__(
-            params,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            l2=l2,
-            clip_value=clip_value,
-        )
 
 
 class SGDEMA(RuleOptimizer):
@@ -102,15 +85,6 @@ class SGDEMA(RuleOptimizer):
 
     A gradient whose global norm was limited to 1 keeps every |coordinate| of m below 1, so `clip_value = 1` then
     changes nothing here, while it does act on the heavy-ball buffer.
-
-    Args:
-        lr: step length per unit of averaged gradient.
-        momentum: averaging factor in [0, 1).
-        weight_decay: decoupled, multiplied by lr.
-        clip_value: limit on each |coordinate| of m as it is applied.
     """
 
     rule = SGD_EMA_RULE
-
-    def __init__(self, params, lr, momentum=0.9, weight_decay=0.0, clip_value=math.inf):
-        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, clip_value=clip_value)

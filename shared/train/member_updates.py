@@ -153,7 +153,7 @@ def _compiled_step(rule: Rule, params: Tensor, grads: Tensor, state: dict, hyper
 
 def _fused_adam_serves(rule: Rule, settings: Sequence[Mapping[str, float]]) -> bool:
     """Adam or AdamW with bias correction and zero buffers: what torch's one-pass kernel computes."""
-    return rule.name == "adam" and all(
+    return rule.name in ("adam", "adamw") and all(
         s["bias_correction"] == 1 and s["gradient_init"] == 0 and s["l2"] == 0 for s in settings
     )
 

@@ -16,7 +16,8 @@ from papers.gitchameleon.metrics import coverage
 from papers.gitchameleon.metrics.report import in_words, summarise, write_report
 from papers.gitchameleon.protocols.assistants import read_outputs, write_inputs
 from papers.gitchameleon.suites.systems import SYSTEMS, answers_of
-from shared.sandbox.box import Limits, available_levels
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import available_levels
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(environments.app, name="envs")

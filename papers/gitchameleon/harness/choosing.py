@@ -9,7 +9,8 @@ from papers.gitchameleon.harness.harness import MODES, Harness, Settings
 from papers.gitchameleon.harness.verdict_cache import VerdictCache
 from papers.gitchameleon.suites.wheels import write_wheels
 from shared.base.cache import cache_dir
-from shared.sandbox.box import Limits, choose_level
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import choose_level
 
 
 class NoSandbox(ValueError):

@@ -11,15 +11,6 @@ from torch import Tensor, nn
 Cache = Any  # a mixer's own tuple of tensors (or None); read only by the mixer that made it
 
 
-def undecayed_parameters(module: nn.Module) -> set[str]:
-    """Names of the parameters that weight decay should leave alone: biases, norm scales, and what mixers declare."""
-    names = {name for name, p in module.named_parameters() if p.ndim < 2}
-    for prefix, part in module.named_modules():
-        if isinstance(part, Mixer):
-            names.update(f"{prefix}.{name}".lstrip(".") for name in part.no_weight_decay)
-    return names
-
-
 def count_parameters(module: nn.Module) -> int:
     """Number of scalars in distinct parameters; a tied tensor counts once."""
     return sum(p.numel() for p in module.parameters())
@@ -34,6 +25,31 @@ class Mixer(nn.Module):
     """
 
     no_weight_decay: tuple[str, ...] = ()  # own parameters that weight decay should leave alone
+
+    def mark_undecayed(self) -> "Mixer":
+        """Set the attribute `no_weight_decay`, which optimisers ask for, on the declared parameters; returns itself.
+
+        `build_mixer` calls it, and so do copies and conversions, which make parameters anew.
+
+        Raises:
+            ValueError: a declared name is no parameter of this mixer.
+        """
+        own = dict(self.named_parameters())
+        for name in self.no_weight_decay:
+            if name not in own:
+                raise ValueError(
+                    f"{type(self).__name__} declares '{name}' in no_weight_decay but has no such parameter;"
+                    f" it has {', '.join(own)}"
+                )
+            own[name].no_weight_decay = True
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # of copy.deepcopy and pickle
+        self.mark_undecayed()
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "Mixer":
+        return super()._apply(*args, **kwargs).mark_undecayed()  # of .to(), .bfloat16(), .to_empty() ...
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError

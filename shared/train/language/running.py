@@ -157,8 +157,10 @@ def train_alone(
     model = task.build(member.seed)
     clip = None if math.isinf(member.clip_norm) else member.clip_norm
     training = shard.training_for(run).model_copy(update={"clip_grad_norm": clip, "seed": member.stream_seed})
-    settings = dict(member.settings)
-    groups = decay_groups(model, float(settings.pop("weight_decay", 0.0)), training.weight_decay_on)
+    settings = member.rule.resolve(member.settings)
+    groups = model.parameters()
+    if "weight_decay" in settings:  # a few rules have none
+        groups = decay_groups(model, settings.pop("weight_decay"), training.weight_decay_on)
     optimizer = build_optimizer(run.optimizer, groups, **settings)
     result = fit(
         model,

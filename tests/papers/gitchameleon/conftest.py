@@ -5,7 +5,8 @@ import pytest
 from papers.gitchameleon.environments.installers import Index
 from papers.gitchameleon.environments.store import EnvStore
 from papers.gitchameleon.suites.wheels import write_wheels
-from shared.sandbox.box import Limits, available_levels
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import available_levels
 
 
 @pytest.fixture(scope="session")

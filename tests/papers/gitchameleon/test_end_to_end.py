@@ -20,7 +20,7 @@ from papers.gitchameleon.protocols.selfdebug import selfdebug
 from papers.gitchameleon.protocols.single import requests
 from papers.gitchameleon.suites.loader import load_suite
 from papers.gitchameleon.tables import results as result_tables
-from shared.sandbox.box import available_levels
+from shared.sandbox.levels import available_levels
 
 PROBLEMS = [p for p in load_suite("builtin") if p.task in ("join-with-bar", "first-place")]
 

@@ -18,7 +18,8 @@ from papers.gitchameleon.harness.verdicts import Talk, Verdict, judge, test_name
 from papers.gitchameleon.metrics.report import results_csv, summarise
 from papers.gitchameleon.suites.loader import load_suite
 from papers.gitchameleon.suites.systems import SYSTEMS, answers_of
-from shared.sandbox.box import Limits, choose_level
+from shared.sandbox.box import Limits
+from shared.sandbox.levels import choose_level
 
 names_of_tests = test_names  # pytest would collect it under its own name
 del test_names
@@ -175,7 +176,7 @@ def test_a_pass_needs_every_test_and_the_end():
 
 
 def test_without_a_box_untrusted_code_is_refused(monkeypatch):
-    monkeypatch.setattr("shared.sandbox.box.available_levels", lambda: ("rlimit",))
+    monkeypatch.setattr("shared.sandbox.levels.available_levels", lambda: ("rlimit",))
     with pytest.raises(ValueError, match="--unsafe"):
         choose_level("auto")
     assert choose_level("auto", unsafe=True) == "rlimit"

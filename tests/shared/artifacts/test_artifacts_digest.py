@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from toy_repository import make_repository, run_in
 
+from shared.artifacts.digest import depends_on
+
 DIGESTS = """
 import json, sys
 from pathlib import Path
@@ -45,6 +47,11 @@ def changed_by(original):
     yield change
     for file, text in edited:
         file.write_text(text)
+
+
+def test_a_registry_that_walks_its_package_depends_on_all_of_it():
+    found = depends_on("shared.models.language_model")
+    assert {"shared.models.mixers.attention", "shared.models.mixers.mamba", "shared.kernels.selective"} <= set(found)
 
 
 def test_an_edit_changes_the_digests_of_its_importers_and_no_others(changed_by):

@@ -9,7 +9,8 @@ import torch
 
 from shared.base.seeding import torch_generator
 from shared.optim.cases import CASES
-from shared.optim.registry import OPTIMIZERS, RULES, build_optimizer, get_rule
+from shared.optim.registry import MODULES, OPTIMIZERS, RULES, build_optimizer, get_rule
+from shared.optim.rule import Rule
 from shared.optim.vectors import Leaves
 
 SHAPES = ((3, 2), (4,), (1, 5))
@@ -218,14 +219,36 @@ def test_values_out_of_range_are_refused_in_a_sentence(name):
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_class_defaults_are_the_rule_s(name):
-    signature = inspect.signature(OPTIMIZERS[name]).parameters
-    defaults = OPTIMIZERS[name].rule.defaults()
-    if "betas" in signature and signature["betas"].default is not None:
-        assert signature["betas"].default == (defaults["beta1"], defaults["beta2"])
-    for key in set(signature) & set(defaults) - {"lr"}:
-        if (name, key) != ("adamw", "weight_decay"):  # torch's default there
-            assert signature[key].default == defaults[key], key
+def test_a_class_without_settings_has_the_defaults_of_its_rule(name):
+    cls = OPTIMIZERS[name]
+    optimizer = cls(parameters(start()), lr=0.1)
+    found = {k: v for k, v in optimizer.defaults.items() if k not in ("betas", "lr")}
+    found |= dict(zip(("beta1", "beta2"), optimizer.defaults.get("betas", ()), strict=False))
+    assert found == {k: v for k, v in cls.rule.defaults().items() if k != "lr"}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_argument_is_named_and_documented(name):
+    shown = inspect.signature(OPTIMIZERS[name]).parameters
+    assert list(shown)[:2] == ["params", "lr"]
+    for argument in list(shown)[1:]:
+        assert f"    {argument}: " in OPTIMIZERS[name].__doc__
+    assert all(limits.meaning for limits in RULES[name].hyper.values())
+
+
+def test_arguments_follow_torch():
+    shown = inspect.signature(OPTIMIZERS["adamw"]).parameters
+    theirs = inspect.signature(torch.optim.AdamW).parameters
+    assert all(shown[k].default == theirs[k].default for k in ("betas", "eps", "weight_decay"))
+    by_position = OPTIMIZERS["adamw"](parameters(start()), 0.1, (0.8, 0.9))
+    assert by_position.defaults["lr"] == 0.1 and by_position.defaults["betas"] == (0.8, 0.9)
+    with pytest.raises(TypeError, match="missing a required argument: 'lr'"):
+        OPTIMIZERS["adamw"](parameters(start()))
+
+
+def test_groups_take_betas_as_a_pair():
+    with pytest.raises(ValueError, match="a parameter group of AdamW takes the pair 'betas'"):
+        build_optimizer("adamw", [{"params": parameters(start()), "beta1": 0.5}], lr=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
@@ -266,8 +289,9 @@ def test_unknown_optimiser_names_the_nearest():
         build_optimizer("signnum", parameters(start()), lr=0.1)
 
 
-def test_every_optimiser_has_a_row():
-    assert {case.name for case in CASES} == set(RULES) == set(OPTIMIZERS)
+def test_every_declared_rule_has_a_class_and_a_row():
+    declared = {value.name for module in MODULES for value in vars(module).values() if isinstance(value, Rule)}
+    assert {case.name for case in CASES} == set(RULES) == set(OPTIMIZERS) == declared
 
 
 def test_schedulers_of_torch_drive_the_rate():

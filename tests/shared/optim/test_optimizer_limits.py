@@ -189,7 +189,7 @@ def test_the_variance_identity_fails_for_unequal_betas():
 
 
 def test_sigma2_form_refuses_unequal_betas():
-    with pytest.raises(ValueError, match="Proposition 2"):
+    with pytest.raises(ValueError, match=r"takes lr, beta, eps, .*; got lr, beta1, beta2"):
         build_optimizer("adam_sigma2", [torch.nn.Parameter(torch.ones(1))], lr=0.1, beta1=0.9, beta2=0.95)
 
 
@@ -233,6 +233,17 @@ def test_adabound_ends_as_sgd_with_momentum():
     iterates, state = apply("adabound", grads, lr=1e-3, final_lr_ratio=100.0, gamma=0.999999)
     late = (iterates[-1] - iterates[-2]) / state["exp_avg"]
     assert torch.all((-late > 0.1 * (1 - 1 / 60)) & (-late < 0.1 * (1 + 1 / 59)))
+
+
+def test_adabound_follows_its_recursion():
+    grads, lr, final, gamma, eps = stream("random"), 1e-2, 0.1, 1e-2, 1e-8
+    m, v, x = 0.0, 0.0, torch.linspace(-1, 1, 7, dtype=torch.float64)
+    for k, g in enumerate(grads, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        rate = lr * math.sqrt(1 - 0.999**k) / (1 - 0.9**k) / (v.sqrt() + eps)
+        x = x - rate.clamp(final * (1 - 1 / (gamma * k + 1)), final * (1 + 1 / (gamma * k))) * m
+    ours, _ = apply("adabound", grads, lr=lr, final_lr_ratio=final / lr, gamma=gamma)
+    torch.testing.assert_close(ours[-1], x, rtol=1e-11, atol=1e-12)
 
 
 def test_gradient_init_starts_the_average_at_the_gradient():

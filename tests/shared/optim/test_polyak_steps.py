@@ -160,6 +160,52 @@ def test_ngn_md_twin():
     close(run("ngn_md", lr=c, beta1=b1, beta2=b2, weight_decay=decay), np.stack(trace), rtol=1e-8)
 
 
+def test_ngnm_decay_is_decoupled_and_remembered_as_displacement():
+    c, b, decay, evaluate = 2.0, 0.9, 0.01, problem()
+    x, last = np.ones(6), np.ones(6)
+    for step in range(100):
+        f, g = evaluate(x, step)
+        gamma = c / (1 + c * (g @ g) / (2 * f))
+        x, last = x - c * decay * x - (1 - b) * gamma * g + b * (x - last), x
+    close(run("ngn_m", num_steps=100, lr=c, momentum=b, weight_decay=decay)[-1], x, rtol=1e-9)
+
+
+def test_version_2_takes_its_step_size_from_the_average():
+    c, b, evaluate = 0.5, 0.9, problem()
+    x, m = np.ones(6), np.zeros(6)
+    for step in range(100):
+        f, g = evaluate(x, step)
+        m = b * m + (1 - b) * g
+        x = x - c / (1 + c * (m @ m) / (2 * f)) * m
+    close(run("ngn_m_v2", num_steps=100, lr=c, momentum=b)[-1], x, rtol=1e-9)
+
+
+def test_ngn_md_v2_twin():
+    c, b1, b2, eps, decay, evaluate = 0.3, 0.9, 0.95, 1e-8, 0.1, problem()
+    x, last, v = np.ones(6), np.ones(6), np.zeros(6)
+    for step in range(100):
+        f, g = evaluate(x, step)
+        v = b2 * v + (1 - b2) * g * g
+        a = c / (eps + np.sqrt(v / (1 - b2 ** (step + 1))))
+        gamma = a / (1 + a * g * g / (2 * f))
+        x, last = x - c * decay * x - (1 - b1) * gamma * g + b1 * (x - last), x
+    close(run("ngn_md_v2", num_steps=100, lr=c, beta1=b1, beta2=b2, weight_decay=decay)[-1], x, rtol=1e-8)
+
+
+def test_ngn_mdw_twin():
+    c, b1, b2, eps, decay, evaluate = 0.3, 0.9, 0.95, 1e-8, 0.1, problem()
+    shrunk = c / (1 + decay * c)
+    x, last, v = np.ones(6), np.ones(6), np.zeros(6)
+    for step in range(100):
+        f, g = evaluate(x, step)
+        v = b2 * v + (1 - b2) * g * g
+        d = eps + np.sqrt(v / (1 - b2 ** (step + 1)))
+        share = max(1 - shrunk * decay / (2 * f) * (g @ x), 0.0)
+        q = shrunk * share / (1 + shrunk * np.sum(g * g / d) / (2 * f))
+        x, last = x / (1 + decay * c) - (1 - b1) * q * g / d + b1 * (x - last), x
+    close(run("ngn_mdw", num_steps=100, lr=c, beta1=b1, beta2=b2, weight_decay=decay)[-1], x, rtol=1e-8)
+
+
 def test_heavy_ball_on_the_quartic_needs_the_published_number_of_updates():
     """f = x^2 + x^4 from 10 to f <= 1e-15: 268 updates at c = 10; damped gradient descent needs 690 at 1e-2."""
     counts = {}

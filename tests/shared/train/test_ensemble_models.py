@@ -66,9 +66,10 @@ class Images(EnsembleTask):
 def alone(task, member):
     """The same member by plain torch; returns its state_dict."""
     model = task.build(member.seed)
+    exempt = [p.ndim < 2 or getattr(p, "no_weight_decay", False) for p in model.parameters()]
     groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": 0.1},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p, kept in zip(model.parameters(), exempt, strict=True) if not kept], "weight_decay": 0.1},
+        {"params": [p for p, kept in zip(model.parameters(), exempt, strict=True) if kept], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=member.settings["lr"])
     for step in range(NUM_STEPS):

@@ -1,0 +1,111 @@
+"""What mixers declare as exempt from weight decay stays so in every optimiser that is built over them."""
+
+import copy
+
+import pytest
+import torch
+
+from shared.models.config import LanguageModelConfig, MixerContext
+from shared.models.language_model import LanguageModel
+from shared.models.mixers import registry
+from shared.models.mixers.base import Mixer
+from shared.models.mixers.config import MixerConfig
+from shared.models.mixers.registry import build_mixer, mixer_names
+from shared.optim.registry import build_optimizer
+from shared.train.config import TrainingConfig
+from shared.train.optimizer import build_optimizer as build_default_optimizer
+from shared.train.optimizer import decay_groups
+from shared.train.stacked import StackedModel
+
+D, HEADS = 16, 2
+OPTIONS = {"mamba2": {"d_state": 8, "head_dim": 8}, "hyena": {"filter_order": 8}}
+CONTEXT = MixerContext(d_model=D, num_heads=HEADS, max_seq_len=32)
+DECAY_ALL = TrainingConfig(num_steps=1, batch_size=1, weight_decay=0.1, weight_decay_on="all")
+
+
+def options(name):
+    return {"name": name, **OPTIONS.get(name, {})}
+
+
+def alone(name):
+    return build_mixer(options(name), CONTEXT)
+
+
+def inside_a_model(name):
+    backbone = {"d_model": D, "num_layers": 2, "num_heads": HEADS, "max_seq_len": 32, "mixer": options(name)}
+    return LanguageModel(LanguageModelConfig(vocab_size=4, backbone=backbone))
+
+
+def declared(model):
+    """Names of the parameters that the mixers of `model` declare, under the model's own names."""
+    found = set()
+    for prefix, part in model.named_modules():
+        if isinstance(part, Mixer):
+            found |= {f"{prefix}.{name}".lstrip(".") for name in part.no_weight_decay}
+    return found
+
+
+def undecayed(optimizer, model):
+    """Names of the parameters in groups without decay."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    groups = [group for group in optimizer.param_groups if group["weight_decay"] == 0]
+    return {names[id(p)] for group in groups for p in group["params"]}
+
+
+@pytest.mark.parametrize("build", [alone, inside_a_model])
+@pytest.mark.parametrize("name", mixer_names())
+def test_declared_parameters_lie_in_the_undecayed_group(name, build):
+    model = build(name)
+    groups = decay_groups(model, 0.1, "all")
+    assert undecayed(build_optimizer("adamw", groups, lr=0.1), model) == declared(model)
+    assert undecayed(build_default_optimizer(model, DECAY_ALL), model) == declared(model)
+
+
+@pytest.mark.parametrize("build", [alone, inside_a_model])
+@pytest.mark.parametrize("name", mixer_names())
+def test_declared_parameters_are_masked_in_stacks(name, build):
+    model = build(name)
+    stacked = StackedModel(model, [model.state_dict()] * 2, device=torch.device("cpu"), dtype=torch.float64)
+    mask = stacked.decay_mask(DECAY_ALL)
+    sizes = [p.numel() for p in model.parameters()]
+    parts = (torch.ones(sum(sizes)) if mask is None else mask).split(sizes)
+    kept = {name for (name, _), part in zip(model.named_parameters(), parts, strict=True) if (part == 0).all()}
+    assert kept == declared(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [copy.deepcopy, torch.nn.Module.bfloat16, lambda model: model.to_empty(device="cpu")],
+    ids=["deepcopy", "dtype", "to_empty"],
+)
+@pytest.mark.parametrize("name", ["mamba", "s4d"])
+def test_exemptions_survive_copies_and_conversions(name, change):
+    model = inside_a_model(name)
+    changed = change(model)
+    groups = decay_groups(changed, 0.1, "all")
+    assert undecayed(build_optimizer("adamw", groups, lr=0.1), changed) == declared(model) != set()
+
+
+def test_two_dimensional_rates_are_exempt_where_matrices_decay():
+    model = inside_a_model("mamba")
+    found = undecayed(build_optimizer("adamw", decay_groups(model, 0.1, "matrices"), lr=0.1), model)
+    assert {name for name, p in model.named_parameters() if name.endswith("A_log") and p.ndim == 2} <= found
+
+
+def test_a_declared_name_that_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setattr(MixerConfig, "registry", dict(MixerConfig.registry))
+    monkeypatch.setattr(registry, "_MODULES", dict(registry._MODULES))
+
+    class ForgetfulConfig(MixerConfig):
+        name: str = "forgetful"
+
+    @registry.register(ForgetfulConfig)
+    class Forgetful(Mixer):
+        no_weight_decay = ("A_log", "rates")
+
+        def __init__(self, config, context):
+            super().__init__()
+            self.A_log = torch.nn.Parameter(torch.zeros(2, 2))
+
+    with pytest.raises(ValueError, match=r"Forgetful declares 'rates' .* has no such parameter; it has A_log"):
+        build_mixer("forgetful", CONTEXT)
