@@ -18,16 +18,18 @@ from shared.artifacts.workflow import (
     check_request,
     check_writable,
     papers_at,
+    requested,
     targets,
 )
 
 STARTED = time.time()
 try:
     SCALE, RECORDS = check_request(config)
-    SLUGS = papers_at(SCALE, records=RECORDS)
+    SLUGS = requested(sys.argv, papers_at(SCALE, records=RECORDS))
     if RECORDS == "published":
         check_published(sys.argv, SCALE)
     check_papers(SLUGS, SCALE)
+    TARGETS = {slug: targets(slug, SCALE, RECORDS) for slug in SLUGS}
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
@@ -37,7 +39,7 @@ shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 rule all:
     default_target: True
     input:
-        [target for slug in SLUGS for target in targets(slug, SCALE, RECORDS)],
+        [target for slug in SLUGS for target in TARGETS[slug]],
 
 
 rule claims:
@@ -79,13 +81,13 @@ for slug in SLUGS:
         name:
             f"papers/{slug}/all"
         input:
-            targets(slug, SCALE, RECORDS),
+            TARGETS[slug],
 
     rule:
         name:
             f"papers/{slug}/diff"
         input:
-            targets(slug, SCALE, RECORDS),
+            TARGETS[slug],
         params:
             slug=slug,
             scale=SCALE,

@@ -37,8 +37,8 @@ def _graph(root: Path) -> grimp.ImportGraph:
 def depends_on(module: str, root: Path | None = None) -> list[str]:
     """`module`, the modules of this repository it imports transitively, and the packages these lie in; sorted.
 
-    A package stands for all modules in it. A module that imports `pkgutil` is taken to import, by name and at run time, all
-    modules of its package.
+    A package stands for all modules in it. A module that imports `pkgutil` is taken to import, by name and at run time,
+    all modules of its package.
 
     Raises:
         ValueError: no such module in papers/ or shared/.

@@ -79,7 +79,8 @@ class Reported:
             ValueError: reported.csv has no such table.
         """
         found = self.table(table)
-        if not len(found):
+        found = found[found["value"].notna()]  # what is not available is no number to show
+        if not len(self.table(table)):
             raise ValueError(f"reported.csv has no table '{table}'{nearest(table, self.frame.table)}")
         where, keys = where or {}, [rows] if across is None else [rows, across]
         if across is None:

@@ -38,6 +38,15 @@ def papers_at(scale: str, root: Path | None = None, records: str = "own") -> lis
     return [slug for slug in slugs if stand_ins(slug, root)] if records == "published" else slugs
 
 
+def requested(arguments: list[str], slugs: list[str]) -> list[str]:
+    """Of `slugs` those that a command line asks for: the papers of its targets, or all where a target names no paper.
+
+    Only these are loaded, so that a mistake in one paper does not stop the others.
+    """
+    named = [slug for slug in slugs if any(argument.startswith(f"papers/{slug}/") for argument in arguments)]
+    return slugs if not named or {"all", "diff", "claims"} & set(arguments) else named
+
+
 def check_published(arguments: list[str], scale: str, root: Path | None = None) -> None:
     """ValueError if Snakemake's command line asks under records=published for a paper that has none; names it."""
     without = set(papers_at(scale, root)) - set(papers_at(scale, root, records="published"))
