@@ -16,8 +16,6 @@ from shared.base.settings import StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
 
-Unit = Field(ge=0, lt=1)
-
 
 class Corpus(StrictModel):
     """Where sequences come from: a Markov source whose likelihood is known, or text."""
@@ -111,7 +109,7 @@ class Sampling(StrictModel):
     budget: int = Field(ge=1)  # K, iterations
     patience: int = Field(ge=1)
     tokens_per_step: int = Field(ge=1)  # n
-    min_p: float = Unit
+    min_p: float = Field(ge=0, lt=1)
     num_texts: int = Field(ge=0)  # samples kept as text, per run
     scorer: str  # oracle: the source itself; ar: the study's autoregressive run; else a model's name on the hub
 
@@ -207,21 +205,18 @@ class StudyShard(StrictModel):
     num_gpus: int = 0
 
 
-STEPS = {"tables": ("markov", "text", "exact")}
+STEPS = {"tables": ("markov", "text")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings. Shards of train, evaluate and sample share their names."""
-    found: dict[str, dict] = {s: {} for s in ("data", "verify", "train", "evaluate", "sample", "texts")}
+    found: dict[str, dict] = {s: {} for s in ("data", "verify", "train", "evaluate", "sample")}
     found["verify"]["exact"] = config.exact
     for name in ("markov", "text"):
         study: Study = getattr(config, name)
         found["data"][name] = StudyShard(study=name, corpus=study.corpus)
-        runs = list(study.all_runs())
-        groups = {
-            f"{name}-{start // study.runs_per_shard:02d}": runs[start : start + study.runs_per_shard]
-            for start in range(0, len(runs), study.runs_per_shard)
-        }
+        runs, size = list(study.all_runs()), study.runs_per_shard
+        groups = {f"{name}-{i // size:02d}": runs[i : i + size] for i in range(0, len(runs), size)}
         scorer = next((r for r in runs if r.objective == "ar"), None) if study.sampling.scorer == "ar" else None
         home = next((shard for shard, members in groups.items() if scorer in members), None)
         for shard, members in groups.items():
@@ -239,5 +234,5 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
             sampled = [r for r in members if r.sample]
             if sampled:
                 update = {"sampling": study.sampling, "runs": sampled, "scorer_run": scorer, "scorer_shard": home}
-                found["sample"][shard] = found["texts"][shard] = base.model_copy(update=update)
+                found["sample"][shard] = base.model_copy(update=update)
     return found

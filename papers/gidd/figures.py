@@ -1,142 +1,134 @@
 """Tables -> figures. One function per figure of paper.yaml; the same table gives the same pixels."""
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, seeds, styles, value_ticks
 
 STUDIES = {"markov": "Markov oracle", "text": "text"}
-LOSS_ORDER = ["none", "clamp", "dynamic", "dynamic + weight decay"]
+LOSSES = ("none", "clamp", "dynamic", "dynamic + weight decay")
+CORRECTED = {
+    "gen_nll": "generative NLL\n(nats per token)",
+    "self_accuracy": "self-accuracy",
+    "distinct_2": "distinct pairs\n(share)",
+}
 
 
-def _colours(p_us: pd.Series) -> dict[float, tuple]:
-    """One colour per share of uniform noise, the same in every figure."""
-    palette = sns.color_palette("colorblind")
-    return {p_u: palette[index] for index, p_u in enumerate(sorted(p_us.unique()))}
-
-
-def _panels(table: pd.DataFrame, rows: int = 1, height: float = 2.8) -> tuple[Figure, dict[str, list[Axes]]]:
-    """A column of axes per study."""
-    studies = [s for s in STUDIES if s in set(table.study)]
-    figure, axes = plt.subplots(rows, len(studies), figsize=(3.6 * len(studies), height * rows), squeeze=False)
-    for column, study in enumerate(studies):
-        axes[0, column].set_title(STUDIES[study])
-    return figure, {study: list(axes[:, column]) for column, study in enumerate(studies)}
-
-
-def _legend(figure: Figure, axes: Axes, title: str) -> None:
-    """One legend for all panels, to the right of them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, title=title, loc="outside right center")
-
-
-def _log_ticks(axis: Axis, form: str, labelled: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)) -> None:
-    """Logarithmic axis with labels at these multiples in each decade only."""
-    axis.set_major_locator(LogLocator(base=10, subs=labelled))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
-    axis.set_minor_locator(NullLocator())
+def _by_study(table: pd.DataFrame, rows: int = 1, height: float = 2.6) -> tuple[Figure, dict[str, list[Axes]]]:
+    """A column of axes per study, whose axes are not shared: the studies count in tokens of their own."""
+    studies = [study for study in STUDIES if study in set(table.study)]
+    figure, axes = panels(rows * len(studies), most=len(studies), width=3.1, height=height, sharey=False)
+    for ax, study in zip(axes, studies, strict=False):
+        ax.set_title(STUDIES[study])
+    return figure, {study: axes[column :: len(studies)] for column, study in enumerate(studies)}
 
 
 def fig_schedule(table: pd.DataFrame) -> Figure:
     """Mass of data, mask and uniform tokens over t, one panel per p_u."""
-    p_us = sorted(table.p_u.unique())
-    figure, axes = plt.subplots(1, len(p_us), figsize=(2.6 * len(p_us) + 1.2, 2.6), sharey=True, squeeze=False)
-    for ax, p_u in zip(axes[0], p_us, strict=True):
-        for part, line in table[table.p_u == p_u].groupby("part", sort=False):
-            ax.plot(line.t, line.mass, label=part)
-        ax.axvline(0.5, color="0.8", linewidth=0.8, zorder=0)
+    p_us, style = sorted(table.p_u.unique()), styles(table.part, lines=True)
+    figure, axes = panels(len(p_us))
+    for ax, p_u in zip(axes, p_us, strict=True):
+        for part, curve in table[table.p_u == p_u].groupby("part", sort=False):
+            ax.plot(curve.t, curve.mass, label=part, **style[part])
+        scale_line(ax, p_u, "$p_u$")
         ax.set(title=f"$p_u = {p_u:g}$", xlabel="time $t$", xlim=(0, 1), ylim=(0, 1.02))
-    axes[0, 0].set_ylabel("share of tokens")
-    _legend(figure, axes[0, 0], "token is")
+    axes[0].set_ylabel("share of tokens")
+    legend(figure, axes, "token is")
     return figure
 
 
 def fig_weights(table: pd.DataFrame) -> Figure:
     """Weights of the three kinds of token, one panel per weighting, for the largest p_u."""
     table = table[table.p_u == table.p_u.max()]
-    weightings = list(table.weighting.unique())
-    figure, axes = plt.subplots(1, len(weightings), figsize=(2.3 * len(weightings) + 1.4, 2.7), sharey=True)
+    weightings, style = table.weighting.unique(), styles(table.kind, lines=True)
+    figure, axes = panels(len(weightings))
     for ax, weighting in zip(axes, weightings, strict=True):
-        for kind, line in table[table.weighting == weighting].groupby("kind", sort=False):
-            ax.plot(line.t, line.weight, label=kind)
+        for kind, curve in table[table.weighting == weighting].groupby("kind", sort=False):
+            ax.plot(curve.t, curve.weight, label=kind, **style[kind])
         ax.set(title=weighting.replace("_", " "), xlabel="time $t$", yscale="log", xlim=(0, 1))
+        log_ticks(ax.yaxis)
     axes[0].set_ylabel(f"loss weight, $p_u = {table.p_u.iloc[0]:g}$")
-    _legend(figure, axes[0], "noisy token is")
+    legend(figure, axes, "noisy token is")
     return figure
 
 
 def fig_training(table: pd.DataFrame) -> Figure:
     """Learning curves: a row of panels per p_u, a column per study."""
-    p_us = sorted(table.p_u.unique())
-    figure, panels = _panels(table, rows=len(p_us), height=2.1)
-    palette = dict(zip(LOSS_ORDER, sns.color_palette("colorblind"), strict=False))
-    for study, axes in panels.items():
+    p_us, style = sorted(table.p_u.unique()), styles(LOSSES)
+    figure, columns = _by_study(table, rows=len(p_us), height=2.1)
+    for study, axes in columns.items():
         for ax, p_u in zip(axes, p_us, strict=True):
             part = table[(table.study == study) & (table.p_u == p_u)]
-            for loss in [name for name in LOSS_ORDER if name in set(part.loss)]:
-                line = part[part.loss == loss]
-                ax.plot(line.step, line.nats_per_token, label=loss, color=palette[loss])
-            late = part[part.step >= part.step.max() / 5].nats_per_token
-            margin = 0.1 * (late.max() - late.min()) + 0.01
-            ax.set(ylabel=f"nats/token, $p_u={p_u:g}$", ylim=(late.min() - margin, late.max() + margin))
+            for loss in [name for name in LOSSES if name in set(part.loss)]:
+                seeds(ax, part[part.loss == loss], "step", "nats_per_token", label=loss, **style[loss])
+            ax.set_ylabel(f"nats/token, $p_u={p_u:g}$")
+            if len(part):
+                scale_line(ax, part.baseline_nats_per_token.iloc[0], "baseline")
         axes[-1].set_xlabel("training step")
-    _legend(figure, next(iter(panels.values()))[-1], "loss weighting")
+    legend(figure, columns[study][::-1], "loss weighting")
     return figure
 
 
 def fig_genppl_steps(table: pd.DataFrame) -> Figure:
     """Generative perplexity over denoising steps."""
-    figure, panels = _panels(table)
-    colours = _colours(table.p_u)
-    for study, (ax,) in panels.items():
-        for p_u, line in table[table.study == study].groupby("p_u"):
-            ax.plot(line.num_steps, line.gen_ppl, marker="o", markersize=4, color=colours[p_u], label=f"{p_u:g}")
-            ax.fill_between(line.num_steps, line.low, line.high, color=colours[p_u], alpha=0.2, linewidth=0)
-        ax.set_xscale("log", base=2)
-        ax.set_yscale("log")
-        _log_ticks(ax.yaxis, "{:g}")
-        ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity")
-        ax.set_xticks(sorted(table[table.study == study].num_steps.unique()))
-        ax.xaxis.set_major_formatter("{x:g}")
-    _legend(figure, next(iter(panels.values()))[0], "$p_u$")
+    figure, columns = _by_study(table)
+    style = styles(table.p_u)
+    for study, (ax,) in columns.items():
+        part = table[table.study == study]
+        for p_u, rows in part.groupby("p_u"):
+            log_mean = np.log(rows.gen_ppl).groupby(rows.num_steps).mean().dropna()
+            spread = rows.groupby("num_steps").agg({"low": "min", "high": "max"}).dropna()
+            line(ax, log_mean.index, np.exp(log_mean), label=f"{p_u:g}", **style[p_u])
+            band(ax, spread.index, spread.low, spread.high, style[p_u]["color"])
+            if rows.reported_ppl.notna().any():
+                ax.plot(rows.num_steps, rows.reported_ppl, "x", color=style[p_u]["color"], label=f"{p_u:g}, paper")
+        ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity", yscale="log")
+        scale_line(ax, part.baseline_ppl.max(), "baseline")
+        log_ticks(ax.yaxis, (1.0, 3.0))
+        value_ticks(ax.xaxis, part.num_steps, log=2)
+    legend(figure, columns[study], "$p_u$")
     return figure
 
 
 def fig_selfcorr(table: pd.DataFrame) -> Figure:
     """What correction does, over its temperature: quality, self-agreement, diversity."""
-    measures = list(dict.fromkeys(table.sort_values("measure").measure))
-    figure, panels = _panels(table, rows=len(measures), height=2.0)
-    colours = _colours(table.p_u)
-    for study, axes in panels.items():
-        for ax, measure in zip(axes, measures, strict=True):
-            part = table[(table.study == study) & (table.measure == measure)]
-            taus = sorted(part.tau.unique())
-            for p_u, line in part.groupby("p_u"):
-                line = line.sort_values("tau")
-                ax.plot(range(len(line)), line.value, marker="o", markersize=4, color=colours[p_u], label=f"{p_u:g}")
-            ax.set_xticks(range(len(taus)), ["before" if tau == 0 else f"{tau:g}" for tau in taus])
-            ax.set_ylabel(measure.replace(" (", "\n("))
+    steps = table.groupby("study").num_steps.unique().map(lambda found: sorted(found)[len(found) // 2])
+    size = table.groupby("size").study.nunique().idxmax()  # the one that every study has
+    table = table[(table.num_steps == table.study.map(steps)) & (table["size"] == size)]
+    figure, columns = _by_study(table, rows=len(CORRECTED), height=2.0)
+    style = styles(table.p_u)
+    for study, axes in columns.items():
+        part = table[table.study == study]
+        taus = sorted(part.tau.unique())
+        for ax, (measure, label) in zip(axes, CORRECTED.items(), strict=True):
+            before = part.assign(place=0, value=part[f"{measure}_before"])
+            after = part.assign(place=1 + part.tau.map(taus.index), value=part[f"{measure}_after"])
+            for p_u, rows in pd.concat([before, after]).groupby("p_u"):
+                seeds(ax, rows, "place", "value", label=f"{p_u:g}", **style[p_u])
+            ax.set_xticks(range(len(taus) + 1), ["before", *(f"{tau:g}" for tau in taus)])
+            ax.set_ylabel(label)
         axes[-1].set_xlabel(r"temperature $\tau$ of the correction")
-    _legend(figure, next(iter(panels.values()))[0], "$p_u$")
+    legend(figure, columns[study], "$p_u$")
     return figure
 
 
 def fig_scaling(table: pd.DataFrame) -> Figure:
     """Bound over training compute (top) and what uniform noise costs (bottom)."""
-    studies = [s for s in STUDIES if table[table.study == s]["size"].nunique() > 1]
-    table = table[table.study.isin(studies)] if studies else table
-    figure, panels = _panels(table, rows=2, height=2.3)
-    colours = _colours(table.p_u)
-    for study, (top, bottom) in panels.items():
-        for p_u, line in table[table.study == study].groupby("p_u"):
-            top.plot(line.compute, line.nats_per_token, marker="o", markersize=4, color=colours[p_u], label=f"{p_u:g}")
-            bottom.plot(line.compute, line.gap, marker="o", markersize=4, color=colours[p_u])
-        for ax, label in ((top, "bound (nats/token)"), (bottom, "above $p_u = 0$ (nats)")):
-            ax.set(xscale="log", ylabel=label)
-            _log_ticks(ax.xaxis, "{:.0e}", labelled=(1.0, 3.0))
-        bottom.set_xlabel("training compute (FLOP)")
-    _legend(figure, next(iter(panels.values()))[0], "$p_u$")
+    sizes = table.groupby("study")["size"].nunique()
+    table = table[table.study.isin(sizes[sizes > 1].index)] if (sizes > 1).any() else table
+    figure, columns = _by_study(table, rows=2, height=2.3)
+    style = styles(table.p_u)
+    for study, (top, bottom) in columns.items():
+        part = table[table.study == study]
+        for p_u, rows in part.groupby("p_u"):
+            seeds(top, rows, "compute", "nats_per_token", label=f"{p_u:g}", **style[p_u])
+            seeds(bottom, rows, "compute", "gap", **style[p_u])
+        scale_line(top, part.baseline_nats_per_token.iloc[0], "baseline")
+        top.set_ylabel("bound (nats/token)")
+        bottom.set(ylabel="above $p_u = 0$ (nats)", xlabel="training compute (FLOP)")
+        for ax in (top, bottom):
+            value_ticks(ax.xaxis, part.compute)
+    legend(figure, columns[study], "$p_u$")
     return figure

@@ -1,133 +1,36 @@
 """Step: draw samples from trained runs, let them correct themselves, and measure both.
 
-python -m papers.gidd.sample --scale cpu --shard markov-00 --weights FILE --out RECORD --texts RECORD
+python -m papers.gidd.sample --scale cpu --shard markov-00
 """
 
-import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
-import torch
-import typer
-from torch import Tensor, nn
 
-from papers.gidd.config import Run, StudyShard
-from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
-from papers.gidd.sampling import ancestral_sample
-from papers.gidd.self_correction import SelfCorrection, self_correct
-from papers.gidd.study import CorpusData, build_process, build_scorer, load_networks, run_columns
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
+from papers.gidd.config import StudyShard
+from papers.gidd.sampler import Sampler
+from papers.gidd.study import CorpusData, build_scorer, load_networks, run_columns
 from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
-from shared.base.seeding import torch_generator
-from shared.train.devices import require_device
+from shared.artifacts.step import step
 
 TEXT_COLUMNS = ["study", "run", "p_u", "seed", "num_steps", "tau", "sample", "num_changed", "text"]
 
 
-class Sampler:
-    """Samples and corrections of one run, with what is measured on them."""
-
-    def __init__(self, shard: StudyShard, run: Run, network: nn.Module, data: CorpusData, scorer: Scorer, device: str):
-        self.shard, self.run, self.network, self.data, self.scorer = shard, run, network, data, scorer
-        self.device, self.settings = device, shard.sampling
-        self.process = build_process(shard, run, data.vocab_size)
-        self.texts: list[dict] = []
-
-    def rows(self) -> Iterator[dict]:
-        """One row per number of steps and stage: sampled, then corrected at each temperature."""
-        for num_steps in self.settings.num_steps:
-            # one draw for all p_u: the runs start from the same randomness
-            generator = torch_generator(self.run.seed, "sample", num_steps, device=self.device)
-            samples = ancestral_sample(
-                self.network, self.process, self.settings.num_samples, self.shard.corpus.seq_len, num_steps, generator,
-                eps=self.shard.noise.eps, min_p=self.settings.min_p,
-            )  # fmt: skip
-            yield {
-                "num_steps": num_steps, "stage": "sampled", **self.measure(samples.tokens),
-                "filled": _mean(samples.num_filled), "revised": _mean(samples.num_revised),
-            }  # fmt: skip
-            for tau in self.settings.taus if num_steps in self.settings.correct_at else []:
-                corrected = self.correct(samples.tokens, num_steps, tau)
-                yield {
-                    "num_steps": num_steps, "stage": "corrected", "tau": tau, **self.measure(corrected.tokens),
-                    "initial_self_accuracy": _mean(corrected.initial_self_accuracy),
-                    "final_self_accuracy": _mean(corrected.final_self_accuracy),
-                    "num_changed": _mean(corrected.num_changed), "num_iterations": _mean(corrected.num_iterations),
-                    "converged": _mean(corrected.converged), "early_stopped": _mean(corrected.early_stopped),
-                }  # fmt: skip
-
-    def correct(self, tokens: Tensor, num_steps: int, tau: float) -> SelfCorrection:
-        """Self-correction at a temperature; the first samples are kept as text."""
-        generator = torch_generator(self.run.seed, "correct", num_steps, device=self.device)
-        corrected = self_correct(
-            self.network, tokens, self.process, generator, tau=tau, t0=self.settings.t0, budget=self.settings.budget,
-            patience=self.settings.patience, tokens_per_step=self.settings.tokens_per_step,
-        )  # fmt: skip
-        for index in range(min(self.settings.num_texts, len(tokens))):
-            before, after = tokens[index], corrected.tokens[index]
-            row = {
-                "num_steps": num_steps,
-                "tau": tau,
-                "sample": index,
-                "num_changed": int(corrected.num_changed[index]),
-            }
-            row["text"] = marked_changes(before, after, self.data.decode)
-            self.texts.append(run_columns(self.shard, self.run) | row)
-        return corrected
-
-    def measure(self, tokens: Tensor) -> dict:
-        """Generative perplexity and diversity of samples (S, L)."""
-        quality = generative_quality(self.scorer, tokens, torch_generator(0, "bootstrap"))
-        measured = vars(quality) | vars(diversity(tokens))
-        if isinstance(self.scorer, MarkovScorer):
-            measured["illegal_rate"] = self.scorer.illegal_rate(tokens)
-        return measured
-
-
-def marked_changes(before: Tensor, after: Tensor, decode: Callable[[Tensor], str]) -> str:
-    """One text for two sequences (L,): what was replaced stands as [-old-]{+new+}, as wdiff writes it."""
-    parts, start = [], 0
-    changed = (before != after).tolist()
-    for is_changed, group in itertools.groupby(changed):
-        stop = start + len(list(group))
-        old, new = decode(before[start:stop]), decode(after[start:stop])
-        parts.append(f"[-{old}-]{{+{new}+}}" if is_changed else old)
-        start = stop
-    return "".join(parts)
-
-
-def _mean(values: Tensor) -> float:
-    return values.double().mean().item()
-
-
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="Shard of step sample, e.g. markov-00.")],
-    weights: Annotated[Path, typer.Option(help="Weights that the train step wrote for this shard.")],
-    out: Annotated[Path, typer.Option(help="Record of the measurements to write.")],
-    texts: Annotated[Path, typer.Option(help="Record of a few samples, before and after, to write.")],
-    scorer_weights: Annotated[Path | None, typer.Option(help="Weights with the autoregressive scorer.")] = None,
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-) -> None:
-    """Sample from the runs of one shard and correct the samples."""
-    settings: StudyShard = load_shard("gidd", "sample", scale, shard)
-    device = require_device("cuda" if settings.num_gpus else "cpu")
-    torch.set_num_threads(threads)
-    provenance = Provenance(device=device, num_threads=threads)
+@step(
+    inputs={"weights": "weights/{shard}.safetensors", "scorer": "weights/{scorer_shard}.safetensors"},
+    outputs={"texts": "runs/texts/{shard}.parquet"},
+)
+def sample(settings: StudyShard, device: str, weights: Path, scorer: Path | None, texts: Path) -> list[dict]:
+    """Sample from the runs of one shard and correct the samples; a few are kept as texts."""
     data = CorpusData(settings.corpus)
     networks = load_networks(settings, settings.runs, weights, data.vocab_size, device)
-    scorer = build_scorer(settings, data, scorer_weights, device)
-    samplers = [Sampler(settings, run, networks[run.id], data, scorer, device) for run in settings.runs]
+    judge = build_scorer(settings, data, scorer, device)
+    samplers = [Sampler(settings, run, networks[run.id], data, judge, device) for run in settings.runs]
     rows = [run_columns(settings, sampler.run) | row for sampler in samplers for row in sampler.rows()]
-    kept = pd.DataFrame([row for sampler in samplers for row in sampler.texts], columns=TEXT_COLUMNS)
-    write_record(texts, kept)
-    write_record(out, rows, provenance)
+    kept = [row for sampler in samplers for row in sampler.texts]
+    write_record(texts, pd.DataFrame(kept, columns=TEXT_COLUMNS))
+    return rows
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sample.main()

@@ -3,6 +3,7 @@
 Shapes: B sequences, L tokens.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,31 @@ class CorpusData:
         """False at padding, same shape as `tokens`."""
         return torch.ones_like(tokens, dtype=torch.bool) if self.pad_id is None else tokens != self.pad_id
 
+    def facts(self) -> dict:
+        """Size, vocabulary, and the floor that the likelihood cannot go below where it is known.
+
+        `identity` is a digest of the held-out sequences: runs on different machines compare only if it agrees.
+        `entropy_rate` is of a symbol given its past; the floor counts the stationary first symbol of a sequence, too.
+        """
+        validation = self.validation()
+        facts = {
+            "vocab_size": self.vocab_size,
+            "seq_len": self.corpus.seq_len,
+            "num_validation_tokens": int(self.is_token(validation).sum()),
+            "identity": hashlib.sha256(validation.numpy().tobytes()).hexdigest()[:16],
+        }
+        unknown = ["train_tokens", "floor_nats_per_token", "entropy_rate_nats", "characters_per_token"]
+        facts |= dict.fromkeys(unknown, float("nan"))
+        if self.corpus.markov:
+            # exact: -log p of whole sequences
+            floor = -self.chain.sequence_log_likelihood(validation).mean() / self.corpus.seq_len
+            return facts | {"floor_nats_per_token": float(floor), "entropy_rate_nats": self.chain.entropy_rate}
+        texts = [self.decode(row) for row in validation]
+        return facts | {
+            "train_tokens": float(len(self.text.train.tokens)),
+            "characters_per_token": sum(map(len, texts)) / validation.numel(),
+        }
+
 
 def build_network(shard: StudyShard, run: Run, vocab_size: int) -> nn.Module:
     """Freshly initialised network of a run: a diffusion transformer, or a Llama-style decoder for objective ar."""
@@ -116,7 +142,7 @@ def build_scorer(shard: StudyShard, data: CorpusData, weights: Path | None, devi
     if kind != "ar":
         return TextScorer.from_hub(kind, data.decode, device=device)
     if weights is None:
-        raise ValueError("scorer ar needs the weights of the autoregressive run; give --scorer-weights")
+        raise ValueError("scorer ar needs the weights of the autoregressive run; give --scorer")
     network = load_networks(shard, [shard.scorer_run], weights, data.vocab_size, device)[shard.scorer_run.id]
     return AutoregressiveScorer(network, padding_id=data.pad_id)
 

@@ -7,14 +7,15 @@ Shapes: B sequences, L tokens, V vocabulary.
 import torch
 from torch import Tensor, nn
 
-from papers.gidd.config import Noise, Run
+from papers.gidd.config import Noise, Run, StudyShard
 from papers.gidd.likelihood import validation_elbo
 from papers.gidd.loss import autoregressive_loss, mdlm_loss, training_loss
 from papers.gidd.process import MixingProcess
-from papers.gidd.study import CorpusData
+from papers.gidd.study import CorpusData, build_process
 from papers.gidd.times import low_discrepancy_times
 from shared.base.seeding import numpy_generator, torch_generator
 from shared.data.counter import row_uniforms
+from shared.train.config import TrainingConfig
 from shared.train.task import TrainingTask
 
 CURVE_SEQUENCES = 128  # validation sequences behind a point of the learning curve; evaluate.py takes all, many times
@@ -76,6 +77,13 @@ class AutoregressiveTask(TrainingTask):
         x = self.data.validation(CURVE_SEQUENCES).to(next(model.parameters()).device)
         nats, _, _ = next_token_nats(model, x, self.data.is_token(x))
         return {"val_nats_per_token": nats}
+
+
+def build_task(data: CorpusData, shard: StudyShard, run: Run, training: TrainingConfig) -> TrainingTask:
+    """Batches and loss of a run."""
+    if run.objective == "ar":
+        return AutoregressiveTask(data, run, training.batch_size)
+    return DiffusionTask(data, build_process(shard, run, data.vocab_size), run, shard.noise, training.batch_size)
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """The steps' own pieces: batches, marks of changes, the truncation column, claims on made-up tables."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,10 @@ import torch
 
 from papers.gidd.claims import (
     dynamic_beats_clamp_beats_none,
+    gidd_beats_mdm,
+    hybrid_better_few_steps,
+    mask_reduces_to_mdm,
+    nll_identity,
     pu_costs_ppl,
     rescaling_matters_more_with_pu,
     selfacc_rises,
@@ -15,10 +21,11 @@ from papers.gidd.claims import (
 )
 from papers.gidd.config import Noise
 from papers.gidd.exact import truncation_rows
-from papers.gidd.sample import marked_changes
+from papers.gidd.sampler import marked_changes
 from papers.gidd.study import CorpusData, build_network, build_process
-from papers.gidd.tables import truncation_loss
 from papers.gidd.task import AutoregressiveTask, DiffusionTask, next_token_nats
+from papers.gidd.truncation import truncation_loss
+from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_shard
 
 SHARD = load_shard("gidd", "train", "smoke", "markov-00")
@@ -78,34 +85,70 @@ def test_the_truncation_column_agrees_with_the_oracle_s_quadrature():
         assert truncation_loss(row["p_u"], row["num_ordinary"]) == pytest.approx(row["missing"], abs=2e-5)
 
 
-def ablation(**ppl: tuple[float, float, float]) -> pd.DataFrame:
-    columns = {"study": "markov", "p_u": [0, 0.1, 0.2]}
-    tables = [pd.DataFrame(columns | {"loss": loss, "ppl": values}) for loss, values in ppl.items()]
+PAPER = {"none": (24.36, 26.88, 28.22), "clamp": (23.23, 25.09, 26.40), "dynamic": (23.24, 23.90, 24.64)}
+REVERSE = {"none": (28.0, 26.0, 24.0), "clamp": (26.0, 25.0, 24.5), "dynamic": (25.0, 24.8, 24.6)}
+
+
+def verdict(claim, table: pd.DataFrame) -> str:
+    return verdict_of(claim.claim.findings(**{claim.claim.parameters[0]: table}))
+
+
+def ablation(ppl: dict[str, tuple], study: str = "markov", seed_std: float = 1e-3, num_seeds: int = 3) -> pd.DataFrame:
+    columns = {"study": study, "p_u": [0, 0.1, 0.2], "seed_std": seed_std, "num_seeds": num_seeds}
+    tables = [pd.DataFrame(columns | {"loss": loss, "nats_per_token": np.log(row)}) for loss, row in ppl.items()]
     return pd.concat(tables)
 
 
-def test_claims_on_the_ablation_hold_on_the_paper_s_numbers_and_fail_on_their_reverse():
-    paper = ablation(none=(24.36, 26.88, 28.22), clamp=(23.23, 25.09, 26.40), dynamic=(23.24, 23.90, 24.64))
-    reverse = ablation(none=(28.0, 26.0, 24.0), clamp=(26.0, 25.0, 24.5), dynamic=(25.0, 24.8, 24.6))
-    for claim in (pu_costs_ppl, dynamic_beats_clamp_beats_none, rescaling_matters_more_with_pu):
-        assert claim(paper).holds, claim.__name__
-        assert not claim(reverse).holds, claim.__name__
+@pytest.mark.parametrize("claim", [pu_costs_ppl, dynamic_beats_clamp_beats_none, rescaling_matters_more_with_pu])
+def test_claims_on_the_ablation_hold_on_the_paper_s_numbers_and_fail_on_their_reverse(claim):
+    assert verdict(claim, ablation(PAPER)) == HOLDS
+    assert verdict(claim, ablation(REVERSE)) == FAILS
+    assert verdict(claim, pd.concat([ablation(PAPER), ablation(REVERSE, "text")])) == FAILS
 
 
-def test_one_study_that_disagrees_makes_a_claim_fail():
-    paper = ablation(none=(24.36, 26.88, 28.22), clamp=(23.23, 25.09, 26.40), dynamic=(23.24, 23.90, 24.64))
-    reverse = ablation(none=(28.0, 26.0, 24.0), clamp=(26.0, 25.0, 24.5), dynamic=(25.0, 24.8, 24.6))
-    assert not pu_costs_ppl(pd.concat([paper, reverse.assign(study="text")])).holds
+@pytest.mark.parametrize("claim", [pu_costs_ppl, dynamic_beats_clamp_beats_none, rescaling_matters_more_with_pu])
+def test_one_seed_or_a_wide_spread_decides_nothing(claim):
+    for numbers in (PAPER, REVERSE):
+        assert verdict(claim, ablation(numbers, seed_std=math.nan, num_seeds=1)) == NOISE
+        assert verdict(claim, ablation(numbers, seed_std=2.0)) == NOISE
 
 
-def correction(*rows: tuple) -> pd.DataFrame:
+def correction(*rows: tuple, seeds: int = 3) -> pd.DataFrame:
+    """Three runs for each row, whose values after correction differ by 0.001 from seed to seed."""
     names = ["p_u", "gen_nll_before", "gen_nll_after", "self_accuracy_before", "self_accuracy_after"]
-    return pd.DataFrame(rows, columns=names).assign(study="markov", size="m", num_steps=8, tau=0.1)
+    table = pd.DataFrame(rows, columns=names).assign(study="markov", size="m", num_steps=8, tau=0.1)
+    after = ["gen_nll_after", "self_accuracy_after"]
+    return pd.concat([table.assign(seed=seed, **{c: table[c] + 0.001 * seed for c in after}) for seed in range(seeds)])
 
 
-def test_claims_on_self_correction_tell_hybrid_from_mask_only():
-    good = correction((0.0, 2.0, 2.2, 0.4, 0.42), (0.1, 2.1, 1.0, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.9))
-    bad = correction((0.0, 2.0, 1.5, 0.4, 0.9), (0.1, 2.1, 1.9, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.61))
-    for claim in (selfcorr_helps_hybrid, selfcorr_not_mask, selfacc_rises):
-        assert claim(good).holds, claim.__name__
-        assert not claim(bad).holds, claim.__name__
+@pytest.mark.parametrize("claim", [selfcorr_helps_hybrid, selfcorr_not_mask, selfacc_rises])
+def test_claims_on_self_correction_tell_hybrid_from_mask_only(claim):
+    good = [(0.0, 2.0, 2.2, 0.4, 0.42), (0.1, 2.1, 1.0, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.95)]
+    bad = [(0.0, 2.0, 1.5, 0.4, 0.9), (0.1, 2.1, 1.9, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.61)]
+    assert verdict(claim, correction(*good)) == HOLDS
+    assert verdict(claim, correction(*bad)) == FAILS
+    for rows in (good, bad):
+        assert verdict(claim, correction(*rows, seeds=1)) == NOISE
+
+
+def test_hybrid_noise_is_better_at_few_steps_on_the_paper_s_numbers():
+    ppl = pd.DataFrame({"p_u": [0.0, 0.1], "gen_ppl": [904.0, 387.0]}).assign(study="text", num_steps=32)
+    table = pd.concat([ppl.assign(seed=seed, gen_ppl=ppl.gen_ppl * (1 + 0.01 * seed * ppl.p_u)) for seed in range(3)])
+    assert verdict(hybrid_better_few_steps, table) == HOLDS
+    assert verdict(hybrid_better_few_steps, table.assign(p_u=0.1 - table.p_u)) == FAILS
+    assert verdict(hybrid_better_few_steps, table[table.seed == 0]) == NOISE
+
+
+def test_gidd_against_mdm_on_the_paper_s_numbers_and_their_reverse():
+    rows = {"model": ["GIDD+ (p_u=0)", "MDM"], "nats_per_token": np.log([22.29, 23.36]), "standard_error": 0.01}
+    table = pd.DataFrame(rows | {"study": "text", "seed_std": 0.005, "num_seeds": 3})
+    assert verdict(gidd_beats_mdm, table) == HOLDS
+    assert verdict(gidd_beats_mdm, table.assign(nats_per_token=table.nats_per_token.to_numpy()[::-1])) == FAILS
+    assert verdict(gidd_beats_mdm, table.assign(seed_std=math.nan, num_seeds=1)) == NOISE
+
+
+@pytest.mark.parametrize(("claim", "check"), [(nll_identity, "nll-identity"), (mask_reduces_to_mdm, "mask-reduction")])
+def test_exact_claims_fail_where_a_gap_opens(claim, check):
+    table = pd.DataFrame({"check": [check, check], "value": [0.0, 1e-7], "error": [0.0, -1e-7]})
+    assert verdict(claim, table) == HOLDS
+    assert verdict(claim, table.assign(value=[0.0, 0.1], error=[0.0, -0.1])) == FAILS
