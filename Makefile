@@ -1,6 +1,7 @@
 # The two commands of a fresh machine (Python 3.11+, git, make):
 #   make papers/gidd/all        environment, data, then the paper's figures, tables and claims; SCALE=smoke|cpu|gpu|paper
 #   make test                   environment, data, then the checks and the tests
+#   make smoke                  environment, data, then every paper at scale smoke, diffed with its reference
 # make papers/<slug>/<target> works for every Snakemake target; make env is the set-up alone.
 
 SCALE ?= cpu
@@ -14,7 +15,7 @@ SETTINGS := --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env data test lint all diff claims FORCE
+.PHONY: env data test smoke lint all diff claims FORCE
 
 all diff claims: env data
 	snakemake $@ $(SETTINGS)
@@ -43,5 +44,10 @@ lint: env
 
 test: lint data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+
+# two papers once more as another processor would: one that trains, one that is exact
+smoke: env data
+	python -m shared.artifacts.smoke
+	python -m shared.artifacts.processors gidd logistic_gd --scale smoke --processor sse-1-thread
 
 FORCE:

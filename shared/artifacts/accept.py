@@ -91,7 +91,7 @@ def derive(slug: str, scale: str, root: Path | None = None) -> list[Path]:
         table = read_csv(artifact_csv(paths, name, reference=True))
         write_bytes(image, draw(slug, name, table, kinds=("png",))["png"])
         written.append(image)
-    expected = {*written, paths.reference / "claims.json", paths.reference / "provenance.json"}
+    expected = {*written, *(paths.reference / f"{name}.json" for name in ("claims", "provenance", "processors"))}
     for file in [p for p in paths.reference.rglob("*") if p.is_file() and p not in expected]:
         file.unlink()  # of an artifact that is no longer declared
     write_json(paths.reference / "claims.json", [judge(c, paths, reference=True) for c in claims_of(slug)])

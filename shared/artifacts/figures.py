@@ -36,6 +36,7 @@ _STYLE = {
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
     "figure.constrained_layout.use": True,
+    "axes.formatter.min_exponent": 3,  # 0.02 in place of 2 x 10^-2
     "svg.hashsalt": "paper-artifacts",
     "text.usetex": False,
 }

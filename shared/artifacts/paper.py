@@ -122,6 +122,7 @@ class Paper(StrictModel):
     url: str
     code: str | None = None  # the authors' own code
     scales: list[str] = list(SCALES)
+    headline: list[str] = []  # "table.column": numbers in which a change of 5% is drift, whatever its tolerance
     tables: dict[str, Artifact] = {}
     figures: dict[str, Artifact] = {}
 
@@ -140,6 +141,15 @@ class Paper(StrictModel):
             lacking = set(figure.all_columns()) - set(table.all_columns())
             if lacking:
                 raise ValueError(f"figure '{name}' shows '{min(lacking)}', which {figure.source} has not")
+        return self
+
+    @model_validator(mode="after")
+    def _headline_is_known(self) -> Self:
+        for entry in self.headline:
+            table, _, column = entry.partition(".")
+            artifact = self.tables.get(table) or self.figures.get(table)
+            if artifact is None or column not in artifact.columns:
+                raise ValueError(f"headline '{entry}' is no 'table.column' of this file")
         return self
 
     def artifacts(self, scale: str) -> dict[str, Artifact]:

@@ -46,7 +46,7 @@ def results_block(slug: str, root: Path | None = None) -> str:
     if chosen:
         lines += ["Chosen after seeing results:", ""]
         lines += [f"- `{entry['id']}`: {entry['chosen_after']}" for entry in chosen] + [""]
-    lines += _costs(slug, scales, root)
+    lines += _costs(slug, scales, root) + _processors(slug, scales, root)
     lines += _figures(slug, main, root)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -60,6 +60,20 @@ def _costs(slug: str, scales: list[str], root: Path | None) -> list[str]:
         cells = [f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells]
         lines.append(f"| {scale} | {' | '.join(cells)} | {', '.join(spent.get('devices', []))} |")
     return [*lines, ""]
+
+
+def _processors(slug: str, scales: list[str], root: Path | None) -> list[str]:
+    """One line per scale that was rebuilt as other processors would."""
+    lines = []
+    for scale in scales:
+        file = PaperPaths(slug, scale, root).reference / "processors.json"
+        if file.is_file():
+            told = [
+                f"{name}: {one['checks'] - one['drifted']} of {one['checks']} checks clean"
+                for name, one in read_json(file).items()
+            ]
+            lines.append(f"Scale `{scale}` rebuilt as other processors would: {'; '.join(told)}.")
+    return [*lines, ""] if lines else []
 
 
 def _figures(slug: str, scale: str, root: Path | None) -> list[str]:

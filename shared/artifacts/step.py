@@ -88,6 +88,7 @@ class Step:
             if places[name] is not None and not places[name].exists():
                 raise ValueError(f"no such {name}: {places[name]}; build it first")
         device = device_for(int(getattr(settings, "num_gpus", 0)))
+        threads = int(os.environ.get("ARTIFACTS_THREADS", threads))  # processors.py: as another machine would
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(threads)
         described = {"scale": scale, "shard": shard, "settings": settings.model_dump(mode="json")}
