@@ -3,10 +3,10 @@
     python -m shared.artifacts.processors gidd logistic_gd --scale smoke [--processor avx2-2-threads] [--record]
 
 Numbers differ between processors: libraries choose other kernels for other instruction sets, threads split sums at
-other places, and training amplifies the last bit. A verdict has to survive that. Each setting limits the instruction sets of
-torch, MKL, oneDNN and OpenBLAS through the environment and sets the number of threads; a copy of this checkout is built
-under it from nothing and diffed. --record notes the outcome in reference/<scale>/processors.json, where the README
-takes it from. Exit status 1 on drift.
+other places, and training amplifies the last bit. A verdict has to survive that. Each setting limits the instruction
+sets of torch, MKL, oneDNN and OpenBLAS through the environment and sets the number of threads; a copy of this checkout
+is built under it from nothing and diffed. --record notes the outcome in reference/<scale>/processors.json, where the
+README takes it from. Exit status 1 on drift.
 
 What acts was measured, torch 2.13 on an AVX2 machine: ATEN_CPU_CAPABILITY changes element-wise kernels, sums and
 softmax, MKL_CBWR the matrix products, OPENBLAS_CORETYPE those of NumPy. MKL_ENABLE_INSTRUCTIONS does nothing on a
