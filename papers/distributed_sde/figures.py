@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from papers.distributed_sde.theory import equal_clients, mean_square_threshold, sign_floor
-from shared.artifacts.plots import band, legend, line, panels, scale_line, seeds, styles, value_ticks
+from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, seeds, styles, value_ticks
 
 MODELS = {"gd": "gradient descent", "ode1": "classical, 1st order", "ode2": "classical, 2nd order"}
 MODELS |= {"ode_new": "corrected"}
@@ -86,10 +86,11 @@ def fig_toy(table: pd.DataFrame) -> Figure:
 
 def _predictions(part: pd.DataFrame, column: str) -> tuple[np.ndarray, list[float], list[float]]:
     """Grid along one setting with the corrected and the classical boundary; the others are those of the first row."""
-    values, first = part[column].to_numpy(float), part.iloc[0]
-    grid = np.linspace(values.min(), values.max(), 200)
+    first, low, high = part.iloc[0], part[column].min(), part[column].max()
+    low, high = (low / 2, 2 * high) if low == high else (low, high)
+    grid = np.linspace(low, high, 200)
     if column != "omega":
-        grid = np.unique(np.round(np.geomspace(values.min(), values.max(), 100)))
+        grid = np.unique(np.round(np.geomspace(low, high, 100)))
     settings = {name: first[name] for name in ("d", "N", "omega", "s1")}
     kappas = []
     for value in grid:
@@ -115,6 +116,7 @@ def fig_threshold(table: pd.DataFrame) -> Figure:
         title = ", ".join(rf"${names[c]} = {part[c].iloc[0]:g}$" for c in names if c != column)
         ax.set(yscale="log", xlabel=label, title=title)
         value_ticks(ax.xaxis, part[column], log=None if column == "omega" else 10)
+        log_ticks(ax.yaxis, subs=(1, 2, 5))
     axes[0].set_ylabel(r"largest stable step $\eta^*$")
     legend(figure, axes[0], below=True)
     return figure
@@ -138,7 +140,7 @@ def fig_bound(table: pd.DataFrame) -> Figure:
         )
         ax.set(xscale="log", yscale="log", title=title, xlabel=r"time $t = \eta k$")
     axes[0].set_ylabel(r"$|\nabla f|^2$")
-    legend(figure, axes[0], below=True, columns=3)
+    legend(figure, axes[0], below=True, columns=min(3, len(groups)))
     return figure
 
 
@@ -176,6 +178,8 @@ def _losses(axes: list[Axes], table: pd.DataFrame, level: str, symbol: str) -> N
     looks = styles(sorted(table[level].unique()), lines=True)
     for ax, (rule, part) in zip(axes, table.groupby("rule", sort=False), strict=False):
         ax.set(yscale="log", title=rule, xlabel="step $k$", xlim=(0, table.step.max()), ylim=(low, high))
+        if high / low < 100:
+            log_ticks(ax.yaxis, subs=(1, 2, 5))
         scale_line(ax, UNIFORM_GUESS, "uniform guess")
         for value, look in looks.items():
             runs = part[part[level] == value].groupby("seed")

@@ -54,8 +54,6 @@ def fig_bifurcation(table: pd.DataFrame) -> Figure:
         if c > 1:
             ax.axvline(doubling_gamma(c), color=GREEN, linewidth=0.8, linestyle="-.", label="it doubles")
         ax.set(title=f"c = {c:g}", xlim=(part.gamma.min(), part.gamma.max()), xlabel=GAMMA, ylabel="attractor, $u$")
-        ax.label_outer()
-        ax.set_ylabel("attractor, $u$")
     legend(figure, axes)
     return figure
 
