@@ -211,6 +211,9 @@ class Study(StrictModel):
     num_steps: int = Field(ge=2)
     every: int = Field(ge=1)  # steps between rows
 
+    def grid(self) -> list[tuple[Rule, float]]:
+        return [(rule, level) for rule in self.rules for level in self.levels]
+
 
 class NetworkSpec(StrictModel):
     """Network and data; one of the three networks."""
@@ -310,7 +313,7 @@ class MinibatchShard(StrictModel):
     num_gpus: int
 
 
-STEPS = {"tables": ()}
+STEPS: dict[str, tuple[str, ...]] = {}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

@@ -1,112 +1,20 @@
 """Step: what needs no random draws. Gradient descent beside its ODEs, orders, and the theorems' bounds on a grid.
 
-python -m papers.distributed_sde.exact --scale cpu --shard exact --out RECORD
+python -m papers.distributed_sde.exact --scale cpu --shard exact
 """
 
-import math
-from collections.abc import Iterator
-from itertools import product
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterable
 
-import numpy as np
-import typer
-from scipy.special import lambertw
-
-from papers.distributed_sde.config import Bounds, Exact
-from papers.distributed_sde.theory import MODELS, dcsgd_bound, dsign_bound, equal_clients, parabola_second_moment
-from papers.distributed_sde.toys import toy
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
-
-CAP = 1e8
-CURVATURE = {"ode1": 0.0, "ode2": -1.0, "ode_new": 1.0}  # factor of (eta / 2) H g in the drift
+from papers.distributed_sde.closed_forms import bound_rows, order_rows, sanity_rows
+from papers.distributed_sde.config import Exact
+from shared.artifacts.step import step
 
 
-def gradient_descent(function: str, eta: float, x0: float, num_steps: int) -> np.ndarray:
-    """x_0 .. x_K; inf from the first step beyond the cap on."""
-    f, x, path = toy(function), x0, [x0]
-    for _ in range(num_steps):
-        x = x - eta * x * (f.quadratic + f.quartic * x * x) if abs(x) <= CAP else math.inf
-        path.append(x if abs(x) <= CAP else math.inf)
-    return np.array(path)
-
-
-def ode_path(function: str, model: str, eta: float, x0: float, num_steps: int) -> np.ndarray:
-    """x > 0 at t = 0, eta, .. K eta of dx = -g + c (eta / 2) H g, in closed form; inf after a blow-up."""
-    sign, times = CURVATURE[model], eta * np.arange(num_steps + 1)
-    if function == "parabola":
-        return x0 * np.exp(-(1 - sign * eta / 2) * times)
-    c = 1.5 * sign * eta  # dx = -x^3 + c x^5
-    if c == 0:
-        return x0 / np.sqrt(1 + 2 * x0**2 * times)
-    # y = 1 / x^2 solves y' = 2 - 2 c / y, so w = y / c - 1 solves w + log|w| = 2 t / c + const: Lambert's function
-    w0 = 1 / (c * x0**2) - 1
-    argument = w0 * math.exp(w0) * np.exp(2 * times / c)
-    y = c * (1 + lambertw(argument, k=-1 if w0 < -1 else 0).real)
-    gone = (argument < -math.exp(-1)) if c > 0 else np.zeros(len(times), bool)  # y has reached 0
-    return np.where(gone | (y <= CAP**-2), math.inf, 1 / np.sqrt(np.maximum(y, CAP**-2)))
-
-
-def sanity_rows(settings: Exact) -> Iterator[dict]:
-    """fig_sanity: parabola and quartic, four models."""
-    cases = [("parabola", eta, settings.parabola_x0, settings.parabola_steps) for eta in settings.parabola_etas]
-    cases += [("quartic", settings.quartic_eta, x0, settings.quartic_steps) for x0 in settings.quartic_x0s]
-    for (function, eta, x0, num_steps), model in product(cases, ("gd", *CURVATURE)):
-        path = gradient_descent(function, eta, x0, num_steps) if model == "gd" else ode_path(
-            function, model, eta, x0, num_steps)  # fmt: skip
-        f = toy(function)
-        status = "diverges" if abs(path[-1]) > abs(x0) else "converges"
-        for k in {*range(0, num_steps + 1, settings.every), num_steps}:
-            x = path[k]
-            value = f.quadratic * x**2 / 2 + f.quartic * x**4 / 4 if math.isfinite(x) else math.inf
-            common = {"function": function, "model": model, "eta": eta, "x0": x0, "k": k, "t": eta * k}
-            yield common | {"x": x, "f": value, "status": status}
-
-
-def order_rows(settings: Exact) -> Iterator[dict]:
-    """Weak error of E x^2 at T = 1 on x^2 / 2, in closed form, for each SDE model."""
-    for model, eta in product(MODELS[1:], settings.order_etas):
-        args = (eta, 1.0, settings.order_noise, settings.order_x0, 1.0)
-        discrete, continuous = (parabola_second_moment(m, *args) for m in ("discrete", model))
-        yield {"model": model, "eta": eta, "discrete": discrete, "continuous": continuous}
-
-
-def bound_rows(bounds: Bounds) -> Iterator[dict]:
-    """tab_2: the theorems' constraints on a grid, the smoothness constants verified first."""
-    f = toy(bounds.function)
-    f.check_smoothness()
-    grid = product(bounds.s0s, bounds.omegas, bounds.s1s, bounds.num_clients, bounds.dims)
-    smooth = {"l0": f.l0, "l1": f.l1}
-    for s0, omega, s1, num_clients, d in grid:
-        kappa, noise = equal_clients(d, num_clients, omega, s0, s1)
-        limit = dcsgd_bound(f.l0, f.l1, bounds.grad_norm, kappa, noise, bounds.eps)
-        row = {"method": "DSGD" if omega == 0 else "DCSGD", "nu": math.nan, "omega": omega, "s0": s0, "s1": s1}
-        row |= {"num_clients": num_clients, "d": d, "grad_norm": bounds.grad_norm, "eps": bounds.eps, **smooth}
-        yield row | {"bound_classical": limit.classical, "bound_corrected": limit.corrected}
-    for nu, scale, num_clients, d in product(bounds.nus, bounds.scales, bounds.num_clients, bounds.dims):
-        limit = dsign_bound(f.l0, f.l1, d, num_clients, scale, nu, bounds.u_max)
-        row = {"method": "DSignSGD", "nu": nu, "omega": math.nan, "s0": scale, "s1": math.nan}
-        row |= {"num_clients": num_clients, "d": d, "grad_norm": math.nan, "eps": math.nan, **smooth}
-        yield row | {"bound_classical": limit.classical, "bound_corrected": limit.corrected}
-
-
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="exact, the only one.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
+@step
+def exact(settings: Exact) -> dict[str, Iterable[dict]]:
     """Compute closed forms and ordinary differential equations."""
-    settings: Exact = load_shard("distributed_sde", "exact", scale, shard)
-    provenance = Provenance()
-    parts = {
-        "sanity": sanity_rows(settings), "order": order_rows(settings), "bounds": bound_rows(settings.bounds),
-    }  # fmt: skip
-    write_record(out, [{"part": name, **row} for name, rows in parts.items() for row in rows], provenance)
+    return {"sanity": sanity_rows(settings), "order": order_rows(settings), "bounds": bound_rows(settings.bounds)}
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    exact.main()

@@ -1,86 +1,25 @@
 """Step: a network with full-batch gradients and synthetic noise, so that |grad f| is known and the noise is as stated.
 
-python -m papers.distributed_sde.network --scale cpu --shard dcsgd --out RECORD
+python -m papers.distributed_sde.network --scale cpu --shard dcsgd
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
-import torch
-import typer
-from torch import Tensor
-
-from papers.distributed_sde.config import NetworkShard, NetworkStudies, Rule, Study
+from papers.distributed_sde.config import NetworkShard
+from papers.distributed_sde.full_batch import run_rows
 from papers.distributed_sde.problem import Problem
-from papers.distributed_sde.rules import build_method
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
-from shared.optim.distributed import descend
-from shared.optim.draws import joint_draws
-from shared.train.devices import require_device
+from shared.artifacts.step import step
 
 
-class Recorder:
-    """Gradient of the problem that keeps loss and gradient norm of every call, (calls, R)."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.losses, self.norms = problem, [], []
-
-    def __call__(self, xs: Tensor) -> Tensor:
-        grads, losses = self.problem.full_batch(xs)
-        self.losses.append(losses)
-        self.norms.append(grads.norm(dim=-1))
-        return grads
-
-
-def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: NetworkStudies) -> Iterator[dict]:
-    """Rows of all seeds of a rule at a level; the runs of different seeds are computed together."""
-    x0 = torch.stack([problem.initial(seed) for seed in study.seeds])
-    method, kappa = build_method(study, rule, level, studies, x0.shape[-1])
-    recorder = Recorder(problem)
-    draws = joint_draws(study.seeds[0], study.method, f"{level:g}", device=problem.device)
-    run = descend(method, recorder, x0, [study.num_steps], draws)
-    recorder(run.states[-1].clamp(-1e30, 1e30))  # loss after the last update; rows of diverged runs are replaced
-    losses, norms = torch.stack(recorder.losses).cpu(), torch.stack(recorder.norms).cpu()
-    for index, seed in enumerate(study.seeds):
-        end = int(run.diverged_at[index])
-        known = losses[: end if end >= 0 else None, index]
-        common = {"rule": rule.name, "level": level, "seed": seed, "kappa": kappa}
-        common |= {"status": "diverged" if end >= 0 else "finite", "diverged_at": end}
-        common |= {"max_over_initial": float(known.max() / known[0]) if end < 0 else float("inf")}
-        for step in sorted({*range(0, study.num_steps + 1, study.every), study.num_steps}):
-            gone = step >= len(known)
-            loss = float("inf") if gone else float(known[step])
-            yield common | {
-                "step": step,
-                "loss": loss,
-                "grad_norm": float("inf") if gone else float(norms[step, index]),
-            }
-
-
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="dcsgd or dsign.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
+@step
+def network(settings: NetworkShard, device: str) -> Iterator[dict]:
     """Train under every rule at every noise or compression level."""
-    settings: NetworkShard = load_shard("distributed_sde", "network", scale, shard)
-    device = require_device("cuda" if settings.num_gpus else "cpu")
-    torch.set_num_threads(1)
-    provenance = Provenance(device=device)
-    problem = Problem(settings.studies.network, device)
-    study: Study = getattr(settings.studies, settings.study)
-    rows = []
-    for rule in study.rules:
-        for level in study.levels:
-            rows += run_rows(problem, study, rule, level, settings.studies)
-            print(f"{rule.name} {level:g}: loss {rows[-1]['loss']:.4g} ({rows[-1]['status']})", flush=True)
-    write_record(out, [{"study": settings.study, **row} for row in rows], provenance)
+    problem, study = Problem(settings.studies.network, device), getattr(settings.studies, settings.study)
+    for rule, level in study.grid():
+        rows = [{"study": settings.study, **row} for row in run_rows(problem, study, rule, level, settings.studies)]
+        print(f"{rule.name} {level:g}: loss {rows[-1]['loss']:.4g} ({rows[-1]['status']})", flush=True)
+        yield from rows
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    network.main()

@@ -2,7 +2,7 @@
 
 import math
 
-from papers.distributed_sde.config import MinibatchStudies, NetworkStudies, Rule, Study
+from papers.distributed_sde.config import MinibatchStudies, NetworkStudies, Processes, Rule, Study
 from papers.distributed_sde.theory import equal_clients
 from shared.optim.compression import Bernoulli, Identity, Sign
 from shared.optim.distributed import DistributedMethod, Normalisation
@@ -27,3 +27,13 @@ def build_method(study: Study, rule: Rule, level: float, studies: NetworkStudies
     compressor = Bernoulli.with_omega(level) if level else Identity()
     noise = GradientNoise(relative=studies.s1)
     return DistributedMethod(rule.lr, studies.num_clients, noise, compressor, rule.decay, normalisation), kappa
+
+
+def process_methods(settings: Processes) -> dict[str, tuple[Rule, DistributedMethod]]:
+    """The two methods that real processes run, by name."""
+    affine, cauchy = GradientNoise(relative=settings.s1), GradientNoise(additive=settings.sign_scale, nu=1.0)
+    count, dcsgd, dsign = settings.num_clients, settings.dcsgd_rule, settings.dsign_rule
+    return {
+        "DCSGD": (dcsgd, DistributedMethod(dcsgd.lr, count, affine, Bernoulli.with_omega(settings.omega), dcsgd.decay)),
+        "DSignSGD": (dsign, DistributedMethod(dsign.lr, count, cauchy, Sign(), dsign.decay)),
+    }

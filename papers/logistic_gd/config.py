@@ -11,7 +11,16 @@ from pydantic import Field, model_validator
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 
-Gamma = Field(gt=0)
+
+class Rounds(StrictModel):
+    """For how long orbits are followed: in rounds, until every one is decided."""
+
+    num_steps: int = Field(ge=1)  # per round
+    max_rounds: int = Field(ge=1)
+
+    @property
+    def rounds(self) -> dict[str, int]:
+        return {"num_steps": self.num_steps, "max_rounds": self.max_rounds}
 
 
 class Theorem(StrictModel):
@@ -29,7 +38,7 @@ class Theorem(StrictModel):
     root_gammas: list[float]
     doubling_cs: list[float]  # where the 2-cycle's doubling is computed
     cobweb_c: float = Field(gt=0)
-    cobweb_gamma: float = Gamma
+    cobweb_gamma: float = Field(gt=0)
     cobweb_starts: list[float]
     cobweb_steps: int = Field(ge=1)
 
@@ -44,25 +53,21 @@ class Bifurcation(StrictModel):
     num_kept: int = Field(ge=128)
 
 
-class Unequal(StrictModel):
+class Unequal(Rounds):
     """Rows of unequal magnitude on the line: the named data sets A, C, D."""
 
     names: list[Literal["A", "C", "D"]]
     gammas: list[float]
     num_starts: int = Field(ge=2)
     reach: float = Field(gt=0)  # starts lie within reach |w*| of zero
-    num_steps: int = Field(ge=1)  # per round
-    max_rounds: int = Field(ge=1)
 
 
-class SafeLine(StrictModel):
+class SafeLine(Rounds):
     """Random rows of unequal magnitude on the line, at gamma <= 1."""
 
     num_sets: int = Field(ge=1)
     gammas: list[float]
     num_starts: int = Field(ge=2)
-    num_steps: int = Field(ge=1)
-    max_rounds: int = Field(ge=1)
     seed: int = 0
 
 
@@ -78,48 +83,69 @@ class TwoWalls(StrictModel):
 
     @property
     def name(self) -> str:
-        if self.theta is None:
-            return "U"
-        return f"S({self.theta:g};{self.k},{self.heavy},{self.light})"
+        return "U" if self.theta is None else f"S({self.theta:g};{self.k},{self.heavy},{self.light})"
 
     @property
     def shard(self) -> str:
         return "U" if self.theta is None else f"S-{self.theta:g}-{self.k}-{self.heavy}-{self.light}"
 
 
-class Plane(StrictModel):
+class Plane(Rounds):
     """Cycles of the two-walls data sets, and starts near the minimiser."""
 
     sets: list[TwoWalls]
     num_starts: int = Field(ge=4)  # drawn from each set's box
     num_near: int = Field(ge=1)  # drawn within `near` of the minimiser
     near: float = Field(gt=0)
-    num_steps: int = Field(ge=1)
-    max_rounds: int = Field(ge=1)
     path_steps: int = Field(ge=2)  # of the drawn trajectories
-    path_gamma: float = Gamma
+    path_gamma: float = Field(gt=0)
     seed: int = 0
+
+
+class BasinGrid(Rounds):
+    """The starts of a basin image."""
+
+    num_cells: int = Field(ge=2)  # along each side of the box
 
 
 class Basins(StrictModel):
-    """Which start ends where."""
+    """Which start ends where, for each data set."""
 
     sets: list[TwoWalls]
-    num_cells: int = Field(ge=2)  # along each side of the box
-    num_steps: int = Field(ge=1)
-    max_rounds: int = Field(ge=1)
+    grid: BasinGrid
 
 
-class Search(StrictModel):
-    """Linear programs over weights, random search over cycle points."""
+class BasinShard(StrictModel):
+    """One row of panels: a data set at several step sizes."""
+
+    set: TwoWalls
+    grid: BasinGrid
+    num_gpus: int = 0
+
+
+class PlaneSearch(StrictModel):
+    """Linear programs over weights on the circle, random search over cycle points."""
 
     num_angles: int = Field(ge=3)  # of the grid of rows over [-90, 90] degrees
-    ratios: list[float]  # bounds on the ratio of weights, circle
-    plane_trials: int = Field(ge=1)  # programs per bound
-    num_magnitudes: int = Field(ge=2)  # of the grid of rows on the line, each sign, log-spaced over 10^-2.5..1
-    dims: list[int]  # of the lifted search
-    lifted_trials: int = Field(ge=1)
+    ratios: list[float]  # bounds on the ratio of weights
+    num_trials: int = Field(ge=1)  # programs per bound
     seed: int = 0
+
+
+class LiftedSearch(StrictModel):
+    """The same on spheres of many dimensions, for cycles lifted from the line."""
+
+    num_magnitudes: int = Field(ge=2)  # of the grid of rows on the line, each sign, log-spaced over 10^-2.5..1
+    dims: list[int]
+    num_trials: int = Field(ge=1)  # programs per dimension
+    seed: int = 0
+
+
+class Searches(StrictModel):
+    """Both searches."""
+
+    plane: PlaneSearch
+    lifted: LiftedSearch
 
 
 class Ensemble(StrictModel):
@@ -140,17 +166,21 @@ class Digits(StrictModel):
     label_noise: list[float]  # shares of flipped labels
 
 
+class Census(Rounds):
+    """How each of many data sets is examined."""
+
+    gammas: list[float]
+    num_starts: int = Field(ge=2)  # per data set; the first is zero
+    chunk: int = Field(ge=1)  # data sets run at once
+    seed: int = 0
+
+
 class Frequency(StrictModel):
     """How often cycles occur on data that nobody built for them."""
 
     ensembles: list[Ensemble]
     digits: Digits
-    gammas: list[float]
-    num_starts: int = Field(ge=2)  # per data set; the first is zero
-    num_steps: int = Field(ge=1)
-    max_rounds: int = Field(ge=1)
-    chunk: int = Field(ge=1)  # data sets run at once
-    seed: int = 0
+    census: Census
 
     @model_validator(mode="after")
     def _kinds_differ(self) -> Self:
@@ -158,6 +188,15 @@ class Frequency(StrictModel):
         if len(set(kinds)) < len(kinds):
             raise ValueError("each kind of ensemble is named once; put all its dims and sizes there")
         return self
+
+
+class FrequencyShard(StrictModel):
+    """One kind of data."""
+
+    census: Census
+    ensemble: Ensemble | None = None
+    digits: Digits | None = None  # one of the two
+    num_gpus: int = 0
 
 
 class Config(PaperConfig):
@@ -169,87 +208,24 @@ class Config(PaperConfig):
     safe_line: SafeLine
     plane: Plane
     basins: Basins
-    search: Search
+    search: Searches
     frequency: Frequency
 
 
-class BasinShard(StrictModel):
-    """One image row of panels: a data set at several step sizes."""
-
-    set: TwoWalls
-    num_cells: int
-    num_steps: int
-    max_rounds: int
-    num_gpus: int = 0
-
-
-class PlaneSearch(StrictModel):
-    """Search on the circle."""
-
-    num_angles: int
-    ratios: list[float]
-    num_trials: int
-    seed: int
-
-
-class LiftedSearch(StrictModel):
-    """Search on spheres of many dimensions."""
-
-    num_magnitudes: int
-    dims: list[int]
-    num_trials: int
-    seed: int
-
-
-class FrequencyShard(StrictModel):
-    """One kind of data."""
-
-    ensemble: Ensemble | None = None
-    digits: Digits | None = None  # one of the two
-    gammas: list[float]
-    num_starts: int
-    num_steps: int
-    max_rounds: int
-    chunk: int
-    seed: int
-    num_gpus: int = 0
-
-
-STEPS = {"tables": ("bifurcation", "plane", "basins")}
+STEPS = {"claims": ("basins",)}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    basins, search, frequency = config.basins, config.search, config.frequency
-    common = frequency.model_dump(exclude={"ensembles", "digits"}) | {"num_gpus": config.num_gpus}
-    kinds = {e.kind: FrequencyShard(ensemble=e, **common) for e in frequency.ensembles}
-    kinds["digits"] = FrequencyShard(digits=frequency.digits, **common | {"num_gpus": 0})
+    frequency, gpus = config.frequency, config.num_gpus
+    kinds = {e.kind: FrequencyShard(census=frequency.census, ensemble=e, num_gpus=gpus) for e in frequency.ensembles}
     return {
         "theorem": {"line": config.theorem},
         "bifurcation": {"line": config.bifurcation},
         "unequal": {"named": config.unequal},
         "safe_line": {"random": config.safe_line},
         "plane": {"circle": config.plane},
-        "basins": {
-            s.shard: BasinShard(
-                set=s,
-                num_cells=basins.num_cells,
-                num_steps=basins.num_steps,
-                max_rounds=basins.max_rounds,
-                num_gpus=config.num_gpus,
-            )
-            for s in basins.sets
-        },
-        "search": {
-            "plane": PlaneSearch(
-                num_angles=search.num_angles, ratios=search.ratios, num_trials=search.plane_trials, seed=search.seed
-            ),
-            "lifted": LiftedSearch(
-                num_magnitudes=search.num_magnitudes,
-                dims=search.dims,
-                num_trials=search.lifted_trials,
-                seed=search.seed,
-            ),
-        },
-        "frequency": kinds,
+        "basins": {s.shard: BasinShard(set=s, grid=config.basins.grid, num_gpus=gpus) for s in config.basins.sets},
+        "search": {"plane": config.search.plane, "lifted": config.search.lifted},
+        "frequency": kinds | {"digits": FrequencyShard(census=frequency.census, digits=frequency.digits)},
     }

@@ -75,3 +75,8 @@ def two_walls(theta: float, k: int, heavy: int, light: int) -> list[Row]:
 def two_walls_unequal() -> list[Row]:
     """U: like S, but with vertical rows of norm 0.1; n = 24."""
     return [Row("1", 15, 1), Row("1", 165, 1), Row("0.1", 90, 18), Row("0.1", -90, 4)]
+
+
+def planar(theta: float | None, k: int, heavy: int, light: int) -> list[Row]:
+    """S(theta; k, M, m), or U where no angle is given."""
+    return two_walls_unequal() if theta is None else two_walls(theta, k, heavy, light)

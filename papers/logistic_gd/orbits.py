@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from papers.logistic_gd.descent import descend, orbit
-from papers.logistic_gd.logistic import hessian
+from papers.logistic_gd.logistic import Data, Solution, hessian
 
 MAX_PERIOD = 64
 MIN_STREAK = 3
@@ -90,9 +90,9 @@ def is_stable_cycle(cycle: Cycle, w_star: np.ndarray) -> bool:
     return bool(apart and steps.min() > 1e-6 * size and cycle.residual < 1e-10 * size and cycle.spectral_radius < 1)
 
 
-def _advance(w, z, weights, eta, num_steps: int, device: str | None):
+def _advance(w, z, weights, eta, num_steps: int, device: str):
     """`descend`, on an accelerator if one is named."""
-    if device is None:
+    if device == "cpu":
         return descend(w, z, weights, eta, num_steps)
     import torch
 
@@ -110,14 +110,14 @@ def follow(
     num_steps: int,
     max_rounds: int,
     tolerance: float = 1e-8,
-    device: str | None = None,
+    device: str = "cpu",
 ) -> Fate:
     """Run GD in rounds of `num_steps` until every orbit is decided, at most `max_rounds`.
 
     Args:
         w0: starts, (S, B, d). z: (S, m, d). weights: (S, m). eta: (S, B). w_star: minimisers, (S, d).
         tolerance: an orbit has converged if |w - w*| < tolerance (1 + |w*|).
-        device: torch device for the steps; numpy if omitted.
+        device: "cpu", where numpy makes the steps, or a torch device.
     Returns:
         Outcomes: w converged; c stable cycle, verified; s not yet there, but nearer to w* after each of the last
         three rounds; d diverged; u none of these.
@@ -167,3 +167,20 @@ def _verify(fate: Fate, index: int, periods: np.ndarray, z, weights, eta, w_star
                 continue
             known.append(cycle)
         fate.outcome[index, start], fate.period[index, start] = CYCLE, cycle.period
+
+
+def follow_gammas(starts: np.ndarray, data: Data, solution: Solution, gammas: list[float], **options: object) -> Fate:
+    """Fate of `starts` (B, d) on one data set at every gamma: the gammas take the place of data sets.
+
+    Args:
+        options: those of `follow`.
+    """
+    num = len(gammas)
+    return follow(
+        np.tile(starts, (num, 1, 1)),
+        np.broadcast_to(data.z, (num, *data.z.shape)),
+        np.broadcast_to(data.weights, (num, len(data.weights))),
+        np.tile(solution.eta(np.array(gammas))[:, None], (1, len(starts))),
+        np.tile(solution.w, (num, 1)),
+        **options,
+    )

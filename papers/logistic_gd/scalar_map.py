@@ -48,6 +48,16 @@ def iterate(u: np.ndarray, c: float, gamma: float, max_steps: int, check_every: 
     return u, max_steps
 
 
+def iterates(u: np.ndarray, c: np.ndarray, gamma: np.ndarray, num_discarded: int, num_kept: int) -> np.ndarray:
+    """u at the `num_kept` steps after the first `num_discarded`, (num_kept, ...); all broadcast."""
+    kept = np.empty((num_kept, *np.broadcast_shapes(u.shape, np.shape(c), np.shape(gamma))))
+    for index in range(num_discarded + num_kept):
+        u = step(u, c, gamma)
+        if index >= num_discarded:
+            kept[index - num_discarded] = u
+    return kept
+
+
 def gap(delta, p):
     """h(delta) = logit(p + delta) - logit(p - delta), without cancellation: 2 artanh(delta/p) + 2 artanh(delta/(1-p)).
 

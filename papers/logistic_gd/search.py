@@ -1,20 +1,23 @@
 """Step: search for data on spheres with cycles at the least gamma, and test what was found.
 
-python -m papers.logistic_gd.search --scale cpu --shard plane --out RECORD
+python -m papers.logistic_gd.search --scale cpu --shard plane
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-import typer
 
 from papers.logistic_gd.config import LiftedSearch, PlaneSearch
-from papers.logistic_gd.lp_search import Found, PlaneGrid, search_line, search_plane
-from papers.logistic_gd.search_checks import lifted_checks, plane_checks
-from papers.logistic_gd.step import step_command
+from papers.logistic_gd.lp_search import PlaneGrid, search_line, search_plane
+from papers.logistic_gd.search_checks import found_row, lifted_checks, plane_checks
+from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 
-NOTHING = {"num_feasible": 0, "confirmed": False}  # no feasible program among the trials
+
+@step
+def search(settings: PlaneSearch | LiftedSearch) -> Iterator[dict]:
+    """Search by linear programs and verify by simulation."""
+    yield from plane_rows(settings) if isinstance(settings, PlaneSearch) else lifted_rows(settings)
 
 
 def plane_rows(settings: PlaneSearch) -> Iterator[dict]:
@@ -25,7 +28,7 @@ def plane_rows(settings: PlaneSearch) -> Iterator[dict]:
             rng = numpy_generator(settings.seed, name, f"{ratio:g}")
             found = search_plane(grid, ratio, settings.num_trials, rng, stable)
             row = {"search": name, "dim": 2, "ratio_bound": ratio, "num_trials": settings.num_trials}
-            yield row | (found_row(found) | plane_checks(grid, found, rng) if found else NOTHING)
+            yield row | found_row(found, plane_checks, grid, found, rng)
 
 
 def lifted_rows(settings: LiftedSearch) -> Iterator[dict]:
@@ -36,20 +39,8 @@ def lifted_rows(settings: LiftedSearch) -> Iterator[dict]:
         rng = numpy_generator(settings.seed, "lifted", dim)
         found = search_line(x, dim, settings.num_trials, rng)
         row = {"search": "lifted", "dim": dim, "ratio_bound": np.nan, "num_trials": settings.num_trials}
-        yield row | (found_row(found) | lifted_checks(x, found, dim, rng) if found else NOTHING)
+        yield row | found_row(found, lifted_checks, x, found, dim, rng)
 
-
-def found_row(found: Found) -> dict:
-    """Programs solved and the least gamma."""
-    return {"num_feasible": found.num_solved, "gamma_program": found.gamma}
-
-
-def rows(settings: PlaneSearch | LiftedSearch) -> Iterator[dict]:
-    """Search by linear programs and verify by simulation."""
-    yield from plane_rows(settings) if isinstance(settings, PlaneSearch) else lifted_rows(settings)
-
-
-main = step_command("search", rows)
 
 if __name__ == "__main__":
-    typer.run(main)
+    search.main()

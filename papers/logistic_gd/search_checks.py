@@ -1,6 +1,7 @@
 """What a linear program found, tested again: integer counts, the cycle by Newton, stability over gamma, simulation."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -144,3 +145,10 @@ def lifted_checks(x: np.ndarray, found: Found, dim: int, generator: np.random.Ge
                 confirmed = returns_to_cycle(data, gamma, full, generator)
                 return base | _of_stable(gamma, radius, confirmed, found_cycle)
     return base | _of_stable(math.nan, math.nan, False, cycle)
+
+
+def found_row(found: Found | None, checks: Callable[..., dict], *arguments: object) -> dict:
+    """Programs solved, the least gamma and what `checks(*arguments)` say of it; little where nothing was feasible."""
+    if found is None:
+        return {"num_feasible": 0, "confirmed": False}
+    return {"num_feasible": found.num_solved, "gamma_program": found.gamma} | checks(*arguments)

@@ -1,4 +1,4 @@
-"""The steps' own pieces: flat networks, clients, recorded rows, claims on made-up tables."""
+"""The steps' own pieces: flat networks, clients, recorded rows."""
 
 import math
 
@@ -6,22 +6,15 @@ import pandas as pd
 import pytest
 import torch
 
-from papers.distributed_sde.claims import (
-    dcsgd_prescheduled_fails,
-    dsign_floor_scaling,
-    n_helps_d_hurts,
-    omega_instability_mlp,
-    quartic_no_uniform_step,
-)
+from papers.distributed_sde.cells import build_method as toy_method
+from papers.distributed_sde.cells import cell_rows, checkpoints
 from papers.distributed_sde.clients import SimulatedClients, train
 from papers.distributed_sde.config import MinibatchStudies, NetworkSpec, Rule, ToyCell
-from papers.distributed_sde.linear import one_step_moments
-from papers.distributed_sde.network import run_rows
+from papers.distributed_sde.full_batch import run_rows
 from papers.distributed_sde.problem import Problem
+from papers.distributed_sde.quadratics import one_step_moments
 from papers.distributed_sde.rules import build_method
 from papers.distributed_sde.theory import equal_clients
-from papers.distributed_sde.toy import build_method as toy_method
-from papers.distributed_sde.toy import cell_rows, checkpoints
 from shared.artifacts.config import load_config, load_shards
 from shared.optim.compression import Bernoulli
 from shared.optim.distributed import DistributedMethod
@@ -119,69 +112,6 @@ def test_the_one_step_ratio_does_not_depend_on_the_direction_for_the_sparsifier(
     kappa, _ = equal_clients(point.d, point.num_clients, point.omega, 0.0, point.s1)
     assert float(along.mean()) == pytest.approx(1.0, abs=0.03)
     assert float(square.mean()) == pytest.approx(kappa, rel=0.05)
-
-
-def test_quartic_claim_notices_a_wrong_status():
-    rows = [
-        {"function": "quartic", "model": m, "eta": 0.1, "x0": x0, "status": "diverges" if bad(x0) else "converges"}
-        for m, bad in {"gd": lambda x: x > 4.472, "ode1": lambda x: False, "ode2": lambda x: False,
-                       "ode_new": lambda x: x > 2.582}.items()
-        for x0 in (1.0, 2.58, 2.6, 4.47, 4.48)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    assert quartic_no_uniform_step(table).holds
-    table.loc[(table.model == "ode_new") & (table.x0 == 2.6), "status"] = "converges"
-    assert not quartic_no_uniform_step(table).holds
-
-
-def test_instability_claim_needs_divergence_and_calm_kappa():
-    def run(rule, omega, status, largest):
-        return {"rule": rule, "omega": omega, "seed": 0, "status": status, "max_over_initial": largest}
-
-    good = [run("constant 1", 255, "diverged", math.inf), run("2/(1+|g|)", 255, "finite", 6.0)]
-    good += [run("2/((1+|g|)kappa)", 255, "finite", 1.0)]
-    assert omega_instability_mlp(pd.DataFrame(good)).holds
-    for index, change in ((0, {"status": "finite"}), (1, {"max_over_initial": 4.0}), (2, {"max_over_initial": 1.2})):
-        bad = [dict(row, **change) if i == index else row for i, row in enumerate(good)]
-        assert not omega_instability_mlp(pd.DataFrame(bad)).holds
-
-
-def test_floor_claim_fits_the_exponents():
-    rows = [(0.05, 1, 8), (0.1, 1, 8), (0.05, 2, 8), (0.05, 1, 16)]
-    table = pd.DataFrame([{"eta": e, "scale": s, "N": n, "nu": 1.0, "floor_measured": e * s / n} for e, s, n in rows])
-    assert dsign_floor_scaling(table).holds
-    table["floor_measured"] = table.eta * table.scale**2 / table.N
-    assert not dsign_floor_scaling(table).holds
-
-
-def test_monotonicity_claim_notices_one_wrong_row():
-    from papers.distributed_sde.exact import bound_rows
-
-    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds)).rename(columns={"num_clients": "N", "l0": "L0", "l1": "L1"})
-    assert n_helps_d_hurts(frame).holds
-    frame.loc[frame.index[5], "bound_corrected"] *= 50
-    assert not n_helps_d_hurts(frame).holds
-
-
-def test_prescheduled_claim_needs_both_failures_and_convergence():
-    def cell(method, share, last):
-        common = {
-            "method": method,
-            "x0": 30.0,
-            "lr": 1.0,
-            "scale": 0.2,
-            "omega": 15.0,
-            "d": 16,
-            "N": 8,
-            "noise": "affine",
-        }
-        common["schedule"] = "inverse_sqrt" if method == "DCSGD" else "constant"
-        return [common | {"k": 1, "median_g2": 1e9, "share_diverged": 0.0},
-                common | {"k": 100, "median_g2": last, "share_diverged": share}]  # fmt: skip
-
-    assert dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 1.0, math.inf) + cell("normalised", 0.0, 1e-9))).holds
-    assert not dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 0.5, 1.0) + cell("normalised", 0.0, 1e-9))).holds
-    assert not dcsgd_prescheduled_fails(pd.DataFrame(cell("DCSGD", 1.0, math.inf) + cell("normalised", 0.0, 1e9))).holds
 
 
 def test_shards_leave_out_what_their_job_does_not_read():

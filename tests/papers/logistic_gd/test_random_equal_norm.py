@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.logistic_gd.config import Config, FrequencyShard, shards
-from papers.logistic_gd.frequency import counts, follow_batch
+from papers.logistic_gd.census import batch_counts, follow_batch
+from papers.logistic_gd.config import Census, Config, shards
 from papers.logistic_gd.logistic import gradient, is_separable
 from papers.logistic_gd.orbits import CONVERGED, Fate
 from papers.logistic_gd.random_data import digits_data, draw, draw_with_minimiser, line_sets, starts_around
@@ -72,8 +72,7 @@ def test_digits_rows_have_norm_one_and_noise_flips_its_share():
 
 
 def test_on_the_line_no_random_set_cycles():
-    common = {"num_starts": 6, "num_steps": 500, "max_rounds": 6, "chunk": 7, "seed": 0}
-    settings = FrequencyShard(gammas=[1.99], **common)
+    settings = Census(gammas=[1.99], num_starts=6, num_steps=500, max_rounds=6, chunk=7)
     batch = batch_of("skewed", 6, 1, num=20)
     starts = starts_around(numpy_generator(0, "line"), batch.w_star, 6)
     fate = follow_batch(settings, batch, starts, 1.99)
@@ -82,7 +81,7 @@ def test_on_the_line_no_random_set_cycles():
 
 def test_counts_add_up():
     outcome = np.array([["w", "c", "c"], ["s", "u", "d"], ["w", "w", "w"]])
-    row = counts(Fate(outcome, np.where(outcome == "c", 2, 0), np.zeros((3, 3, 1))))
+    row = batch_counts(Fate(outcome, np.where(outcome == "c", 2, 0), np.zeros((3, 3, 1))))
     assert row["num_runs"] == 9 and row["num_cycling"] == 2 and row["num_sets_cycling"] == 1
     kinds = ("converged", "slow", "cycling", "undecided", "diverged")
     assert sum(row[f"num_{kind}"] for kind in kinds) == 9
@@ -97,8 +96,9 @@ def test_wilson_interval_against_known_values():
 
 def test_each_shard_reads_only_its_own_settings():
     config = load_config("logistic_gd", "cpu")
-    changed = config.model_copy(update={"search": config.search.model_copy(update={"plane_trials": 1})})
-    before, after = shards(config), shards(Config.model_validate(changed.model_dump()))
+    changed = config.model_dump()
+    changed["search"]["plane"]["num_trials"] = 1
+    before, after = shards(config), shards(Config.model_validate(changed))
     different = [(step, name) for step in before for name in before[step] if before[step][name] != after[step][name]]
     assert different == [("search", "plane")]
 

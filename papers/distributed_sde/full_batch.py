@@ -1,0 +1,50 @@
+"""A network with full-batch gradients and synthetic noise: |grad f| is known and the noise is as stated."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from papers.distributed_sde.config import NetworkStudies, Rule, Study
+from papers.distributed_sde.problem import Problem
+from papers.distributed_sde.rules import build_method
+from shared.optim.distributed import descend
+from shared.optim.draws import joint_draws
+
+
+class Recorder:
+    """Gradient of the problem that keeps loss and gradient norm of every call, (calls, R)."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.losses, self.norms = problem, [], []
+
+    def __call__(self, xs: Tensor) -> Tensor:
+        grads, losses = self.problem.full_batch(xs)
+        self.losses.append(losses)
+        self.norms.append(grads.norm(dim=-1))
+        return grads
+
+
+def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: NetworkStudies) -> Iterator[dict]:
+    """Rows of all seeds of a rule at a level; the runs of different seeds are computed together."""
+    x0 = torch.stack([problem.initial(seed) for seed in study.seeds])
+    method, kappa = build_method(study, rule, level, studies, x0.shape[-1])
+    recorder = Recorder(problem)
+    draws = joint_draws(study.seeds[0], study.method, f"{level:g}", device=problem.device)
+    run = descend(method, recorder, x0, [study.num_steps], draws)
+    recorder(run.states[-1].clamp(-1e30, 1e30))  # loss after the last update; rows of diverged runs are replaced
+    losses, norms = torch.stack(recorder.losses).cpu(), torch.stack(recorder.norms).cpu()
+    for index, seed in enumerate(study.seeds):
+        end = int(run.diverged_at[index])
+        known = losses[: end if end >= 0 else None, index]
+        common = {"rule": rule.name, "level": level, "seed": seed, "kappa": kappa}
+        common |= {"status": "diverged" if end >= 0 else "finite", "diverged_at": end}
+        common |= {"max_over_initial": float(known.max() / known[0]) if end < 0 else float("inf")}
+        for step in sorted({*range(0, study.num_steps + 1, study.every), study.num_steps}):
+            gone = step >= len(known)
+            loss = float("inf") if gone else float(known[step])
+            yield common | {
+                "step": step,
+                "loss": loss,
+                "grad_norm": float("inf") if gone else float(norms[step, index]),
+            }

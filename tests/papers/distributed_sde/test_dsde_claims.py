@@ -1,0 +1,193 @@
+"""Claims on made-up tables: each can hold, and fails where its table is altered against it."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from papers.distributed_sde import claims
+from papers.distributed_sde.closed_forms import bound_rows
+from papers.distributed_sde.theory import sign_floor
+from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.config import load_config
+
+SMOKE = load_config("distributed_sde", "smoke")
+
+
+def verdict(claim, *tables) -> str:
+    return verdict_of(list(claim(*tables)))
+
+
+def sanity(function: str, column: str, values, eta: float, rules: dict) -> pd.DataFrame:
+    rows = []
+    for model, bad in rules.items():
+        for value in values:
+            row = {"function": function, "model": model, "eta": eta, column: value}
+            rows.append(row | {"status": "diverges" if bad(value) else "converges"})
+    return pd.DataFrame(rows)
+
+
+def never(value: float) -> bool:
+    return False
+
+
+def test_the_parabola_claim_needs_a_step_beyond_the_limit():
+    rules = {"gd": lambda e: e > 2, "ode1": never, "ode2": never, "ode_new": lambda e: e > 2}
+    assert verdict(claims.parabola_threshold, sanity("parabola", "eta", (0.5, 1.9, 2.1), 0.0, rules)) == HOLDS
+    assert verdict(claims.parabola_threshold, sanity("parabola", "eta", (0.5, 1.9), 0.0, rules)) == FAILS
+    wrong = sanity("parabola", "eta", (0.5, 1.9, 2.1), 0.0, rules | {"ode1": lambda e: e > 2})
+    assert verdict(claims.parabola_threshold, wrong) == FAILS
+
+
+def test_the_quartic_claim_notices_one_wrong_status():
+    rules = {"gd": lambda x: x > 4.472, "ode1": never, "ode2": never, "ode_new": lambda x: x > 2.582}
+    table = sanity("quartic", "x0", (1.0, 2.58, 2.6, 4.47, 4.48), 0.1, rules)
+    assert verdict(claims.quartic_no_uniform_step, table) == HOLDS
+    table.loc[(table.model == "ode_new") & (table.x0 == 2.6), "status"] = "converges"
+    assert verdict(claims.quartic_no_uniform_step, table) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("sampled", "error", "expected"), [(1.01, 0.01, HOLDS), (1.2, 0.01, FAILS), (1.04, 0.02, NOISE)]
+)
+def test_the_sampled_variance_is_judged_by_its_standard_error(sampled, error, expected):
+    formula = {"discrete": 1 / 3, "classical_1": 0.25, "classical_2": 0.2, "corrected": 1 / 3}
+    rows = [{"model": m, "omega": 0.0, "eta": 0.5, "lam": 1.0, "var_formula": v} for m, v in formula.items()]
+    table = pd.DataFrame(rows).assign(var_mc=lambda t: sampled * t.var_formula, standard_error=error / 3)
+    assert verdict(claims.stationary_variance_exact, table) == expected
+    assert verdict(claims.stationary_variance_exact, table.assign(eta=0.4)) == FAILS
+
+
+def boundary(measured: float, half: float = 0.01) -> pd.DataFrame:
+    row = {"kappa": 1.5, "eta_star_theory": 2 / 1.5, "eta_star_classical": 4.0, "eta_star_measured": measured}
+    return pd.DataFrame([row | {"ci_low": measured - half, "ci_high": measured + half}])
+
+
+def test_the_boundary_is_that_of_the_corrected_model():
+    assert verdict(claims.ms_threshold, boundary(2 / 1.5)) == HOLDS
+    assert verdict(claims.ms_threshold, boundary(4.0)) == FAILS
+    assert verdict(claims.ms_threshold, boundary(2 / 1.5, half=0.5)) == NOISE
+
+
+def cell(method: str, *, share=0.0, medians=(1.0, 1.0), ks=(1, 100), quartile=1.1, **settings) -> list[dict]:
+    common = {"method": method, "schedule": "constant", "lr": 1.0, "noise": "affine", "scale": 0.2, "omega": 15.0}
+    common |= {"x0": 30.0, "d": 16, "N": 8, "n_runs": 50, "share_diverged": share} | settings
+    return [
+        common | {"k": k, "median_g2": m, "q25": m / quartile, "q75": m * quartile}
+        for k, m in zip(ks, medians, strict=True)
+    ]
+
+
+def test_the_prescheduled_claim_needs_both_failures_and_convergence():
+    def table(share: float, last: float) -> pd.DataFrame:
+        diverging = cell("DCSGD", share=share, schedule="inverse_sqrt")
+        return pd.DataFrame(diverging + cell("normalised", medians=(1.0, last)))
+
+    assert verdict(claims.dcsgd_prescheduled_fails, table(1.0, 1e-9)) == HOLDS
+    assert verdict(claims.dcsgd_prescheduled_fails, table(0.5, 1e-9)) == FAILS
+    assert verdict(claims.dcsgd_prescheduled_fails, table(1.0, 1e9)) == FAILS
+    assert verdict(claims.dcsgd_prescheduled_fails, table(0.94, 1e-9)) == NOISE
+
+
+def test_heavy_tails_are_judged_by_the_median_or_by_the_diverged_share():
+    def table(median: float, share: float) -> pd.DataFrame:
+        return pd.DataFrame(cell("DSGD", noise="cauchy", medians=(1.0, median), share=share))
+
+    assert verdict(claims.dsgd_heavy_tail_fails, table(80.0, 0.1)) == HOLDS
+    assert verdict(claims.dsgd_heavy_tail_fails, table(math.inf, 0.9)) == HOLDS
+    assert verdict(claims.dsgd_heavy_tail_fails, table(0.5, 0.1)) == FAILS
+
+
+def test_the_sign_claim_needs_the_rate_and_the_floor():
+    ks = [round(10 ** (i / 3)) for i in range(3, 13)]
+    floor = 16 * sign_floor(0.05, 1.0, 1.0, 8, 1.0)[1]
+    jitter = [1 + 0.02 * (-1) ** i for i in range(len(ks))]
+
+    def table(rate: float, height: float) -> pd.DataFrame:
+        sign = {"noise": "cauchy", "scale": 1.0, "omega": 0.0, "x0": 3.0, "ks": ks}
+        falling = [j * k**rate for j, k in zip(jitter, ks, strict=True)]
+        rows = cell("DSignSGD", schedule="inverse_sqrt", medians=falling, **sign)
+        return pd.DataFrame(rows + cell("DSignSGD", lr=0.05, medians=[height * floor * j for j in jitter], **sign))
+
+    assert verdict(claims.dsign_heavy_tail_converges, table(-0.5, 1.0)) == HOLDS
+    assert verdict(claims.dsign_heavy_tail_converges, table(-0.8, 1.0)) == FAILS
+    assert verdict(claims.dsign_heavy_tail_converges, table(-0.5, 1.5)) == FAILS
+
+
+@pytest.mark.parametrize(("power", "error", "expected"), [(1, 1e-3, HOLDS), (2, 1e-3, FAILS), (1, 0.2, NOISE)])
+def test_the_floor_claim_fits_the_exponents(power, error, expected):
+    points = [(0.05, 1, 8), (0.1, 1, 8), (0.05, 2, 8), (0.05, 1, 16)]
+    rows = [{"eta": e, "scale": s, "N": n, "nu": 1.0, "floor_measured": e * s**power / n} for e, s, n in points]
+    table = pd.DataFrame(rows).assign(standard_error=lambda t: error * t.floor_measured)
+    assert verdict(claims.dsign_floor_scaling, table) == expected
+
+
+def test_the_instability_claim_needs_divergence_a_calm_kappa_and_two_seeds():
+    def table(status="diverged", plain=(60.0, 70.0), kappa=(1.0, 1.0)) -> pd.DataFrame:
+        rows = []
+        for seed in (0, 1):
+            for rule in ("constant 0.5", "constant 1"):
+                for omega in (0, 255):
+                    rows.append((rule, omega, seed, status if omega else "finite", 1.0))
+            rows += [
+                ("2/(1+|g|)", 255, seed, "finite", plain[seed]),
+                ("2/((1+|g|)kappa)", 255, seed, "finite", kappa[seed]),
+            ]
+        return pd.DataFrame(rows, columns=["rule", "omega", "seed", "status", "max_over_initial"])
+
+    assert verdict(claims.omega_instability_mlp, table()) == HOLDS
+    assert verdict(claims.omega_instability_mlp, table(status="finite")) == NOISE
+    assert verdict(claims.omega_instability_mlp, table(plain=(1.0, 1.0))) == FAILS
+    assert verdict(claims.omega_instability_mlp, table(kappa=(2.0, 2.0))) == FAILS
+    assert verdict(claims.omega_instability_mlp, table()[lambda t: t.seed == 0]) == NOISE
+
+
+@pytest.mark.parametrize(("lasts", "expected"), [((0.1, 0.12), HOLDS), ((9.0, 9.1), FAILS), ((0.1,), NOISE)])
+def test_one_seed_cannot_show_that_a_network_trains(lasts, expected):
+    rows = [
+        ("0.1/sqrt(k+1)", 1.0, seed, step, loss)
+        for seed, last in enumerate(lasts)
+        for step, loss in ((0, 2.3), (9, last))
+    ]
+    table = pd.DataFrame(rows, columns=["rule", "scale", "seed", "step", "loss"])
+    assert verdict(claims.dsign_mlp_robust, table) == expected
+
+
+def test_the_monotonicity_claim_notices_one_wrong_row():
+    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds)).rename(columns={"num_clients": "N", "l0": "L0", "l1": "L1"})
+    assert verdict(claims.n_helps_d_hurts, frame) == HOLDS
+    frame.loc[frame.index[5], "bound_corrected"] *= 50
+    assert verdict(claims.n_helps_d_hurts, frame) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("errors", "se", "expected"),
+    [((0.1, 0.01, 0.2), 1e-3, HOLDS), ((0.1, 0.2, 0.3), 1e-3, FAILS), ((0.1, 0.09, 0.2), 0.1, NOISE)],
+)
+def test_models_are_ranked_beyond_the_errors_of_their_means(errors, se, expected):
+    rows = [
+        {
+            "method": "DSGD",
+            "sde": sde,
+            "k": 4,
+            "rel_err": e,
+            "f_discrete": 1.0,
+            "f_sde": 1 + e,
+            "se_discrete": se,
+            "se_sde": se,
+        }
+        for sde, e in zip(("classical_1", "classical_2", "corrected"), errors, strict=True)
+    ]
+    assert verdict(claims.corrected_is_not_more_accurate, pd.DataFrame(rows)) == expected
+
+
+@pytest.mark.parametrize(("ratio", "error", "expected"), [(1.01, 0.01, HOLDS), (1.2, 0.01, FAILS), (1.04, 0.01, NOISE)])
+def test_the_scaling_rule_is_judged_by_the_error_of_its_ratio(ratio, error, expected):
+    table = pd.DataFrame({"rule": ["kept", "nothing"], "predicted": [1.0, 3.25], "ratio": [ratio, 3.2]})
+    assert verdict(claims.scaling_rule_keeps_floor, table.assign(standard_error=error)) == expected
+
+
+def test_processes_that_take_other_steps_are_noticed():
+    table = pd.DataFrame({"step": [0, 10], "largest_difference": [0.0, 1e-7], "z": [0.0, 2.0]})
+    assert verdict(claims.processes_match_simulation, table) == HOLDS
+    assert verdict(claims.processes_match_simulation, table.assign(largest_difference=0.1)) == FAILS

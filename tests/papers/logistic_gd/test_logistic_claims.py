@@ -1,0 +1,97 @@
+"""Claims on made-up tables: each can hold, and fails where its table is altered against it."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from papers.logistic_gd import claims
+from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
+
+
+def verdict(claim, *tables) -> str:
+    return verdict_of(list(claim(*tables)))
+
+
+def frame(**columns) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+LINE = frame(
+    c=[1.0] * 3, gamma=[1.9, 2.1, 2.5], num_starts=10, max_error=[1e-11, 1.0, 2.0], cycle_error=[None, 1e-13, 1e-13]
+)
+DIAGRAM = frame(gamma=[1.9, 2.1, 2.5], period=[1, 2, 2], two_cycle_error=[None, 1e-13, 1e-13])
+CYCLES = frame(
+    data=["A", "A", "A"], gamma=[0.5, 0.9, 1.9], cycle=[0, 1, 1], period=[0, 2, 2], certified=[False, True, True],
+    distance=[None, 1.0, 1.0], spectral_radius=[None, 0.5, 0.4], norm_error=0.0, near_error=1e-13, num_near=5,
+    share_converged=[1.0, 1.0, 0.4], share_slow=0.0,
+)  # fmt: skip
+STEPS = frame(two_step_right=[0.9, 0.99], one_step_left=[0.9, 3])
+RANDOM = frame(gamma=[0.5, 1.0], num_runs=100, num_converged=[100, 99], num_slow=[0, 1])
+
+
+def test_starts_that_do_not_converge_below_two_are_noticed():
+    assert verdict(claims.sphere_1d_converges, LINE) == HOLDS
+    assert verdict(claims.sphere_1d_converges, LINE.assign(max_error=1e-3)) == FAILS
+
+
+def test_the_threshold_is_sharp_from_both_sides():
+    assert verdict(claims.sphere_1d_threshold_sharp, LINE, DIAGRAM) == HOLDS
+    assert verdict(claims.sphere_1d_threshold_sharp, LINE, DIAGRAM.assign(period=2)) == FAILS
+    assert verdict(claims.sphere_1d_threshold_sharp, LINE.assign(cycle_error=0.1), DIAGRAM) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("claim", "table", "change"),
+    [
+        (claims.no_two_cycle_proof, frame(min_excess=[1e-6, 0.1], num_delta=5), {"min_excess": 0.0}),
+        (claims.one_period_two_root, frame(num_roots=[1, 3], expected_roots=[1, 3]), {"num_roots": 1}),
+        (claims.two_step_contraction, STEPS, {"two_step_right": 1.1}),
+        (claims.two_step_contraction, STEPS, {"one_step_left": 0.9}),
+        (claims.unequal_1d_cycles, CYCLES, {"certified": False}),
+        (claims.sphere_2d_cycles, CYCLES, {"distance": 0.1}),
+        (claims.sphere_2d_cycles, CYCLES, {"norm_error": 1e-9}),
+        (claims.sphere_2d_local_stability, CYCLES, {"near_error": 0.1}),
+        (claims.unequal_2d_below_1, CYCLES, {"cycle": [0, 0, 1]}),
+    ],
+)  # fmt: skip
+def test_a_changed_column_overturns_the_claim(claim, table, change):
+    assert verdict(claim, table) == HOLDS
+    assert verdict(claim, table.assign(**change)) == FAILS
+
+
+def test_one_run_that_does_not_converge_below_one_is_noticed():
+    calm = CYCLES[CYCLES.gamma < 0.9]
+    assert verdict(claims.below_1_over_lambda_1d_safe, calm, RANDOM) == HOLDS
+    assert verdict(claims.below_1_over_lambda_1d_safe, calm, RANDOM.assign(num_slow=0)) == FAILS
+    assert verdict(claims.below_1_over_lambda_1d_safe, calm.assign(share_converged=0.9), RANDOM) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"), [((0, 0.2, 0.4), HOLDS), ((0, 0.2, 0.1), FAILS), ((0, 0.2, 0.2), NOISE)]
+)
+def test_basins_have_to_grow_beyond_the_grain_of_the_grid(shares, expected):
+    table = frame(data="S", gamma=[1.8, 1.9, 1.99], share=shares)
+    settings = SimpleNamespace(basins=SimpleNamespace(grid=SimpleNamespace(num_cells=81)))
+    assert verdict(claims.basin_grows_with_gamma, table, settings) == expected
+
+
+def test_one_cycle_without_proof_is_noticed():
+    assert verdict(claims.cycles_certified, CYCLES, CYCLES, CYCLES) == HOLDS
+    assert verdict(claims.cycles_certified, CYCLES, CYCLES, CYCLES.assign(certified=[False, False, True])) == FAILS
+
+
+def test_a_search_that_confirms_nothing_on_one_side_fails():
+    table = frame(search=["circle, stable", "lifted"], confirmed=True, norm_error=0.0, gamma_stable=[1.9, 1.7])
+    assert verdict(claims.search_finds_cycles, table) == HOLDS
+    assert verdict(claims.search_finds_cycles, table.assign(confirmed=[True, False])) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("cycling", "num_sets", "expected"), [(0, 2000, HOLDS), (100, 2000, FAILS), (0, 20, NOISE), (15, 2000, NOISE)]
+)
+def test_rare_is_judged_by_the_interval_over_data_sets(cycling, num_sets, expected):
+    cells = frame(kind="uniform", dim=[1, 2, 2], gamma=[1.99, 1.9, 1.99], num_sets=num_sets, share_undecided=0.0)
+    # neither the line, which a theorem settles, nor the same data sets at another gamma count
+    cells["num_sets_cycling"] = [num_sets, num_sets, cycling]
+    assert verdict(claims.cycles_are_rare, cells) == expected
