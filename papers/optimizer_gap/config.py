@@ -142,6 +142,12 @@ class Sde(StrictModel):
     decay: Decay
 
 
+class Thresholds(StrictModel):
+    """What claims ask for at this scale."""
+
+    gap_at_largest_batch: float = Field(gt=0)  # of SGD to Adam, nats
+
+
 class Config(PaperConfig):
     """All of it."""
 
@@ -149,6 +155,7 @@ class Config(PaperConfig):
     probes: Probes
     quadratics: Quadratics
     sde: Sde
+    thresholds: Thresholds
 
 
 class DataShard(StrictModel):
@@ -159,39 +166,38 @@ class DataShard(StrictModel):
     num_groups: int
 
 
-STEPS = {"tables": ("language", "probes", "quadratics", "sde")}
+STEPS = {"tables": (), "claims": ("thresholds",)}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    language, plan = config.language, config.probes.plan
+    language = config.language
     settings = language.settings.model_copy(update={"num_gpus": config.num_gpus})
     watched = settings.model_copy(update={"num_gpus": min(1, config.num_gpus), "extensions": 0})
+    corpus = DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
     train: dict[str, GapShard] = {}
     for name, sweep in language.sweeps:
         train |= _shards(settings, sweep, name, language.max_members, language.stack_rows)
     probes = _shards(watched, config.probes.sweep, "probe", 64, language.stack_rows)
     return {
-        "data": {
-            "corpus": DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
-        },
+        "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
         "train": train,
-        "probe": {name: ProbeShard(**dict(shard), plan=plan) for name, shard in probes.items()},
+        "probe": {name: ProbeShard(**dict(shard), plan=config.probes.plan) for name, shard in probes.items()},
     }
 
 
 def _shards(
     settings: GapSettings, sweep: SweepConfig, name: str, max_members: int, stack_rows: int
 ) -> dict[str, GapShard]:
-    own = {"num_groups", "train_windows"}
-    plain = LanguageSettings(**{k: v for k, v in settings if k not in own})
-    found = {}
-    for key, shard in language_shards(plain, sweep, name=name, max_members=max_members).items():
-        stack = max(1, stack_rows // shard.runs[0].batch_size)
-        found[key] = GapShard(**{**dict(shard), "stack": stack, **{k: getattr(settings, k) for k in own}})
-    return found
+    plain = LanguageSettings(**{key: value for key, value in settings if key in LanguageSettings.model_fields})
+    own = {"num_groups": settings.num_groups, "train_windows": settings.train_windows}
+    cut = language_shards(plain, sweep, name=name, max_members=max_members)
+    return {
+        key: GapShard(**{**dict(shard), **own, "stack": max(1, stack_rows // shard.runs[0].batch_size)})
+        for key, shard in cut.items()
+    }
 
 
 def sweeps(config: Config) -> dict[str, tuple[SweepConfig, ModelCost]]:
