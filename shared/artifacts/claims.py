@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 
 from shared.artifacts.config import Settings
 from shared.artifacts.csv_files import read_csv
@@ -180,6 +181,20 @@ class Untestable:
 def untestable(reason: str) -> Untestable:
     """The claim cannot be decided on these tables; the reason goes into the evidence."""
     return Untestable(reason)
+
+
+def at_edges(table: pd.DataFrame) -> Iterator[Untestable]:
+    """Untestable if a tuned row's best value lies at an edge of its grid: it is a bound, and decides nothing.
+
+    Args:
+        table: rows that the claim rests on, named by their first two columns, with a column `edge` (see sweeps.py), or
+            `at_edge`, the names of those optima that lie at one.
+    """
+    column = "at_edge" if "at_edge" in table else "edge"
+    found = table[table[column].notna() & ~table[column].isin(["", "inside"])]
+    if len(found):
+        named = "; ".join(f"{row.iloc[0]}, {row.iloc[1]}: {row[column]}" for _, row in found.iterrows())
+        yield untestable(f"the best learning rate lies at an edge of its grid ({named})")
 
 
 Finding = Check | Note | Untestable
