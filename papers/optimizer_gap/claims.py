@@ -7,13 +7,12 @@ on it are then not testable, and the reason names it.
 import functools
 import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.claims import Untestable, at_least, at_most, claim, greater, note, untestable, within
-from shared.artifacts.estimates import Estimate, difference, from_standard_error, ratio
+from shared.artifacts.claims import at_edges, at_least, at_most, claim, greater, note, within
+from shared.artifacts.estimates import Estimate, difference, from_standard_error, of_row, ratio
 
 trained_claim = functools.partial(
     claim, scales=("cpu", "gpu", "paper"), needs="smoke trains on some thousand tokens: the pipeline runs, and no more"
@@ -26,20 +25,6 @@ small_claim = functools.partial(
 )
 
 
-def _estimate(row: pd.Series, column: str, error: str | None = None) -> Estimate:
-    """A column of a row with its standard error over seeds."""
-    return from_standard_error(row[column], row[error or f"{column}_error"], row.num_seeds)
-
-
-def _inside(table: pd.DataFrame) -> Iterator[Untestable]:
-    """Says so if an optimum of these rows lies at an edge of its grid."""
-    column = "at_edge" if "at_edge" in table else "edge"
-    edges = table[table[column].notna() & ~table[column].isin(["", "inside"])]
-    if len(edges):
-        named = "; ".join(f"{row.iloc[0]}, {row.iloc[1]}: {row[column]}" for _, row in edges.iterrows())
-        yield untestable(f"the best learning rate lies at an edge of its grid ({named})")
-
-
 @trained_claim(
     "gap-grows-with-batch",
     "At fixed tokens the gap between SGD and Adam grows with the batch size, to 0.5 nats (paper: 30% in perplexity).",
@@ -49,10 +34,10 @@ def _inside(table: pd.DataFrame) -> Iterator[Untestable]:
 def gap_grows_with_batch(tab_gap, settings):
     rows = [row for _, row in tab_gap.sort_values("batch_size").iterrows()]
     for small, large in itertools.pairwise(rows):
-        growth = difference(_estimate(large, "gap"), _estimate(small, "gap"))
+        growth = difference(of_row(large, "gap"), of_row(small, "gap"))
         yield greater(f"growth_from_B{small.batch_size:g}_to_B{large.batch_size:g}", growth, 0)
-    yield at_least("gap_at_largest_batch", _estimate(rows[-1], "gap"), settings.thresholds.gap_at_largest_batch)
-    yield from _inside(tab_gap)
+    yield at_least("gap_at_largest_batch", of_row(rows[-1], "gap"), settings.thresholds.gap_at_largest_batch)
+    yield from at_edges(tab_gap)
 
 
 @trained_claim(
@@ -63,9 +48,9 @@ def gap_grows_with_batch(tab_gap, settings):
 )
 def sgd_matches_adam_small_batch(tab_gap):
     first = tab_gap.sort_values("batch_size").iloc[:1]
-    yield at_most("gap", _estimate(first.iloc[0], "gap"), 0.1)
-    yield at_most("gap_to_tuned_beta2", _estimate(first.iloc[0], "gap_tuned"), 0.1, decisive=False)
-    yield from _inside(first)
+    yield at_most("gap", of_row(first.iloc[0], "gap"), 0.1)
+    yield at_most("gap_to_tuned_beta2", of_row(first.iloc[0], "gap_tuned"), 0.1, decisive=False)
+    yield from at_edges(first)
 
 
 @trained_claim(
@@ -79,10 +64,10 @@ def adam_flat_in_batch(tab_best):
     for method in ("SGD", "Adam"):
         own = tab_best[tab_best.method == method]
         worst, best = own.loc[own.val_loss.idxmax()], own.loc[own.val_loss.idxmin()]
-        ranges[method] = difference(*(_estimate(row, "val_loss", "standard_error") for row in (worst, best)))
+        ranges[method] = difference(*(of_row(row, "val_loss", "standard_error") for row in (worst, best)))
         yield note(f"range_{method.lower()}", ranges[method].value)
     yield at_most("ratio_of_ranges", ratio(ranges["Adam"], ranges["SGD"]), 0.6)
-    yield from _inside(tab_best[tab_best.method.isin(ranges)])
+    yield from at_edges(tab_best[tab_best.method.isin(ranges)])
 
 
 @small_claim(
@@ -94,12 +79,12 @@ def beta2_caveat(tab_gap_beta2):
     batches = sorted(tab_gap_beta2.batch_size.unique())
     best = tab_gap_beta2.loc[tab_gap_beta2.groupby("batch_size").gain.idxmax()].set_index("batch_size", drop=False)
     small, middle = batches[0], batches[len(batches) // 2]
-    gains = {b: _estimate(best.loc[b], "gain") for b in (small, middle)}
+    gains = {b: of_row(best.loc[b], "gain") for b in (small, middle)}
     yield at_least("gain_smallest", gains[small], 0.05)
     yield greater("gain_smallest_minus_middle", difference(gains[small], gains[middle]), 0)
     yield note("beta2_smallest", best.beta2[small])
     used = tab_gap_beta2[np.isclose(tab_gap_beta2.beta2, 0.95) | tab_gap_beta2.gain.isin(best.gain)]
-    yield from _inside(used[used.batch_size.isin([small, middle])])
+    yield from at_edges(used[used.batch_size.isin([small, middle])])
 
 
 @trained_claim(
@@ -112,10 +97,10 @@ def sgd_needs_tuned_momentum(tab_sgd_grid):
     grid = tab_sgd_grid[tab_sgd_grid["clip"] == "norm 1"]
     last = grid[grid.batch_size == grid.batch_size.max()]
     best = last.loc[last.val_loss.idxmin()]
-    yield at_least("gain", _estimate(best, "gain"), 0.02)
+    yield at_least("gain", of_row(best, "gain"), 0.02)
     for _, row in grid.loc[grid.groupby("batch_size").val_loss.idxmin()].iterrows():
         yield note(f"best_B{row.batch_size}", f"momentum {row.momentum:g}, lr {row.lr:g}")
-    yield from _inside(last[last.momentum.isin([0, best.momentum])])
+    yield from at_edges(last[last.momentum.isin([0, best.momentum])])
 
 
 @trained_claim(
@@ -129,12 +114,12 @@ def imbalance_not_sufficient(tab_per_group, tab_gap):
     small, large = (tab_per_group[batches == b].set_index("group") for b in (batches.min(), batches.max()))
     for group in small.index:
         factor = 3 if group >= len(small) / 2 else 1.5
-        before, after = (_estimate(t.loc[group], "gap_val") for t in (large, small))
+        before, after = (of_row(t.loc[group], "gap_val") for t in (large, small))
         yield greater(
             f"group_{group + 1}_gap_over_{factor:g}_minus_gap", difference(before.scaled(1 / factor), after), 0
         )
         yield note(f"group_{group + 1}", f"{before.value:.3g} -> {after.value:.3g}")
-    yield from _inside(tab_gap[tab_gap.batch_size.isin([batches.min(), batches.max()])])
+    yield from at_edges(tab_gap[tab_gap.batch_size.isin([batches.min(), batches.max()])])
 
 
 def _arm(table: pd.DataFrame, arm: str) -> pd.Series:
@@ -156,16 +141,16 @@ def _share_left(table: pd.DataFrame, arm: str) -> Estimate:
 def grafting_does_not_rescue(tab_interventions):
     arm = "Adam length, SGD direction"
     yield at_least("share_left", _share_left(tab_interventions, arm), 0.5)
-    yield greater("gap", _estimate(_arm(tab_interventions, "Adam"), "gain"), 0)
-    yield from _inside(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
+    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
 
 
 @small_claim("direction-suffices", "At large batch SGD's length on Adam's direction leaves at most 0.3 of the gap.")
 def direction_suffices(tab_interventions):
     arm = "SGD length, Adam direction"
     yield at_most("share_left", _share_left(tab_interventions, arm), 0.3)
-    yield greater("gap", _estimate(_arm(tab_interventions, "Adam"), "gain"), 0)
-    yield from _inside(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
+    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
 
 
 @trained_claim(
@@ -177,10 +162,10 @@ def direction_suffices(tab_interventions):
 def adaptive_clip_helps(tab_interventions):
     clipped = tab_interventions[tab_interventions.arm.str.startswith("SGD, clip")]
     best = clipped.loc[clipped.val_loss.idxmin()]
-    yield at_least("gain", _estimate(best, "gain"), 0.1)
+    yield at_least("gain", of_row(best, "gain"), 0.1)
     for _, row in clipped.iterrows():
         yield note(f"gain {row.arm}", row.gain)
-    yield from _inside(tab_interventions[tab_interventions.arm.isin(["SGD", best.arm])])
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", best.arm])])
 
 
 @claim(
@@ -200,7 +185,7 @@ def quadratic_noise_gap(tab_quad_noise):
     for _, row in sgd[~lowest & (sgd.batch_size == 256)].iterrows():
         yield note(f"{row.landscape}_B256_sigma_{row.sigma:g}", row.over_adam)
     decided = np.isclose(tab_quad_noise.sigma, sgd.sigma.min()) & tab_quad_noise.optimizer.isin(["sgd", "adam"])
-    yield from _inside(tab_quad_noise[decided])
+    yield from at_edges(tab_quad_noise[decided])
 
 
 @claim(
@@ -213,7 +198,7 @@ def quadratic_interpolation_gap(tab_quad_rows):
     for _, row in used[used.optimizer == "sgd"].iterrows():
         decades = from_standard_error(math.log10(row.over_adam), row.relative_error / math.log(10), row.num_seeds)
         yield at_least(f"decades_B{row.batch_size}", decades, 3)
-    yield from _inside(used)
+    yield from at_edges(used)
 
 
 @claim(

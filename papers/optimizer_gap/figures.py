@@ -8,19 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, SymmetricalLogLocator
 from scipy.special import erf
 
-from shared.artifacts.plots import band, colours, legend, line, log_ticks, panels, scale_line, styles, value_ticks
+from shared.artifacts.plots import colours, legend, line, log_ticks, panels, scale_line, styles, value_ticks
 
 METHODS = ["SGD", "Signum", "Adam", "Adam, beta2 tuned"]
 SHOWN = {"Adam": r"Adam, $\beta_2=0.95$", "Adam, beta2 tuned": r"Adam, tuned $\beta_2$", "signsgd": "SignSGD"}
 SHOWN |= {"sgd": "SGD", "signum": "Signum"}
-
-
-def _line(ax: Axes, table: pd.DataFrame, x: str, y: str, error: str = "standard_error", **style: object) -> None:
-    """A line with a band of one standard error on either side, where there is one."""
-    table = table.sort_values(x)
-    line(ax, table[x], table[y], **style)
-    if table[error].notna().any():
-        band(ax, table[x], table[y] - table[error], table[y] + table[error], style["color"])
 
 
 def _batch_axis(ax: Axes, table: pd.DataFrame, label: str = "batch size (sequences)") -> None:
@@ -37,7 +29,7 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
         style, row_axes = styles(own.setting), axes[row * len(batch_sizes) :][: len(batch_sizes)]
         for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
             for setting, part in own[own.batch_size == batch_size].groupby("setting"):
-                _line(ax, part, "lr", "val_loss", label=f"{setting:g}", **style[setting])
+                line(ax, part.lr, part.val_loss, error=part.standard_error, label=f"{setting:g}", **style[setting])
             if method == "SGD":
                 adam = table[(table.batch_size == batch_size) & (table.method == "Adam")]
                 scale_line(ax, adam.val_loss.min(), "best Adam")
@@ -59,7 +51,8 @@ def fig_gap(table: pd.DataFrame) -> Figure:
         for method in METHODS:
             part = table[(table.panel == panel) & (table.method == method)]
             if len(part):
-                _line(ax, part, "batch_size", "val_loss", label=SHOWN.get(method, method), **style[method])
+                look = style[method] | {"label": SHOWN.get(method, method), "error": part.standard_error}
+                line(ax, part.batch_size, part.val_loss, **look)
         _batch_axis(ax, table)
     scale_line(axes[0], table[table.method == "unigram entropy"].val_loss.max(), "unigram entropy")
     scale_line(axes[1], 0, "no gap", linestyle="-", linewidth=0.8)
@@ -126,8 +119,8 @@ def fig_momentum(table: pd.DataFrame) -> Figure:
         for clip in style:
             part = table[(table.batch_size == batch_size) & (table["clip"] == clip)]
             if len(part):
-                at = part.assign(place=[momenta.index(m) for m in part.momentum])
-                _line(ax, at, "place", "val_loss", label=clip, **style[clip])
+                places = [momenta.index(m) for m in part.momentum]
+                line(ax, places, part.val_loss, error=part.standard_error, label=clip, **style[clip])
         ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
         ax.set(title=f"batch size {batch_size}", xlabel="momentum")
         ax.margins(x=0.1)
@@ -227,7 +220,6 @@ def fig_quadratics(table: pd.DataFrame) -> Figure:
     """SGD's loss over Adam's by batch size: additive noise left, sampled rows right; bands are standard errors."""
     figure, axes = panels(2, width=3.1, beside=0.4, sharey=False)
     table = table[table.optimizer == "sgd"]
-    table = table.assign(error=table.over_adam * table.relative_error)
     style, dashes = (
         styles(["hom", "het"]),
         {s: d for s, d in zip(sorted(table.sigma.unique()), ("-", "--", ":"), strict=False)},
@@ -237,7 +229,7 @@ def fig_quadratics(table: pd.DataFrame) -> Figure:
         for (landscape, sigma), own in part.groupby(["landscape", "sigma"], sort=False):
             label = landscape + (rf", $\sigma={sigma:g}$" if noise == "additive" else "")
             look = style[landscape] | {"linestyle": dashes[sigma], "label": label}
-            _line(ax, own, "batch_size", "over_adam", "error", **look)
+            line(ax, own.batch_size, own.over_adam, error=own.over_adam * own.relative_error, **look)
         scale_line(ax, 1, "_as Adam", linestyle="-", linewidth=0.8)
         ax.set(title=title, yscale="log")
         _batch_axis(ax, part, "batch size")

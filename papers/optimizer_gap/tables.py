@@ -7,7 +7,7 @@ import pandas as pd
 
 from papers.optimizer_gap.gap import crossovers
 from shared.artifacts.estimates import mean_of, paired_difference
-from shared.artifacts.sweeps import final_rows, over_seeds, tuned
+from shared.artifacts.sweeps import final_rows, gains, over_seeds, tuned
 
 BETA2 = 0.95  # the fixed column of Adam
 RULES = {"SGD": "sgd_ema", "Adam": "adam", "Adam, beta2 tuned": "adam", "Signum": "signum"}  # method -> update rule
@@ -101,26 +101,13 @@ def tab_sgd_grid(runs) -> pd.DataFrame:
     """Best learning rate of SGD for each batch size and momentum, with and without clipping."""
     sgd = runs[runs.optimizer == "sgd_ema"]
     parts = {"norm 1": sgd[sgd.sweep == "main"], "none": sgd[sgd.sweep == "no_clip"]}
-    frames = [_gains(part, "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
+    frames = [gains(part, ["batch_size"], "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
     return pd.concat(frames, ignore_index=True)
 
 
 def tab_gap_beta2(runs) -> pd.DataFrame:
     """Adam at each batch size and beta2, and what it gains over beta2 = 0.95."""
-    return _gains(runs[(runs.sweep == "main") & (runs.optimizer == "adam")], "beta2", BETA2)
-
-
-def _gains(runs: pd.DataFrame, name: str, baseline: float) -> pd.DataFrame:
-    """Best learning rate at each batch size and value of `name`, and its gain over the value `baseline`."""
-    table = _tuned(runs, ["batch_size", name], ["lr"])
-    seeds = runs.merge(table[["batch_size", name, "lr"]], on=["batch_size", name, "lr"])
-    loss = seeds.pivot(index=["batch_size", "seed"], columns=name, values="val_loss")
-    loss = loss.reindex(columns=loss.columns.union([baseline]))
-    gains = [
-        paired_difference(loss.loc[b][baseline], loss.loc[b][value])
-        for b, value in zip(table.batch_size, table[name], strict=True)
-    ]
-    return table.assign(gain=[g.value for g in gains], gain_error=[g.noise for g in gains])
+    return gains(runs[(runs.sweep == "main") & (runs.optimizer == "adam")], ["batch_size"], "beta2", BETA2)
 
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
