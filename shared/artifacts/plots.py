@@ -153,6 +153,30 @@ def line(
             band(ax, x, y - half, y + half, drawn.get_color())
 
 
+def lines(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    by: str,
+    looks: Mapping[Hashable, dict],
+    error: str | None = None,
+    shown: Mapping[Hashable, str] | None = None,
+) -> None:
+    """A line for each value of column `by` that has a look (see `styles`) and rows, labelled as in `shown` or as it is.
+
+    Args:
+        x, y, error: columns; see `line`.
+    """
+    for value, look in looks.items():
+        part = table[table[by] == value]
+        text = f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+        if len(part):
+            half = None if error is None else part[error]
+            line(ax, part[x], part[y], error=half, **({"label": (shown or {}).get(value, text)} | look))
+
+
 def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = None) -> None:
     """Triangles at the panel's upper edge (at `top`, if given) where a run diverged or left the axis."""
     if not len(x):

@@ -8,7 +8,7 @@ import pytest
 
 from shared.artifacts.claims import at_edges
 from shared.artifacts.estimates import of_row
-from shared.artifacts.plots import line
+from shared.artifacts.plots import line, lines, styles
 from shared.artifacts.sweeps import gains
 
 
@@ -54,4 +54,13 @@ def test_a_band_is_drawn_only_where_an_error_is_known():
     line(ax, [2, 1], [1.0, 2.0], error=[0.5, 0.1])
     vertices = ax.collections[0].get_paths()[0].vertices
     assert vertices[:, 1].max() == pytest.approx(2.1) and vertices[:, 1].min() == pytest.approx(0.5)
+    plt.close(figure)
+
+
+def test_lines_are_drawn_for_values_that_have_rows_in_the_order_of_their_looks():
+    table = pd.DataFrame({"method": ["b", "a", "b"], "x": [2, 1, 1], "y": [0.0, 1.0, 3.0]})
+    figure, ax = plt.subplots()
+    lines(ax, table, "x", "y", by="method", looks=styles(["a", "b", "c"]), shown={"b": "second"})
+    assert [drawn.get_label() for drawn in ax.lines] == ["a", "second"]
+    assert ax.lines[1].get_xydata().tolist() == [[1.0, 3.0], [2.0, 0.0]]
     plt.close(figure)
