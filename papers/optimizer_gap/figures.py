@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, SymmetricalLogLocator
 from scipy.special import erf
 
-from shared.artifacts.plots import colours, legend, line, log_ticks, panels, scale_line, styles, value_ticks
+from shared.artifacts.plots import colours, legend, line, lines, log_ticks, panels, scale_line, styles, value_ticks
 
 METHODS = ["SGD", "Signum", "Adam", "Adam, beta2 tuned"]
 SHOWN = {"Adam": r"Adam, $\beta_2=0.95$", "Adam, beta2 tuned": r"Adam, tuned $\beta_2$", "signsgd": "SignSGD"}
@@ -28,14 +28,13 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
         own = table[table.method == method]
         style, row_axes = styles(own.setting), axes[row * len(batch_sizes) :][: len(batch_sizes)]
         for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
-            for setting, part in own[own.batch_size == batch_size].groupby("setting"):
-                line(ax, part.lr, part.val_loss, error=part.standard_error, label=f"{setting:g}", **style[setting])
+            part = own[own.batch_size == batch_size]
+            lines(ax, part, "lr", "val_loss", by="setting", looks=style, error="standard_error")
             if method == "SGD":
                 adam = table[(table.batch_size == batch_size) & (table.method == "Adam")]
                 scale_line(ax, adam.val_loss.min(), "best Adam")
-            ax.set(
-                xscale="log", xlabel=f"learning rate of {method}", title=f"batch size {batch_size}" if not row else ""
-            )
+            ax.set(xscale="log", xlabel=f"learning rate of {method}")
+            ax.set_title("" if row else f"batch size {batch_size}")
             log_ticks(ax.xaxis, (1.0, 3.0))
         row_axes[0].set_ylabel("validation loss (nats)")
         found = dict(zip(*reversed(row_axes[-1].get_legend_handles_labels()), strict=True))
@@ -46,13 +45,9 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
 def fig_gap(table: pd.DataFrame) -> Figure:
     """Left: best loss of each method over the batch size. Right: SGD's gap to both columns of Adam."""
     figure, axes = panels(2, width=2.8, beside=1.5, sharey=False)
-    style = styles(METHODS)
+    options = {"by": "method", "looks": styles(METHODS), "error": "standard_error", "shown": SHOWN}
     for ax, panel in zip(axes, ("loss", "gap"), strict=True):
-        for method in METHODS:
-            part = table[(table.panel == panel) & (table.method == method)]
-            if len(part):
-                look = style[method] | {"label": SHOWN.get(method, method), "error": part.standard_error}
-                line(ax, part.batch_size, part.val_loss, **look)
+        lines(ax, table[table.panel == panel], "batch_size", "val_loss", **options)
         _batch_axis(ax, table)
     scale_line(axes[0], table[table.method == "unigram entropy"].val_loss.max(), "unigram entropy")
     scale_line(axes[1], 0, "no gap", linestyle="-", linewidth=0.8)
@@ -88,20 +83,12 @@ def fig_interventions(table: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(5.8, 0.34 * len(table) + 0.9))
     above = table.val_loss - float(table[table.arm == "Adam"].val_loss.iloc[0])
     table = table.assign(above=above).sort_values("above", ascending=False)
-    palette = colours(["plain", "intervention"])
-    kinds = ["plain" if arm in METHODS else "intervention" for arm in table.arm]
+    looks = {True: ("C0", "///"), False: ("C1", "")}
+    colors, hatches = zip(*(looks[arm in METHODS] for arm in table.arm), strict=True)
     error = table.standard_error if table.standard_error.notna().any() else None
-    bars = ax.barh(table.arm, table.above, color=[palette[kind] for kind in kinds], xerr=error)
-    for bar, kind in zip(bars, kinds, strict=True):
-        bar.set_hatch("///" if kind == "plain" else "")
-        bar.set_edgecolor("white")
-    ax.bar_label(
-        bars,
-        labels=[f"{loss:.2f}" for loss in table.val_loss],
-        padding=3,
-        fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-    )
+    bars = ax.barh(table.arm, table.above, color=colors, hatch=hatches, edgecolor="white", xerr=error)
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    ax.bar_label(bars, labels=[f"{loss:.2f}" for loss in table.val_loss], padding=3, fontsize=8, bbox=behind)
     ax.axvline(float(table[table.arm == "SGD"].above.iloc[0]), color="0.35", linestyle=":", linewidth=1.1)
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
@@ -114,13 +101,10 @@ def fig_momentum(table: pd.DataFrame) -> Figure:
     """SGD's best loss over the momentum, a panel per batch size, with and without clipping."""
     batch_sizes, momenta = sorted(table.batch_size.unique()), sorted(table.momentum.unique())
     figure, axes = panels(len(batch_sizes), sharey=False)
-    style = styles(["norm 1", "none"])
+    table, looks = table.assign(place=table.momentum.map(momenta.index)), styles(["norm 1", "none"])
     for ax, batch_size in zip(axes, batch_sizes, strict=True):
-        for clip in style:
-            part = table[(table.batch_size == batch_size) & (table["clip"] == clip)]
-            if len(part):
-                places = [momenta.index(m) for m in part.momentum]
-                line(ax, places, part.val_loss, error=part.standard_error, label=clip, **style[clip])
+        part = table[table.batch_size == batch_size]
+        lines(ax, part, "place", "val_loss", by="clip", looks=looks, error="standard_error")
         ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
         ax.set(title=f"batch size {batch_size}", xlabel="momentum")
         ax.margins(x=0.1)
@@ -150,10 +134,10 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
             ax.yaxis.get_major_locator().set_params(numticks=6)
             ax.axhline(0, color="0.5", linewidth=0.8)
     for column, batch_size in enumerate(batch_sizes):
-        for method in style:
-            part = table[(table.batch_size == batch_size) & (table.method == method)].sort_values("step")
-            for ax, (_, name, _) in zip(grid[:, column], rows, strict=True):
-                line(ax, part.progress, part[name], label=method, **style[method])
+        own = table[table.batch_size == batch_size]
+        for ax, (_, name, _) in zip(grid[:, column], rows, strict=True):
+            lines(ax, own, "progress", name, by="method", looks=style)
+        for method, part in own.groupby("method", sort=False):
             color = style[method]["color"]
             grid[2, column].plot(part.progress, part.predicted, "x", color=color, label=f"{method}, predicted")
         grid[0, column].set_title(f"batch size {batch_size}")
@@ -220,10 +204,7 @@ def fig_quadratics(table: pd.DataFrame) -> Figure:
     """SGD's loss over Adam's by batch size: additive noise left, sampled rows right; bands are standard errors."""
     figure, axes = panels(2, width=3.1, beside=0.4, sharey=False)
     table = table[table.optimizer == "sgd"]
-    style, dashes = (
-        styles(["hom", "het"]),
-        {s: d for s, d in zip(sorted(table.sigma.unique()), ("-", "--", ":"), strict=False)},
-    )
+    style, dashes = styles(["hom", "het"]), dict(zip(sorted(table.sigma.unique()), ("-", "--", ":"), strict=False))
     for ax, (noise, title) in zip(axes, (("additive", "additive noise"), ("rows", "sampled rows")), strict=True):
         part = table[table.noise == noise]
         for (landscape, sigma), own in part.groupby(["landscape", "sigma"], sort=False):
