@@ -12,7 +12,7 @@ section 4.3.
 import itertools
 from collections.abc import Iterator
 
-from papers.optimizer_gap.config import QuadraticGrid, Quadratics
+from papers.optimizer_gap.problems import QuadraticGrid, Quadratics
 from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, GradientNoise, RowSampling, block_quadratic, descend
 from shared.optim.schedules import make_schedule
 

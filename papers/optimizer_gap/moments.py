@@ -11,8 +11,8 @@ import torch
 from scipy.special import erf
 
 from papers.optimizer_gap.backward import diffusion_expectation
-from papers.optimizer_gap.config import Decay, Stationary, WeakError
 from papers.optimizer_gap.lattice import SignWalk, expectation
+from papers.optimizer_gap.problems import Decay, Stationary, WeakError
 from papers.optimizer_gap.sde import (
     sgd_sde,
     sgd_second_moment,

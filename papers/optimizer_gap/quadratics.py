@@ -5,8 +5,8 @@ python -m papers.optimizer_gap.quadratics --scale cpu --shard descents
 
 from collections.abc import Iterator
 
-from papers.optimizer_gap.config import Quadratics
 from papers.optimizer_gap.descents import descent_rows
+from papers.optimizer_gap.problems import Quadratics
 from shared.artifacts.step import step
 
 

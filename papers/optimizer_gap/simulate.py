@@ -5,8 +5,8 @@ python -m papers.optimizer_gap.simulate --scale cpu --shard sde
 
 from collections.abc import Iterator
 
-from papers.optimizer_gap.config import Sde
 from papers.optimizer_gap.moments import decay_rows, stationary_rows, weak_rows
+from papers.optimizer_gap.problems import Sde
 from shared.artifacts.step import step
 
 

@@ -1,17 +1,22 @@
 """Records -> tables. Losses are compared seed by seed: a difference comes with its standard error over the pairs."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
+from papers.optimizer_gap.comparing import (
+    BETA2,
+    best_of_methods,
+    closed_gaps,
+    gap_table,
+    group_gaps,
+    ratios_to_adam,
+    remainder_orders,
+    seeds_of,
+    tuned_with_error,
+)
 from papers.optimizer_gap.gap import crossovers
-from shared.artifacts.estimates import mean_of, paired_difference
-from shared.artifacts.sweeps import final_rows, gains, over_seeds, tuned
+from shared.artifacts.sweeps import final_rows, gains, over_seeds
 
-BETA2 = 0.95  # the fixed column of Adam
-RULES = {"SGD": "sgd_ema", "Adam": "adam", "Adam, beta2 tuned": "adam", "Signum": "signum"}  # method -> update rule
-SHORT = {"SGD": "sgd", "Adam": "adam", "Adam, beta2 tuned": "adam_tuned"}
 NAMES = {"sgd_ema": "SGD", "adam": "Adam"}
 ARMS = {  # rule -> arm in tables and figures
     "graft_adam_sgd": "Adam length, SGD direction",
@@ -26,65 +31,27 @@ def runs(records) -> pd.DataFrame:
     return ended.assign(val_loss=ended.val_loss.where(~ended.diverged.astype(bool), np.inf))
 
 
-def _tuned(runs: pd.DataFrame, cell: list[str], over: list[str], metric: str = "val_loss") -> pd.DataFrame:
-    table = tuned(runs, cell, metric, over)
-    return table.assign(standard_error=table["std"] / np.sqrt(table.num_seeds.astype(float)))
-
-
-def _methods(runs: pd.DataFrame) -> pd.DataFrame:
-    """The best setting of each method at each batch size; momentum and beta2 are tuned with the rate."""
-    fixed = runs[(runs.optimizer != "adam") | np.isclose(runs.beta2, BETA2)]
-    parts = []
-    for method, rule in RULES.items():
-        chosen = runs if method == "Adam, beta2 tuned" else fixed
-        chosen = chosen[chosen.optimizer == rule]
-        if len(chosen):
-            parts.append(_tuned(chosen, ["batch_size"], ["lr", "momentum", "beta2"]).assign(method=method))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _seeds_of(best: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Every seed of the best settings: the rows of `runs` with the method that they stand for."""
-    keys = ["optimizer", "batch_size", "lr", "momentum", "beta2"]
-    return best.assign(optimizer=best.method.map(RULES))[["method", *keys]].merge(runs, on=keys)
-
-
 def tab_best(runs) -> pd.DataFrame:
     """Best learning rate, momentum and loss of each method at each batch size."""
-    table = _methods(runs[runs.sweep == "main"])
+    table = best_of_methods(runs[runs.sweep == "main"])
     return table.assign(ppl=np.exp(table.val_loss))
 
 
 def best_runs(runs, tab_best) -> pd.DataFrame:
     """Every seed of the settings in tab_best."""
-    return _seeds_of(tab_best, runs[runs.sweep == "main"])
+    return seeds_of(tab_best, runs[runs.sweep == "main"])
 
 
 def tab_gap(tab_best, best_runs) -> pd.DataFrame:
     """Gap between SGD and the two columns of Adam over the batch size, at equal tokens."""
-    return _gaps(tab_best, best_runs, ["SGD", "Adam", "Adam, beta2 tuned"])
+    return gap_table(tab_best, best_runs, ["SGD", "Adam", "Adam, beta2 tuned"])
 
 
 def tab_equal_steps(runs) -> pd.DataFrame:
     """SGD and Adam after equal numbers of updates: a different question."""
     runs = runs[runs.sweep == "steps"]
-    best = _methods(runs)
-    return _gaps(best, _seeds_of(best, runs), ["SGD", "Adam"])
-
-
-def _gaps(best: pd.DataFrame, seeds: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
-    rows = []
-    for batch_size, part in seeds.groupby("batch_size"):
-        loss = part.pivot(index="seed", columns="method", values="val_loss")
-        edge = best[best.batch_size == batch_size].set_index("method").edge
-        row = {"batch_size": batch_size, "num_steps": part.num_steps.iloc[0], "num_seeds": len(loss)}
-        row |= {f"{SHORT[m]}_loss": loss[m].mean() for m in methods}
-        for method, name in zip(methods[1:], ("gap", "gap_tuned"), strict=False):
-            gap = paired_difference(loss["SGD"], loss[method])
-            row |= {name: gap.value, f"{name}_error": gap.noise}
-        row |= {"ppl_ratio": math.exp(row["gap"])}
-        rows.append(row | {"at_edge": " ".join(SHORT[m] for m in methods if edge[m] != "inside")})
-    return pd.DataFrame(rows)
+    best = best_of_methods(runs)
+    return gap_table(best, seeds_of(best, runs), ["SGD", "Adam"])
 
 
 def tab_crossover(tab_gap) -> pd.DataFrame:
@@ -112,17 +79,7 @@ def tab_gap_beta2(runs) -> pd.DataFrame:
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
     """Loss by frequency group of the best SGD and the best Adam, on held-out and on training text."""
-    rows = []
-    for batch_size, part in best_runs.groupby("batch_size"):
-        for facts in records("data").to_dict("records"):
-            row = {"batch_size": batch_size, "num_seeds": part.seed.nunique(), **facts}
-            for split in ("val", "train"):
-                loss = part.pivot(index="seed", columns="method", values=f"{split}_group_{facts['group']}")
-                gap = paired_difference(loss["SGD"], loss["Adam"])
-                row |= {f"sgd_{split}": loss["SGD"].mean(), f"adam_{split}": loss["Adam"].mean()}
-                row |= {f"gap_{split}": gap.value, f"gap_{split}_error": gap.noise}
-            rows.append(row)
-    return pd.DataFrame(rows)
+    return group_gaps(best_runs, records("data"))
 
 
 def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
@@ -131,38 +88,14 @@ def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
     share = tried.clip_share.map(lambda p: "" if pd.isna(p) else f" p={p:g}")
     tried, batch_size = tried.assign(arm=tried.optimizer.map(ARMS) + share), int(tried.batch_size.iloc[0])
     plain = [t[t.batch_size == batch_size].rename(columns={"method": "arm"}) for t in (tab_best, best_runs)]
-    best = _tuned(tried, ["arm"], ["lr", "momentum"]).assign(batch_size=batch_size)
-    table = pd.concat([plain[0][plain[0].arm != "Adam, beta2 tuned"], best], ignore_index=True)
-    keys = ["arm", "lr", "momentum"]
-    seeds = pd.concat([plain[1], tried.merge(best[keys], on=keys)])
-    loss = seeds.pivot(index="seed", columns="arm", values="val_loss")
-    gap = loss["SGD"] - loss["Adam"]
-    rows = []
-    for arm in table.arm:
-        gain = loss["SGD"] - loss[arm]
-        closed = gain.mean() / gap.mean()
-        error = mean_of(gain - closed * gap).noise / abs(gap.mean())  # of a ratio of means, to first order
-        rows.append({"gain": gain.mean(), "gain_error": mean_of(gain).noise, "recovered": closed,
-                     "recovered_error": error})  # fmt: skip
-    return table.join(pd.DataFrame(rows))
+    best, keys = tuned_with_error(tried, ["arm"], ["lr", "momentum"]), ["arm", "lr", "momentum"]
+    table = pd.concat([plain[0][plain[0].arm != "Adam, beta2 tuned"], best.assign(batch_size=batch_size)])
+    return table.join(closed_gaps(pd.concat([plain[1], tried.merge(best[keys], on=keys)])), on="arm")
 
 
 def quadratic_losses(records) -> pd.DataFrame:
-    """Best loss per noise model, landscape, noise level, batch size and method, and its ratio to Adam's.
-
-    The descents of one seed see the same noise: relative_error, the standard error of the ratio over the ratio itself,
-    is that of the difference between both losses over their means, to first order.
-    """
-    descents, case = records("quadratics"), ["noise", "landscape", "sigma", "batch_size"]
-    table = _tuned(descents, [*case, "optimizer"], ["lr", "momentum"], "loss")
-    keys = [*case, "optimizer", "lr", "momentum"]
-    seeds = descents.merge(table[keys], on=keys).pivot(index=[*case, "seed"], columns="optimizer", values="loss")
-    relative = seeds / seeds.groupby(level=case).transform("mean")
-    spread = relative.sub(relative["adam"], axis=0).groupby(level=case).sem().stack().rename("relative_error")
-    steps = descents.groupby(["noise", "batch_size"]).num_steps.first()
-    adam = table[table.optimizer == "adam"].set_index(case).loss.rename("adam_loss")
-    table = table.join(adam, on=case).join(steps, on=["noise", "batch_size"]).join(spread, on=[*case, "optimizer"])
-    return table.assign(over_adam=table.loss / table.adam_loss)
+    """Both noise models."""
+    return ratios_to_adam(records("quadratics"))
 
 
 def tab_quad_noise(quadratic_losses) -> pd.DataFrame:
@@ -198,15 +131,8 @@ def fig_decay(records) -> pd.DataFrame:
 
 def tab_taylor(records) -> pd.DataFrame:
     """Order in the scale of an update of what the two-term prediction misses, per run and update."""
-    frame = records("probe", "taylor")
-    rows = []
-    for (optimizer, batch_size, step), part in frame.groupby(["optimizer", "batch_size", "step"]):
-        part = part.sort_values("scale")
-        x, y = np.log(part.scale), np.log(part.remainder.abs())
-        row = {"optimizer": NAMES[optimizer], "batch_size": batch_size, "step": step}
-        row |= {"order": np.polyfit(x, y, 1)[0], "smallest_scale_order": np.polyfit(x[:2], y[:2], 1)[0]}
-        rows.append(row | {"remainder": part.remainder.abs().iloc[-1]})
-    return pd.DataFrame(rows).astype({"batch_size": int, "step": int})
+    table = remainder_orders(records("probe", "taylor"))
+    return table.assign(optimizer=table.optimizer.map(NAMES))
 
 
 def fig_lr_sweep(runs) -> pd.DataFrame:
