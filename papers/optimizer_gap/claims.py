@@ -1,244 +1,230 @@
-"""The statements of the Adam-SGD gap as predicates over the rebuilt tables.
+"""The statements of the Adam-SGD gap as checks over the rebuilt tables.
 
-A statement that compares tuned losses is refused, that is, it fails, if one of the learning rates that it rests on lies
-at an edge of its grid: the evidence then names it under `at_edge`.
+A tuned loss whose learning rate lies at an edge of its grid is an upper bound and decides nothing: the claims that rest
+on it are then not testable, and the reason names it.
 """
+
+import functools
+import itertools
+import math
 
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.claims import Judgement, claim
+from shared.artifacts.claims import at_edges, at_least, at_most, claim, greater, note, within
+from shared.artifacts.estimates import Estimate, difference, from_standard_error, of_row, ratio
 
-ALL_TRAINED = ("cpu", "gpu", "paper")
-UNTRAINED = "smoke trains on some thousand tokens, which shows that the pipeline runs and no more"
-SMALL_ONLY = "smoke does not train long enough; at the paper's size the statement is ours and was not budgeted"
-
-
-def _edges(table: pd.DataFrame) -> str:
-    """Edges named in a column `at_edge`, or rows whose `edge` is not inside; empty if there are none."""
-    if "at_edge" in table:
-        named = [f"B={b}: {e}" for b, e in zip(table.batch_size, table.at_edge.fillna(""), strict=True) if e]
-    else:
-        named = [f"{row.iloc[0]}: {row.edge}" for _, row in table.iterrows() if row.edge != "inside"]
-    return "; ".join(named)
+trained_claim = functools.partial(
+    claim, scales=("cpu", "gpu", "paper"), needs="smoke trains on some thousand tokens: the pipeline runs, and no more"
+)
+small_claim = functools.partial(
+    claim,
+    kind="ours",
+    scales=("cpu", "gpu"),
+    needs="smoke does not train long enough; at the paper's size the statement is ours and was not budgeted",
+)
 
 
-def _by_batch(table: pd.DataFrame, column: str) -> dict[str, float]:
-    return {f"{column}_B{int(b)}": v for b, v in zip(table.batch_size, table[column], strict=True)}
-
-
-@claim(
+@trained_claim(
     "gap-grows-with-batch",
-    "At fixed tokens the gap between SGD and Adam grows with the batch size.",
-    tables=["tab_gap"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    "At fixed tokens the gap between SGD and Adam grows with the batch size, to 0.5 nats (paper: 30% in perplexity).",
+    kind="paper",
     reported="SGD poor at large batch, approaches Adam as the batch gets smaller (abstract and Fig. 1)",
 )
-def gap_grows_with_batch(tab_gap: pd.DataFrame) -> Judgement:
-    gap, edges = tab_gap.sort_values("batch_size"), _edges(tab_gap)
-    required = gap.required_gap.iloc[0]
-    holds = (np.diff(gap.gap) > -0.03).all() and gap.gap.iloc[-1] >= required and not edges
-    evidence = _by_batch(gap, "gap") | {"slack": 0.03, "required_at_largest": required, "at_edge": edges or "none"}
-    return Judgement(bool(holds), evidence)
+def gap_grows_with_batch(tab_gap, settings):
+    rows = [row for _, row in tab_gap.sort_values("batch_size").iterrows()]
+    for small, large in itertools.pairwise(rows):
+        growth = difference(of_row(large, "gap"), of_row(small, "gap"))
+        yield greater(f"growth_from_B{small.batch_size:g}_to_B{large.batch_size:g}", growth, 0)
+    yield at_least("gap_at_largest_batch", of_row(rows[-1], "gap"), settings.thresholds.gap_at_largest_batch)
+    yield from at_edges(tab_gap)
 
 
-@claim(
+@trained_claim(
     "sgd-matches-adam-small-batch",
     "At the smallest batch tuned SGD is within 0.1 nats of Adam with beta2 = 0.95.",
-    tables=["tab_gap"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    kind="paper",
     reported="SGD with tuned momentum and clipping performs similarly to Adam in small-batch settings (abstract)",
 )
-def sgd_matches_adam_small_batch(tab_gap: pd.DataFrame) -> Judgement:
+def sgd_matches_adam_small_batch(tab_gap):
     first = tab_gap.sort_values("batch_size").iloc[:1]
-    gap, edges = first.gap.iloc[0], _edges(first)
-    evidence = {"batch_size": first.batch_size.iloc[0], "gap": gap, "threshold": 0.1, "at_edge": edges or "none"}
-    return Judgement(bool(gap <= 0.1 and not edges), evidence | {"gap_to_tuned_beta2": first.gap_tuned.iloc[0]})
+    yield at_most("gap", of_row(first.iloc[0], "gap"), 0.1)
+    yield at_most("gap_to_tuned_beta2", of_row(first.iloc[0], "gap_tuned"), 0.1, decisive=False)
+    yield from at_edges(first)
 
 
-@claim(
+@trained_claim(
     "adam-flat-in-batch",
     "Adam's loss varies with the batch size at most 0.6 times as much as SGD's.",
-    tables=["tab_gap"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    kind="paper",
     reported="Adam is nearly flat across batch sizes (Fig. 1)",
 )
-def adam_flat_in_batch(tab_gap: pd.DataFrame) -> Judgement:
-    spans = {name: float(np.ptp(tab_gap[f"{name}_loss"])) for name in ("sgd", "adam")}
-    ratio, edges = spans["adam"] / spans["sgd"], _edges(tab_gap)
-    evidence = {"range_adam": spans["adam"], "range_sgd": spans["sgd"], "ratio": ratio, "threshold": 0.6}
-    return Judgement(bool(ratio <= 0.6 and not edges), evidence | {"at_edge": edges or "none"})
+def adam_flat_in_batch(tab_best):
+    ranges = {}
+    for method in ("SGD", "Adam"):
+        own = tab_best[tab_best.method == method]
+        worst, best = own.loc[own.val_loss.idxmax()], own.loc[own.val_loss.idxmin()]
+        ranges[method] = difference(*(of_row(row, "val_loss", "standard_error") for row in (worst, best)))
+        yield note(f"range_{method.lower()}", ranges[method].value)
+    yield at_most("ratio_of_ranges", ratio(ranges["Adam"], ranges["SGD"]), 0.6)
+    yield from at_edges(tab_best[tab_best.method.isin(ranges)])
 
 
-@claim(
+@small_claim(
     "beta2-caveat",
     "Tuning beta2 helps Adam by 0.05 nats or more at the smallest batch, and more than at the middle one.",
-    tables=["tab_gap_beta2"],
-    scales=("cpu", "gpu"),
-    untestable_because=SMALL_ONLY,
     reported="a reviewer's caveat, not a result of the paper",
 )
-def beta2_caveat(tab_gap_beta2: pd.DataFrame) -> Judgement:
-    best = tab_gap_beta2.loc[tab_gap_beta2.groupby("batch_size").gain.idxmax()].set_index("batch_size")
-    batches = sorted(best.index)
-    small, middle = best.loc[batches[0]], best.loc[batches[len(batches) // 2]]
+def beta2_caveat(tab_gap_beta2):
+    batches = sorted(tab_gap_beta2.batch_size.unique())
+    best = tab_gap_beta2.loc[tab_gap_beta2.groupby("batch_size").gain.idxmax()].set_index("batch_size", drop=False)
+    small, middle = batches[0], batches[len(batches) // 2]
+    gains = {b: of_row(best.loc[b], "gain") for b in (small, middle)}
+    yield at_least("gain_smallest", gains[small], 0.05)
+    yield greater("gain_smallest_minus_middle", difference(gains[small], gains[middle]), 0)
+    yield note("beta2_smallest", best.beta2[small])
     used = tab_gap_beta2[np.isclose(tab_gap_beta2.beta2, 0.95) | tab_gap_beta2.gain.isin(best.gain)]
-    edges = _edges(used[used.batch_size.isin([batches[0], batches[len(batches) // 2]])])
-    holds = small.gain >= 0.05 and small.gain > middle.gain and not edges
-    evidence = {"gain_smallest": small.gain, "beta2_smallest": small.beta2, "gain_middle": middle.gain}
-    return Judgement(bool(holds), evidence | {"threshold": 0.05, "at_edge": edges or "none"})
+    yield from at_edges(used[used.batch_size.isin([small, middle])])
 
 
-@claim(
+@trained_claim(
     "sgd-needs-tuned-momentum",
     "At the largest batch the best momentum beats momentum 0 by 0.02 nats or more.",
-    tables=["tab_sgd_grid"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    kind="paper",
     reported="SGD requires very high momentum (reviews)",
 )
-def sgd_needs_tuned_momentum(tab_sgd_grid: pd.DataFrame) -> Judgement:
+def sgd_needs_tuned_momentum(tab_sgd_grid):
     grid = tab_sgd_grid[tab_sgd_grid["clip"] == "norm 1"]
-    last = grid[grid.batch_size == grid.batch_size.max()].set_index("momentum")
-    best = last.val_loss.idxmin()
-    gain = last.val_loss[0.0] - last.val_loss[best]
-    edges = _edges(last.loc[[0.0, best]].reset_index())
-    chosen = grid.loc[grid.groupby("batch_size").val_loss.idxmin()].set_index("batch_size")
-    evidence = {"gain": gain, "threshold": 0.02, "at_edge": edges or "none"}
-    evidence |= {f"best_B{b}": f"momentum {row.momentum:g}, lr {row.lr:g}" for b, row in chosen.iterrows()}
-    return Judgement(bool(gain >= 0.02 and not edges), evidence)
+    last = grid[grid.batch_size == grid.batch_size.max()]
+    best = last.loc[last.val_loss.idxmin()]
+    yield at_least("gain", of_row(best, "gain"), 0.02)
+    for _, row in grid.loc[grid.groupby("batch_size").val_loss.idxmin()].iterrows():
+        yield note(f"best_B{row.batch_size}", f"momentum {row.momentum:g}, lr {row.lr:g}")
+    yield from at_edges(last[last.momentum.isin([0, best.momentum])])
 
 
-@claim(
+@trained_claim(
     "imbalance-not-sufficient",
-    "The gap shrinks in every frequency group when the batch gets small: by 1.5 in all, by 3 in the rarer half.",
-    tables=["tab_per_group", "tab_gap"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    "The gap shrinks in every frequency group as the batch gets small: by 1.5 in the frequent half, by 3 in the rare.",
+    kind="paper",
     reported="token imbalance is as strong at small batch, where the gap is gone (section 3.1)",
 )
-def imbalance_not_sufficient(tab_per_group: pd.DataFrame, tab_gap: pd.DataFrame) -> Judgement:
-    batches = sorted(tab_per_group.batch_size.unique())
-    small, large = (
-        tab_per_group[tab_per_group.batch_size == b].set_index("group").gap_val for b in (batches[0], batches[-1])
-    )
-    rarer = [g for g in small.index if g >= len(small) / 2]
-    edges = _edges(tab_gap[tab_gap.batch_size.isin([batches[0], batches[-1]])])
-    holds = (small < large / 1.5).all() and (small[rarer] < large[rarer] / 3).all() and not edges
-    evidence = {f"group_{g + 1}": f"{large[g]:.3g} -> {small[g]:.3g}" for g in small.index}
-    return Judgement(bool(holds), evidence | {"at_edge": edges or "none"})
+def imbalance_not_sufficient(tab_per_group, tab_gap):
+    batches = tab_per_group.batch_size
+    small, large = (tab_per_group[batches == b].set_index("group") for b in (batches.min(), batches.max()))
+    for group in small.index:
+        factor = 3 if group >= len(small) / 2 else 1.5
+        before, after = (of_row(t.loc[group], "gap_val") for t in (large, small))
+        yield greater(
+            f"group_{group + 1}_gap_over_{factor:g}_minus_gap", difference(before.scaled(1 / factor), after), 0
+        )
+        yield note(f"group_{group + 1}", f"{before.value:.3g} -> {after.value:.3g}")
+    yield from at_edges(tab_gap[tab_gap.batch_size.isin([batches.min(), batches.max()])])
 
 
-def _arms(table: pd.DataFrame, *needed: str) -> tuple[pd.Series, float, str]:
-    """(losses by arm, the gap, edges among the arms needed)."""
-    arms = table.set_index("arm")
-    used = table[table.arm.isin(["SGD", "Adam", *needed])]
-    return arms.val_loss, arms.val_loss["SGD"] - arms.val_loss["Adam"], _edges(used[["arm", "edge"]])
+def _arm(table: pd.DataFrame, arm: str) -> pd.Series:
+    return table[table.arm == arm].iloc[0]
 
 
-@claim(
+def _share_left(table: pd.DataFrame, arm: str) -> Estimate:
+    """Share of the gap between SGD and Adam that an arm leaves."""
+    row = _arm(table, arm)
+    return from_standard_error(1 - row.recovered, row.recovered_error, row.num_seeds)
+
+
+@trained_claim(
     "grafting-does-not-rescue",
     "At large batch Adam's length on SGD's direction leaves half of the gap or more.",
-    tables=["tab_interventions"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    kind="paper",
     reported="the length of the step is not what SGD lacks (section 4.1, by a review)",
 )
-def grafting_does_not_rescue(tab_interventions: pd.DataFrame) -> Judgement:
-    loss, gap, edges = _arms(tab_interventions, "Adam length, SGD direction")
-    left = (loss["Adam length, SGD direction"] - loss["Adam"]) / gap
-    evidence = {"share_left": left, "threshold": 0.5, "gap": gap, "at_edge": edges or "none"}
-    return Judgement(bool(left >= 0.5 and gap > 0 and not edges), evidence)
+def grafting_does_not_rescue(tab_interventions):
+    arm = "Adam length, SGD direction"
+    yield at_least("share_left", _share_left(tab_interventions, arm), 0.5)
+    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
 
 
-@claim(
-    "direction-suffices",
-    "At large batch SGD's length on Adam's direction leaves at most 0.3 of the gap.",
-    tables=["tab_interventions"],
-    scales=("cpu", "gpu"),
-    untestable_because=SMALL_ONLY,
-)
-def direction_suffices(tab_interventions: pd.DataFrame) -> Judgement:
-    loss, gap, edges = _arms(tab_interventions, "SGD length, Adam direction")
-    left = (loss["SGD length, Adam direction"] - loss["Adam"]) / gap
-    evidence = {"share_left": left, "threshold": 0.3, "gap": gap, "at_edge": edges or "none"}
-    return Judgement(bool(left <= 0.3 and gap > 0 and not edges), evidence)
+@small_claim("direction-suffices", "At large batch SGD's length on Adam's direction leaves at most 0.3 of the gap.")
+def direction_suffices(tab_interventions):
+    arm = "SGD length, Adam direction"
+    yield at_most("share_left", _share_left(tab_interventions, arm), 0.3)
+    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
 
 
-@claim(
+@trained_claim(
     "adaptive-clip-helps",
     "At large batch momentum clipped at a quantile beats momentum SGD by 0.1 nats or more.",
-    tables=["tab_interventions"],
-    scales=ALL_TRAINED,
-    untestable_because=UNTRAINED,
+    kind="ours",
     reported="the algorithm was read (Appendix C), its effect was not",
 )
-def adaptive_clip_helps(tab_interventions: pd.DataFrame) -> Judgement:
-    clipped = tab_interventions[tab_interventions.arm.str.startswith("SGD, clip")].set_index("arm").val_loss
-    loss, _, edges = _arms(tab_interventions, clipped.idxmin())
-    gain = loss["SGD"] - clipped.min()
-    evidence = {f"gain {arm}": loss["SGD"] - value for arm, value in clipped.items()}
-    return Judgement(bool(gain >= 0.1 and not edges), evidence | {"threshold": 0.1, "at_edge": edges or "none"})
+def adaptive_clip_helps(tab_interventions):
+    clipped = tab_interventions[tab_interventions.arm.str.startswith("SGD, clip")]
+    best = clipped.loc[clipped.val_loss.idxmin()]
+    yield at_least("gain", of_row(best, "gain"), 0.1)
+    for _, row in clipped.iterrows():
+        yield note(f"gain {row.arm}", row.gain)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", best.arm])])
 
 
 @claim(
     "quadratic-noise-gap",
-    "With additive noise at equal samples SGD's loss over Adam's is 2.5 or more at batch 256 and at most 2 up to 16.",
-    tables=["tab_quad_noise"],
+    "With additive noise (sigma 100), 32,768 samples, SGD's loss is 2.5 times Adam's at batch 256 and at most 2 to 16.",
+    kind="ours",
+    chosen_after="the number of samples: 65,536 show the same, 131,072 give 1.4 to 1.7, with 16,384 SGD is ahead; at "
+    "sigma 1000 there is no gap at any number tried",
 )
-def quadratic_noise_gap(tab_quad_noise: pd.DataFrame) -> Judgement:
-    lowest = tab_quad_noise.sigma.min()
-    used = tab_quad_noise[np.isclose(tab_quad_noise.sigma, lowest)]
-    edges = _edges(used[used.optimizer.isin(["sgd", "adam"])][["landscape", "edge"]])
-    sgd, holds, evidence = used[used.optimizer == "sgd"], not edges, {"sigma": lowest}
-    for landscape, part in sgd.groupby("landscape"):
-        ratio = part.set_index("batch_size").over_adam
-        holds &= ratio[256] >= 2.5 and (ratio[ratio.index <= 16] <= 2).all()
-        evidence |= {f"{landscape}_B{b}": value for b, value in ratio.items()}
-    return Judgement(bool(holds), evidence | {"at_edge": edges or "none"})
+def quadratic_noise_gap(tab_quad_noise):
+    sgd = tab_quad_noise[tab_quad_noise.optimizer == "sgd"].sort_values(["sigma", "landscape", "batch_size"])
+    lowest = np.isclose(sgd.sigma, sgd.sigma.min())
+    for _, row in sgd[lowest & ((sgd.batch_size <= 16) | (sgd.batch_size == 256))].iterrows():
+        over = from_standard_error(row.over_adam, row.over_adam * row.relative_error, row.num_seeds)
+        name = f"{row.landscape}_B{row.batch_size}"
+        yield at_least(name, over, 2.5) if row.batch_size == 256 else at_most(name, over, 2)
+    for _, row in sgd[~lowest & (sgd.batch_size == 256)].iterrows():
+        yield note(f"{row.landscape}_B256_sigma_{row.sigma:g}", row.over_adam)
+    decided = np.isclose(tab_quad_noise.sigma, sgd.sigma.min()) & tab_quad_noise.optimizer.isin(["sgd", "adam"])
+    yield from at_edges(tab_quad_noise[decided])
 
 
 @claim(
     "quadratic-interpolation-gap",
     "With sampled rows SGD stays 1000 times behind Adam on the heterogeneous Hessian at every batch.",
-    tables=["tab_quad_rows"],
+    kind="ours",
 )
-def quadratic_interpolation_gap(tab_quad_rows: pd.DataFrame) -> Judgement:
+def quadratic_interpolation_gap(tab_quad_rows):
     used = tab_quad_rows[(tab_quad_rows.landscape == "het") & tab_quad_rows.optimizer.isin(["sgd", "adam"])]
-    ratio, edges = used[used.optimizer == "sgd"].set_index("batch_size").over_adam, _edges(used[["optimizer", "edge"]])
-    evidence = {f"ratio_B{b}": value for b, value in ratio.items()} | {"threshold": 1e3, "at_edge": edges or "none"}
-    return Judgement(bool((ratio >= 1e3).all() and not edges), evidence)
+    for _, row in used[used.optimizer == "sgd"].iterrows():
+        decades = from_standard_error(math.log10(row.over_adam), row.relative_error / math.log(10), row.num_seeds)
+        yield at_least(f"decades_B{row.batch_size}", decades, 3)
+    yield from at_edges(used)
 
 
 @claim(
     "sde-order-one",
-    "Both diffusions are weak approximations of order 1 in the learning rate.",
-    tables=["tab_sde"],
+    "Both diffusions are weak approximations of order 1 (0.8 to 1.2) in the learning rate, up to 0.05.",
+    kind="paper",
     reported="Theorem 1",
+    chosen_after="the range of learning rates: at 0.1 and 0.2 SignSGD is not in its asymptotic range yet",
 )
-def sde_order_one(tab_sde: pd.DataFrame) -> Judgement:
-    holds, evidence = True, {"range": "0.8 to 1.2, learning rates up to 0.05"}
+def sde_order_one(tab_sde):
     for method, part in tab_sde.groupby("method"):
-        for name, rows in ((method, part[part.eta <= 0.0501]), (f"{method}_all_rates", part)):
-            evidence[f"order_{name}"] = float(np.polyfit(np.log(rows.eta), np.log(rows.error.abs()), 1)[0])
-        holds &= 0.8 <= evidence[f"order_{method}"] <= 1.2
+        fine = part[part.eta <= 0.0501]
+        orders = [np.polyfit(np.log(rows.eta), np.log(rows.error.abs()), 1)[0] for rows in (fine, part)]
+        yield within(f"order_{method}", orders[0], 0.8, 1.2)
+        yield within(f"order_{method}_all_rates", orders[1], 0.8, 1.2, decisive=False)
         away = ((part.euler - part.equation) / part.euler_standard_error).abs().max()
-        evidence[f"{method}_simulation_off_by_standard_errors"] = float(away)
-    return Judgement(bool(holds), evidence)
+        yield note(f"{method}_simulation_off_by_standard_errors", away)
 
 
 @claim(
     "sign-stationary-sqrtB",
     "The stationary variance falls as 1/B for SGD and as 1/sqrt(B) for SignSGD.",
-    tables=["tab_sde_stationary"],
+    kind="ours",
 )
-def sign_stationary_sqrt_b(tab_sde_stationary: pd.DataFrame) -> Judgement:
-    slopes = {
-        method: float(np.polyfit(np.log(part.batch_size), np.log(part.variance), 1)[0])
-        for method, part in tab_sde_stationary.groupby("method")
-    }
-    holds = abs(slopes["sgd"] + 1) <= 0.02 and abs(slopes["signsgd"] + 0.5) <= 0.03
-    return Judgement(bool(holds), {f"exponent_{m}": s for m, s in slopes.items()} | {"tolerances": "0.02 and 0.03"})
+def sign_stationary_sqrt_b(tab_sde_stationary):
+    for method, exponent, slack in (("sgd", -1, 0.02), ("signsgd", -0.5, 0.03)):
+        part = tab_sde_stationary[tab_sde_stationary.method == method]
+        slope = np.polyfit(np.log(part.batch_size), np.log(part.variance), 1)[0]
+        yield within(f"exponent_{method}", slope, exponent - slack, exponent + slack)

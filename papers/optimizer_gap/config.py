@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from papers.optimizer_gap.problems import Quadratics, Sde
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.data.config import TextConfig
@@ -76,70 +77,10 @@ class ProbeShard(GapShard):
     plan: ProbePlan
 
 
-class QuadraticGrid(StrictModel):
-    """Settings of one optimiser on the quadratics; every learning rate with every momentum."""
+class Thresholds(StrictModel):
+    """What claims ask for at this scale."""
 
-    label: str  # sgd, adam or signum in the tables
-    optimizer: str  # name of an update rule
-    lrs: tuple[float, ...]
-    momentum: tuple[float, ...]  # of sgd; beta1 of adam, beta of signum
-
-
-class Quadratics(StrictModel):
-    """Nine dimensions, three blocks; learning rates tuned for each batch size."""
-
-    landscapes: tuple[str, ...]  # hom, het
-    sigmas: tuple[float, ...]  # additive noise per sample, per coordinate
-    batch_sizes: tuple[int, ...]  # of the additive model
-    num_samples: int = Field(ge=1)  # B * updates, the same for every batch size
-    row_batch_sizes: tuple[int, ...]  # rows of the nine, without replacement
-    row_steps: int = Field(ge=1)  # updates with sampled rows
-    beta2: float = Field(ge=0, lt=1)  # of adam
-    warmup_fraction: float = Field(ge=0, lt=1)  # of the updates; a cosine to zero follows
-    seeds: tuple[int, ...]
-    draw: int = 0  # which random rotation of the blocks
-    grids: tuple[QuadraticGrid, ...]
-
-
-class WeakError(StrictModel):
-    """Discrete method against its equation on f(x) = x^2 / 2 with unit noise."""
-
-    etas: tuple[float, ...]
-    batch_size: int = Field(ge=1)
-    x0: float
-    time: float = Field(gt=0)
-    num_paths: int = Field(ge=2)  # of the Euler-Maruyama simulation
-    steps_per_eta: int = Field(ge=1)  # its steps within one update
-
-
-class Stationary(StrictModel):
-    """Stationary variance over the batch size, f(x) = x^2 / 2 and unit noise."""
-
-    eta: float = Field(gt=0)
-    batch_sizes: tuple[int, ...]
-
-
-class Decay(StrictModel):
-    """Expected loss over time, over batch sizes and, as the paper does, over noise levels."""
-
-    eta: float = Field(gt=0)
-    sigma: float = Field(gt=0)
-    batch_sizes: tuple[int, ...]
-    noise_eta: float = Field(gt=0)  # learning rate of the panels over sigma, batch size 1
-    sigmas: tuple[float, ...]
-    x0: float
-    time: float = Field(gt=0)
-    num_points: int = Field(ge=2)
-    num_paths: int = Field(ge=2)
-    steps_per_eta: int = Field(ge=1)
-
-
-class Sde(StrictModel):
-    """SGD and SignSGD as diffusions."""
-
-    weak: WeakError
-    stationary: Stationary
-    decay: Decay
+    gap_at_largest_batch: float = Field(gt=0)  # of SGD to Adam, nats
 
 
 class Config(PaperConfig):
@@ -149,6 +90,7 @@ class Config(PaperConfig):
     probes: Probes
     quadratics: Quadratics
     sde: Sde
+    thresholds: Thresholds
 
 
 class DataShard(StrictModel):
@@ -159,39 +101,38 @@ class DataShard(StrictModel):
     num_groups: int
 
 
-STEPS = {"tables": ("language", "probes", "quadratics", "sde")}
+STEPS = {"tables": (), "claims": ("thresholds",)}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    language, plan = config.language, config.probes.plan
+    language = config.language
     settings = language.settings.model_copy(update={"num_gpus": config.num_gpus})
     watched = settings.model_copy(update={"num_gpus": min(1, config.num_gpus), "extensions": 0})
+    corpus = DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
     train: dict[str, GapShard] = {}
     for name, sweep in language.sweeps:
         train |= _shards(settings, sweep, name, language.max_members, language.stack_rows)
     probes = _shards(watched, config.probes.sweep, "probe", 64, language.stack_rows)
     return {
-        "data": {
-            "corpus": DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
-        },
+        "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
         "train": train,
-        "probe": {name: ProbeShard(**dict(shard), plan=plan) for name, shard in probes.items()},
+        "probe": {name: ProbeShard(**dict(shard), plan=config.probes.plan) for name, shard in probes.items()},
     }
 
 
 def _shards(
     settings: GapSettings, sweep: SweepConfig, name: str, max_members: int, stack_rows: int
 ) -> dict[str, GapShard]:
-    own = {"num_groups", "train_windows"}
-    plain = LanguageSettings(**{k: v for k, v in settings if k not in own})
-    found = {}
-    for key, shard in language_shards(plain, sweep, name=name, max_members=max_members).items():
-        stack = max(1, stack_rows // shard.runs[0].batch_size)
-        found[key] = GapShard(**{**dict(shard), "stack": stack, **{k: getattr(settings, k) for k in own}})
-    return found
+    plain = LanguageSettings(**{key: value for key, value in settings if key in LanguageSettings.model_fields})
+    own = {"num_groups": settings.num_groups, "train_windows": settings.train_windows}
+    cut = language_shards(plain, sweep, name=name, max_members=max_members)
+    return {
+        key: GapShard(**{**dict(shard), **own, "stack": max(1, stack_rows // shard.runs[0].batch_size)})
+        for key, shard in cut.items()
+    }
 
 
 def sweeps(config: Config) -> dict[str, tuple[SweepConfig, ModelCost]]:

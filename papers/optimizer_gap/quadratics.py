@@ -1,91 +1,20 @@
 """Step: SGD, Adam and Signum on block quadratics over batch sizes, under two models of gradient noise.
 
-    additive   g_B = H w + sigma z / sqrt(B): the noise stays at the optimum
-    rows       mean of x_i (x_i . w) over B of the nine rows: the noise vanishes there
-
-They answer differently whether a small batch closes the gap. Learning rates are tuned per batch size in the tables.
-
-python -m papers.optimizer_gap.quadratics --scale cpu --shard descents --out RECORD
-
-Source: Sreckovic et al. 2025, arXiv 2506.12543, section 3.3 and Appendix D (rows); the additive model is the one of its
-section 4.3.
+python -m papers.optimizer_gap.quadratics --scale cpu --shard descents
 """
 
-import itertools
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
-import torch
-import typer
-
-from papers.optimizer_gap.config import QuadraticGrid, Quadratics
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
-from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, GradientNoise, RowSampling, block_quadratic, descend
-from shared.optim.schedules import make_schedule
-
-MOMENTUM_OF = {"sgd_ema": "momentum", "adam": "beta1", "signum": "beta"}
+from papers.optimizer_gap.descents import descent_rows
+from papers.optimizer_gap.problems import Quadratics
+from shared.artifacts.step import step
 
 
-def cases(settings: Quadratics) -> Iterator[tuple[dict, GradientNoise, int]]:
-    """(columns, noise, updates): every batch size of both noise models."""
-    for sigma, batch_size in itertools.product(settings.sigmas, settings.batch_sizes):
-        columns = {"noise": "additive", "sigma": sigma, "batch_size": batch_size}
-        yield columns, AdditiveNoise(sigma, batch_size), settings.num_samples // batch_size
-    for batch_size in settings.row_batch_sizes:
-        yield {"noise": "rows", "sigma": 0.0, "batch_size": batch_size}, RowSampling(batch_size), settings.row_steps
-
-
-def members(grid: QuadraticGrid, beta2: float) -> list[dict[str, float]]:
-    """Settings of one optimiser: every momentum with every learning rate."""
-    fixed = {"beta2": beta2} if grid.optimizer == "adam" else {}
-    name = MOMENTUM_OF[grid.optimizer]
-    return [{"lr": lr, name: momentum} | fixed for momentum, lr in itertools.product(grid.momentum, grid.lrs)]
-
-
-def rows(settings: Quadratics) -> Iterator[dict]:
-    """One row per landscape, noise, batch size, optimiser, setting and seed: the loss after the last update."""
-    for landscape in settings.landscapes:
-        problem = block_quadratic(LANDSCAPES[landscape], settings.draw, design="sqrt")
-        for (columns, noise, num_steps), grid in itertools.product(cases(settings), settings.grids):
-            schedule = make_schedule(
-                "cosine", num_steps=num_steps, warmup_steps=max(1, round(settings.warmup_fraction * num_steps))
-            )
-            multipliers = [schedule(step) for step in range(num_steps)]
-            chosen = members(grid, settings.beta2)
-            final = descend(
-                problem, noise, grid.optimizer, chosen, multipliers, settings.seeds, log_every=num_steps
-            ).final
-            for member, losses in zip(chosen, final.tolist(), strict=True):
-                for seed, loss in zip(settings.seeds, losses, strict=True):
-                    yield {
-                        "landscape": landscape,
-                        **columns,
-                        "num_steps": num_steps,
-                        "optimizer": grid.label,
-                        "lr": member["lr"],
-                        "momentum": member[MOMENTUM_OF[grid.optimizer]],
-                        "seed": seed,
-                        "loss": loss,
-                        "diverged": not loss < 1e12,
-                    }
-
-
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="descents, the only one.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
-    """Run all descents."""
-    settings: Quadratics = load_shard("optimizer_gap", "quadratics", scale, shard)
-    torch.set_num_threads(1)  # nine numbers a vector: a second thread only waits
-    provenance = Provenance()
-    write_record(out, rows(settings), provenance)
+@step
+def quadratics(settings: Quadratics) -> Iterator[dict]:
+    """Run all descents, on one thread: nine numbers a vector, a second one only waits."""
+    return descent_rows(settings)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    quadratics.main()

@@ -5,10 +5,12 @@ over the repetitions, for an exact value always. A value whose spread is unknown
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from shared.artifacts.estimates import Estimate
 
@@ -149,6 +151,20 @@ class Untestable:
 def untestable(reason: str) -> Untestable:
     """The claim cannot be decided on these tables; the reason goes into the evidence."""
     return Untestable(reason)
+
+
+def at_edges(table: pd.DataFrame) -> Iterator[Untestable]:
+    """Untestable if a tuned row's best value lies at an edge of its grid: it is a bound, and decides nothing.
+
+    Args:
+        table: rows that the claim rests on, named by their first two columns, with a column `edge` (see sweeps.py), or
+            `at_edge`, the names of those optima that lie at one.
+    """
+    column = "at_edge" if "at_edge" in table else "edge"
+    found = table[table[column].notna() & ~table[column].isin(["", "inside"])]
+    if len(found):
+        named = "; ".join(f"{row.iloc[0]}, {row.iloc[1]}: {row[column]}" for _, row in found.iterrows())
+        yield untestable(f"the best learning rate lies at an edge of its grid ({named})")
 
 
 Finding = Check | Note | Untestable

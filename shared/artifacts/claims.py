@@ -35,6 +35,7 @@ from shared.artifacts.checks import (
     Finding,
     Note,
     Untestable,
+    at_edges,
     at_least,
     at_most,
     greater,
@@ -52,7 +53,7 @@ from shared.artifacts.paths import SCALES, PaperPaths
 from shared.base.errors import nearest, nearest_or_all
 from shared.base.files import write_json
 
-__all__ = ["at_least", "at_most", "greater", "less", "note", "untestable", "within"]  # what claims yield
+__all__ = ["at_edges", "at_least", "at_most", "greater", "less", "note", "untestable", "within"]  # what claims yield
 
 Kind = Literal["paper", "ours", "audit"]
 

@@ -5,7 +5,7 @@ items. Few repetitions are read with Student's t.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,11 @@ def from_standard_error(value: float, standard_error: float, n: int | None = Non
     """A value whose standard error was measured beside it: over many draws, or `n` repetitions."""
     dof = math.inf if n is None else n - 1
     return Estimate(float(value), float(standard_error), dof, None if n is None else int(n))
+
+
+def of_row(row: Mapping, column: str, error: str | None = None) -> Estimate:
+    """`column` of a table's row, with its standard error over the row's `num_seeds`, from `error` or <column>_error."""
+    return from_standard_error(row[column], row[error or f"{column}_error"], row["num_seeds"])
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

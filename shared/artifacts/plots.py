@@ -127,10 +127,19 @@ def limits(values: pd.Series, headroom: float | None = None) -> tuple[float, flo
     return low - margin, high + margin
 
 
-def line(ax: Axes, x: Sequence[float], y: Sequence[float], *, top: float | None = None, **style: object) -> None:
+def line(
+    ax: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    error: Sequence[float] | None = None,
+    top: float | None = None,
+    **style: object,
+) -> None:
     """A line with markers, sorted by x; what diverged (not finite) or lies above `top` is a triangle at the upper edge.
 
-    The line has a gap there. Without `top` the edge is where the axis ends when the figure is drawn.
+    The line has a gap there. Without `top` the edge is where the axis ends when the figure is drawn. A band shows
+    `error`, e.g. one standard error, on either side, where it is known.
     """
     order = np.argsort(np.asarray(x, float), kind="stable")
     x, y = np.asarray(x, float)[order], np.asarray(y, float)[order]
@@ -138,6 +147,34 @@ def line(ax: Axes, x: Sequence[float], y: Sequence[float], *, top: float | None 
     shown = {"marker": "o", "markersize": 3.5, "linewidth": 1.3} | style
     (drawn,) = ax.plot(x, np.where(gone, np.nan, y), **shown)
     mark_gone(ax, x[gone], drawn.get_color(), top)
+    if error is not None:
+        half = np.asarray(error, float)[order]
+        if np.isfinite(half).any():
+            band(ax, x, y - half, y + half, drawn.get_color())
+
+
+def lines(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    by: str,
+    looks: Mapping[Hashable, dict],
+    error: str | None = None,
+    shown: Mapping[Hashable, str] | None = None,
+) -> None:
+    """A line for each value of column `by` that has a look (see `styles`) and rows, labelled as in `shown` or as it is.
+
+    Args:
+        x, y, error: columns; see `line`.
+    """
+    for value, look in looks.items():
+        part = table[table[by] == value]
+        text = f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+        if len(part):
+            half = None if error is None else part[error]
+            line(ax, part[x], part[y], error=half, **({"label": (shown or {}).get(value, text)} | look))
 
 
 def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = None) -> None:

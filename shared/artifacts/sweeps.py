@@ -81,6 +81,27 @@ def tuned(runs: pd.DataFrame, cell: list[str], metric: str = "val_loss", over: s
     )
 
 
+def gains(
+    runs: pd.DataFrame, cell: list[str], name: str, baseline: float, metric: str = "val_loss", over: str = "lr"
+) -> pd.DataFrame:
+    """The best `over` for every cell and value of `name`, and what it gains over the value `baseline` in its cell.
+
+    Args:
+        runs: one row per run, with `seed`; runs that share it are pairs.
+    Returns:
+        As `tuned`, with `standard_error` of the metric, `gain` (baseline less this value, mean over pairs of seeds; NaN
+        where the cell has no baseline) and its standard error `gain_error`.
+    """
+    table = tuned(runs, [*cell, name], metric, over)
+    keys = [*cell, name, over]
+    values = runs.merge(table[keys], on=keys).pivot(index=[*cell, "seed"], columns=name, values=metric)
+    values = values.reindex(columns=values.columns.union([baseline]))
+    pairs = values.rsub(values[baseline], axis=0).groupby(level=cell)
+    found = pd.DataFrame({"gain": pairs.mean().stack(), "gain_error": pairs.sem().stack()})
+    error = table["std"] / np.sqrt(table["num_seeds"].astype(float))
+    return table.assign(standard_error=error).join(found, on=[*cell, name])
+
+
 def edge_of(value: float, grid: np.ndarray) -> str:
     """Where `value` lies in the ascending `grid`: inside, low, high, or single if it is all there is."""
     if len(grid) < 2:

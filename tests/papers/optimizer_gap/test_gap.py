@@ -1,10 +1,10 @@
-"""Gap and crossover on tables whose roots are known."""
+"""Crossovers on tables whose roots are known."""
 
 import math
 
 import pytest
 
-from papers.optimizer_gap.gap import crossovers, gaps, perplexity_ratio, token_half_life_beta
+from papers.optimizer_gap.gap import crossovers
 
 
 def test_a_gap_linear_in_log_batch_size_has_its_root_where_it_should():
@@ -30,15 +30,3 @@ def test_malformed_tables_are_refused():
     for batches, gap in (([2], [0.1]), ([2, 4], [0.1]), ([2, 4], [0.1, math.inf]), ([0, 4], [1, 2]), ([4, 4], [1, -2])):
         with pytest.raises(ValueError):
             crossovers(batches, gap)
-
-
-def test_gap_and_perplexity_ratio():
-    assert gaps([3.5, 5.0], [3.4, 4.0]) == pytest.approx([0.1, 1.0])
-    assert perplexity_ratio(math.log(1.3)) == pytest.approx(1.3)
-
-
-def test_half_life_halves_the_weight_after_its_tokens():
-    beta = token_half_life_beta(4, 512, 1e7)
-    assert beta ** (1e7 / (4 * 512)) == pytest.approx(0.5)
-    with pytest.raises(ValueError):
-        token_half_life_beta(0, 512, 1e7)

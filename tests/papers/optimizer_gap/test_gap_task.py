@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from papers.optimizer_gap.config import GapShard, ProbePlan, ProbeShard, shards
-from papers.optimizer_gap.probe import evenly, watch
 from papers.optimizer_gap.task import GapTask
+from papers.optimizer_gap.watching import evenly, watch
 from shared.artifacts.config import load_config
 from shared.data.config import TextConfig, TokenizerConfig
 from shared.train.ensemble import EnsembleRun
@@ -83,17 +83,17 @@ def test_what_is_watched_fits_taylor():
     job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-b16-00"]
     update = {"text": TEXT, "plan": plan, "runs": tuple(replace(run, num_steps=12) for run in job.runs)}
     rows = list(watch(ProbeShard(**{**dict(job), **update}), "cpu"))
-    steps = [row for row in rows if row["measure"] == "step"]
+    steps = [row for row in rows if row["part"] == "step"]
     assert len(steps) == 4 and all(row["correlation"] < 0 for row in steps)
     for row in steps:
         predicted = row["first_order"] + row["second_order"]
         assert predicted == pytest.approx(row["actual_change"], rel=0.2, abs=2e-5)
-    for step in {row["step"] for row in rows if row["measure"] == "taylor"}:
+    for step in {row["step"] for row in rows if row["part"] == "taylor"}:
         for optimizer in ("sgd_ema", "adam"):
-            part = [r for r in rows if r["measure"] == "taylor" and (r["step"], r["optimizer"]) == (step, optimizer)]
+            part = [r for r in rows if r["part"] == "taylor" and (r["step"], r["optimizer"]) == (step, optimizer)]
             slope = np.polyfit(np.log([r["scale"] for r in part]), np.log(np.abs([r["remainder"] for r in part])), 1)
             assert 2.7 < slope[0] < 3.3, (step, optimizer)
-    shares = [row["share"] for row in rows if row["measure"] == "noise"]
+    shares = [row["share"] for row in rows if row["part"] == "noise"]
     assert sum(shares) == pytest.approx(1)
 
 
