@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -20,6 +19,7 @@ def _curves(panel: list[str], line: str, title: str, legend: str, headroom: floa
 
     Args:
         title: of a panel, a format of its values. headroom: nats shown above the best run, at most.
+    Lines of equal betas are thick.
     """
 
     def figure(table: pd.DataFrame) -> Figure:
@@ -30,11 +30,15 @@ def _curves(panel: list[str], line: str, title: str, legend: str, headroom: floa
         limits = plots.limits(losses, min(1.8 * (losses.quantile(0.7) - losses.min()) + 0.02, headroom))
         groups = list(table.groupby(panel)) if panel else [((), table)]
         drawn, axes = plots.panels(len(groups), width=1.9 if len(groups) > 1 else 3.2)
+        for value, style in look.items():  # the legend, in order
+            axes[0].plot([], [], label=value if isinstance(value, str) else f"{value:g}", linewidth=1.1, **style)
         for ax, (values, rows) in zip(axes, groups, strict=True):
             for value, part in rows.groupby(line):
-                _lr_line(ax, part, value, limits[1], look[value])
+                is_diagonal = line == "beta2" and "beta1" in part and value == part.beta1.iloc[0]
+                width = 2.8 if is_diagonal else 1.1
+                plots.line(ax, part.lr, part.val_loss, top=limits[1], linewidth=width, **look[value])
             if "best_signum" in rows:
-                plots.scale_line(ax, rows.best_signum.iloc[0], "best Signum", color="black")
+                plots.scale_line(ax, rows.best_signum.iloc[0], "best Signum", color="black", linestyle="--")
             ax.set_ylim(limits)
             ax.set_title(title.format(*(str(v).replace("_", " ") for v in values)), fontsize=8.5)
             ax.set_xlabel("learning rate")
@@ -45,13 +49,6 @@ def _curves(panel: list[str], line: str, title: str, legend: str, headroom: floa
         return drawn
 
     return figure
-
-
-def _lr_line(ax: Axes, rows: pd.DataFrame, value: object, top: float, style: dict) -> None:
-    """One line; thick where the betas are equal."""
-    is_diagonal = "beta2" in rows and "beta1" in rows and value == rows.beta1.iloc[0]
-    label = value if isinstance(value, str) else f"{value:g}"
-    plots.line(ax, rows.lr, rows.val_loss, top=top, label=label, **style, linewidth=2.8 if is_diagonal else 1.1)
 
 
 def _adam(table: pd.DataFrame) -> Figure:
@@ -86,14 +83,15 @@ def fig11_emasign(table: pd.DataFrame) -> Figure:
     """The sign before or after the average, at the betas that both have."""
     before = table[table.method == "EMASign"]
     table = table[table.beta1.isin(before.beta1)]
-    table = table.assign(name=table.method + ", " + table.beta1.map("{:g}".format))
-    return _curves([], "name", "", "method, $\\beta$", headroom=1.5)(table)
+    names = [f"{method}, {beta:g}" for method, beta in zip(table.method, table.beta1, strict=True)]
+    return _curves([], "name", "", "method, $\\beta$", headroom=1.5)(table.assign(name=names))
 
 
 def fig20_adavar(table: pd.DataFrame) -> Figure:
     """The point gamma = tau = beta is Adam."""
-    label = "$\\gamma$ " + table.gamma.map("{:g}".format) + ", $\\tau$ " + table.tau.map("{:g}".format)
-    return _curves(["beta1"], "name", "$\\beta = {}$", "AdaVar")(table.assign(name=label))
+    points = zip(table.beta1, table.gamma, table.tau, strict=True)
+    names = [f"$\\gamma$ {g:g}, $\\tau$ {t:g}{' (Adam)' if b == g == t else ''}" for b, g, t in points]
+    return _curves(["beta1"], "name", "$\\beta = {}$", "AdaVar")(table.assign(name=names))
 
 
 def _over_tokens(table: pd.DataFrame, names: list[str], title: str) -> Figure:
@@ -133,7 +131,7 @@ def fig3_scores(table: pd.DataFrame) -> Figure:
         part = table[table.study == study]
         score, regret = (part.pivot(index="beta1", columns="beta2", values=name) for name in ("score", "regret"))
         marks = {"annot": regret.map(_nats_lost), "fmt": "", "annot_kws": {"fontsize": 5.8}, "cbar": False}
-        sns.heatmap(score, ax=ax, cmap="viridis", vmin=0, vmax=1, **marks)
+        sns.heatmap(score, ax=ax, cmap="viridis", vmin=0, vmax=1, xticklabels=True, yticklabels=True, **marks)
         for i, j in [(i, j) for i, a in enumerate(score.index) for j, b in enumerate(score.columns) if a == b]:
             ax.add_patch(Rectangle((j, i), 1, 1, fill=False, edgecolor="red", linewidth=1.3, clip_on=False))
         ax.set(xlabel="$\\beta_2$", ylabel="$\\beta_1$", title=part.title.iloc[0])

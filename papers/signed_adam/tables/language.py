@@ -38,7 +38,8 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
 
 def tab_betas(cells: pd.DataFrame, reported: Reported) -> pd.DataFrame:
     """Table A: P(beta1, beta2), the smallest loss over the learning rate, of every study with a grid."""
-    table = cells.assign(ppl=np.exp(cells.val_loss), score=np.exp(-np.expm1(cells.regret) / SCORE_SCALE))
+    table = cells.assign(ppl=np.exp(cells.val_loss), two_sigma=2 * cells["std"])
+    table["score"] = np.exp(-np.expm1(table.regret) / SCORE_SCALE)
     names = {"rows": "beta1", "across": "beta2", "value": "reported_ppl"}
     table = reported.beside(table, "Table A", **names, where={"study": "main"})
     return table.assign(ratio=(1 - table.beta2) / (1 - table.beta1))
