@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.signed_adam import claims, released
+from papers.signed_adam import released
+from papers.signed_adam.claims import comparison, grid, toy
 from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards, sweeps
 from papers.signed_adam.figures import language as figures
 from papers.signed_adam.tables import language as tables
@@ -131,7 +132,7 @@ def test_a_reported_cell_without_ours_is_shown_empty():
     assert confounders.loc[("Adam", 1.0), "bias_correction"] == 0
 
 
-def grid(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
+def grid_tables(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
     """tab_betas and tab_equal of a grid whose seeds differ by 0.0001."""
     runs = runs_of(
         [r for k in range(num_seeds) for r in synthetic({c: v + 1e-4 * k for c, v in losses.items()}, seed=k)]
@@ -141,9 +142,9 @@ def grid(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def grid_verdicts(losses: dict, num_seeds: int) -> list[str]:
-    betas, equal = grid(losses, num_seeds)
-    found = [claims.equal_betas_near_optimal(betas, equal, settings()), claims.betas_correlated(betas)]
-    return [verdict_of(list(each)) for each in [*found, claims.momentum_ratio_instability(betas)]]
+    betas, equal = grid_tables(losses, num_seeds)
+    found = [grid.equal_betas_near_optimal(betas, equal, settings()), grid.betas_correlated(betas)]
+    return [verdict_of(list(each)) for each in [*found, grid.momentum_ratio_instability(betas)]]
 
 
 def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one():
@@ -155,22 +156,22 @@ def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one
 
 
 def test_most_cells_beat_signum_or_do_not():
-    betas, _ = grid(GRID | {(0.95, 0.8): 3.5}, num_seeds=3)
-    assert verdict(claims.most_adam_cells_beat_signum, betas, methods(Signum=3.15)) == "holds"
-    assert verdict(claims.most_adam_cells_beat_signum, betas, methods(Signum=3.02)) == "fails"
+    betas, _ = grid_tables(GRID | {(0.95, 0.8): 3.5}, num_seeds=3)
+    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.15)) == "holds"
+    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.02)) == "fails"
 
 
 def test_a_cell_that_diverged_is_infinitely_worse():
-    betas, _ = grid(GRID)
-    far = check(claims.momentum_ratio_instability, "smallest gap to equal betas", betas)
+    betas, _ = grid_tables(GRID)
+    far = check(grid.momentum_ratio_instability, "smallest gap to equal betas", betas)
     assert far.satisfied and math.isinf(far.estimate.value)  # one cell, (0.95, 0.8), and it diverged
 
 
 def test_a_grid_without_diagonal_is_refused_and_without_far_cells_undecided():
-    betas, equal = grid({(0.9, 0.8): 3.0, (0.9, 0.95): 3.1})
+    betas, equal = grid_tables({(0.9, 0.8): 3.0, (0.9, 0.95): 3.1})
     with pytest.raises(ValueError, match=r"no cell with beta2 = beta1 for beta1 = \[0.9\]"):
-        list(claims.equal_betas_near_optimal(betas, equal, settings()))
-    found = list(claims.momentum_ratio_instability(betas))
+        list(grid.equal_betas_near_optimal(betas, equal, settings()))
+    found = list(grid.momentum_ratio_instability(betas))
     assert verdict_of(found) == "not testable at this scale" and "ratio" in found[0].reason
 
 
@@ -191,7 +192,7 @@ def test_studies_without_runs_give_empty_tables_and_a_sentence():
         assert len(table) == 0 and getattr(figures, name)(table).axes[0].texts
     assert figures.fig19_bias(tables.fig19_bias(logged)).axes[0].texts
     confounders = tables.tab_confounders(runs, REPORTED)
-    found = list(claims.eps_init_bc_minor(confounders, methods(Adam=3.0, Signum=3.1), settings()))
+    found = list(comparison.eps_init_bc_minor(confounders, methods(Adam=3.0, Signum=3.1), settings()))
     assert verdict_of(found) == "not testable at this scale"
 
 
@@ -206,7 +207,9 @@ def methods(num_seeds=3, two_sigma=0.02, **losses) -> pd.DataFrame:
 GOOD = {"Adam": 3.0, "Signum": 3.1, "RMSprop": 3.3, "SGD_Gclip": 3.6, "SGD": 4.0}
 
 
-@pytest.mark.parametrize("function", [claims.signum_between, claims.signum_closes_most, claims.optimizer_order])
+@pytest.mark.parametrize(
+    "function", [comparison.signum_between, comparison.signum_closes_most, comparison.optimizer_order]
+)
 def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
     assert verdict(function, methods(**GOOD), settings()) == "holds"
     assert verdict(function, methods(**GOOD, num_seeds=1), settings()) == "within noise"
@@ -216,12 +219,12 @@ def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
 @pytest.mark.parametrize(
     ("function", "changed", "expected"),
     [
-        (claims.signum_between, {"Signum": 3.02}, "within noise"),  # 2.4 standard errors, 4 degrees of freedom
-        (claims.signum_between, {"Signum": 2.9}, "fails"),
-        (claims.signum_between, {"SGD_Gclip": 3.05}, "fails"),
-        (claims.signum_closes_most, {"Signum": 3.5}, "fails"),
-        (claims.signum_closes_most, {"Signum": 3.25}, "within noise"),
-        (claims.optimizer_order, {"Signum": 3.4}, "fails"),
+        (comparison.signum_between, {"Signum": 3.02}, "within noise"),  # 2.4 standard errors, 4 degrees of freedom
+        (comparison.signum_between, {"Signum": 2.9}, "fails"),
+        (comparison.signum_between, {"SGD_Gclip": 3.05}, "fails"),
+        (comparison.signum_closes_most, {"Signum": 3.5}, "fails"),
+        (comparison.signum_closes_most, {"Signum": 3.25}, "within noise"),
+        (comparison.optimizer_order, {"Signum": 3.4}, "fails"),
     ],
 )
 def test_a_claim_on_methods_fails_where_it_is_wrong(function, changed, expected):
@@ -234,9 +237,9 @@ def adavar(diagonal: float, other: float, num_seeds: int = 3) -> pd.DataFrame:
 
 
 def test_the_diagonal_of_adavar_is_compared_with_the_best_point_off_it():
-    assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
-    assert verdict(claims.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
-    assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
+    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
+    assert verdict(comparison.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
+    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
 
 
 def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
@@ -253,7 +256,7 @@ def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
 
 
 def test_the_order_on_quadratics_holds_fails_and_drowns_in_rotations():
-    order, clear = claims.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
+    order, clear = toy.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
     assert verdict(order, quadratics(clear)) == "holds"
     assert verdict(order, quadratics(clear | {"SGD": 10.0})) == "fails"
     noisy = quadratics(clear)
@@ -270,9 +273,9 @@ def test_blocks_that_do_not_differ_fail():
         for block, value in enumerate(values)
     ]
     table = pd.DataFrame(rows)
-    assert verdict(claims.variance_differs_by_block, table) == "holds"
+    assert verdict(toy.variance_differs_by_block, table) == "holds"
     table["landscape"] = table.landscape.map({"het": "hom", "hom": "het"})
-    assert verdict(claims.variance_differs_by_block, table) == "fails"
+    assert verdict(toy.variance_differs_by_block, table) == "fails"
 
 
 def test_the_paper_s_grid_is_planned_whole():
@@ -326,5 +329,5 @@ def test_the_reducer_recomputes_tables_a_and_b_from_the_released_results():
     equal = tables.tab_equal(cells, REPORTED)
     rows = equal[equal.reported_regret_ppl.notna()]
     assert len(rows) == 9 and (rows.regret_ppl - rows.reported_regret_ppl).abs().max() < 0.0006
-    correlation = check(claims.betas_correlated, "rank correlation", tables.tab_betas(cells, REPORTED)).estimate.value
+    correlation = check(grid.betas_correlated, "rank correlation", tables.tab_betas(cells, REPORTED)).estimate.value
     assert correlation == pytest.approx(0.949, abs=1e-3)
