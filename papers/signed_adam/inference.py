@@ -7,6 +7,7 @@ Source: Orvieto and Gower 2025, arXiv 2505.21829, Theorem 4.1.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.base.seeding import numpy_generator
@@ -73,3 +74,20 @@ def cases(number: int) -> list[Case]:
         draw.uniform(0.6, 0.9, number),
     )
     return [WORKED, *(Case(*map(float, row)) for row in zip(*columns, strict=True))]
+
+
+def inference_rows(number: int) -> Iterator[dict]:
+    """Closed form of Theorem 4.1 against numerical minimisers of both orders of the divergence, for `cases(number)`."""
+    for index, case in enumerate(cases(number)):
+        exact, numeric, swapped = closed_form(case), minimiser(case), minimiser(case, swapped=True)
+        yield {
+            "case": "worked" if case is WORKED else f"random {index}",
+            "g": case.g,
+            "m_old": case.m,
+            "s2_old": case.s2,
+            "beta1": case.beta,
+            "m": exact[0],
+            "s2": exact[1],
+            "error": math.dist(exact, numeric),
+            "swapped_distance": math.dist(exact, swapped),
+        }

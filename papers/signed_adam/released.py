@@ -1,6 +1,6 @@
 """Step: results that the paper's authors released, in the form of our own records of step `sweep`.
 
-python -m papers.signed_adam.released --scale paper --shard main --out RECORD
+python -m papers.signed_adam.released --scale paper --shard main
 
 What the files do not say, or say in a way of their own (read in the paper, or inferred where it is marked):
 - ppl_all is a training curve of equally spaced points; its spacing is taken as num_steps / points (inferred).
@@ -13,22 +13,15 @@ What the files do not say, or say in a way of their own (read in the paper, or i
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
+import pandas as pd
 
 from papers.signed_adam.config import ReleasedShard
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
+from shared.artifacts.step import step
 from shared.data.pickles import read_frame
 from shared.data.sources import fetch
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OPTIMIZERS = {"adamw": "adamw", "signSGD": "signum", "sgd": "sgd", "clipSGD": "sgd"}
 UNCLIPPED = 1000.0  # what the files write for no clipping
@@ -76,25 +69,19 @@ def run_rows(row: dict[str, Any], index: int, file: str, settings: ReleasedShard
     yield {**common, "phase": "eval", "step": columns["num_steps"], "val_loss": math.log(row["ppl_test"])}
 
 
-def tidy(frame: "pd.DataFrame", file: str, settings: ReleasedShard) -> list[dict]:
+def tidy(frame: pd.DataFrame, file: str, settings: ReleasedShard) -> list[dict]:
     """Rows of all runs of a file; a setting that the file has twice keeps its first row."""
     names = [name for name in frame.columns if not name.startswith("ppl")]
     rows = frame.drop_duplicates(names).to_dict("records")
     return [line for index, row in enumerate(rows) for line in run_rows(row, index, file, settings)]
 
 
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="Study, e.g. main.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-    scale: Annotated[str, typer.Option(help="paper, the scale that has released results.")] = "paper",
-) -> None:
-    """Fetch, check and convert."""
-    settings: ReleasedShard = load_shard("signed_adam", "released", scale, shard)
-    provenance = Provenance(source=settings.source, files=settings.files)
-    rows = [line for file in settings.files for line in tidy(read_frame(fetch(settings.source, file)), file, settings)]
-    write_record(out, rows, provenance)
+@step
+def released(settings: ReleasedShard) -> list[dict]:
+    """Fetch, check and convert the files of one study."""
+    files = settings.files
+    return [row for file in files for row in tidy(read_frame(fetch(settings.source, file)), file, settings)]
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    released.main()

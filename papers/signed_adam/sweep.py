@@ -1,37 +1,26 @@
 """Step: train the language models of one shard of a study.
 
-python -m papers.signed_adam.sweep --scale cpu --shard main-00 --out RECORD
+python -m papers.signed_adam.sweep --scale cpu --shard main-00
 """
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import pandas as pd
 
 from papers.signed_adam.config import SweepShard
-from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
+from shared.artifacts.step import step
 from shared.train.language.running import train_language_shard
 
 
-@in_one_sentence
-def main(
-    shard: Annotated[str, typer.Option(help="Shard, e.g. main-00.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu, paper or paper-lite.")] = "cpu",
-    checkpoints: Annotated[Path | None, typer.Option(help="Folder to resume from.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-) -> None:
-    """Train and write the record: one row per run and logged step."""
-    settings: SweepShard = load_shard("signed_adam", "sweep", scale, shard)
-    provenance = Provenance(num_threads=threads)
+@step
+def sweep(settings: SweepShard, shard: str, threads: int, checkpoints: Path, provenance: Provenance) -> pd.DataFrame:
+    """Train; one row per run and logged step."""
     outcome = train_language_shard(settings, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
     provenance.add(ensembles=outcome.provenance)
     table = outcome.table.assign(study=settings.study)
-    write_record(out, table.assign(run=f"{settings.study} " + table.run), provenance)
+    return table.assign(run=f"{settings.study} " + table.run)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sweep.main()

@@ -3,7 +3,9 @@
 Streams are one-dimensional gradient sequences g_1..g_K, (K,). Equations: Orvieto and Gower 2025, arXiv 2505.21829.
 """
 
+import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -108,3 +110,35 @@ def demo_signal(num_steps: int) -> Tensor:
     """1.8 sin(0.03 k) exp(-0.0025 k), k = 0..num_steps - 1 (appendix E)."""
     k = torch.arange(num_steps, dtype=torch.float64)
     return 1.8 * (0.03 * k).sin() * (-0.0025 * k).exp()
+
+
+def identity_rows(pairs: Sequence[tuple[float, float]], num_steps: int) -> Iterator[dict]:
+    """Error of Proposition 1 for every pair (beta1, beta2) and stream, and the remainder of Proposition 2."""
+    for (beta1, beta2), (stream, gradients) in itertools.product(pairs, streams(num_steps).items()):
+        error, remainder = identity_error(gradients, beta1, beta2), square_completion_gap(beta1, beta2)
+        yield {"beta1": beta1, "beta2": beta2, "case": stream, "error": error, "remainder": remainder}
+
+
+def bound_rows(pairs: Sequence[tuple[float, float]]) -> Iterator[dict]:
+    """Longest possible step of a coordinate: formula, and Adam run on the sequence that attains it."""
+    for (beta1, beta2), num_steps in itertools.product(pairs, (1, 10, 100)):
+        m, v, _ = moments(worst_stream(num_steps, beta1, beta2), beta1, beta2)
+        yield {
+            "beta1": beta1,
+            "beta2": beta2,
+            "step": num_steps,
+            "value": (m[-1].abs() / v[-1].sqrt()).item(),
+            "bound": largest_step(num_steps, beta1, beta2),
+            "limit": radius_limit(beta1, beta2),
+        }
+
+
+def filter_rows(betas: Sequence[float], num_steps: int) -> Iterator[dict]:
+    """The demo signal and what each method makes of it; every fourth step."""
+    signal, middle = demo_signal(num_steps), betas[len(betas) // 2]
+    outputs = [("signal", math.nan, signal)]
+    outputs += [("Adam", beta, adam_filter(signal, beta)) for beta in betas]
+    outputs += [("Signum", middle, signum_filter(signal, middle)), ("EMASign", middle, emasign_filter(signal, middle))]
+    for name, beta, values in outputs:
+        for step in range(0, num_steps, 4):
+            yield {"case": name, "beta1": beta, "step": step, "value": values[step].item()}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from papers.signed_adam.config import Config, shards
-from papers.signed_adam.quadratics import best_index, final_rows, rule_of
+from papers.signed_adam.descents import best_index, final_rows, rule_of
 from shared.artifacts.config import load_config
 from shared.optim.quadratics import Descents
 

@@ -9,22 +9,44 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.signed_adam import claims, figures, released, tables
+from papers.signed_adam import released
+from papers.signed_adam.claims import comparison, grid, toy
 from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards, sweeps
-from papers.signed_adam.runs import common_seeds, filled, method_of, most_seeds
+from papers.signed_adam.figures import language as figures
+from papers.signed_adam.tables import language as tables
+from papers.signed_adam.tables import runs as reducer
+from shared.artifacts.claims import verdict_of
 from shared.artifacts.config import load_config
 from shared.artifacts.reported import Reported
 from shared.data.pickles import read_frame
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 needs_mirror = pytest.mark.skipif(not (MIRROR / "secretsauce").is_dir(), reason="no mirror of third-party data here")
-THRESHOLDS = SimpleNamespace(regret=0.02, tied=0.01, adavar=0.02, sigmas=2.0)
-SETTINGS = SimpleNamespace(thresholds=THRESHOLDS, studies={"main": SimpleNamespace(title="t")})
+REPORTED = Reported("signed_adam")
+
+
+def settings(**changed):
+    thresholds = {"regret": 0.02, "tied": 0.01, "adavar": 0.02, "reported_spread": False} | changed
+    return SimpleNamespace(thresholds=SimpleNamespace(**thresholds), studies={"main": SimpleNamespace(title="t")})
+
+
+def verdict(function, *given) -> str:
+    return verdict_of(list(function(*given)))
+
+
+def check(function, name, *given):
+    """The check of that name."""
+    return next(item for item in function(*given) if item.name == name)
 
 
 def row(optimizer="adamw", **changed):
     base = {"optimizer": optimizer, "clip_norm": 1.0, "beta": np.nan, "beta1": np.nan, "beta2": np.nan}
     return base | {"clip_value": np.inf} | changed
+
+
+def named(**given) -> str:
+    lines = [{"run": "a", "step": 1, "num_tokens": 8, "num_steps": 4} | given]
+    return reducer.logged(records_of(lines)).method.iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -41,12 +63,12 @@ def row(optimizer="adamw", **changed):
     ],
 )
 def test_methods_have_the_paper_s_names(given, name):
-    assert method_of(given) == name
+    assert named(**given) == name
 
 
 def test_another_optimiser_is_refused():
     with pytest.raises(ValueError, match="no method of the paper is the optimiser 'lion'"):
-        method_of(row("lion"))
+        named(**row("lion"))
 
 
 def synthetic(losses: dict, lrs=(1e-3, 1e-2, 1e-1), seed=0) -> list[dict]:
@@ -77,74 +99,183 @@ GRID = {
 }
 
 
+def runs_of(rows: list[dict]) -> pd.DataFrame:
+    return reducer.runs(reducer.logged(records_of(rows)))
+
+
+def cells_of(losses: dict) -> pd.DataFrame:
+    return tables.cells(runs_of(synthetic(losses)))
+
+
+def ours(table: pd.DataFrame) -> pd.DataFrame:
+    return table.dropna(subset=["val_loss"])
+
+
 def test_cells_are_tuned_before_they_are_compared():
-    table = tables.tab_betas(records_of(synthetic(GRID)), SETTINGS).set_index(["beta1", "beta2"])
+    table = ours(tables.tab_betas(cells_of(GRID), REPORTED)).set_index(["beta1", "beta2"])
     assert table.val_loss.to_dict() == pytest.approx(GRID)
     assert (table.lr[np.isfinite(table.val_loss)] == 1e-2).all() and table.loc[(0.95, 0.8), "num_diverged"] == 3
     assert table.loc[(0.9, 0.95), "regret"] == pytest.approx(0.01)
     assert table.loc[(0.9, 0.9), "score"] == 1.0 and table.loc[(0.9, 0.95), "score"] < 0.5
 
 
-def test_claims_on_a_grid_with_known_answers():
-    records = records_of(synthetic(GRID))
-    equal = tables.tab_equal(records, SETTINGS)
-    assert claims.equal_betas_near_optimal(equal).holds and claims.betas_correlated(equal).holds
-    betas = tables.tab_betas(records, SETTINGS)
-    assert claims.momentum_ratio_instability(betas).holds  # one cell, (0.95, 0.8), and it diverged
-    worse = dict(GRID) | {(0.9, 0.8): 2.9}
-    equal = tables.tab_equal(records_of(synthetic(worse)), SETTINGS)
-    assert not claims.equal_betas_near_optimal(equal).holds
+def test_a_reported_cell_without_ours_is_shown_empty():
+    table = tables.tab_betas(cells_of(GRID), REPORTED)
+    missing = table[table.val_loss.isna()].set_index(["beta1", "beta2"])
+    assert missing.loc[(0.8, 0.6), "reported_ppl"] == 23.09 and missing.loc[(0.8, 0.6), "ratio"] == pytest.approx(2)
+    assert len(table) == 37 and set(table.study) == {"main"}
+    equal = tables.tab_equal(cells_of(GRID), REPORTED)
+    theirs = equal[equal.best_loss.isna()].set_index(["study", "beta1"])
+    assert theirs.loc[("batch_512", 0.975), "reported_regret_ppl"] == 0.355 and len(theirs) == 9
+    confounders = tables.tab_confounders(runs_of(synthetic(GRID)), REPORTED).set_index(["method", "gradient_init"])
+    assert confounders.loc[("Signum", 0.0), "reported_ppl"] == 23.3 and len(confounders) == 5
+    assert confounders.loc[("Adam", 1.0), "bias_correction"] == 0
+
+
+def grid_tables(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """tab_betas and tab_equal of a grid whose seeds differ by 0.0001."""
+    runs = runs_of(
+        [r for k in range(num_seeds) for r in synthetic({c: v + 1e-4 * k for c, v in losses.items()}, seed=k)]
+    )
+    cells = tables.cells(runs)
+    return tables.tab_betas(cells, REPORTED), tables.tab_equal(cells, REPORTED)
+
+
+def grid_verdicts(losses: dict, num_seeds: int) -> list[str]:
+    betas, equal = grid_tables(losses, num_seeds)
+    found = [grid.equal_betas_near_optimal(betas, equal, settings()), grid.betas_correlated(betas)]
+    return [verdict_of(list(each)) for each in [*found, grid.momentum_ratio_instability(betas)]]
+
+
+def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one():
+    apart = GRID | {(0.95, 0.8): 3.5}
+    assert grid_verdicts(apart, 3) == ["holds", "holds", "holds"]
+    assert grid_verdicts(apart, 1) == ["within noise"] * 3
+    # the best beta2 moves down as beta1 moves up, and the cell far off the diagonal is the best of its row
+    assert grid_verdicts(apart | {(0.9, 0.95): 2.9, (0.95, 0.8): 2.5}, 3) == ["fails", "fails", "fails"]
+
+
+def test_most_cells_beat_signum_or_do_not():
+    betas, _ = grid_tables(GRID | {(0.95, 0.8): 3.5}, num_seeds=3)
+    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.15)) == "holds"
+    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.02)) == "fails"
+
+
+def test_a_cell_that_diverged_is_infinitely_worse():
+    betas, _ = grid_tables(GRID)
+    far = check(grid.momentum_ratio_instability, "smallest gap to equal betas", betas)
+    assert far.satisfied and math.isinf(far.estimate.value)  # one cell, (0.95, 0.8), and it diverged
 
 
 def test_a_grid_without_diagonal_is_refused_and_without_far_cells_undecided():
-    records = records_of(synthetic({(0.9, 0.8): 3.0, (0.9, 0.95): 3.1}))
+    betas, equal = grid_tables({(0.9, 0.8): 3.0, (0.9, 0.95): 3.1})
     with pytest.raises(ValueError, match=r"no cell with beta2 = beta1 for beta1 = \[0.9\]"):
-        claims.equal_betas_near_optimal(tables.tab_equal(records, SETTINGS))
-    judged = claims.momentum_ratio_instability(tables.tab_betas(records, SETTINGS))
-    assert judged.verdict == "not testable at this scale" and "ratio" in judged.evidence["reason"]
+        list(grid.equal_betas_near_optimal(betas, equal, settings()))
+    found = list(grid.momentum_ratio_instability(betas))
+    assert verdict_of(found) == "not testable at this scale" and "ratio" in found[0].reason
 
 
 def test_a_lucky_seed_of_one_cell_does_not_count():
     rows = synthetic(GRID) + synthetic({(0.9, 0.95): 2.0}, seed=1)
-    table = tables.tab_equal(records_of(rows), SETTINGS).set_index("beta1")
-    assert table.loc[0.9, "best_beta2"] == 0.9
-    runs = filled(pd.DataFrame(rows).assign(method="Adam", momentum=np.nan, eps=np.nan, gamma=np.nan))
-    assert set(common_seeds(runs, ["study"]).seed) == {0}
-    assert set(most_seeds(runs, ["method"]).beta2) == {0.95}
+    runs = runs_of(rows)
+    table = tables.tab_equal(tables.cells(runs), REPORTED).set_index(["study", "beta1"])
+    assert table.loc[("main", 0.9), "best_beta2"] == 0.9
+    assert set(reducer.common_seeds(runs, ["study"]).seed) == {0}
+    assert set(reducer.most_seeds(runs, ["method"]).beta2) == {0.95}
 
 
 def test_studies_without_runs_give_empty_tables_and_a_sentence():
-    records = records_of(synthetic(GRID))
-    assert len(tables.tab_adavar(records, SETTINGS)) == 0
-    assert claims.adavar_diagonal(tables.tab_adavar(records, SETTINGS)).holds is None
-    assert len(tables.tab_confounders(records, SETTINGS)) == 0
-    for name in ("fig4_mollified", "fig12_noclip", "fig19_bias", "fig20_adavar"):
-        table = getattr(tables, name)(records, SETTINGS)
+    runs, logged = runs_of(synthetic(GRID)), reducer.logged(records_of(synthetic(GRID)))
+    assert len(tables.tab_adavar(runs)) == 0
+    for name in ("fig4_mollified", "fig8_sgd", "fig11_emasign", "fig12_noclip", "fig20_adavar"):
+        table = getattr(tables, name)(runs)
         assert len(table) == 0 and getattr(figures, name)(table).axes[0].texts
+    assert figures.fig19_bias(tables.fig19_bias(logged)).axes[0].texts
+    confounders = tables.tab_confounders(runs, REPORTED)
+    found = list(comparison.eps_init_bc_minor(confounders, methods(Adam=3.0, Signum=3.1), settings()))
+    assert verdict_of(found) == "not testable at this scale"
 
 
-def methods(**losses) -> pd.DataFrame:
+def methods(num_seeds=3, two_sigma=0.02, **losses) -> pd.DataFrame:
     table = pd.DataFrame({"method": list(losses), "val_loss": list(losses.values())})
-    reported = Reported("signed_adam")
-    return table.assign(
-        method=table.method.str.replace("_", " + "),
-        ppl=np.exp(table.val_loss),
-        two_sigma=0.02,
-        required_sigmas=2.0,
-        edge="inside",
-        reported_ppl=[reported("Table 1", m, "ppl") for m in table.method],
-        reported_two_sigma=0.1,
-    )
+    table = table.assign(method=table.method.str.replace("_", " + "), edge="inside", num_seeds=num_seeds)
+    table = table.assign(ppl=np.exp(table.val_loss), two_sigma=two_sigma if num_seeds > 1 else np.nan)
+    columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
+    return REPORTED.beside(table, "Table 1", rows="method", columns=columns)
 
 
-def test_the_order_claims_tell_the_orders_apart():
-    good = methods(Adam=3.0, Signum=3.1, RMSprop=3.3, SGD_Gclip=3.6, SGD=4.0)
-    assert claims.signum_between(good).holds and claims.signum_closes_most(good).holds
-    assert claims.optimizer_order(good).holds
-    close = methods(Adam=3.0, Signum=3.02, RMSprop=3.3, SGD_Gclip=3.6, SGD=4.0)
-    assert not claims.signum_between(close).holds  # 1.4 sigma
-    assert not claims.signum_closes_most(methods(Adam=3.0, Signum=3.5, RMSprop=3.6, SGD_Gclip=3.7, SGD=4.0)).holds
-    assert not claims.optimizer_order(methods(Adam=3.0, Signum=3.4, RMSprop=3.3, SGD_Gclip=3.6, SGD=4.0)).holds
+GOOD = {"Adam": 3.0, "Signum": 3.1, "RMSprop": 3.3, "SGD_Gclip": 3.6, "SGD": 4.0}
+
+
+@pytest.mark.parametrize(
+    "function", [comparison.signum_between, comparison.signum_closes_most, comparison.optimizer_order]
+)
+def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
+    assert verdict(function, methods(**GOOD), settings()) == "holds"
+    assert verdict(function, methods(**GOOD, num_seeds=1), settings()) == "within noise"
+    assert verdict(function, methods(**GOOD, num_seeds=1), settings(reported_spread=True)) == "holds"
+
+
+@pytest.mark.parametrize(
+    ("function", "changed", "expected"),
+    [
+        (comparison.signum_between, {"Signum": 3.02}, "within noise"),  # 2.4 standard errors, 4 degrees of freedom
+        (comparison.signum_between, {"Signum": 2.9}, "fails"),
+        (comparison.signum_between, {"SGD_Gclip": 3.05}, "fails"),
+        (comparison.signum_closes_most, {"Signum": 3.5}, "fails"),
+        (comparison.signum_closes_most, {"Signum": 3.25}, "within noise"),
+        (comparison.optimizer_order, {"Signum": 3.4}, "fails"),
+    ],
+)
+def test_a_claim_on_methods_fails_where_it_is_wrong(function, changed, expected):
+    assert verdict(function, methods(**GOOD | changed), settings()) == expected
+
+
+def adavar(diagonal: float, other: float, num_seeds: int = 3) -> pd.DataFrame:
+    table = pd.DataFrame({"beta1": 0.9, "gamma": [0.9, 0.5], "tau": 0.9, "val_loss": [diagonal, other]})
+    return table.assign(is_adam=[True, False], two_sigma=0.004, num_seeds=num_seeds)
+
+
+def test_the_diagonal_of_adavar_is_compared_with_the_best_point_off_it():
+    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
+    assert verdict(comparison.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
+    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
+
+
+def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
+    """Losses of methods per rotation; alike blocks give all methods one loss."""
+    rows = [
+        {"landscape": name, "design": "eig", "warmup": 0.05, "draw": draw, "method": method, "median": loss * factor}
+        for draw, factor in enumerate(draws)
+        for name, losses in (("het", het), ("hom", dict.fromkeys(het, 1.0)))
+        for method, loss in losses.items()
+    ]
+    rows = pd.DataFrame(rows).assign(edge="inside")
+    rows.loc[rows.method == "SGD", "median"] *= 1.01**rows.draw  # else the rotations would agree exactly
+    return rows
+
+
+def test_the_order_on_quadratics_holds_fails_and_drowns_in_rotations():
+    order, clear = toy.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
+    assert verdict(order, quadratics(clear)) == "holds"
+    assert verdict(order, quadratics(clear | {"SGD": 10.0})) == "fails"
+    noisy = quadratics(clear)
+    noisy.loc[(noisy.method == "Adam") & (noisy.draw == 2), "median"] *= 30
+    assert verdict(order, noisy) == "within noise"
+
+
+def test_blocks_that_do_not_differ_fail():
+    sigma2 = {"het": (1e-2, 1e1, 1e5), "hom": (1e4, 2e4, 3e4)}
+    rows = [
+        {"landscape": name, "draw": draw, "block": block, "sigma2": value * (1 + 0.1 * draw * block)}
+        for draw in range(3)
+        for name, values in sigma2.items()
+        for block, value in enumerate(values)
+    ]
+    table = pd.DataFrame(rows)
+    assert verdict(toy.variance_differs_by_block, table) == "holds"
+    table["landscape"] = table.landscape.map({"het": "hom", "hom": "het"})
+    assert verdict(toy.variance_differs_by_block, table) == "fails"
 
 
 def test_the_paper_s_grid_is_planned_whole():
@@ -190,15 +321,13 @@ def test_the_reducer_recomputes_tables_a_and_b_from_the_released_results():
         settings = shards(config)["released"][name].model_copy(update={"curve_points": 2})
         for file in settings.files:
             lines += released.tidy(read_frame(MIRROR / "secretsauce" / file), file, settings)
-    records = records_of(lines)
-    cells = tables.tab_betas(records, config)
-    known = cells[cells.reported_ppl.notna()]
+    cells = tables.cells(runs_of(lines))
+    known = tables.tab_betas(cells, REPORTED).dropna(subset=["val_loss", "reported_ppl"])
     assert len(known) >= 36
     small = known[known.reported_ppl < 100]
     assert (small.ppl - small.reported_ppl).abs().max() < 0.006  # two decimals were reported
-    rows = tables.tab_equal(records, config)
-    rows = rows[rows.reported_regret_ppl.notna()]
+    equal = tables.tab_equal(cells, REPORTED)
+    rows = equal[equal.reported_regret_ppl.notna()]
     assert len(rows) == 9 and (rows.regret_ppl - rows.reported_regret_ppl).abs().max() < 0.0006
-    assert claims.betas_correlated(tables.tab_equal(records, config)).evidence["rank_correlation"] == pytest.approx(
-        0.949, abs=1e-3
-    )
+    correlation = check(grid.betas_correlated, "rank correlation", tables.tab_betas(cells, REPORTED)).estimate.value
+    assert correlation == pytest.approx(0.949, abs=1e-3)

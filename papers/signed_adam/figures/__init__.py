@@ -1,0 +1,1 @@
+"""Tables -> figures; the same table gives the same pixels."""

@@ -1,0 +1,76 @@
+"""Records of step `sweep` (or of the released results) -> one row per run, with the method's name and tidy settings."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from shared.artifacts.records import Records
+from shared.artifacts.sweeps import final_rows
+
+# Every setting that a method of the paper may have; absent ones are missing values.
+SETTINGS = ["beta1", "beta2", "momentum", "lr", "weight_decay", "clip_norm", "eps", "gamma", "tau"]
+SETTINGS += ["bias_correction", "gradient_init"]
+TUNED = ["lr", "beta1", "beta2", "weight_decay", "clip_norm"]  # what a method is tuned over; beta1 is any momentum
+METHODS = ["Adam", "Signum", "RMSprop", "SGD + Cclip", "SignSGD", "SGD + Gclip", "SGD", "EMASign"]  # Table 1's order
+
+
+def logged(records: Records) -> pd.DataFrame:
+    """Every logged row, with `method`, SETTINGS and `tokens` seen so far."""
+    frame = records("sweep")
+    for column in ("beta", "beta1", "beta2", "momentum", "clip_value", "eps_inside", *SETTINGS):
+        if column not in frame:
+            frame[column] = np.nan
+    described = frame.drop_duplicates("run").set_index("run")
+    columns = ["optimizer", "clip_norm", "beta", "beta1", "beta2", "clip_value"]
+    frame["method"] = frame.run.map({run: _method(row) for run, row in described[columns].to_dict("index").items()})
+    frame["beta1"] = frame.beta1.fillna(frame.beta).fillna(frame.momentum)
+    frame["eps"] = frame.eps_inside.where(frame.method == "Signum + eps", frame.eps)
+    frame["tokens"] = (frame.step * (frame.num_tokens / frame.num_steps)).astype(int)
+    return frame
+
+
+def runs(logged: pd.DataFrame) -> pd.DataFrame:
+    """One row per run: study, method, SETTINGS, seed, num_tokens, val_loss, diverged."""
+    return final_rows(logged)[["study", "method", *SETTINGS, "seed", "num_tokens", "val_loss", "diverged"]]
+
+
+def _method(row: dict) -> str:
+    """Name of the paper for a run's optimiser and settings; RMSprop is Adam without momentum (section 3)."""
+    optimizer = row["optimizer"]
+    if optimizer in ("adam", "adamw"):
+        if row["beta1"] > 0:
+            return "Adam"
+        return "RMSprop" if row["beta2"] > 0 else "SignSGD"
+    if optimizer == "signum":
+        return "Signum" if row["beta"] > 0 else "SignSGD"
+    if optimizer == "sgd":
+        if math.isfinite(row["clip_value"]):
+            return "SGD + Cclip"
+        return "SGD + Gclip" if math.isfinite(row["clip_norm"]) else "SGD"
+    names = {"emasign": "EMASign", "soft_signum": "Signum + eps", "adavar": "AdaVar"}
+    if optimizer not in names:
+        known = ", ".join(["adamw", "signum", "sgd", *names])
+        raise ValueError(f"no method of the paper is the optimiser '{optimizer}'; known are {known}")
+    return names[optimizer]
+
+
+def of_studies(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[str]) -> pd.DataFrame:
+    """Runs of some methods in some studies."""
+    return runs[runs.study.isin(list(studies)) & runs.method.isin(list(methods))]
+
+
+def most_seeds(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Of each group `by`, the settings that were run with the most seeds: a mean of few may be low by luck."""
+    counts = runs.groupby([*by, *TUNED], dropna=False).seed.transform("nunique")
+    best = counts.groupby([runs[column] for column in by], dropna=False).transform("max")
+    return runs[counts == best]
+
+
+def common_seeds(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Of each group `by`, the seeds that all of its settings share, so that no cell is compared by luck of the draw."""
+    settings = runs.groupby([*by, *TUNED], dropna=False).ngroup()
+    number = settings.groupby([runs[column] for column in by], dropna=False).transform("nunique")
+    having = settings.groupby([*(runs[column] for column in by), runs.seed], dropna=False).transform("nunique")
+    return runs[having == number]
