@@ -156,7 +156,9 @@ def train_alone(
         raise ValueError(f"'{run.name}' adds gradient noise, which only ensembles do; put more runs into its job")
     model = task.build(member.seed)
     clip = None if math.isinf(member.clip_norm) else member.clip_norm
-    training = shard.training_for(run).model_copy(update={"clip_grad_norm": clip, "seed": member.stream_seed})
+    training = shard.training_for(run).model_copy(
+        update={"lr": member.settings["lr"], "clip_grad_norm": clip, "seed": member.stream_seed}
+    )
     settings = dict(member.settings)
     groups = decay_groups(model, float(settings.pop("weight_decay", 0.0)), training.weight_decay_on)
     optimizer = build_optimizer(run.optimizer, groups, **settings)
