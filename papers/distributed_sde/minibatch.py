@@ -20,7 +20,7 @@ from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.train.compressed import client_accelerator
-from shared.train.devices import require_device
+from shared.train.launch.devices import require_device
 
 
 def run_rows(

@@ -20,7 +20,7 @@ from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.optim.distributed import descend
 from shared.optim.draws import joint_draws
-from shared.train.devices import require_device
+from shared.train.launch.devices import require_device
 
 
 class Recorder:

@@ -22,7 +22,7 @@ from shared.optim.distributed import DistributedMethod, Normalisation, descend
 from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.weak_error import quantiles_with_explosions
-from shared.train.devices import require_device
+from shared.train.launch.devices import require_device
 
 
 def checkpoints(num_steps: int, per_decade: int) -> list[int]:

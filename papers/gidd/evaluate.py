@@ -22,7 +22,7 @@ from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.base.seeding import torch_generator
-from shared.train.devices import require_device
+from shared.train.launch.devices import require_device
 
 
 def likelihood_rows(network: nn.Module, data: CorpusData, shard: StudyShard, run: Run, device: str) -> Iterator[dict]:

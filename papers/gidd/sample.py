@@ -23,7 +23,7 @@ from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.base.seeding import torch_generator
-from shared.train.devices import require_device
+from shared.train.launch.devices import require_device
 
 TEXT_COLUMNS = ["study", "run", "p_u", "seed", "num_steps", "tau", "sample", "num_changed", "text"]
 

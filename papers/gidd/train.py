@@ -10,40 +10,39 @@ import pandas as pd
 import typer
 
 from papers.gidd.config import Run, StudyShard
-from papers.gidd.study import CorpusData, build_network, build_process, run_columns
-from papers.gidd.task import AutoregressiveTask, DiffusionTask
+from papers.gidd.study import CorpusData, run_columns
+from papers.gidd.task import AutoregressiveTask, DiffusionTask, StudyTask
 from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.train.checkpoint import run_folder, save_tree
-from shared.train.config import TrainingConfig
-from shared.train.devices import require_device
-from shared.train.loop import fit
-from shared.train.result import TrainingResult
-from shared.train.task import TrainingTask
+from shared.train.launch.devices import require_device
+from shared.train.loop.fit import fit
+from shared.train.loop.result import TrainingResult
 
 
-def build_task(data: CorpusData, shard: StudyShard, run: Run, training: TrainingConfig) -> TrainingTask:
-    """Batches and loss of a run."""
-    if run.objective == "ar":
-        return AutoregressiveTask(data, run, training.batch_size)
-    process = build_process(shard, run, data.vocab_size)
-    return DiffusionTask(data, process, run, shard.noise, training.batch_size)
+def build_task(data: CorpusData, shard: StudyShard, run: Run) -> StudyTask:
+    """Network, batches and loss of a run."""
+    return (AutoregressiveTask if run.objective == "ar" else DiffusionTask)(data, shard, run)
 
 
-def train_run(data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, device: str, num_threads: int):
-    """(network, result) of one run, resumed from `checkpoints` where there are some."""
-    update = {"seed": run.seed, "weight_decay": run.weight_decay, "num_steps": run.num_steps}
-    training = shard.training.model_copy(update=update)
-    network = build_network(shard, run, data.vocab_size)
-    settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes"}) | {"run": run.model_dump()}
-    folder = run_folder(checkpoints, run.id, settings | {"training": training.model_dump(mode="json")})
-    result: TrainingResult = fit(
-        network, build_task(data, shard, run, training), training, checkpoint_dir=folder,
-        settings=settings, device=device, num_threads=num_threads, title=f"{shard.study} {run.id}",
-    )  # fmt: skip
-    return network, result
+def train_run(
+    data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, device: str, num_threads: int
+) -> TrainingResult:
+    """One run, resumed from `checkpoints` where there are some."""
+    settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes", "training"})
+    settings |= {"run": run.model_dump()}
+    return fit(
+        build_task(data, shard, run),
+        run.described(shard.training, data.corpus.seq_len),
+        shard.training,
+        checkpoint_dir=run_folder(checkpoints, run.id, settings),
+        settings=settings,
+        device=device,
+        num_threads=num_threads,
+        title=f"{shard.study} {run.id}",
+    )
 
 
 @in_one_sentence
@@ -62,9 +61,9 @@ def main(
     data = CorpusData(settings.corpus)
     frames, trained, measured = [], {}, {}
     for run in settings.runs:
-        network, result = train_run(data, settings, run, checkpoints, device, threads)
+        result = train_run(data, settings, run, checkpoints, device, threads)
         frames.append(result.table().assign(**run_columns(settings, run)))
-        trained[run.id] = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        trained[run.id] = {name: tensor.cpu() for name, tensor in result.model.state_dict().items()}
         measured[run.id] = result.provenance
     save_tree(trained, weights)
     provenance.add(runs=measured)

@@ -32,10 +32,10 @@ from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
 from shared.models.language_model import token_nll
 from shared.train.curvature import directional_terms, gradient
-from shared.train.devices import require_device
-from shared.train.ensemble import EnsembleRun
-from shared.train.language.running import columns_of
-from shared.train.sweep.running import to_member
+from shared.train.ensemble.state import EnsembleRun
+from shared.train.launch.devices import require_device
+from shared.train.rules import columns_of
+from shared.train.run import Run
 
 NOISE_BINS = np.linspace(-4, 1, 51)  # edges of log10(|g| / sigma)
 
@@ -45,13 +45,9 @@ class Watched:
 
     def __init__(self, settings: ProbeShard, device: str) -> None:
         self.settings, self.device = settings, device
-        first = settings.runs[0]
-        self.task = GapTask(settings, dict(first.model), first.batch_size)
-        members = [to_member(run) for run in settings.runs]
-        training = settings.training_for(first)
-        self.run = EnsembleRun(
-            self.task, members, training, None, {}, torch.device(device), torch.float32, settings.stack, False
-        )
+        self.task = GapTask.of_shard(settings)
+        training = settings.training_for(settings.runs[0])
+        self.run = EnsembleRun(self.task, settings.runs, training, device=device, stack=settings.stack)
         self.model = self.task.build(0).to(device)
 
     def loss(self, windows: Tensor, dtype: torch.dtype) -> Callable[[dict], Tensor]:
@@ -108,7 +104,7 @@ def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
         yield from taylor_rows(watched, run, step, start, update, eta)
 
 
-def taylor_rows(watched: Watched, run, step: int, start: Tensor, update: Tensor, eta: float) -> Iterator[dict]:
+def taylor_rows(watched: Watched, run: Run, step: int, start: Tensor, update: Tensor, eta: float) -> Iterator[dict]:
     """Remainder of the two-term prediction at fractions of the update, float64."""
     plan = watched.settings.plan
     loss = watched.loss(watched.task.windows["val"][: plan.taylor_windows], torch.float64)
@@ -164,7 +160,6 @@ def watch(settings: ProbeShard, device: str) -> Iterator[dict]:
     watched, plan = Watched(settings, device), settings.plan
     num_steps = settings.runs[0].num_steps
     steps, noisy = evenly(plan.num_points, num_steps), evenly(plan.noise_points, num_steps)
-    watched.run.report = _Silent()
     while watched.run.step < num_steps:
         step, due = watched.run.step, watched.run.step in {*steps, *noisy}
         before = watched.run.model.flat.clone() if due else None
@@ -173,13 +168,6 @@ def watch(settings: ProbeShard, device: str) -> Iterator[dict]:
         watched.run.update()
         if step in steps:
             yield from step_rows(watched, step, before)
-
-
-class _Silent:
-    """Stands in for the progress report, which a run that is stepped by hand does not have."""
-
-    def note(self, text: str) -> None:
-        print(text, flush=True)
 
 
 @in_one_sentence

@@ -14,8 +14,8 @@ from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
-from shared.train.devices import require_device
-from shared.train.language.running import train_language_shard
+from shared.train.launch.devices import require_device
+from shared.train.sweep.running import train_shard
 
 
 @in_one_sentence
@@ -29,12 +29,10 @@ def main(
     """Train the runs of one shard."""
     settings: GapShard = load_shard("optimizer_gap", "train", scale, shard)
     provenance = Provenance(device=require_device("cuda" if settings.num_gpus else "cpu"), num_threads=threads)
-    outcome = train_language_shard(
-        settings, checkpoint_dir=checkpoints, make_task=GapTask, num_threads=threads, title=shard
-    )
+    task = GapTask.of_shard(settings)
+    outcome = train_shard(settings, task, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
     provenance.add(runs=outcome.provenance)
-    sweep = shard.split("-")[0]
-    write_record(out, outcome.table.assign(sweep=sweep), provenance)
+    write_record(out, outcome.table.assign(sweep=settings.sweep), provenance)
 
 
 if __name__ == "__main__":

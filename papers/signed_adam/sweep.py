@@ -13,7 +13,8 @@ from shared.artifacts.config import load_shard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.records import write_record
 from shared.base.errors import in_one_sentence
-from shared.train.language.running import train_language_shard
+from shared.train.language.task import LanguageTask
+from shared.train.sweep.running import train_shard
 
 
 @in_one_sentence
@@ -27,10 +28,11 @@ def main(
     """Train and write the record: one row per run and logged step."""
     settings: SweepShard = load_shard("signed_adam", "sweep", scale, shard)
     provenance = Provenance(num_threads=threads)
-    outcome = train_language_shard(settings, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
+    task = LanguageTask.of_shard(settings)
+    outcome = train_shard(settings, task, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
     provenance.add(ensembles=outcome.provenance)
-    table = outcome.table.assign(study=settings.study)
-    write_record(out, table.assign(run=f"{settings.study} " + table.run), provenance)
+    table = outcome.table.assign(study=settings.sweep)
+    write_record(out, table.assign(run=f"{settings.sweep} " + table.run), provenance)
 
 
 if __name__ == "__main__":
