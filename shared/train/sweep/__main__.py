@@ -36,7 +36,8 @@ def plan(
 ) -> None:
     """Print runs, jobs, tokens and estimated device hours of every sweep of a paper, extensions left out."""
     title = f"{paper} at scale {scale}, {tflops:g} TFLOP/s"
-    Console().print(cost_table(title, sweeps_of(paper, scale), tflops * 1e12))
+    width = max(Console().width, 110)  # a log has 80 columns, which would cut the numbers
+    Console(width=width).print(cost_table(title, sweeps_of(paper, scale), tflops * 1e12))
 
 
 def sweeps_of(paper: str, scale: str) -> dict[tuple[str, str], list[SweepShard]]:
