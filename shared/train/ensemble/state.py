@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from shared.base.seeding import derive_seed
 from shared.train.checkpoint import read_checkpoint, write_checkpoint
 from shared.train.config import TrainingConfig
+from shared.train.ensemble.checks import check_config, refuse_dropout
+from shared.train.ensemble.evaluation import evaluated
 from shared.train.ensemble.result import EnsembleResult
 from shared.train.ensemble.stacked import StackedModel
 from shared.train.ensemble.updates import MemberUpdates
@@ -22,11 +23,10 @@ from shared.train.ensemble.window import WindowMeans
 from shared.train.loop.interrupt import InterruptLater
 from shared.train.loop.metrics import refuse_reserved_names
 from shared.train.loop.progress import ProgressReport
-from shared.train.loop.runtime import seed_global_generators
 from shared.train.rules import check_runs, loss_values, rule_of
 from shared.train.run import Run
 from shared.train.settings import comparable_settings, refuse_other_settings
-from shared.train.task import Task, num_rows
+from shared.train.task import Task
 
 
 class EnsembleRun:
@@ -44,11 +44,11 @@ class EnsembleRun:
         stack: int | None = None,
     ):
         check_runs(runs)
-        _check_config(config)
+        check_config(config)
         self.task, self.runs, self.config, self.directory = task, list(runs), config, directory
         self.device, self.num_steps, self.batch_size = torch.device(device), runs[0].num_steps, runs[0].batch_size
         built = {seed: task.build(seed) for seed in {run.seed for run in runs}}
-        _refuse_dropout(template := built[runs[0].seed])
+        refuse_dropout(template := built[runs[0].seed])
         states = [built[run.seed].state_dict(keep_vars=False) for run in runs]
         self.model = StackedModel(template, states, device=self.device, stack=stack)
         self.model.template.train()
@@ -193,35 +193,9 @@ class EnsembleRun:
 
     def _evaluate(self) -> None:
         alive = torch.nonzero(self.alive)[:, 0].tolist()
-        if type(self.task).evaluate is Task.evaluate:
-            means = self._evaluation_means()
-            found = {i: {name: column[i] for name, column in means.items()} for i in alive if means}
-        else:
-            found = {i: self._evaluate_alone(i) for i in alive}
-        for i, metrics in found.items():
+        for i, metrics in evaluated(self.task, self.model, self.runs, alive, self.step).items():
             refuse_reserved_names(metrics)
             self.rows.append({"run": self.runs[i].name, "step": self.step, "phase": "eval", **metrics})
-
-    def _evaluation_means(self) -> dict[str, list[float]]:
-        """`Task.evaluate` of all members at once: means over held-out rows."""
-        totals: dict[str, Tensor] = {}
-        count = 0
-        for batch in self.task.evaluation():
-            batch = {k: v.to(self.device) for k, v in batch.items()}
-            size = num_rows(batch)
-            parts = [self.model.metrics(self.task.metrics, batch, rows) for rows in self.model.stacks]
-            for name in parts[0]:
-                total = torch.cat([part[name] for part in parts]).double() * size
-                totals[name] = totals[name] + total if name in totals else total
-            count += size
-        return {name: (total / count).tolist() for name, total in totals.items()}
-
-    def _evaluate_alone(self, index: int) -> dict[str, float]:
-        """A task's own `evaluate` on one member, under the random state that the training loop gives it."""
-        seed = derive_seed(self.runs[index].stream_seed, "evaluation noise", self.step)
-        seed_global_generators(seed, self.device)
-        with self.model.as_module(index) as model:
-            return {name: float(value) for name, value in self.task.evaluate(model, self.step).items()}
 
     # -- checkpoints
 
@@ -284,18 +258,3 @@ class EnsembleRun:
                 "resumed_at_steps": self.sessions,
             },
         )
-
-
-def _check_config(config: TrainingConfig) -> None:
-    if config.precision == "fp16" or config.grad_accumulation_steps != 1:
-        raise ValueError("an ensemble takes precision fp32 or bf16 and no gradient accumulation; use the training loop")
-
-
-def _refuse_dropout(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        rate = module.p if isinstance(module, nn.modules.dropout._DropoutNd) else getattr(module, "dropout", 0.0)
-        if isinstance(rate, float) and rate > 0:
-            raise ValueError(
-                f"an ensemble cannot draw the dropout masks of separate runs; set dropout of '{name}' to 0"
-                f" (it is {rate:g}) or train its members one by one"
-            )

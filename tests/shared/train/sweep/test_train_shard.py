@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from shared.data.config import TextConfig, TokenizerConfig
 from shared.optim.cases import CASES
@@ -107,6 +108,24 @@ def test_every_kind_of_image_model_can_be_swept(kind):
     stacked, alone = both_ways(shard, InDouble.of_shard(shard))
     pd.testing.assert_frame_equal(stacked, alone, check_exact=False, rtol=1e-7, atol=1e-10)
     assert {"accuracy", "val_accuracy", "val_loss", "effective_lr"} <= set(stacked)
+
+
+class WorstImage(InDouble):
+    """An evaluation that is no mean over rows, on inputs disturbed by torch's global generator."""
+
+    def evaluate(self, model, step):
+        images, labels = self.data.test_images.double(), self.data.test_labels
+        logits = model(images + 0.1 * torch.randn(images.shape, dtype=images.dtype))
+        return {"val_loss": F.cross_entropy(logits, labels, reduction="none").max(), "done": step}
+
+
+def test_a_task_s_own_evaluation_is_the_same_alone_and_stacked():
+    runs = [run("a"), run("b", seed=1), run("c", data_seed=5)]
+    shard = image_job(runs, kind="cnn", model=SMALL["cnn"], num_evaluations=2)
+    stacked, alone = both_ways(shard, WorstImage.of_shard(shard))
+    pd.testing.assert_frame_equal(stacked, alone, check_exact=False, rtol=1e-7, atol=1e-10)
+    found = stacked[stacked.phase == "eval"]
+    assert found.done.tolist() == [4, 8] * 3 and found.val_loss.nunique() == 6
 
 
 def test_a_run_that_diverges_is_the_same_row_either_way():
