@@ -11,7 +11,7 @@ That is the fairer clock on a shared machine, where two processes get less than 
     eager       one model after another, torch eager, fused AdamW; the better of one thread and all
     compiled    the same with the forward and backward pass through torch.compile
     processes   as a shell loop would: one process a core, each eager with one thread
-    ensemble    ours: one process a core, members stacked; "compiled" through torch.compile
+    ensemble    ours: one job a core, its runs stacked
 """
 
 import multiprocessing
@@ -38,14 +38,15 @@ from shared.models.config import BackboneConfig, LanguageModelConfig, MLPConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP
 from shared.train.config import TrainingConfig
-from shared.train.ensemble import EnsembleRun, EnsembleTask
-from shared.train.members import Member
+from shared.train.ensemble.state import EnsembleRun
+from shared.train.run import Run
+from shared.train.task import Task
 
 NUM_MEMBERS = 64
 _SAMPLED = 8  # of the members, trained by the ways whose cost per member does not depend on the others
 
 
-class LanguageTask(EnsembleTask):
+class LanguageTask(Task):
     """Two-layer byte-level language model; random bytes cost what text does."""
 
     def __init__(self, d_model: int, seq_len: int):
@@ -80,7 +81,7 @@ class VisionTransformer(nn.Module):
         return self.head(self.backbone(self.embed(patches)).mean(1))
 
 
-class DigitsTask(EnsembleTask):
+class DigitsTask(Task):
     """scikit-learn's digits, flat (B, 64)."""
 
     def __init__(self, kind: str):
@@ -109,7 +110,7 @@ class DigitsTask(EnsembleTask):
 class Row:
     """One workload: task, rows of an update, and the speed-up over `eager` that we aim at on two cores."""
 
-    make: Callable[[], EnsembleTask]
+    make: Callable[[], Task]
     batch_size: int
     goal: float | None = None
 
@@ -137,22 +138,21 @@ class Way:
     compiled: bool = False
 
 
-def ways(stacks: list[int], compiled_stacks: list[int]) -> list[Way]:
-    """The ways to compare; with no size for compiled stacks nothing at all is compiled."""
+def ways(stacks: list[int], compile_plain: bool) -> list[Way]:
+    """The ways to compare."""
     return [
         Way("eager"),
         Way("eager", threads=0),
-        *([Way("compiled", compiled=True)] if compiled_stacks else []),
+        *([Way("compiled", compiled=True)] if compile_plain else []),
         Way("processes", processes=0),
         *(Way("ensemble", processes=0, stack=s) for s in stacks),
-        *(Way("ensemble compiled", processes=0, stack=s, compiled=True) for s in compiled_stacks),
     ]
 
 
 # --- workers ---------------------------------------------------------------------------------------------------------
 
 
-def one_after_another(task: EnsembleTask, batch_size: int, compiled: bool) -> tuple[Callable[[int], None], int]:
+def one_after_another(task: Task, batch_size: int, compiled: bool) -> tuple[Callable[[int], None], int]:
     """Update every sampled member in turn with plain torch; returns the round and its number of members."""
     models = [task.build(seed) for seed in range(_SAMPLED)]
     optimizers = [torch.optim.AdamW(m.parameters(), lr=1e-3, fused=True) for m in models]
@@ -172,18 +172,22 @@ def one_after_another(task: EnsembleTask, batch_size: int, compiled: bool) -> tu
     return update, _SAMPLED
 
 
-def as_ensemble(task: EnsembleTask, batch_size: int, way: Way, share: range) -> tuple[Callable[[int], None], int]:
+def as_ensemble(task: Task, batch_size: int, way: Way, share: range) -> tuple[Callable[[int], None], int]:
     """Update the members `share` as one ensemble: what `train_ensemble` does between two log lines."""
-    members = [
-        Member(
-            name=str(i), optimizer="adamw", settings={"lr": 1e-3 * (1 + i), "weight_decay": 0.01}, seed=i, clip_norm=1.0
+    runs = [
+        Run(
+            name=str(i),
+            optimizer="adamw",
+            settings={"lr": 1e-3 * (1 + i), "weight_decay": 0.01},
+            batch_size=batch_size,
+            num_steps=10**6,
+            seed=i,
+            clip_norm=1.0,
         )
         for i in share
     ]
-    config = TrainingConfig(num_steps=10**6, batch_size=batch_size)
-    cpu, stack = torch.device("cpu"), min(way.stack, len(members))
-    run = EnsembleRun(task, members, config, None, {}, cpu, torch.float32, stack, way.compiled)
-    return lambda step: run.update(), len(members)
+    ensemble = EnsembleRun(task, runs, TrainingConfig(), stack=min(way.stack, len(runs)))
+    return lambda step: ensemble.update(), len(runs)
 
 
 def worker(row: str, way: Way, index: int, count: int, threads: int, pipe: Any) -> None:
@@ -302,7 +306,7 @@ def markdown(lines: list[Line], cores: int, clock: str) -> str:
         for line in chosen:
             way = line.way
             label = f"{way.name} ({way.stack})" if way.stack else f"{way.name} ({way.threads or cores} threads)"
-            goal = f"{ROWS[row].goal:g}x" if ROWS[row].goal and way.stack and way.compiled else ""
+            goal = f"{ROWS[row].goal:g}x" if ROWS[row].goal and way.stack else ""
             spread = f"{line.spread[0] / line.rate - 1:+.0%} {line.spread[1] / line.rate - 1:+.0%}"
             body.append(
                 f"| {row} | {label} | {line.rate * tokens:,.0f} | {line.rate / eager:.1f}x | {spread} |"
@@ -324,8 +328,8 @@ def _cpu_name() -> str:
 def main(
     rows: Annotated[str, typer.Option(help="comma-separated, of " + ", ".join(ROWS))] = ",".join(ROWS),
     rounds: Annotated[int, typer.Option(help="interleaved rounds")] = 5,
-    stacks: Annotated[str, typer.Option(help="stack sizes tried eagerly")] = "8,32",
-    compiled_stacks: Annotated[str, typer.Option(help="stack sizes tried compiled")] = "8,32",
+    stacks: Annotated[str, typer.Option(help="stack sizes tried")] = "8,32",
+    compile_plain: Annotated[bool, typer.Option(help="also compile the plain models")] = True,
     clock: Annotated[str, typer.Option(help="wall or cpu")] = "wall",
     out: Annotated[Path | None, typer.Option(help="write the table here as Markdown")] = None,
 ) -> None:
@@ -333,7 +337,7 @@ def main(
     if clock not in ("wall", "cpu"):
         raise typer.BadParameter(f"unknown clock '{clock}'; choose wall or cpu")
     cores = len(os.sched_getaffinity(0))
-    candidates = ways(_numbers(stacks), _numbers(compiled_stacks))
+    candidates = ways(_numbers(stacks), compile_plain)
     lines: list[Line] = []
     for row in rows.split(","):
         if row not in ROWS:

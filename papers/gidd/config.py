@@ -15,6 +15,7 @@ from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
+from shared.train.run import Run as TrainingRun
 
 
 class Corpus(StrictModel):
@@ -49,6 +50,17 @@ class Noise(StrictModel):
     gamma: float = Field(default=1.0, gt=0, le=2)  # exponent of c_t; the paper's value is 1
     eps: float = Field(default=1e-4, gt=0, lt=0.5)  # times stay in [eps, 1 - eps]
     w_max: float = Field(default=1.0, gt=0)  # cap of the clamped weights, scale of the dynamic ones
+
+
+class Training(TrainingConfig):
+    """AdamW and its schedule; each run has its own seed, and may have its own length and weight decay."""
+
+    num_steps: int = Field(ge=1)  # updates
+    batch_size: int = Field(ge=1)  # sequences of an update, over all processes and accumulation steps
+    lr: float = Field(default=1e-3, gt=0)  # peak
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    clip_grad_norm: float | None = Field(default=None, gt=0)  # None: no bound
 
 
 class RunGroup(StrictModel):
@@ -87,6 +99,23 @@ class Run(StrictModel):
     seed: int
     num_steps: int
     sample: bool
+
+    def described(self, training: Training, seq_len: int) -> TrainingRun:
+        """This run for the training loop."""
+        beta1, beta2 = training.betas
+        return TrainingRun(
+            name=self.id,
+            optimizer="adamw",
+            settings={
+                "lr": training.lr, "beta1": beta1, "beta2": beta2, "eps": training.eps,
+                "weight_decay": self.weight_decay,
+            },
+            batch_size=training.batch_size,
+            num_steps=self.num_steps,
+            seq_len=seq_len,
+            seed=self.seed,
+            clip_norm=training.clip_grad_norm,
+        )  # fmt: skip
 
 
 class Likelihood(StrictModel):
@@ -127,7 +156,7 @@ class Study(StrictModel):
     corpus: Corpus
     sizes: dict[str, ModelSize]
     noise: Noise = Noise()
-    training: TrainingConfig  # seed, weight_decay and num_steps come from each run
+    training: Training
     runs: list[RunGroup]
     runs_per_shard: int = Field(ge=1)  # trained one after another by one job
     likelihood: Likelihood
@@ -196,7 +225,7 @@ class StudyShard(StrictModel):
     corpus: Corpus
     sizes: dict[str, ModelSize] = {}
     noise: Noise = Noise()
-    training: TrainingConfig | None = None
+    training: Training | None = None
     likelihood: Likelihood | None = None
     sampling: Sampling | None = None
     runs: list[Run] = []

@@ -4,40 +4,52 @@ A batch is a function of (seed, step, row): the crop, its time and its noise.
 Shapes: B sequences, L tokens, V vocabulary.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from papers.gidd.config import Noise, Run, StudyShard
+from papers.gidd.config import Run, StudyShard
 from papers.gidd.likelihood import validation_elbo
 from papers.gidd.loss import autoregressive_loss, mdlm_loss, training_loss
-from papers.gidd.process import MixingProcess
-from papers.gidd.study import CorpusData, build_process
+from papers.gidd.study import CorpusData, build_network, build_process
 from papers.gidd.times import low_discrepancy_times
 from shared.base.seeding import numpy_generator, torch_generator
 from shared.data.counter import row_uniforms
-from shared.train.config import TrainingConfig
-from shared.train.task import TrainingTask
+from shared.train.task import Task
 
 CURVE_SEQUENCES = 128  # validation sequences behind a point of the learning curve; evaluate.py takes all, many times
 
 
-class DiffusionTask(TrainingTask):
+class StudyTask(Task):
+    """A run of a study on its corpus: what both objectives share."""
+
+    def __init__(self, data: CorpusData, shard: StudyShard, run: Run) -> None:
+        self.data, self.shard, self.run = data, shard, run
+        self.batch_size, self.tokens_per_row = shard.training.batch_size, data.corpus.seq_len
+
+    def build(self, seed: int) -> nn.Module:
+        return build_network(self.shard, self.run.model_copy(update={"seed": seed}), self.data.vocab_size)
+
+
+class DiffusionTask(StudyTask):
     """Denoising with GIDD's loss under the run's weighting, or with MDLM's."""
 
-    def __init__(self, data: CorpusData, process: MixingProcess, run: Run, noise: Noise, batch_size: int) -> None:
-        self.data, self.process, self.run, self.noise, self.batch_size = data, process, run, noise, batch_size
-        self.tokens_per_row = data.corpus.seq_len
+    def __init__(self, data: CorpusData, shard: StudyShard, run: Run) -> None:
+        super().__init__(data, shard, run)
+        self.process, self.noise = build_process(shard, run, data.vocab_size), shard.noise
 
-    def batch(self, step: int, rows: range) -> dict[str, Tensor]:
+    def batch(self, step: int, rows: range, seed: int) -> dict[str, Tensor]:
         """Clean tokens x (B, L), noisy tokens z (B, L) and times t (B,) of rows of the global batch."""
-        seed = self.run.seed
         x = self.data.crops(seed, step, rows, self.batch_size)
         u = numpy_generator(seed, "times", step).random()
         t = low_discrepancy_times(u, self.batch_size, torch.arange(rows.start, rows.stop), eps=self.noise.eps)
         uniforms = torch.from_numpy(row_uniforms(seed, "noise", step, rows, x.shape[1]))
         return {"x": x, "z": self.process.noise(x, t, uniforms), "t": t}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], values: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean over all positions, padding included, as the paper trains."""
         x, z, t = batch["x"], batch["z"], batch["t"]
         logits = model(z, t.to(torch.get_default_dtype()))
@@ -57,20 +69,16 @@ class DiffusionTask(TrainingTask):
         return {"val_nats_per_token": elbo.elbo_nats_per_token}
 
 
-class AutoregressiveTask(TrainingTask):
+class AutoregressiveTask(StudyTask):
     """Next-token prediction on the same crops."""
 
-    def __init__(self, data: CorpusData, run: Run, batch_size: int) -> None:
-        self.data, self.run, self.batch_size = data, run, batch_size
-        self.tokens_per_row = data.corpus.seq_len
-
-    def batch(self, step: int, rows: range) -> dict[str, Tensor]:
+    def batch(self, step: int, rows: range, seed: int) -> dict[str, Tensor]:
         """Tokens x (B, L)."""
-        return {"x": self.data.crops(self.run.seed, step, rows, self.batch_size)}
+        return {"x": self.data.crops(seed, step, rows, self.batch_size)}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], values: Mapping[str, Tensor]) -> Tensor:
         """Mean next-token cross entropy over positions 1..L-1."""
-        return autoregressive_loss(model(batch["x"]), batch["x"]).mean(), {}
+        return autoregressive_loss(model(batch["x"]), batch["x"]).mean()
 
     def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
         """Cross entropy of a few validation sequences, nats per predicted token."""
@@ -79,11 +87,9 @@ class AutoregressiveTask(TrainingTask):
         return {"val_nats_per_token": nats}
 
 
-def build_task(data: CorpusData, shard: StudyShard, run: Run, training: TrainingConfig) -> TrainingTask:
-    """Batches and loss of a run."""
-    if run.objective == "ar":
-        return AutoregressiveTask(data, run, training.batch_size)
-    return DiffusionTask(data, build_process(shard, run, data.vocab_size), run, shard.noise, training.batch_size)
+def build_task(data: CorpusData, shard: StudyShard, run: Run) -> StudyTask:
+    """Network, batches and loss of a run."""
+    return (AutoregressiveTask if run.objective == "ar" else DiffusionTask)(data, shard, run)
 
 
 @torch.no_grad()

@@ -8,26 +8,31 @@ from pathlib import Path
 import pandas as pd
 
 from papers.gidd.config import Run, StudyShard
-from papers.gidd.study import CorpusData, build_network, run_columns
+from papers.gidd.study import CorpusData, run_columns
 from papers.gidd.task import build_task
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
 from shared.train.checkpoint import run_folder, save_tree
-from shared.train.loop import fit
+from shared.train.loop.fit import fit
+from shared.train.loop.result import TrainingResult
 
 
-def train_run(data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, device: str, num_threads: int):
-    """(network, result) of one run, resumed from `checkpoints` where there are some."""
-    update = {"seed": run.seed, "weight_decay": run.weight_decay, "num_steps": run.num_steps}
-    training = shard.training.model_copy(update=update)
-    network = build_network(shard, run, data.vocab_size)
-    settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes"}) | {"run": run.model_dump()}
-    folder = run_folder(checkpoints, run.id, settings | {"training": training.model_dump(mode="json")})
-    result = fit(
-        network, build_task(data, shard, run, training), training, checkpoint_dir=folder,
-        settings=settings, device=device, num_threads=num_threads, title=f"{shard.study} {run.id}",
-    )  # fmt: skip
-    return network, result
+def train_run(
+    data: CorpusData, shard: StudyShard, run: Run, checkpoints: Path, device: str, num_threads: int
+) -> TrainingResult:
+    """One run, resumed from `checkpoints` where there are some."""
+    settings = shard.model_dump(mode="json", include={"corpus", "noise", "sizes", "training"})
+    settings |= {"run": run.model_dump()}
+    return fit(
+        build_task(data, shard, run),
+        run.described(shard.training, data.corpus.seq_len),
+        shard.training,
+        checkpoint_dir=run_folder(checkpoints, run.id, settings),
+        settings=settings,
+        device=device,
+        num_threads=num_threads,
+        title=f"{shard.study} {run.id}",
+    )
 
 
 @step(outputs={"weights": "weights/{shard}.safetensors"}, after=("runs/data/{study}.parquet",))
@@ -38,9 +43,9 @@ def train(
     data = CorpusData(settings.corpus)
     frames, trained, measured = [], {}, {}
     for run in settings.runs:
-        network, result = train_run(data, settings, run, checkpoints, device, threads)
+        result = train_run(data, settings, run, checkpoints, device, threads)
         frames.append(result.table().assign(**run_columns(settings, run)))
-        trained[run.id] = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        trained[run.id] = {name: tensor.cpu() for name, tensor in result.model.state_dict().items()}
         measured[run.id] = result.provenance
     save_tree(trained, weights)
     provenance.add(runs=measured)

@@ -8,9 +8,9 @@ from papers.optimizer_gap.problems import Quadratics, Sde
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.data.config import TextConfig
-from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost
+from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
-from shared.train.sweep.planner import ModelCost
+from shared.train.sweep.packing import sweep_shards
 
 
 class GapSettings(LanguageSettings):
@@ -110,32 +110,22 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     settings = language.settings.model_copy(update={"num_gpus": config.num_gpus})
     watched = settings.model_copy(update={"num_gpus": min(1, config.num_gpus), "extensions": 0})
     corpus = DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
-    train: dict[str, GapShard] = {}
+    train: dict[str, StrictModel] = {}
     for name, sweep in language.sweeps:
-        train |= _shards(settings, sweep, name, language.max_members, language.stack_rows)
-    probes = _shards(watched, config.probes.sweep, "probe", 64, language.stack_rows)
+        train |= sweep_shards(GapShard, settings, sweep, name=name, max_members=language.max_members)
+    probes = sweep_shards(ProbeShard, watched, config.probes.sweep, name="probe", plan=config.probes.plan)
     return {
         "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
-        "train": train,
-        "probe": {name: ProbeShard(**dict(shard), plan=config.probes.plan) for name, shard in probes.items()},
+        "train": _stacked(train, language.stack_rows),
+        "probe": _stacked(probes, language.stack_rows),
     }
 
 
-def _shards(
-    settings: GapSettings, sweep: SweepConfig, name: str, max_members: int, stack_rows: int
-) -> dict[str, GapShard]:
-    plain = LanguageSettings(**{key: value for key, value in settings if key in LanguageSettings.model_fields})
-    own = {"num_groups": settings.num_groups, "train_windows": settings.train_windows}
-    cut = language_shards(plain, sweep, name=name, max_members=max_members)
+def _stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]:
+    """As many runs in one call as `stack_rows` rows hold."""
     return {
-        key: GapShard(**{**dict(shard), **own, "stack": max(1, stack_rows // shard.runs[0].batch_size)})
-        for key, shard in cut.items()
+        name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
+        for name, shard in shards.items()
     }
-
-
-def sweeps(config: Config) -> dict[str, tuple[SweepConfig, ModelCost]]:
-    """The sweeps by name with the cost of their model, for `python -m shared.train.sweep plan optimizer_gap`."""
-    cost = model_cost(config.language.settings)
-    return {name: (sweep, cost) for name, sweep in config.language.sweeps} | {"probes": (config.probes.sweep, cost)}

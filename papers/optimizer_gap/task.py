@@ -5,7 +5,6 @@ Shapes: B rows, T predicted tokens, V vocabulary, G groups.
 
 import functools
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,9 +50,6 @@ class GapTask(LanguageTask):
             split: [float((of == g).double().mean()) for g in range(int(self.groups.max()) + 1)]
             for split, of in groups.items()
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k not in ("counts", "groups", "windows", "shares")}
 
     def evaluation(self) -> Iterable[dict[str, Tensor]]:
         """Passes over both splits: tokens, the groups of the targets, and each row's weight in either mean.

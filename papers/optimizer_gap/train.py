@@ -11,17 +11,16 @@ from papers.optimizer_gap.config import GapShard
 from papers.optimizer_gap.task import GapTask
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
-from shared.train.language.running import train_language_shard
+from shared.train.sweep.running import train_shard
 
 
 @step(after=["runs/data/corpus.parquet"])  # made first, so that no two trainings build it at once
 def train(settings: GapShard, shard: str, threads: int, checkpoints: Path, provenance: Provenance) -> pd.DataFrame:
     """Train the runs of one shard: one row per run and logged step."""
-    outcome = train_language_shard(
-        settings, checkpoint_dir=checkpoints, make_task=GapTask, num_threads=threads, title=shard
-    )
+    task = GapTask.of_shard(settings)
+    outcome = train_shard(settings, task, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
     provenance.add(runs=outcome.provenance)
-    return outcome.table.assign(sweep=shard.split("-")[0])
+    return outcome.table.assign(sweep=settings.sweep)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,8 @@ from papers.optimizer_gap.config import ProbeShard
 from papers.optimizer_gap.task import GapTask
 from shared.models.language_model import token_nll
 from shared.train.curvature import directional_terms, gradient
-from shared.train.ensemble import EnsembleRun
-from shared.train.language.running import columns_of
-from shared.train.sweep.running import to_member
+from shared.train.ensemble.state import EnsembleRun
+from shared.train.rules import columns_of
 
 NOISE_BINS = np.linspace(-4, 1, 51)  # edges of log10(|g| / sigma)
 
@@ -35,13 +34,9 @@ class Watched:
 
     def __init__(self, settings: ProbeShard, device: str) -> None:
         self.settings, self.device = settings, device
-        first = settings.runs[0]
-        self.task = GapTask(settings, dict(first.model), first.batch_size)
-        members = [to_member(run) for run in settings.runs]
-        training = settings.training_for(first)
-        self.run = EnsembleRun(
-            self.task, members, training, None, {}, torch.device(device), torch.float32, settings.stack, False
-        )
+        self.task = GapTask.of_shard(settings)
+        training = settings.training_for(settings.runs[0])
+        self.run = EnsembleRun(self.task, settings.runs, training, device=device, stack=settings.stack)
         self.model = self.task.build(0).to(device)
 
     def loss(self, windows: Tensor, dtype: torch.dtype) -> Callable[[dict], Tensor]:

@@ -10,9 +10,9 @@ from pydantic import Field, field_serializer, model_validator
 
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
-from shared.train.language.config import LanguageSettings, LanguageShard, language_shards, model_cost
+from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
-from shared.train.sweep.planner import ModelCost
+from shared.train.sweep.packing import sweep_shards
 
 
 class Exact(StrictModel):
@@ -102,9 +102,7 @@ class Config(PaperConfig):
 
 
 class SweepShard(LanguageShard):
-    """One job of a study."""
-
-    study: str
+    """One job of a study, which `sweep` names."""
 
     @field_serializer("text", "backbone", when_used="json")
     def _as_one_value(self, section: StrictModel) -> str:
@@ -135,16 +133,10 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         found["quadratics"][f"draw-{draw}"] = QuadraticsShard(draw=draw, **config.quadratics.model_dump())
     for name, study in config.present().items():
         settings = config.sizes[study.setup]
-        for shard, content in language_shards(settings, study.sweep, name=name, max_members=study.max_members).items():
-            found["sweep"][shard] = SweepShard.model_construct(study=name, **dict(content))
+        found["sweep"] |= sweep_shards(SweepShard, settings, study.sweep, name=name, max_members=study.max_members)
     if config.released is not None:
         found["released"], common = {}, config.released.model_dump(exclude={"files"})
         for name, files in config.released.files.items():
             seq_len = config.sizes[config.studies[name].setup].seq_len
             found["released"][name] = ReleasedShard(study=name, files=files, seq_len=seq_len, **common)
     return found
-
-
-def sweeps(config: Config) -> dict[str, tuple[SweepConfig, ModelCost]]:
-    """For `python -m shared.train.sweep plan signed_adam`."""
-    return {name: (study.sweep, model_cost(config.sizes[study.setup])) for name, study in config.present().items()}

@@ -10,16 +10,18 @@ import pandas as pd
 from papers.signed_adam.config import SweepShard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
-from shared.train.language.running import train_language_shard
+from shared.train.language.task import LanguageTask
+from shared.train.sweep.running import train_shard
 
 
 @step
 def sweep(settings: SweepShard, shard: str, threads: int, checkpoints: Path, provenance: Provenance) -> pd.DataFrame:
     """Train; one row per run and logged step."""
-    outcome = train_language_shard(settings, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
+    task = LanguageTask.of_shard(settings)
+    outcome = train_shard(settings, task, checkpoint_dir=checkpoints, num_threads=threads, title=shard)
     provenance.add(ensembles=outcome.provenance)
-    table = outcome.table.assign(study=settings.study)
-    return table.assign(run=f"{settings.study} " + table.run)
+    table = outcome.table.assign(study=settings.sweep)
+    return table.assign(run=f"{settings.sweep} " + table.run)
 
 
 if __name__ == "__main__":

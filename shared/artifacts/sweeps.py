@@ -1,4 +1,4 @@
-"""Reduce a sweep: tune over the learning rate, then compare.
+"""Reduce a sweep: tune its hyperparameters, then compare.
 
 A table of runs has one row per run: its settings, the metric, `diverged`. All functions take lower as better.
 """
@@ -6,7 +6,7 @@ A table of runs has one row per run: its settings, the metric, `diverged`. All f
 import numpy as np
 import pandas as pd
 
-EDGES = ("inside", "low", "high", "single")
+EDGES = ("inside", "low", "high", "single", "unordered")
 
 
 def final_rows(records: pd.DataFrame, run: str = "run", phase: str = "eval") -> pd.DataFrame:
@@ -50,11 +50,12 @@ def tuned(runs: pd.DataFrame, cell: list[str], metric: str = "val_loss", over: s
 
     Args:
         runs: one row per run. cell: what is compared, e.g. ["optimizer", "beta1", "beta2"].
-        over: what is tuned, the learning rate first; the edge is judged on the learning rates of the best other values.
+        over: what is tuned, the learning rate first; an edge is judged on the values that were run at the best other
+            values.
     Returns:
         `cell`, `over` at the best, `metric`, `std`, `num_seeds`, `num_settings`, `num_diverged` (settings of the cell
-        with a diverged seed) and `edge`: where the best learning rate lies in its grid, one of EDGES. At an edge the
-        optimum may lie outside, so the value is an upper bound.
+        with a diverged seed), `edge`: where the best learning rate lies in its grid, one of EDGES, and `edge_<name>`
+        for each other name in `over`. At an edge the optimum may lie outside, so the value is an upper bound.
     Raises:
         ValueError: a column that the table has not.
     """
@@ -63,22 +64,27 @@ def tuned(runs: pd.DataFrame, cell: list[str], metric: str = "val_loss", over: s
     if missing:
         raise ValueError(f"the sweep has no column {missing[0]!r}; its columns are {', '.join(runs.columns)}")
     means = over_seeds(runs, [*cell, *over], metric)
+    columns = {name: "edge" if index == 0 else f"edge_{name}" for index, name in enumerate(over)}
     rows = []
     groups = means.groupby(cell, sort=True, dropna=False) if cell else [((), means)]
     for key, group in groups:
         best = group.loc[group[metric].idxmin()]
-        others = group[over[1:]]  # a hyperparameter that an optimiser has not is NaN, and NaN is like NaN here
-        same = ((others == best[over[1:]]) | (others.isna() & best[over[1:]].isna())).all(axis=1)
-        rates = np.sort(group.loc[same, over[0]].unique())
+        edges = {column: edge_of(best[name], _line(group, best, name, over)) for name, column in columns.items()}
         rows.append(
             dict(zip(cell, key, strict=True))
             | {name: best[name] for name in (*over, metric, "std", "num_seeds")}
             | {"num_settings": len(group), "num_diverged": int((group["num_diverged"] > 0).sum())}
-            | {"edge": edge_of(best[over[0]], rates)}
+            | edges
         )
-    return pd.DataFrame(
-        rows, columns=[*cell, *over, metric, "std", "num_seeds", "num_settings", "num_diverged", "edge"]
-    )
+    counts = ["std", "num_seeds", "num_settings", "num_diverged"]
+    return pd.DataFrame(rows, columns=[*cell, *over, metric, *counts, *columns.values()])
+
+
+def _line(group: pd.DataFrame, best: pd.Series, name: str, over: list[str]) -> np.ndarray:
+    """Values of `name` that were run at the best values of the others."""
+    others = [other for other in over if other != name]
+    same = (group[others] == best[others]) | (group[others].isna() & best[others].isna())  # NaN: it has no such setting
+    return group.loc[same.all(axis=1), name].unique()
 
 
 def gains(
@@ -103,10 +109,18 @@ def gains(
 
 
 def edge_of(value: float, grid: np.ndarray) -> str:
-    """Where `value` lies in the ascending `grid`: inside, low, high, or single if it is all there is."""
+    """Where `value` lies in `grid`: inside, low, high, single if it is all there is, unordered if these are no numbers.
+
+    Zero at the lower end is inside: no momentum, no averaging, no decay, and nothing below it.
+    """
     if len(grid) < 2:
         return "single"
-    return "low" if value == grid[0] else "high" if value == grid[-1] else "inside"
+    if not np.issubdtype(np.asarray(grid).dtype, np.number):
+        return "unordered"
+    low, high = np.min(grid), np.max(grid)
+    if value == low:
+        return "inside" if value == 0 else "low"
+    return "high" if value == high else "inside"
 
 
 def with_regret(table: pd.DataFrame, within: list[str], metric: str = "val_loss") -> pd.DataFrame:

@@ -218,3 +218,20 @@ class ViTConfig(StrictModel):
             positional="learned", max_seq_len=self.num_patches, norm="layernorm", norm_bias=True, mlp="gelu_exact",
             mlp_ratio=self.mlp_ratio, mlp_bias=True, bias=True, init_std=0.02,
         )  # fmt: skip
+
+
+class CNNConfig(StrictModel):
+    """Plain convolutional network for small images: 3x3 convolutions, norm, relu; mean over pixels, linear head."""
+
+    num_classes: int = Field(ge=2)
+    in_channels: int = Field(3, ge=1)
+    widths: tuple[int, ...] = Field((32, 64), min_length=1)  # channels of each layer; all but the first halve the sides
+    norm: Literal["batch", "group", "none"] = "batch"  # batch: running statistics, which an ensemble keeps per member
+    num_groups: int = Field(8, ge=1)  # of group norm; at most the channels, and a divisor of each width
+
+    @model_validator(mode="after")
+    def _check(self) -> "CNNConfig":
+        wrong = [w for w in self.widths if w % min(self.num_groups, w)]
+        if self.norm == "group" and wrong:
+            raise ValueError(f"num_groups {self.num_groups} has to divide every width; it does not divide {wrong[0]}")
+        return self

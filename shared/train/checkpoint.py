@@ -144,7 +144,7 @@ def write_checkpoint(directory: Path, step: int, tree: dict[str, Any], *, keep: 
     path = save_tree(tree, directory / f"step-{step:09d}.safetensors")
     for old in _checkpoints(directory)[keep:]:
         old.unlink(missing_ok=True)
-    for abandoned in directory.glob(".step-*.part"):  # of a run that was killed while writing
+    for abandoned in directory.glob(".step-*.safetensors"):  # of a run that was killed while writing
         abandoned.unlink(missing_ok=True)
     return path
 

@@ -1,30 +1,29 @@
-"""Does a checkpoint belong to this run?"""
+"""Does a checkpoint belong to these runs?"""
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from shared.train.config import TrainingConfig
+from shared.train.rules import columns_of
+from shared.train.run import Run
 
-_FREE_TO_CHANGE = ("checkpoint_every",)  # has no influence on what a run computes
+_FREE_TO_CHANGE = {"checkpoint_every"}  # has no influence on what a run computes
 
 
-def comparable_settings(
-    config: TrainingConfig, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Everything that defines a run, as flat JSON values under dotted keys.
+def comparable_settings(config: TrainingConfig, runs: Sequence[Run], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that defines these runs, as flat JSON values under dotted keys.
 
     Raises:
         ValueError: a value in `settings` is not plain JSON.
     """
-    training = {k: v for k, v in config.model_dump(mode="json").items() if k not in _FREE_TO_CHANGE}
-    flat = {"training": training, "optimizer": type(optimizer).__name__, "settings": settings}
+    training = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
+    described = [{name: str(value) for name, value in columns_of(run).items()} for run in runs]
+    named = {"run": described[0]} if len(runs) == 1 else {f"run {i}": own for i, own in enumerate(described)}
     try:
-        return json.loads(json.dumps(_flatten(flat)))  # as it comes back from a file
+        return json.loads(json.dumps(_flatten({"training": training, "settings": settings} | named)))
     except TypeError as error:
         raise ValueError(
             f"settings must be numbers, strings, booleans, lists or dicts ({error}); pass model_dump(mode='json')"

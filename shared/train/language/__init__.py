@@ -1,1 +1,1 @@
-"""Sweeps of language models: settings, the task, and what one Snakemake job does."""
+"""Language models on a text corpus, as a task of sweeps."""

@@ -1,24 +1,22 @@
-"""A language model on a text corpus, as a member of an ensemble and as a run of its own.
+"""A language model on a text corpus.
 
 Shapes: B rows, T tokens of a row that are predicted.
 """
 
 import functools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from shared.base.seeding import torch_generator
 from shared.data.text import TextData, load_text_data
 from shared.models.language_model import LanguageModel, token_nll
-from shared.train.ensemble import EnsembleTask
-from shared.train.language.config import LanguageSettings
-from shared.train.task import TrainingTask
+from shared.train.language.config import LanguageSettings, LanguageShard
+from shared.train.task import Task
 
 
-class LanguageTask(EnsembleTask):
+class LanguageTask(Task):
     """Next-token cross-entropy in nats; batches are crops of the training text, held-out windows are fixed.
 
     Args:
@@ -30,8 +28,10 @@ class LanguageTask(EnsembleTask):
         self.tokens_per_row = settings.seq_len
         self.config = settings.model_config_for(overrides)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "data"}  # memory-mapped: another process opens its own
+    @classmethod
+    def of_shard(cls, shard: LanguageShard) -> Self:
+        """The task of a job, whose runs share model and batch size."""
+        return cls(shard, dict(shard.runs[0].model), shard.runs[0].batch_size)
 
     @functools.cached_property
     def data(self) -> TextData:
@@ -50,7 +50,7 @@ class LanguageTask(EnsembleTask):
         """tokens (B, T + 1)."""
         return {"tokens": self.data.train.crops(seed, step, rows, self.batch_size, self.settings.seq_len + 1)}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], values: dict[str, Tensor]) -> Tensor:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], values: Mapping[str, Tensor]) -> Tensor:
         return self.nll(model, batch["tokens"]).mean()
 
     def evaluation(self) -> Iterable[dict[str, Tensor]]:
@@ -64,24 +64,3 @@ class LanguageTask(EnsembleTask):
     def nll(model: nn.Module, tokens: Tensor) -> Tensor:
         """tokens (B, T + 1) -> (B, T) in nats; `model` may be wrapped."""
         return token_nll(model(tokens[:, :-1]), tokens[:, 1:])
-
-
-class SingleRun(TrainingTask):
-    """The same task for the training loop: one run, on one device or several."""
-
-    def __init__(self, task: LanguageTask, data_seed: int):
-        self.task, self.data_seed, self.tokens_per_row = task, data_seed, task.tokens_per_row
-
-    def batch(self, step: int, rows: range) -> dict[str, Tensor]:
-        return self.task.batch(step, rows, self.data_seed)
-
-    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor | float]]:
-        return self.task.loss(model, batch, {}), {}
-
-    def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
-        device = next(model.parameters()).device
-        passes = [
-            self.task.metrics(model, {name: tensor.to(device) for name, tensor in batch.items()})
-            for batch in self.task.evaluation()
-        ]
-        return {name: torch.stack([found[name] for found in passes]).mean().item() for name in passes[0]}

@@ -1,22 +1,23 @@
 """What a paper's sweeps would cost, before anything runs.
 
-    python -m shared.train.sweep plan optimizer_name_of_a_paper --scale paper
+    python -m shared.train.sweep plan optimizer_gap --scale paper
 
-A paper takes part through two functions: the settings of a scale, and `sweeps(config)` in its `config.py`, which
-returns {name: (SweepConfig, ModelCost)}.
+The jobs are those that the workflow would start: the shards of the paper's `config.py` that hold runs.
 """
 
-import importlib
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.train.sweep.config import SweepConfig
-from shared.train.sweep.planner import ModelCost, Plan, plan_sweep
+from shared.artifacts.config import load_shards
+from shared.base.errors import in_one_sentence
+from shared.train.sweep.cost import ModelCost, job_bytes, job_flops
+from shared.train.sweep.shard import SweepShard
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+COLUMNS = ("step", "sweep", "runs", "jobs", "runs a job", "steps", "tokens", "GB a job", "device hours")
 
 
 @app.callback()
@@ -25,69 +26,74 @@ def _main() -> None:
 
 
 @app.command()
+@in_one_sentence
 def plan(
     paper: Annotated[str, typer.Argument(help="the paper's slug, a folder of papers/")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper")] = "cpu",
-    memory_gb: Annotated[float, typer.Option(help="bound on the memory of one shard")] = 4.0,
-    max_members: Annotated[int | None, typer.Option(help="bound on the members of one shard")] = None,
     tflops: Annotated[
         float, typer.Option(help="sustained rate of one device; 150 was seen on an A100 in bf16")
     ] = 150.0,
 ) -> None:
-    """Print runs, shards, tokens and estimated device hours of every sweep of a paper."""
-    try:
-        sweeps = sweeps_of(paper, scale)
-        plans = {
-            name: (sweep, plan_sweep(sweep, cost, memory_bytes=memory_gb * 1e9, max_members=max_members))
-            for name, (sweep, cost) in sweeps.items()
-        }
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    Console().print(cost_table(f"{paper} at scale {scale}, {tflops:g} TFLOP/s", plans, tflops * 1e12))
+    """Print runs, jobs, tokens and estimated device hours of every sweep of a paper, extensions left out."""
+    title = f"{paper} at scale {scale}, {tflops:g} TFLOP/s"
+    width = max(Console().width, 110)  # a log has 80 columns, which would cut the numbers
+    Console(width=width).print(cost_table(title, sweeps_of(paper, scale), tflops * 1e12))
 
 
-def sweeps_of(paper: str, scale: str) -> dict[str, tuple[SweepConfig, ModelCost]]:
-    """The sweeps of a paper at a scale; its modules are looked up by name, since this room lies below them."""
-    try:
-        module = importlib.import_module(f"papers.{paper}.config")
-    except ModuleNotFoundError:
-        raise ValueError(f"there is no papers/{paper}/config.py; name a folder of papers/") from None
-    if not hasattr(module, "sweeps"):
-        raise ValueError(
-            f"papers/{paper}/config.py has no function sweeps(config), so this paper has no sweeps to plan"
-        )
-    settings = importlib.import_module("shared.artifacts.config").load_config(paper, scale)
-    return module.sweeps(settings)
+def sweeps_of(paper: str, scale: str) -> dict[tuple[str, str], list[SweepShard]]:
+    """(step, sweep) -> its jobs.
+
+    Raises:
+        ValueError: no such paper or scale, or a paper without sweeps.
+    """
+    found: dict[tuple[str, str], list[SweepShard]] = {}
+    for step, shards in load_shards(paper, scale).items():
+        for shard in shards.values():
+            if isinstance(shard, SweepShard):
+                found.setdefault((step, shard.sweep), []).append(shard)
+    if not found:
+        raise ValueError(f"papers/{paper}/config.py cuts no sweep into shards, so there is nothing to plan")
+    return found
 
 
-def cost_table(title: str, plans: dict[str, tuple[SweepConfig, Plan]], flops_per_second: float) -> Table:
-    """One line per sweep and a total."""
+def cost_table(title: str, sweeps: dict[tuple[str, str], list[SweepShard]], flops_per_second: float) -> Table:
+    """One line per sweep and a total; what a task does not say of its models' cost is left empty."""
     table = Table(title=title)
-    for name in ("sweep", "runs", "shards", "members", "steps", "tokens", "GB a shard", "device hours"):
-        table.add_column(name, justify="left" if name == "sweep" else "right")
-    for name, (_, planned) in plans.items():
-        members = [len(shard.runs) for shard in planned.shards]
-        steps = sorted({run.num_steps for shard in planned.shards for run in shard.runs})
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in ("step", "sweep") else "right")
+    num_runs, num_jobs, num_tokens, flops = 0, 0, 0, 0.0
+    for (step, sweep), shards in sweeps.items():
+        runs = [run for shard in shards for run in shard.runs]
+        costs = [_cost(shard) for shard in shards]
+        known = None not in costs
+        memory = max(map(job_bytes, [s.runs for s in shards], costs)) / 1e9 if known else None
+        work = sum(map(job_flops, [s.runs for s in shards], costs)) if known else None
+        tokens, sizes = sum(run.num_tokens for run in runs), [len(shard.runs) for shard in shards]
         table.add_row(
-            name,
-            f"{planned.num_runs:,}",
-            f"{len(planned.shards):,}",
-            _span(min(members), max(members)),
-            _span(steps[0], steps[-1]),
-            f"{planned.num_tokens:.3g}",
-            f"{max(shard.memory_bytes for shard in planned.shards) / 1e9:.2f}",
-            f"{planned.hours(flops_per_second):.3g}",
+            step,
+            sweep,
+            f"{len(runs):,}",
+            f"{len(shards):,}",
+            _span(sizes),
+            _span([run.num_steps for run in runs]),
+            f"{tokens:.3g}",
+            "" if memory is None else f"{memory:.2f}",
+            "" if work is None else f"{work / flops_per_second / 3600:.3g}",
         )
-    every = [planned for _, planned in plans.values()]
-    runs, shards = sum(p.num_runs for p in every), sum(len(p.shards) for p in every)
-    tokens, hours = sum(p.num_tokens for p in every), sum(p.hours(flops_per_second) for p in every)
+        num_runs, num_jobs, num_tokens = num_runs + len(runs), num_jobs + len(shards), num_tokens + tokens
+        flops += work or 0.0
     table.add_section()
-    table.add_row("total", f"{runs:,}", f"{shards:,}", "", "", f"{tokens:.3g}", "", f"{hours:.3g}")
+    hours = f"{flops / flops_per_second / 3600:.3g}" if flops else ""
+    table.add_row("total", "", f"{num_runs:,}", f"{num_jobs:,}", "", "", f"{num_tokens:.3g}", "", hours)
     return table
 
 
-def _span(low: int, high: int) -> str:
+def _cost(shard: SweepShard) -> ModelCost | None:
+    return shard.model_cost(dict(shard.runs[0].model))
+
+
+def _span(counts: list[int]) -> str:
+    low, high = min(counts), max(counts)
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 

@@ -13,7 +13,7 @@
 A name in `grid`, `together` or `fixed` is a hyperparameter of the block's optimiser or one of
 
     batch_size, num_steps, num_tokens   length and shape of the run
-    clip_norm, noise_scale, data_seed   as in an ensemble's member
+    clip_norm, noise_scale, data_seed   as in `Run`; clip_norm 0 is no bound
     loss.<name>                         a number that the loss reads, e.g. loss.label_smoothing
     model.<name>                        a setting of the model; runs that differ in it go to different ensembles
 """
@@ -21,17 +21,15 @@ A name in `grid`, `together` or `fixed` is a hyperparameter of the block's optim
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
+from shared.train.run import Run, Value
 
-Value = float | int | str | bool
-
-_RUN_KEYS = ("batch_size", "num_steps", "num_tokens")
-_MEMBER_KEYS = ("clip_norm", "noise_scale", "data_seed")
+_LENGTHS = ("num_steps", "num_tokens")
+_RUN_KEYS = ("batch_size", *_LENGTHS, "clip_norm", "noise_scale", "data_seed")
 
 
 class SweepBlock(StrictModel):
@@ -83,30 +81,6 @@ class SweepConfig(StrictModel):
         return sum(1 for _ in expand(self))
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a sweep; `shape` says with which others it can share an ensemble."""
-
-    name: str
-    optimizer: str
-    settings: dict[str, Value]
-    seed: int
-    batch_size: int
-    num_steps: int
-    seq_len: int
-    member: dict[str, Value] = field(default_factory=dict)  # clip_norm, noise_scale, data_seed
-    values: dict[str, Value] = field(default_factory=dict)  # of the loss
-    model: dict[str, Value] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple:
-        return (tuple(sorted(self.model.items())), tuple(sorted(self.values)), self.batch_size, self.num_steps)
-
-    @property
-    def num_tokens(self) -> int:
-        return self.num_steps * self.batch_size * self.seq_len
-
-
 def expand(sweep: SweepConfig) -> Iterator[Run]:
     """All runs, block by block, in the order in which the lists are written; seeds vary fastest."""
     names: set[str] = set()
@@ -131,25 +105,28 @@ def _combinations(block: SweepBlock) -> Iterator[dict[str, Value]]:
 
 
 def _run(sweep: SweepConfig, optimizer: str, chosen: dict[str, Any], varied: dict[str, Value], seed: int) -> Run:
-    part = {"model": {}, "loss": {}, "member": {}, "run": {}, "rule": {}}
+    part: dict[str, dict[str, Any]] = {"model": {}, "loss": {}, "run": {}, "rule": {}}
     for key, value in chosen.items():
         head, _, tail = key.partition(".")
         if tail and head in ("model", "loss"):
             part[head][tail] = value
         else:
-            place = "run" if key in _RUN_KEYS else "member" if key in _MEMBER_KEYS else "rule"
-            part[place][key] = value
-    batch_size = int(part["run"].get("batch_size", sweep.batch_size))
+            part["run" if key in _RUN_KEYS else "rule"][key] = value
+    own = part["run"]
+    batch_size = int(own.get("batch_size", sweep.batch_size))
     label = " ".join([optimizer, *(f"{k}={_text(v)}" for k, v in varied.items()), f"seed={seed}"])
+    clip_norm = float(own.get("clip_norm", 0.0))
     return Run(
         name=label,
         optimizer=optimizer,
         settings=part["rule"],
-        seed=seed,
         batch_size=batch_size,
-        num_steps=_num_steps(sweep, part["run"], batch_size, label),
+        num_steps=_num_steps(sweep, own, batch_size, label),
         seq_len=sweep.seq_len,
-        member=part["member"],
+        seed=seed,
+        data_seed=int(own["data_seed"]) if "data_seed" in own else None,
+        clip_norm=None if clip_norm in (0.0, math.inf) else clip_norm,
+        noise_scale=float(own.get("noise_scale", 0.0)),
         values=part["loss"],
         model=part["model"],
     )

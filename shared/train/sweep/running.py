@@ -1,111 +1,150 @@
-"""Train the runs of a sweep: as members of ensembles, in one process or several."""
+"""What one job of a sweep does: train its runs, widen grids, return one tidy table; of any task."""
 
-import itertools
-import math
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from torch import Tensor
 
-from shared.train.config import TrainingConfig
-from shared.train.ensemble import EnsembleResult, EnsembleTask, train_ensemble
-from shared.train.members import Member
-from shared.train.sweep.config import Run
-from shared.train.sweep.execution import Execution, choose_execution
+from shared.train.checkpoint import run_folder
+from shared.train.ensemble.training import train_ensemble
+from shared.train.loop.fit import fit
+from shared.train.rules import columns_of
+from shared.train.run import Run
+from shared.train.sweep.shard import SweepSettings, SweepShard
+from shared.train.sweep.stack import choose_stack
+from shared.train.sweep.widening import beyond_the_edges
+from shared.train.task import Task
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def to_member(run: Run) -> Member:
-    """The run as a member of an ensemble. Raises: ValueError, unknown hyperparameter or value out of range."""
-    return Member(
-        name=run.name,
-        optimizer=run.optimizer,
-        settings={k: float(v) for k, v in run.settings.items()},
-        seed=run.seed,
-        data_seed=run.member.get("data_seed"),
-        clip_norm=float(run.member.get("clip_norm") or math.inf),
-        noise_scale=float(run.member.get("noise_scale", 0.0)),
-        values={k: float(v) for k, v in run.values.items()},
-    )
+_NOT_DEFINING = {"runs", "sweep", "extensions", "widen", "metric", "stack"}  # of a shard: the runs compute the same
 
 
-def train_runs(
-    task: EnsembleTask,
-    runs: Sequence[Run],
-    config: TrainingConfig,
-    *,
-    checkpoint_dir: str | Path | None = None,
-    execution: Execution | None = None,
-    settings: dict[str, Any] | None = None,
-    progress: bool = True,
-    title: str = "sweep",
-) -> list[EnsembleResult]:
-    """Train runs of one shape on the CPU, in the way that `execution` says or a quick measurement finds fastest.
+@dataclass(frozen=True)
+class SweepOutcome:
+    """table: one row per run and logged step (`columns_of` its run, then what was logged).
 
-    Several processes share the runs in consecutive parts; each part is an ensemble with a checkpoint folder of its own,
-    named by its position and the number of parts. A call that finds such folders keeps their number.
-
-    Args:
-        task: must be picklable when there are several processes.
-        runs: of one shape, e.g. a shard's.
-        config: its num_steps and batch_size must be the runs'.
-    Returns:
-        One result per part, in the order of `runs`.
+    states: final parameters by name of the run. provenance: what varies between equal jobs.
     """
-    for run in runs:
-        if (run.num_steps, run.batch_size) != (config.num_steps, config.batch_size):
-            raise ValueError(
-                f"'{run.name}' has {run.num_steps} steps of {run.batch_size} rows and the training block"
-                f" {config.num_steps} of {config.batch_size}; give each shard a block of its own shape"
-            )
-    members = [to_member(run) for run in runs]
-    execution = execution or choose_execution(task, members, config)
-    parts = _parts(members, _parts_begun(checkpoint_dir) or execution.processes)
-    jobs = []
-    for index, part in enumerate(parts):
-        folder = None if checkpoint_dir is None else Path(checkpoint_dir) / f"part-{index}-of-{len(parts)}"
-        name = title if len(parts) == 1 else f"{title} {index + 1}/{len(parts)}"
-        stack = min(execution.stack, len(part))
-        jobs.append((task, part, config, folder, settings, stack, execution.compiled, name, progress))
-    if len(jobs) == 1:
-        return [_train(*jobs[0])]
-    return _in_processes(jobs)
+
+    table: "pd.DataFrame"
+    states: dict[str, dict[str, Tensor]]
+    provenance: dict[str, Any]
 
 
-def _parts_begun(checkpoint_dir: str | Path | None) -> int | None:
-    """Number of parts that an earlier call cut these runs into, None if there was none."""
-    found = [] if checkpoint_dir is None else sorted(Path(checkpoint_dir).glob("part-*-of-*"))
-    return int(found[0].name.rsplit("-", 1)[1]) if found else None
+def train_shard(
+    shard: SweepShard,
+    task: Task,
+    *,
+    checkpoint_dir: Path | None = None,
+    num_threads: int = 1,
+    title: str | None = None,
+    progress: bool = True,
+) -> SweepOutcome:
+    """Train the runs of a shard; a killed call resumes from `checkpoint_dir`.
+
+    They are one ensemble, or go through the training loop one after another: where the shard says `alone`, and where a
+    single run has GPUs (several processes, mixed precision). Where the best value of a grid in `shard.widen` lies at
+    its end, runs beyond that end are added, up to `shard.extensions` times.
+    """
+    import pandas as pd
+
+    title = shard.sweep if title is None else title
+    runs, pending, frames, states, provenance = list(shard.runs), list(shard.runs), [], {}, {}
+    for attempt in range(shard.extensions + 1):
+        name = "runs" if attempt == 0 else f"extension-{attempt}"
+        alone = shard.alone or (shard.num_gpus > 0 and len(pending) == 1)
+        how = {"parent": checkpoint_dir, "name": name, "num_threads": num_threads, "progress": progress}
+        trained = (_train_alone if alone else _train_together)(shard, task, pending, title=f"{title} {name}", **how)
+        frames.append(trained.table.assign(extension=attempt))
+        states |= trained.states
+        provenance[name] = trained.provenance
+        if attempt < shard.extensions:
+            pending = beyond_the_edges(runs, pd.concat(frames), shard.widen, shard.metric)
+            runs += pending
+        if not pending:
+            break
+    return SweepOutcome(pd.concat(frames, ignore_index=True), states, provenance)
 
 
-def _parts(members: Sequence[Member], count: int) -> list[list[Member]]:
-    count = max(1, min(count, len(members)))
-    edges = [len(members) * k // count for k in range(count + 1)]
-    return [list(members[a:b]) for a, b in itertools.pairwise(edges)]
-
-
-def _train(task, members, config, folder, settings, stack, compiled, title, progress) -> EnsembleResult:
-    return train_ensemble(
+def _train_together(
+    shard: SweepShard,
+    task: Task,
+    runs: Sequence[Run],
+    *,
+    parent: Path | None,
+    name: str,
+    num_threads: int,
+    **shown: Any,
+) -> SweepOutcome:
+    training, stack = shard.training_for(runs[0]), shard.stack
+    if stack is None and not shard.num_gpus:
+        stack = choose_stack(task, runs, training)
+    result = train_ensemble(
         task,
-        members,
-        config,
-        checkpoint_dir=folder,
-        settings=settings,
-        stack=stack,
-        compiled=compiled,
-        title=title,
-        progress=progress,
+        runs,
+        training,
+        checkpoint_dir=_folder(parent, name, shard, runs),
+        settings=_defining(shard),
+        stack=None if stack is None else min(stack, len(runs)),
+        device=_device(shard),
+        num_threads=num_threads,
+        **shown,
     )
+    diverged = dict(zip([run.name for run in runs], result.diverged, strict=True))
+    rows = {run.name: columns_of(run) | {"diverged": diverged[run.name]} for run in runs}
+    table = _frame([rows[row["run"]] | _measured(row) for row in result.rows])
+    states = {run.name: state for run, state in zip(runs, result.states, strict=True)}
+    return SweepOutcome(table, states, result.provenance)
 
 
-def _in_processes(jobs: list[tuple], train: Callable[..., EnsembleResult] = _train) -> list[EnsembleResult]:
-    """Each job in a process of its own with one thread; the first error ends the call."""
-    context = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads in an unknown state
-    results: dict[int, EnsembleResult] = {}
-    with ProcessPoolExecutor(len(jobs), mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = {pool.submit(train, *job): index for index, job in enumerate(jobs)}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-    return [results[index] for index in range(len(jobs))]
+def _train_alone(
+    shard: SweepShard, task: Task, runs: Sequence[Run], *, parent: Path | None, name: str, title: str, **options: Any
+) -> SweepOutcome:
+    rows, states, provenance = [], {}, {}
+    for run in runs:
+        result = fit(
+            task,
+            run,
+            shard.training_for(run),
+            checkpoint_dir=_folder(parent, name, shard, [run]),
+            settings=_defining(shard),
+            device=_device(shard),
+            title=title if len(runs) == 1 else f"{title} {run.name}",
+            **options,
+        )
+        columns = columns_of(run) | {"diverged": result.diverged}
+        rows += [columns | _measured(row) for row in result.rows]
+        states[run.name] = {key: tensor.detach().cpu() for key, tensor in result.model.state_dict().items()}
+        provenance[run.name] = result.provenance
+    return SweepOutcome(_frame(rows), states, next(iter(provenance.values())) if len(runs) == 1 else provenance)
+
+
+def _measured(row: dict[str, Any]) -> dict[str, Any]:
+    """What a logged row adds to the columns of its run; the column `lr` is the peak."""
+    return {name: value for name, value in row.items() if name not in ("run", "lr")}
+
+
+def _frame(rows: list[dict[str, Any]]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _device(shard: SweepShard) -> str:
+    return "cuda" if shard.num_gpus else "cpu"
+
+
+def _defining(shard: SweepShard) -> dict[str, Any]:
+    """The task's own settings: what a checkpoint must agree with, apart from runs and their training."""
+    return shard.model_dump(mode="json", exclude=set(SweepSettings.model_fields) | {"sweep", "runs"})
+
+
+def _folder(parent: Path | None, name: str, shard: SweepShard, runs: Sequence[Run]) -> Path | None:
+    if parent is None:
+        return None
+    settings = shard.model_dump(mode="json", exclude=_NOT_DEFINING)
+    return run_folder(parent, name, settings | {"runs": [columns_of(run) for run in runs]})

@@ -19,10 +19,9 @@ from papers.gidd.claims import (
     selfcorr_helps_hybrid,
     selfcorr_not_mask,
 )
-from papers.gidd.config import Noise
 from papers.gidd.exact import truncation_rows
 from papers.gidd.sampler import marked_changes
-from papers.gidd.study import CorpusData, build_network, build_process
+from papers.gidd.study import CorpusData, build_network
 from papers.gidd.task import AutoregressiveTask, DiffusionTask, next_token_nats
 from papers.gidd.truncation import truncation_loss
 from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
@@ -33,30 +32,28 @@ SHARD = load_shard("gidd", "train", "smoke", "markov-00")
 
 def task(p_u: float, batch_size: int = 8) -> DiffusionTask:
     run = next(r for r in SHARD.runs if r.p_u == p_u)
-    data = CorpusData(SHARD.corpus)
-    return DiffusionTask(data, build_process(SHARD, run, data.vocab_size), run, Noise(), batch_size)
+    training = SHARD.training.model_copy(update={"batch_size": batch_size})
+    return DiffusionTask(CorpusData(SHARD.corpus), SHARD.model_copy(update={"training": training}), run)
 
 
 @pytest.mark.parametrize("p_u", [0.0, 0.2])
 def test_a_row_of_a_batch_does_not_depend_on_which_rows_are_asked_for(p_u):
-    whole = task(p_u).batch(7, range(8))
-    part = task(p_u).batch(7, range(3, 6))
+    whole = task(p_u).batch(7, range(8), 0)
+    part = task(p_u).batch(7, range(3, 6), 0)
     for name, tensor in part.items():
         assert torch.equal(tensor, whole[name][3:6]), name
 
 
 def test_batches_of_two_steps_and_of_two_seeds_differ():
     one = task(0.2)
-    assert not torch.equal(one.batch(1, range(8))["x"], one.batch(2, range(8))["x"])
-    other = task(0.2)
-    other.run = other.run.model_copy(update={"seed": 5})
+    assert not torch.equal(one.batch(1, range(8), 0)["x"], one.batch(2, range(8), 0)["x"])
     for name in ("x", "z", "t"):
-        assert not torch.equal(one.batch(1, range(8))[name], other.batch(1, range(8))[name]), name
+        assert not torch.equal(one.batch(1, range(8), 0)[name], one.batch(1, range(8), 5)[name]), name
 
 
 def test_mask_noise_alone_leaves_data_or_mask():
     mask_only = task(0.0)
-    batch, mask_id = mask_only.batch(0, range(8)), mask_only.data.vocab_size - 1
+    batch, mask_id = mask_only.batch(0, range(8), 0), mask_only.data.vocab_size - 1
     assert ((batch["z"] == batch["x"]) | (batch["z"] == mask_id)).all()
     assert (batch["z"] == mask_id).any() and (batch["x"] != mask_id).all()
 
@@ -70,7 +67,7 @@ def test_autoregressive_nats_of_a_uniform_model_are_log_v():
     nats, error, counted = next_token_nats(network, x, data.is_token(x))
     assert nats == pytest.approx(np.log(data.vocab_size), abs=1e-6)
     assert error == pytest.approx(0, abs=1e-6) and counted == 32 * (SHARD.corpus.seq_len - 1)
-    loss, _ = AutoregressiveTask(data, run, 8).loss(network, {"x": x})
+    loss = AutoregressiveTask(data, SHARD, run).loss(network, {"x": x}, {})
     assert loss.item() == pytest.approx(nats, abs=1e-5)
 
 

@@ -9,8 +9,7 @@ from papers.optimizer_gap.task import GapTask
 from papers.optimizer_gap.watching import evenly, watch
 from shared.artifacts.config import load_config
 from shared.data.config import TextConfig, TokenizerConfig
-from shared.train.ensemble import EnsembleRun
-from shared.train.sweep.running import to_member
+from shared.train.ensemble.state import EnsembleRun
 
 TEXT = TextConfig(tokenizer=TokenizerConfig(kind="byte", num_ordinary=256))
 
@@ -52,14 +51,17 @@ def test_groups_are_cut_from_training_counts(task):
     assert task.groups[order[0]] == 0 and int(task.groups[order[-1]]) == int(task.groups.max())
 
 
+class InDouble(GapTask):
+    """The task in float64."""
+
+    def build(self, seed):
+        return super().build(seed).double()
+
+
 def trained(stack: int, runs=None) -> torch.Tensor:
     shard = small_shard(stack)
     chosen = shard.runs if runs is None else runs
-    members = [to_member(run) for run in chosen]
-    run = EnsembleRun(
-        GapTask(shard, {}, 16), members, shard.training_for(chosen[0]), None, {}, torch.device("cpu"), torch.float64,
-        stack, False,
-    )  # fmt: skip
+    run = EnsembleRun(InDouble(shard, {}, 16), chosen, shard.training_for(chosen[0]), stack=stack)
     for _ in range(4):
         run.update()
     return run.model.flat

@@ -11,7 +11,7 @@ import pytest
 
 from papers.signed_adam import released
 from papers.signed_adam.claims import comparison, grid, toy
-from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards, sweeps
+from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards
 from papers.signed_adam.figures import language as figures
 from papers.signed_adam.tables import language as tables
 from papers.signed_adam.tables import runs as reducer
@@ -282,14 +282,15 @@ def test_the_paper_s_grid_is_planned_whole():
     config = load_config("signed_adam", "paper")
     jobs = shards(config)["sweep"]
     assert sum(len(shard.runs) for shard in jobs.values()) > 1300
-    assert sum(sweep.num_runs for sweep, _ in sweeps(config).values()) == len(jobs)
+    assert sum(study.sweep.num_runs for study in config.present().values()) == len(jobs)
     lite = shards(load_config("signed_adam", "paper-lite"))["sweep"]
     assert len(lite) == 21 and set(PUBLISHED) == {"sweep"}
 
 
 def test_the_paper_s_models_have_their_sizes():
-    costs = {name: cost.num_params for name, (_, cost) in sweeps(load_config("signed_adam", "paper")).items()}
-    assert costs["main"] == pytest.approx(162e6, rel=0.02) and costs["larger"] == pytest.approx(406e6, rel=0.03)
+    config = load_config("signed_adam", "paper")
+    sizes = {name: config.sizes[config.studies[name].setup].model_cost({}).num_params for name in ("main", "larger")}
+    assert sizes["main"] == pytest.approx(162e6, rel=0.02) and sizes["larger"] == pytest.approx(406e6, rel=0.03)
 
 
 def released_row(**changed):

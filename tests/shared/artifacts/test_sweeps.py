@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.artifacts.sweeps import final_rows, over_seeds, tuned, with_regret
+from shared.artifacts.sweeps import edge_of, final_rows, over_seeds, tuned, with_regret
 
 
 def sweep(best: float, rates=(0.1, 0.2, 0.4, 0.8), seeds=(0, 1), **columns) -> pd.DataFrame:
@@ -53,6 +53,36 @@ def test_the_edge_is_judged_on_the_rates_of_the_best_other_value():
     table = pd.concat([sweep(0.2, momentum=0.9, a=1), sweep(5.0, rates=(0.2, 2.0), momentum=0.0, a=1)])
     found = tuned(table, ["a"], over=["lr", "momentum"]).iloc[0]
     assert (found.lr, found.momentum, found.edge, found.num_settings) == (0.2, 0.9, "inside", 6)
+
+
+def test_every_tuned_hyperparameter_has_an_edge_of_its_own():
+    table = pd.concat([sweep(0.2, momentum=m, a=1).assign(val_loss=lambda t, m=m: t.val_loss + m) for m in (0.5, 0.9)])
+    found = tuned(table, ["a"], over=["lr", "momentum"]).iloc[0]
+    assert (found.edge, found.edge_momentum) == ("inside", "low")
+    assert list(found.index[-2:]) == ["edge", "edge_momentum"]
+    rising = table.assign(val_loss=table.val_loss - 2 * table.momentum)
+    assert tuned(rising, ["a"], over=["lr", "momentum"]).edge_momentum.tolist() == ["high"]
+    without = table.assign(momentum=table.momentum - 0.5)
+    assert tuned(without, ["a"], over=["lr", "momentum"]).edge_momentum.tolist() == ["inside"]  # 0 has nothing below it
+
+
+def test_an_edge_is_judged_on_the_values_beside_the_best():
+    """Momentum 0.9 was run at another learning rate alone."""
+    table = pd.concat([sweep(0.2, momentum=0.5, a=1), sweep(9.0, rates=(0.8,), momentum=0.9, a=1)])
+    assert tuned(table, ["a"], over=["lr", "momentum"]).edge_momentum.tolist() == ["single"]
+
+
+@pytest.mark.parametrize(
+    ("value", "grid", "edge"),
+    [
+        (0.0, [0.9, 0.0], "inside"),
+        (0.9, [0.9, 0.0], "high"),
+        (1, [1], "single"),
+        ("cosine", ["cosine", "wsd"], "unordered"),
+    ],
+)
+def test_zero_is_no_edge_and_names_have_no_order(value, grid, edge):
+    assert edge_of(value, np.array(grid)) == edge
 
 
 def test_a_hyperparameter_that_an_optimiser_has_not_does_not_hide_its_grid():

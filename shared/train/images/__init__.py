@@ -1,0 +1,1 @@
+"""Classification of images, as a task of sweeps."""

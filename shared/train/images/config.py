@@ -1,0 +1,63 @@
+"""Image classifiers of a sweep as they stand in a config.yaml; imports without torch."""
+
+import math
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
+from shared.models.config import CNNConfig, MLPConfig, ResNetConfig, ViTConfig
+from shared.train.sweep.shard import SweepSettings, SweepShard
+
+_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vit": ViTConfig}
+
+
+class ImageShape(StrictModel):
+    """What a model has to know of the data."""
+
+    num_channels: int = Field(ge=1)
+    size: int = Field(ge=1)  # pixels along each side
+    num_classes: int = Field(ge=2)
+
+
+SHAPES = {"digits": ImageShape(num_channels=1, size=8, num_classes=10)}
+
+
+class ImageSettings(SweepSettings):
+    """What all classifiers of a sweep have in common.
+
+    `model` holds the settings of the kind's own config (`shared.models.config`) without what the data says: channels,
+    image size and classes. Of an mlp, `widths` are the hidden ones.
+    """
+
+    dataset: Literal["digits"] = "digits"
+    normalisation: Literal["unit", "standard"] = (
+        "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
+    )
+    kind: Literal["mlp", "cnn", "resnet", "vit"] = "mlp"
+    model: dict[str, Any] = {}
+    validation_rows: int = Field(default=256, ge=1)  # images of one forward pass; the whole test set is evaluated
+
+    @model_validator(mode="after")
+    def _model_fits(self) -> Self:
+        self.model_config_for({})
+        return self
+
+    def model_config_for(self, overrides: dict[str, Any]) -> StrictModel:
+        """The model of a run; `overrides` are its `model.<name>` values.
+
+        Raises:
+            ValueError: an unknown setting, or a model that does not fit the images.
+        """
+        shape, settings = SHAPES[self.dataset], self.model | overrides
+        if self.kind == "mlp":
+            num_inputs = math.prod((shape.num_channels, shape.size, shape.size))
+            hidden = tuple(settings.get("widths", ()))
+            return MLPConfig.model_validate(settings | {"widths": (num_inputs, *hidden, shape.num_classes)})
+        own = {"num_classes": shape.num_classes, "in_channels": shape.num_channels}
+        own |= {"image_size": shape.size} if self.kind == "vit" else {}
+        return _SHAPED[self.kind].model_validate(settings | own)
+
+
+class ImageShard(SweepShard, ImageSettings):
+    """One job of a sweep of image classifiers."""

@@ -1,0 +1,48 @@
+"""The torch optimiser of a run that trains alone: the rule and hyperparameters that an ensemble would use."""
+
+import torch
+from torch import nn
+
+from shared.optim.base import RuleOptimizer
+from shared.train.config import TrainingConfig
+from shared.train.decay import is_decayed
+from shared.train.rules import hyperparameters, is_fused_adam, rule_of
+from shared.train.run import Run
+
+_DECAYS = ("weight_decay", "l2")  # hyperparameters that exempt parameters do without
+
+
+def build_optimizer(run: Run, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The run's rule over the trainable parameters of `model`, each in exactly one group.
+
+    With `weight_decay_on: matrices` parameters of fewer than two dimensions (biases, gains) are not decayed, and
+    with either choice a parameter whose attribute `no_weight_decay` is true is not.
+
+    Raises:
+        ValueError: the model has nothing to train, or the rule does not take the run's settings.
+    """
+    rule, settings = rule_of(run), hyperparameters(run)
+    decays = {name: settings[name] for name in _DECAYS if name in settings}
+    groups = decay_groups(model, config, decays)
+    if is_fused_adam(rule, settings):
+        groups = [{name: value for name, value in group.items() if name != "l2"} for group in groups]
+        betas = settings["beta1"], settings["beta2"]
+        # fused: one kernel for all parameters, on CPU and CUDA; the default on a CPU is a Python loop over them
+        return torch.optim.AdamW(groups, lr=settings["lr"], betas=betas, eps=settings["eps"], fused=True)
+    return type(run.optimizer, (RuleOptimizer,), {"rule": rule})(groups, **settings)
+
+
+def decay_groups(model: nn.Module, config: TrainingConfig, decays: dict[str, float]) -> list[dict]:
+    """Parameter groups that put each trainable parameter under `decays` or under zeros in their place.
+
+    Raises:
+        ValueError: the model has nothing to train.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
+    groups: dict[tuple[float, ...], list[nn.Parameter]] = {}
+    for parameter in trainable:
+        decayed = is_decayed(parameter, config.weight_decay_on)
+        groups.setdefault(tuple(decays.values() if decayed else [0.0] * len(decays)), []).append(parameter)
+    return [{"params": members, **dict(zip(decays, values, strict=True))} for values, members in groups.items()]

@@ -1,0 +1,102 @@
+"""Widen the grids of a sweep whose best value lies at an edge; imports torch for the rules' ranges alone.
+
+A learning rate, and whatever else lies on a logarithmic scale, goes on by the grid's own ratio. An averaging factor
+goes on by the ratio of 1 - beta, so it never reaches 1; below it ends at 0, which is no averaging and no edge.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.train.rules import rule_of
+from shared.train.run import Run
+from shared.train.sweep.packing import cells_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AVERAGING = frozenset({"beta", "beta1", "beta2", "momentum"})
+_HALF_DECADE = math.sqrt(10.0)  # where a grid has one positive value and so no ratio of its own
+
+
+def beyond_the_edges(
+    runs: Sequence[Run], table: "pd.DataFrame", widen: Sequence[str] = ("lr",), metric: str = "val_loss"
+) -> list[Run]:
+    """Runs that widen each grid whose best seed-mean lies at an end; diverged runs count as infinitely bad.
+
+    A grid is looked at along the line through the best point of its cell, and continued there, at the best values of
+    the other hyperparameters. A cell whose every run diverged is widened downwards.
+
+    Args:
+        table: logged rows of all `runs`, with `run`, `phase`, `diverged` and `metric` (lower is better).
+        widen: hyperparameters; one that a run has not, or that has one value in its cell, is left alone.
+    """
+    final = table[table.phase == "eval"].groupby("run", sort=False)[metric].last()
+    diverged = table.groupby("run")["diverged"].first()
+
+    def loss(run: Run) -> float:
+        value = final.get(run.name, math.inf)
+        return math.inf if diverged[run.name] or not math.isfinite(value) else value
+
+    return [run for cell in cells_of(runs, widen) for run in _around_best(cell, widen, loss)]
+
+
+def _around_best(cell: Sequence[Run], widen: Sequence[str], loss) -> Iterator[Run]:
+    """The missing neighbours of the best point of a cell, for each of its seeds."""
+    names = [name for name in widen if name in cell[0].settings]
+    points: dict[tuple[float, ...], list[Run]] = {}
+    for run in cell:
+        points.setdefault(tuple(float(run.settings[name]) for name in names), []).append(run)
+    means = {at: sum(map(loss, points[at])) / len(points[at]) for at in sorted(points)}
+    best = min(means, key=means.__getitem__)
+    for axis, name in enumerate(names):
+        grid = sorted({at[axis] for at in points})
+        if len(grid) < 2:
+            continue
+        line = sorted(at[axis] for at in points if _without(at, axis) == _without(best, axis))
+        for end, low in ((line[0], True), (line[-1], False)):
+            value = neighbour(name, grid, best[axis], low=low) if best[axis] == end else None
+            if value is not None and rule_of(cell[0]).hyper[name].admits(value):
+                yield from (_moved(run, name, value) for run in points[best])
+
+
+def _without(point: tuple[float, ...], axis: int) -> tuple[float, ...]:
+    return point[:axis] + point[axis + 1 :]
+
+
+def neighbour(name: str, grid: Sequence[float], value: float, *, low: bool) -> float | None:
+    """The value next to `value`: of the ascending `grid`, else beyond its end; None where the scale ends.
+
+    Args:
+        name: of the hyperparameter, which says its scale.
+        grid: two values or more, `value` among them.
+    """
+    index = grid.index(value) + (-1 if low else 1)
+    if 0 <= index < len(grid):
+        return grid[index]
+    if low and value == 0:
+        return None
+    if name in AVERAGING:
+        return _averaging_beyond(grid, low)
+    end, before = (grid[0], grid[1]) if low else (grid[-1], grid[-2])
+    return float(f"{end * end / before if before else end * _HALF_DECADE:.3g}")
+
+
+def _averaging_beyond(grid: Sequence[float], low: bool) -> float | None:
+    """One step of the grid's own ratio in 1 - beta; 0 at the lower end."""
+    end, before = (1 - grid[0], 1 - grid[1]) if low else (1 - grid[-1], 1 - grid[-2])
+    kept = float(f"{end * end / before:.3g}")
+    found = 0.0 if kept >= 1 else float(f"{1 - kept:.12g}")
+    return found if found < 1 else None  # closer to 1 than numbers are written
+
+
+def _moved(run: Run, name: str, value: float) -> Run:
+    """The run with another value, under the name that the sweep would give it."""
+    words, label = run.name.split(" "), f"{name}={value:g}"
+    named = [i for i, word in enumerate(words) if word.startswith(f"{name}=")]
+    for i in named:
+        words[i] = label
+    if not named:
+        words.insert(-1, label)  # before the seed
+    return replace(run, name=" ".join(words), settings={**run.settings, name: value})

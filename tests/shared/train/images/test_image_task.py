@@ -1,0 +1,52 @@
+"""The image task and its settings."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from shared.train.images.config import ImageSettings
+from shared.train.images.task import ImageTask
+
+
+def test_smoothing_is_torch_s_own():
+    task = ImageTask(ImageSettings(), {"widths": (8,)}, 16)
+    model, batch = task.build(0), task.batch(0, range(16), 0)
+    loss, metrics = task.loss(model, batch, {"label_smoothing": torch.tensor(0.2)})
+    logits = model(batch["images"])
+    torch.testing.assert_close(loss, F.cross_entropy(logits, batch["labels"], label_smoothing=0.2))
+    assert metrics["accuracy"] == (logits.argmax(1) == batch["labels"]).float().mean()
+
+
+def test_evaluation_covers_the_test_images_once_whatever_the_passes():
+    found = []
+    for rows in (100, 359, 1000):
+        task = ImageTask(ImageSettings(validation_rows=rows), {}, 16)
+        found.append(task.evaluate(task.build(0).eval(), 0))
+    labels = torch.cat([batch["labels"] for batch in task.evaluation()])
+    assert torch.equal(labels, task.data.test_labels)
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-6)
+    assert found[0]["val_loss"] == pytest.approx(math.log(10), abs=0.3)
+
+
+def test_an_epoch_shows_every_image_once():
+    task = ImageTask(ImageSettings(), {}, 100)
+    num = len(task.data.train_labels)
+    drawn = torch.cat([task.batch(step, range(100), 0)["images"].sum((1, 2, 3)) for step in range(num // 100)])
+    whole = task.data.train_images.sum((1, 2, 3))
+    assert drawn.unique().isin(whole).all() and drawn.unique().numel() >= 0.9 * len(drawn)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "vit", "model": {"patch_size": 3}}, "has to divide image_size 8"),
+        ({"kind": "cnn", "model": {"width": (4,)}}, "unknown CNNConfig key 'width'; did you mean 'widths'"),
+        ({"kind": "lenet"}, "kind"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        ImageSettings(**settings)
