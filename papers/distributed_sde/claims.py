@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from papers.distributed_sde.theory import sign_floor
-from shared.artifacts.claims import Check, at_least, at_most, claim, greater, less, note, within
+from shared.artifacts.checks import Check
+from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
 from shared.artifacts.estimates import Estimate, difference, mean_of, share_of
 
 LONG_RUNS = ["cpu", "gpu", "paper"]

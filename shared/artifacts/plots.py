@@ -71,13 +71,16 @@ def panels(
 def legend(
     figure: Figure, axes: Axes | Iterable[Axes], title: str | None = None, *, below: bool = False, columns: int = 4
 ) -> None:
-    """One legend of all panels' lines, each label once, to the right of the panels or below; numbers in their order."""
+    """One legend of all panels' lines, each label once, to the right of the panels or below.
+
+    Numbers stand first, in their order, then words as they come.
+    """
     found: dict[str, object] = {}
     for ax in [axes] if isinstance(axes, Axes) else axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if found and all(_is_number(label) for label in found):
-        found = dict(sorted(found.items(), key=lambda item: float(item[0])))
+    numbers = sorted((label for label in found if _is_number(label)), key=float)
+    found = {label: found[label] for label in [*numbers, *(label for label in found if label not in numbers)]}
     place = {"loc": "outside lower center", "ncols": columns} if below else {"loc": "outside right center"}
     figure.legend(found.values(), found.keys(), title=title, **place)
 

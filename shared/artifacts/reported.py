@@ -101,8 +101,8 @@ class Reported:
         merged = ours.merge(theirs, on=[*labels, *where], how="outer", suffixes=("", " theirs"), sort=False)
         for key in keys:
             merged[key] = merged[key].where(merged[key].notna(), merged.pop(f"{key} theirs"))
-        position = ours.reset_index()[[*labels, *where, "index"]].drop_duplicates([*labels, *where])
-        merged = merged.merge(position.rename(columns={"index": "position"}), on=[*labels, *where], how="left")
+        position = ours[[*labels, *where]].assign(position=range(len(ours))).drop_duplicates([*labels, *where])
+        merged = merged.merge(position, on=[*labels, *where], how="left")
         merged = merged.sort_values("position", kind="stable", na_position="last")
         return merged.drop(columns=[*labels, "position"]).reset_index(drop=True)
 

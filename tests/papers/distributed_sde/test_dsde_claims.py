@@ -8,7 +8,7 @@ import pytest
 from papers.distributed_sde import claims
 from papers.distributed_sde.closed_forms import bound_rows
 from papers.distributed_sde.theory import sign_floor
-from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_config
 
 SMOKE = load_config("distributed_sde", "smoke")

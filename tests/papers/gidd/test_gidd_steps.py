@@ -24,7 +24,7 @@ from papers.gidd.sampler import marked_changes
 from papers.gidd.study import CorpusData, build_network
 from papers.gidd.task import AutoregressiveTask, DiffusionTask, next_token_nats
 from papers.gidd.truncation import truncation_loss
-from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_shard
 
 SHARD = load_shard("gidd", "train", "smoke", "markov-00")

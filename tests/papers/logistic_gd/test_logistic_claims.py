@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from papers.logistic_gd import claims
-from shared.artifacts.claims import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 
 
 def verdict(claim, *tables) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from papers.optimizer_gap import claims, tables
-from shared.artifacts.claims import FAILS, HOLDS, NOISE, NOT_TESTABLE, verdict_of
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, NOT_TESTABLE, verdict_of
 
 HALF_A_NAT = SimpleNamespace(thresholds=SimpleNamespace(gap_at_largest_batch=0.5))
 

@@ -15,7 +15,7 @@ from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards
 from papers.signed_adam.figures import language as figures
 from papers.signed_adam.tables import language as tables
 from papers.signed_adam.tables import runs as reducer
-from shared.artifacts.claims import verdict_of
+from shared.artifacts.checks import verdict_of
 from shared.artifacts.config import load_config
 from shared.artifacts.reported import Reported
 from shared.data.pickles import read_frame
