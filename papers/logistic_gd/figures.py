@@ -181,7 +181,7 @@ def fig_frequency(table: pd.DataFrame) -> Figure:
             ax.errorbar(x, 100 * rows.share_sets, yerr=error, **look)
         ax.set(title=f"{KINDS[kind]} (sets per point: {part.num_sets.min()})", xlabel="dimension $d$")
         ax.set_xticks(range(len(dims)), [str(d) for d in dims])
-        ax.set_ylim(bottom=-0.02 * max(0.1, 100 * part.high.max()))
+        ax.set_ylim(bottom=-0.05 * max(0.1, 100 * part.high.max()))
         ax.set_ylabel("sets with a cycle (%)")
     legend(figure, axes, f"rows per dimension\n($\\gamma = {table.gamma.iloc[0]:g}$, 95% intervals)")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from papers.distributed_sde.exact import gradient_descent, ode_path
+from papers.distributed_sde.closed_forms import gradient_descent, ode_path
 from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
 from papers.distributed_sde.theory import sign_floor, stationary_variance
 from papers.distributed_sde.toys import toy
