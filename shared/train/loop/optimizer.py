@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from shared.optim.base import RuleOptimizer
+from shared.optim import registry
 from shared.train.config import TrainingConfig
 from shared.train.decay import is_decayed
 from shared.train.rules import hyperparameters, is_fused_adam, rule_of
@@ -29,7 +29,7 @@ def build_optimizer(run: Run, model: nn.Module, config: TrainingConfig) -> torch
         betas = settings["beta1"], settings["beta2"]
         # fused: one kernel for all parameters, on CPU and CUDA; the default on a CPU is a Python loop over them
         return torch.optim.AdamW(groups, lr=settings["lr"], betas=betas, eps=settings["eps"], fused=True)
-    return type(run.optimizer, (RuleOptimizer,), {"rule": rule})(groups, **settings)
+    return registry.build_optimizer(run.optimizer, groups, **settings)
 
 
 def decay_groups(model: nn.Module, config: TrainingConfig, decays: dict[str, float]) -> list[dict]:

@@ -1,6 +1,7 @@
 """The image task and its settings."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -34,9 +35,9 @@ def test_evaluation_covers_the_test_images_once_whatever_the_passes():
 def test_an_epoch_shows_every_image_once():
     task = ImageTask(ImageSettings(), {}, 100)
     num = len(task.data.train_labels)
-    drawn = torch.cat([task.batch(step, range(100), 0)["images"].sum((1, 2, 3)) for step in range(num // 100)])
-    whole = task.data.train_images.sum((1, 2, 3))
-    assert drawn.unique().isin(whole).all() and drawn.unique().numel() >= 0.9 * len(drawn)
+    drawn = torch.cat([task.batch(step, range(100), 0)["images"] for step in range(num // 100)])
+    shown, there = (Counter(image.numpy().tobytes() for image in images) for images in (drawn, task.data.train_images))
+    assert len(drawn) > 1000 and shown <= there
 
 
 @pytest.mark.parametrize(
