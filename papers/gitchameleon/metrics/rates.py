@@ -6,6 +6,9 @@ import pandas as pd
 from papers.gitchameleon.metrics.comparison import standard_error_percent
 from shared.artifacts.estimates import wilson_interval
 
+BENCHMARK, MEASURED, REPORTED = "benchmark", "measured", "reported"  # a suite, and sources of rows
+RUN = ["suite", "system", "protocol"]
+
 
 def rates(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Success and API hits per group, in percent; means over seeds.

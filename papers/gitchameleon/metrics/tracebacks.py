@@ -15,6 +15,8 @@ DRAWN = (
     "SyntaxError",
     "HTTPError",
 )
+NEEDS_NETWORK = ("URLError", "gaierror", "ConnectionError", "ConnectTimeout", "MaxRetryError", "ProxyError")
+NEEDS_NETWORK += ("HTTPError", "NewConnectionError", "NameResolutionError")
 _NAME = re.compile(r"^(?:E\s+)?((?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*(?:Error|Exception)))(?=:|\s*$)", re.MULTILINE)
 _FRAME = re.compile(r'^\s+File "([^"]*)", line (\d+), in (\S+)', re.MULTILINE)
 
@@ -25,6 +27,17 @@ def exception_names(trace: str) -> list[str]:
     A name inside a message does not count; a chained exception does.
     """
     return [match[2] for match in _NAME.finditer(trace)]
+
+
+def cause(verdict: str, exception: str | None) -> str:
+    """Why a reference did not pass, in one word or two: not every failure is the reference's."""
+    if verdict == "env-missing":
+        return f"environment: {exception}"
+    if exception in NEEDS_NETWORK:
+        return "needs network"
+    if exception == "LookupError":
+        return "needs data"  # NLTK's word for a corpus that is not there
+    return exception or verdict
 
 
 def reduction_percent(before: int, after: int) -> float:
