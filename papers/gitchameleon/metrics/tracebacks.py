@@ -2,6 +2,8 @@
 
 import re
 
+import pandas as pd
+
 # the ten types that Figure 8 draws, in its order
 DRAWN = (
     "AssertionError",
@@ -43,6 +45,25 @@ def cause(verdict: str, exception: str | None) -> str:
 def reduction_percent(before: int, after: int) -> float:
     """Relative fall in percent, 100 (before - after) / before; nan where there was nothing to lower."""
     return 100.0 * (before - after) / before if before else float("nan")
+
+
+def falls(scores: pd.DataFrame) -> pd.DataFrame:
+    """Answers whose hidden trace names each drawn exception, over all systems with greedy and self-debug runs.
+
+    Args:
+        scores: rows of scoring.score_rows.
+    Returns:
+        suite, error, greedy, selfdebug (counts) and reduction_percent; every suite has all ten types.
+    """
+    two = ["greedy", "selfdebug"]
+    runs = scores[scores.protocol.isin(two)]
+    runs = runs[runs.groupby(["suite", "system"]).protocol.transform("nunique") == len(two)]
+    raised = runs.assign(error=runs.errors.str.split()).explode("error")
+    types = pd.MultiIndex.from_product([sorted(set(scores.suite)), DRAWN], names=["suite", "error"])
+    counts = raised.groupby(["suite", "error", "protocol"]).size().unstack()
+    counts = counts.reindex(index=types, columns=two).fillna(0.0).reset_index()
+    pairs = zip(counts.greedy, counts.selfdebug, strict=True)
+    return counts.assign(reduction_percent=[reduction_percent(before, after) for before, after in pairs])
 
 
 def top_level_trace(trace: str, max_chars: int = 2000) -> str:

@@ -1,32 +1,27 @@
 """Tables of single protocols beside the published ones, and of the audit of the published numbers."""
 
-import numpy as np
 import pandas as pd
 
 from papers.gitchameleon.metrics import audit, published
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS
 from papers.gitchameleon.metrics.published import wide
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
+from papers.gitchameleon.metrics.retrieval import quality
 
 THEIRS = {"suite": BENCHMARK, "source": REPORTED}
-METRICS = ["precision", "recall", "reciprocal_rank", "hit", "strict"]
 
 
-def _variants(tab_main: pd.DataFrame, measured: dict[str, str], table: str, columns: dict[str, str]) -> pd.DataFrame:
+def _variants(tab_main: pd.DataFrame, measured: dict[str, str], table: str, endings: dict[str, str]) -> pd.DataFrame:
     """Success and API hits of some protocols as measured, then a published table in long form.
 
     Args:
         measured: protocol -> variant.
-        table, columns: published table, and ending of its columns `success...` and `api...` -> variant.
+        table, endings: published table, and ending of its columns -> variant.
     """
     own = tab_main[(tab_main.source == MEASURED) & tab_main.protocol.isin(measured)]
     own = own.rename(columns={"hidden": "success", "hidden_se": "success_se", "api_published": "api"})
-    parts, kept = [own.assign(variant=own.protocol.map(measured))], ["system", "success", "success_se", "api"]
-    for ending, variant in columns.items():
-        part = wide(table).rename_axis("system").reset_index()
-        part = part.rename(columns=lambda name, ending=ending: name.replace(ending, "")).reindex(columns=kept)
-        parts.append(part.dropna(subset="success").assign(variant=variant, **THEIRS))
-    return pd.concat(parts, ignore_index=True)
+    theirs = published.published_variants(table, endings).assign(**THEIRS)
+    return pd.concat([own.assign(variant=own.protocol.map(measured)), theirs], ignore_index=True)
 
 
 def tab_agents(tab_main) -> pd.DataFrame:
@@ -73,12 +68,8 @@ def tab_other_protocols(reported) -> pd.DataFrame:
 
 
 def tab_retrieval(records, reported) -> pd.DataFrame:
-    """Precision, recall and hits in percent, reciprocal rank; mean and std / sqrt(n), beside those of Table 4."""
-    frame = records("retrieve")
-    frame[METRICS] *= [100, 100, 1, 100, 100]
-    groups = frame.groupby(["suite", "retriever", "k"])[METRICS]
-    errors = groups.std(ddof=0).div(np.sqrt(groups.size()), axis=0).add_suffix("_se")
-    own = groups.mean().join(errors).assign(n=groups.size(), source=MEASURED).reset_index()
+    """Quality of retrieved documents beside that of Table 4."""
+    own = quality(records("retrieve")).assign(source=MEASURED)
     theirs = wide("table4").rename(columns={"mrr": "reciprocal_rank", "mrr_se": "reciprocal_rank_se"})
     theirs = theirs.rename(index=lambda model: f"for {model}").rename_axis("retriever").reset_index().assign(k=3)
     hits = [

@@ -6,10 +6,18 @@ Rows say where they come from: `source` is measured or reported. Percentages are
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, agreement, compare
-from papers.gitchameleon.metrics.published import wide
-from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED, RUN, before_and_after, rates
-from papers.gitchameleon.metrics.tracebacks import DRAWN, reduction_percent
+from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, agreement
+from papers.gitchameleon.metrics.published import published_rates
+from papers.gitchameleon.metrics.rates import (
+    BENCHMARK,
+    MEASURED,
+    REPORTED,
+    RUN,
+    against_greedy,
+    before_and_after,
+    rates,
+)
+from papers.gitchameleon.metrics.tracebacks import falls
 
 TWO = ["greedy", "selfdebug"]  # what Figures 6 to 11 compare
 PANELS = ["Argument", "Function Name", "New Feature", "Semantics"]  # of Figure 7
@@ -27,28 +35,13 @@ def first_scores(scores) -> pd.DataFrame:
 
 def tab_main(scores) -> pd.DataFrame:
     """Every system and protocol measured here, then the published ones (Tables 1 and 8)."""
-    parts, published = [rates(scores, RUN).assign(source=MEASURED)], wide("table1", "table8").rename_axis("system")
-    for protocol in (*TWO, "cot"):
-        part = published.filter(regex=f"^{protocol}_").rename(columns=lambda name: name.partition("_")[2])
-        part = part.rename(columns={"api": "api_published"}).dropna(subset="hidden").reset_index()
-        part = part.reindex(columns=["system", "hidden", "hidden_se", "visible", "visible_se", "api_published"])
-        labels = {"suite": BENCHMARK, "protocol": protocol, "source": REPORTED, "n": NUM_PROBLEMS, "num_seeds": 1}
-        parts.append(part.assign(gap=part.visible - part.hidden, **labels))
-    return pd.concat(parts).sort_values(["source", *RUN])
+    theirs = published_rates().assign(suite=BENCHMARK, source=REPORTED, n=NUM_PROBLEMS, num_seeds=1)
+    return pd.concat([rates(scores, RUN).assign(source=MEASURED), theirs]).sort_values(["source", *RUN])
 
 
 def tab_comparisons(first_scores) -> pd.DataFrame:
-    """Each protocol against greedy, same system, suite and seed: exact McNemar and bootstrap interval.
-
-    A system without a greedy run has no row: published tables give no outcomes per problem.
-    """
-    rows = []
-    for (suite, system), frame in first_scores.groupby(["suite", "system"]):
-        runs = {name: part.set_index("example_id").hidden_passed.to_dict() for name, part in frame.groupby("protocol")}
-        for name in [n for n in runs if n != "greedy" and "greedy" in runs]:
-            row = {"suite": suite, "system": system, "protocol": name, "num_problems": len(runs[name])}
-            rows.append(row | vars(compare(runs[name], runs["greedy"])))
-    return pd.DataFrame(rows).rename(columns={"only_a": "only_this", "only_b": "only_greedy"}).assign(source=MEASURED)
+    """Each protocol against greedy; published tables give no outcomes per problem."""
+    return against_greedy(first_scores).assign(source=MEASURED)
 
 
 def fig_protocols(tab_main) -> pd.DataFrame:
@@ -90,20 +83,10 @@ def fig12_rag_by_library(scores) -> pd.DataFrame:
 
 
 def fig8_errors(scores, reported) -> pd.DataFrame:
-    """Exceptions in hidden traces, greedy against self-debug, over all systems that have both; the ten drawn types.
-
-    Published are the reductions only.
-    """
-    runs = scores[scores.protocol.isin(TWO)]
-    runs = runs[runs.groupby(["suite", "system"]).protocol.transform("nunique") == len(TWO)]
-    raised = runs.assign(error=runs.errors.str.split()).explode("error")
-    types = pd.MultiIndex.from_product([sorted(set(scores.suite)), DRAWN], names=["suite", "error"])
-    counts = raised.groupby(["suite", "error", "protocol"]).size().unstack()
-    counts = counts.reindex(index=types, columns=TWO).fillna(0.0).reset_index()
-    fallen = [reduction_percent(before, after) for before, after in zip(counts.greedy, counts.selfdebug, strict=True)]
+    """Exceptions in hidden traces and their fall by self-debug; published are the reductions only."""
     theirs = reported.table("fig8").rename(columns={"row": "error", "value": "reduction_percent"})
     theirs = theirs[["error", "reduction_percent"]].assign(suite=BENCHMARK, source=REPORTED)
-    return pd.concat([counts.assign(reduction_percent=fallen, source=MEASURED), theirs])
+    return pd.concat([falls(scores).assign(source=MEASURED), theirs])
 
 
 def fig13_agreement(first_scores) -> pd.DataFrame:

@@ -2,22 +2,15 @@
 
 import pandas as pd
 
-from papers.gitchameleon.metrics.coverage import percent
+from papers.gitchameleon.metrics.lint import by_stage
 from papers.gitchameleon.metrics.published import wide
-from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED, RUN
-from papers.gitchameleon.metrics.scoring import NOT_RUN
+from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
+from papers.gitchameleon.metrics.subsets import success_within, worth_of_tests
 
 
 def examined(records) -> pd.DataFrame:
-    """The record `examine` with coverage, overlap and whether the reference of another version fails here."""
-    frame, pairs = records("examine"), records("pairs")
-    frame["num_missed"] = frame.missed_lines.str.split().map(len)
-    frame["percent"] = [percent(n, k) for n, k in zip(frame.num_lines, frame.num_missed, strict=True)]
-    frame["overlap"] = frame.shared_calls / frame.visible_calls.where(frame.visible_calls > 0)
-    failed = pairs[pairs.hidden.notna() & ~pairs.hidden.isin(["pass", *NOT_RUN])]
-    failing = set(zip(failed.suite, failed.tests_id, strict=True))
-    frame["decisive"] = [key in failing for key in zip(frame.suite, frame.example_id, strict=True)]
-    return frame.sort_values(["suite", "example_id"])
+    """Each problem with what its tests are worth."""
+    return worth_of_tests(records("examine"), records("pairs"))
 
 
 def tab_coverage(examined, reported) -> pd.DataFrame:
@@ -39,34 +32,15 @@ def tab_subsets(examined, records, scores) -> pd.DataFrame:
     """Success over all problems, over those whose hidden test repeats no visible call, and over the decisive ones."""
     executed = records("execute").assign(protocol="-", seed=0)  # these systems see no prompt
     executed["hidden_passed"] = executed.hidden == "pass"
-    frame = pd.concat([executed[executed.hidden.notna()], scores])[[*RUN, "example_id", "hidden_passed"]]
-    frame = frame.merge(examined[["suite", "example_id", "overlap", "decisive"]], on=["suite", "example_id"])
-    overlaps = frame.overlap > 0
-    subsets = {"all": overlaps | True, "disjoint": ~overlaps, "overlapping": overlaps, "decisive": frame.decisive}
-    table = frame[RUN].drop_duplicates().set_index(RUN).sort_index()
-    for name, members in subsets.items():
-        groups = frame[members].groupby(RUN)
-        table[f"n_{name}"] = groups.example_id.nunique().reindex(table.index, fill_value=0)
-        table[f"{name}_percent"] = 100.0 * groups.hidden_passed.mean()
-    return table.assign(source=MEASURED).reset_index()
+    outcomes = pd.concat([executed[executed.hidden.notna()], scores])
+    return success_within(outcomes, examined).assign(source=MEASURED)
 
 
 def tab_formatting(records) -> pd.DataFrame:
     """Hidden success and pylint's score per ten before and after each stage, beside Table 13."""
-    frame = records("formatting")
-    raw = frame[frame.stage == "raw"].set_index(["suite", "system", "example_id"]).hidden.rename("raw")
-    frame = frame.join(raw, on=raw.index.names)
-    frame["other"] = (frame.hidden != frame.raw).groupby([frame[k] for k in raw.index.names]).transform("any")
-    frame["passed"] = frame.hidden == "pass"
-    grouped = frame.groupby(["suite", "system", "stage"])
-    cells = grouped.agg(passed=("passed", "sum"), changed=("changed", "sum"), pylint=("pylint", "mean"))
-    cells = cells.assign(success=100.0 * grouped.passed.mean()).astype(float).unstack("stage")
-    cells.columns = [f"{name}_{stage}" for name, stage in cells.columns]
-    first = frame[frame.stage == "raw"].groupby(["suite", "system"]).other
-    own = cells.assign(source=MEASURED, num_problems=first.size(), other_verdicts=first.sum().astype(float))
     theirs = wide("table13").rename(columns={"success": "success_raw"}).rename_axis("system").reset_index()
     theirs = theirs.assign(source=REPORTED, suite=BENCHMARK, num_problems=328)
-    return pd.concat([own.reset_index(), theirs])
+    return pd.concat([by_stage(records("formatting")).assign(source=MEASURED), theirs])
 
 
 def fig1_worked_failure(records, settings) -> pd.DataFrame:

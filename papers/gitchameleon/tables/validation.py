@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import Success
-from papers.gitchameleon.metrics.scoring import NOT_RUN
+from papers.gitchameleon.metrics.swaps import failing_pairs, swapped
 from papers.gitchameleon.metrics.tracebacks import cause
 from papers.gitchameleon.suites.systems import SYSTEMS
 
@@ -32,22 +32,6 @@ def tab_validation(references) -> pd.DataFrame:
     return references.assign(**counted).groupby("suite")[list(counted)].sum().reset_index()
 
 
-def tab_version_swap(executed) -> pd.DataFrame:
-    """Every task's two idioms under the tests of both versions."""
-    frame = executed[executed.system.isin(["reference", "version-blind"]) & (executed.suite != "benchmark")]
-    own, passes = frame.system == "reference", (frame.system == "reference") | (frame.expect_fail == "")
-    foretold = [e in expected.split() for e, expected in zip(frame.hidden_exception, frame.expect_fail, strict=True)]
-    new_code = np.where(own, frame.is_new, ~frame.is_new)
-    return frame.assign(
-        tests=np.where(frame.is_new, "new", "old"),
-        code=np.where(new_code, "new", "old"),
-        outcome=frame.hidden,
-        exception=frame.hidden_exception,
-        expected=np.where(passes, "pass", frame.expect_fail),
-        as_expected=np.where(passes, frame.hidden == "pass", foretold).astype(bool),
-    ).sort_values(["suite", "task", "tests", "code"])
-
-
 def tab_systems(executed) -> pd.DataFrame:
     """Success of the systems whose score is known, over all problems and over the strict pairs."""
     rows = []
@@ -67,6 +51,12 @@ def tab_solvers(records) -> pd.DataFrame:
     return records("simulate").sort_values(["suite", "quality", "repair_rate"])
 
 
+def tab_version_swap(executed) -> pd.DataFrame:
+    """Every task's two idioms under the tests of both versions."""
+    both = executed.system.isin(["reference", "version-blind"]) & (executed.suite != "benchmark")
+    return swapped(executed[both]).sort_values(["suite", "task", "tests", "code"])
+
+
 def tab_reference_outcomes(references) -> pd.DataFrame:
     """How many references pass their visible test, and by cause which do not."""
     pairs = zip(references.visible, references.visible_exception, strict=True)
@@ -82,20 +72,5 @@ def tab_reference_outcomes(references) -> pd.DataFrame:
 
 
 def tab_pairs(records, references) -> pd.DataFrame:
-    """Directed pairs of problems with one stub and two pins: how often the other version's reference fails.
-
-    A pair is counted as run where both stages of the environment were there and the tests' own reference passes them.
-    """
-    frame, own, parts = records("pairs"), references.set_index(["suite", "example_id"]), []
-    for stage in ("hidden", "visible"):
-        part = frame[frame.groupby("suite")[stage].transform("count") > 0]  # suites that have such tests
-        tests = pd.MultiIndex.from_frame(part[["suite", "tests_id"]])
-        ran = (own[stage] == "pass").reindex(tests, fill_value=False).to_numpy() & ~part[stage].isin(NOT_RUN)
-        counts = {"num_pairs": 1, "num_run": ran, "num_failed": ran & (part[stage] != "pass")}
-        part = part.assign(tests=stage, **counts)
-        parts.append(
-            pd.concat([part.assign(change="all"), part]).groupby(["suite", "tests", "change"])[list(counts)].sum()
-        )
-    table = pd.concat(parts).reset_index()
-    table = table[(table.num_run > 0) | (table.change == "all")]
-    return table.assign(failed_percent=100 * table.num_failed / table.num_run.where(table.num_run > 0))
+    """Directed pairs of problems with one stub and two pins: how often the other version's reference fails."""
+    return failing_pairs(records("pairs"), references)
