@@ -11,7 +11,7 @@ import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import correlation
 from papers.gitchameleon.metrics.published import RAG_NAMES, reported
-from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, untestable
+from shared.artifacts.claims import at_least, at_most, claim, greater, less, note
 from shared.artifacts.estimates import difference, from_standard_error
 from shared.artifacts.paths import SCALES
 
@@ -65,8 +65,6 @@ def version_swap(tab_version_swap):
 )
 def pins_decide(tab_pairs):
     rows = tab_pairs[(tab_pairs.suite == "benchmark") & (tab_pairs.change == "all")]
-    if rows.empty:
-        yield untestable("no pair of the benchmark was run")
     for row in rows.itertuples():
         yield at_most(f"{row.tests}_tests_passed_by_another_version", row.num_run - row.num_failed, 0)
         yield note(f"{row.tests}_tests", f"{row.num_failed} of {row.num_run} fail, of {row.num_pairs}")

@@ -112,10 +112,6 @@ def test_a_simulated_gain_inside_its_error_is_within_noise():
     assert verdict(claims.selfdebug_up_simulated, SOLVERS.assign(hidden_after_percent=[51.5, 100])) == "within noise"
 
 
-def test_pairs_that_nobody_ran_decide_nothing():
-    assert verdict(claims.pins_decide, PAIRS.assign(suite="mini")) == "not testable at this scale"
-
-
 def test_correlations_are_those_that_are_published(table_of):
     points = table_of("fig3_correlation", None)
     assert verdict(claims.bench_corr, points) == "holds"
