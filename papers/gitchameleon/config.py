@@ -37,43 +37,6 @@ class Config(PaperConfig):
     worked: str  # task of Figure 1: the old version's idiom at the new one
 
 
-class Execute(StrictModel):
-    """Shard of the step `execute`."""
-
-    suite: Suite
-
-
-class Pairs(StrictModel):
-    """Shard of the step `pairs`."""
-
-    suite: Suite
-
-
-class Examine(StrictModel):
-    """Shard of the step `examine`."""
-
-    suite: Suite
-
-
-class Formatting(StrictModel):
-    """Shard of the step `formatting`."""
-
-    suite: Suite
-
-
-class Describe(StrictModel):
-    """Shard of the step `describe`."""
-
-    dataset: str
-    suites: list[str]
-
-
-class Simulate(StrictModel):
-    """Shard of the step `simulate`."""
-
-    solvers: Solvers
-
-
 class Scores(StrictModel):
     """Shard of the step `scores`."""
 
@@ -82,10 +45,10 @@ class Scores(StrictModel):
     num_seeds: int
 
 
-class Retrieve(StrictModel):
-    """Shard of the step `retrieve`."""
+class Datasets(StrictModel):
+    """Shard of the steps that read problems and execute nothing."""
 
-    dataset: str  # a suite, or benchmark
+    names: list[str]  # suites, or benchmark
 
 
 STEPS: dict[str, tuple[str, ...]] = {"tables": ("worked",)}
@@ -93,16 +56,17 @@ STEPS: dict[str, tuple[str, ...]] = {"tables": ("worked",)}
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """One shard per suite to execute, to simulate on and to ask about, and one for the data set's statistics."""
-    names = [suite.name for suite in config.suites]
-    ours = [suite for suite in config.suites if suite.name != "benchmark"]
-    indexed = [suite.name for suite in ours] + ["benchmark"] * (config.dataset == "benchmark")
+    executed = {suite.name: suite for suite in config.suites}
+    ours = {name: suite for name, suite in executed.items() if name != "benchmark"}
+    described = ["benchmark"] if config.dataset == "benchmark" else list(executed)
+    asked = {"protocols": config.protocols, "num_seeds": config.num_seeds}
     return {
-        "execute": {suite.name: Execute(suite=suite) for suite in config.suites},
-        "pairs": {suite.name: Pairs(suite=suite) for suite in config.suites},
-        "simulate": {suite.name: Simulate(solvers=config.solvers) for suite in ours},
-        "scores": {s.name: Scores(suite=s, protocols=config.protocols, num_seeds=config.num_seeds) for s in ours},
-        "examine": {suite.name: Examine(suite=suite) for suite in ours},
-        "formatting": {suite.name: Formatting(suite=suite) for suite in ours},
-        "retrieve": {name: Retrieve(dataset=name) for name in indexed},
-        "describe": {"dataset": Describe(dataset=config.dataset, suites=names)},
+        "execute": executed,
+        "pairs": executed,
+        "simulate": dict.fromkeys(ours, config.solvers),
+        "scores": {name: Scores(suite=suite, **asked) for name, suite in ours.items()},
+        "examine": ours,
+        "formatting": ours,
+        "retrieve": {name: Datasets(names=[name]) for name in dict.fromkeys([*ours, *described])},
+        "describe": {"dataset": Datasets(names=described)},
     }

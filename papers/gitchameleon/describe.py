@@ -1,25 +1,19 @@
 """Step: what the data set holds, one row per problem: categories, versions, API calls of the references, sizes.
 
-python -m papers.gitchameleon.describe --scale cpu --shard dataset --out RECORD
+python -m papers.gitchameleon.describe --scale cpu --shard dataset
 """
 
 import ast
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
 
-import typer
-
-from papers.gitchameleon.config import Describe
+from papers.gitchameleon.config import Datasets
 from papers.gitchameleon.data.categories import perf_category, stats_category
-from papers.gitchameleon.data.problems import Problem, load_benchmark
+from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.spec import upstream_key
 from papers.gitchameleon.metrics.api_hit import is_hit
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
-from papers.gitchameleon.suites.loader import load_suite
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import write_record
-from shared.base.errors import in_one_sentence
+from papers.gitchameleon.suites.loader import load_problems
+from shared.artifacts.step import step
 
 
 def row_of(dataset: str, problem: Problem) -> dict:
@@ -56,21 +50,12 @@ def _parses(code: str) -> bool:
     return True
 
 
-@in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="dataset.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
-    """Write a row per problem of the benchmark, or of our suites where the scale is without it."""
-    provenance = Provenance()
-    settings: Describe = load_shard("gitchameleon", "describe", scale, shard)
-    if settings.dataset == "benchmark":
-        rows = [row_of("benchmark", p) for p in load_benchmark()]
-    else:
-        rows = [row_of(name, p) for name in settings.suites for p in load_suite(name)]
-    write_record(out, rows, provenance)
+@step(reads=("suites/*/*.yaml",))
+def describe(settings: Datasets) -> Iterator[dict]:
+    """A row per problem of the benchmark, or of our suites where the scale is without it."""
+    for name in settings.names:
+        yield from (row_of(name, problem) for problem in load_problems(name))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    describe.main()

@@ -1,6 +1,6 @@
 """Step: what a suite's tests are worth: lines of the references that they reach, what the visible ones give away.
 
-    python -m papers.gitchameleon.examine --scale cpu --shard mini --executed RECORD --out RECORD
+    python -m papers.gitchameleon.examine --scale cpu --shard mini
 
 Beside it stands, for each problem, what the other version's idiom came to in its environment, with the trace.
 """
@@ -8,18 +8,17 @@ Beside it stands, for each problem, what the other version's idiom came to in it
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import typer
-
-from papers.gitchameleon.cli import options
+from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.versions import sibling
 from papers.gitchameleon.environments.spec import spec_of
-from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.coverage import count_lines
 from papers.gitchameleon.metrics.overlap import overlap
 from papers.gitchameleon.metrics.tracebacks import top_level_trace
-from shared.base.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.step import step
 
 
 def row_of(suite: str, harness: Harness, problem: Problem, other: Problem) -> dict:
@@ -61,11 +60,16 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
         yield from pool.map(lambda p: row_of(suite, harness, p, sibling(p, problems)), problems)
 
 
-@in_one_sentence
-def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
-    """Examine the tests of one suite and write a row per problem."""
-    write_suite_record("examine", scale, shard, out, lambda settings, *run: rows_of(settings.suite.name, *run))
+@step(
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    after=("runs/execute/{shard}.parquet",),
+    threads=2,
+)
+def examine(settings: Suite, provenance: Provenance) -> list[dict]:
+    """Examine the tests of one suite; a row per problem."""
+    with executing(settings, provenance) as (harness, problems):
+        return list(rows_of(settings.name, harness, problems))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    examine.main()

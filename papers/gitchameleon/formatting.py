@@ -1,21 +1,20 @@
 """Step: do formatters change what an answer comes to? Answers of the executed systems, formatted and executed again.
 
-python -m papers.gitchameleon.formatting --scale cpu --shard mini --executed RECORD --out RECORD
+python -m papers.gitchameleon.formatting --scale cpu --shard mini
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import typer
-
-from papers.gitchameleon.cli import options
+from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
-from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness.harness import Harness, code_id
+from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.lint import STAGES, pylint_scores, stages_of
 from papers.gitchameleon.suites.systems import answers_of
-from shared.base.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.step import step
 
 
 def outcomes(harness: Harness, problems: Sequence[Problem], codes: set[tuple[int, str]]) -> dict[tuple[int, str], str]:
@@ -46,17 +45,16 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem], systems: 
                 yield row | {"hidden": found[id, text], "pylint": scores[text]}
 
 
-@in_one_sentence
-def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
-    """Format the answers of one suite's systems, execute them again and write a row per answer and stage."""
-    write_suite_record(
-        "formatting",
-        scale,
-        shard,
-        out,
-        lambda settings, *run: rows_of(settings.suite.name, *run, settings.suite.systems),
-    )
+@step(
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    after=("runs/execute/{shard}.parquet",),
+    threads=2,
+)
+def formatting(settings: Suite, provenance: Provenance) -> list[dict]:
+    """Format the answers of one suite's systems and execute them again; a row per answer and stage."""
+    with executing(settings, provenance) as (harness, problems):
+        return list(rows_of(settings.name, harness, problems, settings.systems))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    formatting.main()

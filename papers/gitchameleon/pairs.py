@@ -1,6 +1,6 @@
 """Step: does a problem's test force its version? The reference of one version is run in the place of another's.
 
-    python -m papers.gitchameleon.pairs --scale cpu --shard mini --executed RECORD --out RECORD
+    python -m papers.gitchameleon.pairs --scale cpu --shard mini
 
 A pair is two problems with the same stub and different pins: 148 directed ones among 146 of the 328 problems. Whoever
 answers with the wrong version's idiom is only found out where the test of such a pair fails.
@@ -8,16 +8,15 @@ answers with the wrong version's idiom is only found out where the test of such 
 
 from collections.abc import Iterator, Sequence
 
-import typer
-
-from papers.gitchameleon.cli import options
+from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.categories import perf_category
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import stub_pairs
-from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness.harness import Harness
-from shared.base.errors import in_one_sentence
+from papers.gitchameleon.harness.suite_run import executing
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.step import step
 
 KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
 
@@ -50,11 +49,16 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
         } | {name: row[name] for name in KEPT}
 
 
-@in_one_sentence
-def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
-    """Run every pair of a suite and write a row per pair."""
-    write_suite_record("pairs", scale, shard, out, lambda settings, *run: rows_of(settings.suite.name, *run))
+@step(
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    after=("runs/execute/{shard}.parquet",),
+    threads=2,
+)
+def pairs(settings: Suite, provenance: Provenance) -> list[dict]:
+    """Run every pair of one suite; a row per pair."""
+    with executing(settings, provenance) as (harness, problems):
+        return list(rows_of(settings.name, harness, problems))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    pairs.main()

@@ -1,26 +1,24 @@
 """Step: scripted solvers asked under every protocol, their answers executed for real: a row per answer.
 
-    python -m papers.gitchameleon.scores --scale cpu --shard mini --executed RECORD --out RECORD
+    python -m papers.gitchameleon.scores --scale cpu --shard mini
 
 The solvers stand where a model would: they see its prompts, and what they know is known (models/solvers.py).
 """
 
 from collections.abc import Iterator
 
-import typer
-
-from papers.gitchameleon.cli import options
 from papers.gitchameleon.config import Scores
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
-from papers.gitchameleon.execute import write_suite_record
 from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.scoring import score_rows
 from papers.gitchameleon.models.solvers import make_solver
 from papers.gitchameleon.protocols.generation import AnswerFile
 from papers.gitchameleon.protocols.jobs import Executor, Job
 from papers.gitchameleon.protocols.single import rag_requests, requests
-from shared.base.errors import in_one_sentence
+from shared.artifacts.provenance import Provenance
+from shared.artifacts.step import step
 
 AGENT_STEPS = 6
 
@@ -66,11 +64,16 @@ def rows_of(settings: Scores, harness: Harness, problems: list[Problem]) -> Iter
                 yield from score_rows(problems, results, **labels, seed=seed)
 
 
-@in_one_sentence
-def main(scale: options.Scale, shard: options.Shard, executed: options.Executed, out: options.Record) -> None:
-    """Ask scripted solvers under every protocol, execute their answers and write a row per answer."""
-    write_suite_record("scores", scale, shard, out, rows_of)
+@step(
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py", "protocols/templates/v1/*.txt"),
+    after=("runs/execute/{shard}.parquet",),
+    threads=2,
+)
+def scores(settings: Scores, provenance: Provenance) -> list[dict]:
+    """Ask scripted solvers under every protocol and execute their answers; a row per answer."""
+    with executing(settings.suite, provenance) as (harness, problems):
+        return list(rows_of(settings, harness, problems))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    scores.main()

@@ -1,22 +1,18 @@
 """Step: scripted solvers over seeds, on the verdicts that `execute` recorded.
 
-python -m papers.gitchameleon.simulate --scale cpu --shard mini --executed RECORD --out RECORD
+python -m papers.gitchameleon.simulate --scale cpu --shard mini
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 
 from papers.gitchameleon.config import Solvers
-from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, simulate
-from shared.artifacts.config import load_shard
-from shared.artifacts.provenance import Provenance
-from shared.artifacts.records import read_record, write_record
-from shared.base.errors import in_one_sentence
+from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, outcomes
+from shared.artifacts.records import read_record
+from shared.artifacts.step import step
 
 
 def verdicts_of(executed: pd.DataFrame) -> Verdicts:
@@ -30,7 +26,7 @@ def rows_of(suite: str, verdicts: Verdicts, solvers: Solvers) -> Iterator[dict]:
     """One row per quality and repair rate, in per cent."""
     for q in solvers.qualities:
         for r in solvers.repair_rates:
-            result = simulate(verdicts, q, r, solvers.num_seeds, solvers.seed)
+            result = outcomes(verdicts, q, r, solvers.num_seeds, solvers.seed)
             means = {name: 100 * values.mean() for name, values in result.items()}
             errors = {name: 100 * v.std(ddof=1) / np.sqrt(solvers.num_seeds) for name, v in result.items()}
             yield {
@@ -49,18 +45,11 @@ def rows_of(suite: str, verdicts: Verdicts, solvers: Solvers) -> Iterator[dict]:
             }
 
 
-@in_one_sentence
-def main(
-    scale: Annotated[str, typer.Option(help="Scale in config.yaml.")],
-    shard: Annotated[str, typer.Option(help="Name of the suite.")],
-    executed: Annotated[Path, typer.Option(help="Record of the step execute for this suite.")],
-    out: Annotated[Path, typer.Option(help="Record to write.")],
-) -> None:
+@step(inputs={"executed": "runs/execute/{shard}.parquet"})
+def simulate(settings: Solvers, shard: str, executed: Path) -> Iterator[dict]:
     """Simulate solvers that know both idioms and take the pinned version's with some probability."""
-    provenance = Provenance()
-    solvers = load_shard("gitchameleon", "simulate", scale, shard).solvers
-    write_record(out, list(rows_of(shard, verdicts_of(read_record(executed)), solvers)), provenance)
+    return rows_of(shard, verdicts_of(read_record(executed)), settings)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    simulate.main()

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.data.problems import Problem, load_benchmark, read_problems, select, with_hidden_tests
+from papers.gitchameleon.data.problems import Problem, read_problems, select, with_hidden_tests
 from papers.gitchameleon.harness.choosing import NoSandbox
-from papers.gitchameleon.suites.loader import load_suite
+from papers.gitchameleon.suites.loader import SUITES, load_problems
 from shared.base.errors import in_one_sentence
 
 BAD_INPUT, ENVIRONMENT_PROBLEM, NO_SANDBOX = 2, 3, 4  # exit statuses
@@ -19,10 +19,6 @@ def exits(command: Callable) -> Callable:
     return in_one_sentence(command, lambda error: NO_SANDBOX if isinstance(error, NoSandbox) else BAD_INPUT)
 
 
-Scale = Annotated[str, typer.Option(help="Scale in config.yaml.")]
-Shard = Annotated[str, typer.Option(help="Name of the suite.")]
-Executed = Annotated[Path, typer.Option(help="Record of the step execute: environments are built by then.")]
-Record = Annotated[Path, typer.Option("--out", help="Record to write.")]
 Data = Annotated[
     str, typer.Option("--data", help="benchmark (the 328 problems), mini, builtin, or a file of problems.")
 ]
@@ -41,9 +37,6 @@ Level = Annotated[str, typer.Option("--sandbox", help="auto, bwrap, namespaces o
 
 def problems_of(data: str, hidden_tests: Path | None, ids: str, libraries: list[str] | None) -> list[Problem]:
     """The problems that a command is about."""
-    if data == "benchmark":
-        problems = load_benchmark()
-    else:
-        problems = load_suite(data) if data in ("mini", "builtin") else read_problems(Path(data))
+    problems = load_problems(data) if data in ("benchmark", *SUITES) else read_problems(Path(data))
     problems = select(problems, ids, libraries or [])
     return problems if hidden_tests is None else with_hidden_tests(problems, hidden_tests)

@@ -1,16 +1,15 @@
-"""What several figures share: panels, colours, one legend."""
+"""What several figures share: names, and panels of dots in rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from shared.artifacts.plots import legend, nothing, panels, styles
+
 SUITES = {"builtin": "built-in suite", "mini": "mini-suite", "benchmark": "benchmark"}
-PROTOCOL_NAMES = {
+PROTOCOLS = {
     "greedy": "greedy",
     "selfdebug": "self-debug",
     "cot": "chain of thought",
@@ -23,59 +22,63 @@ PROTOCOL_NAMES = {
 }
 
 
-def colours(names: Iterable[str]) -> dict[str, tuple]:
-    """One colour per name, in the order given; the palette repeats after ten."""
-    names = list(dict.fromkeys(names))
-    palette = sns.color_palette("colorblind", n_colors=max(len(names), 10))
-    return dict(zip(names, palette, strict=False))
+def by_suite(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Name of each suite -> its rows."""
+    return {name: table[table.suite == suite] for suite, name in SUITES.items() if (table.suite == suite).any()}
 
 
-def suite_name(suite: str) -> str:
-    return SUITES.get(suite, suite)
+def dots(
+    parts: dict[str, pd.DataFrame],
+    rows: str,
+    by: str,
+    value: str,
+    labels: dict[str, str],
+    xlabel: str,
+    *,
+    most: int = 4,
+    width: float = 2.2,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> Figure:
+    """Panels of dots: a row per value of `rows`, in it a marker per entry of `labels`, with its interval.
 
-
-def suites_of(table: pd.DataFrame) -> list[str]:
-    """Suites of a table: the known ones first, in their order."""
-    found = list(dict.fromkeys(table.suite))
-    return [s for s in SUITES if s in found] + sorted(s for s in found if s not in SUITES)
-
-
-def panels(num: int, width: float = 3.3, height: float = 2.7, columns: int = 3, **kwargs) -> tuple[Figure, list[Axes]]:
-    """A grid with `num` axes; spare ones are taken away."""
-    columns = min(columns, max(num, 1))
-    rows = -(-max(num, 1) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **kwargs)
-    flat = list(axes.flat)
-    for ax in flat[num:]:
-        ax.remove()
-    return figure, flat[:num]
-
-
-def legend(figure: Figure, axes: Axes | Sequence[Axes], title: str | None = None) -> None:
-    """One legend for all panels, to the right of them; each label once."""
-    found: dict[str, object] = {}
-    for ax in axes if isinstance(axes, Sequence) else [axes]:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if found:
-        figure.legend(found.values(), found.keys(), title=title, loc="outside right center")
-
-
-def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, hue: str, value: str, error: str | None, labels: dict) -> None:
-    """Bars in groups: a group per value of `x`, in it a bar per entry of `labels` (value of `hue` -> label)."""
-    groups, names = list(dict.fromkeys(table[x])), [n for n in labels if n in set(table[hue])]
-    palette, width = colours(labels), 0.8 / max(len(names), 1)
-    for index, name in enumerate(names):
-        part = table[table[hue] == name].set_index(x).reindex(groups)
-        places = np.arange(len(groups)) + (index - (len(names) - 1) / 2) * width
-        spread = None if error is None else part[error]
-        ax.bar(places, part[value], width, yerr=spread, label=labels[name], color=palette[name], error_kw={"lw": 0.8})
-    ax.set_xticks(range(len(groups)), [str(g) for g in groups])
-
-
-def message(text: str) -> Figure:
-    """A figure that says why there is nothing to draw."""
-    figure, ax = plt.subplots(figsize=(4.5, 1.2))
-    ax.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
-    ax.set_axis_off()
+    Args:
+        parts: title -> what a panel shows, at most one value per row and label; columns `low` and `high`, if it has
+            them, are the ends of the intervals.
+        labels: value of the column `by` -> its name in the legend.
+    """
+    names = {title: list(dict.fromkeys(part[rows])) for title, part in parts.items()}
+    if not names:
+        return nothing("no system has results here")
+    same, height = len(set(map(tuple, names.values()))) == 1, max(map(len, names.values()))
+    dense = max(0.17, 0.1 * len(labels))
+    figure, axes = panels(len(parts), most=most, width=width, height=1.0 + dense * height, beside=2.6, sharey=same)
+    look, step = styles(labels), 0.8 / len(labels)
+    for ax, (title, part) in zip(axes, parts.items(), strict=True):
+        for index, (key, label) in enumerate(labels.items()):
+            found = part[part[by] == key].set_index(rows).reindex(names[title])
+            places = np.arange(len(found)) + (index - (len(labels) - 1) / 2) * step
+            spread = [found[value] - found.low, found.high - found[value]] if "low" in found else None
+            spread = None if spread is None else np.clip(spread, 0, None)
+            shown = {"markersize": 4, "elinewidth": 1, "linestyle": "none", "label": label} | look[key]
+            if found[value].notna().any():
+                ax.errorbar(found[value], places, xerr=spread, **shown)
+        ax.set_yticks(range(len(names[title])), [str(name) for name in names[title]], fontsize=7)
+        ax.set_ylim(len(names[title]) - 0.5, -0.5)
+        for edge in range(1, len(names[title])):
+            ax.axhline(edge - 0.5, color="0.9", linewidth=0.6, zorder=0)
+        ax.set_title(title, fontsize=8)
+        ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        ax.set_xlim(limits)
+        ax.set_xlabel(xlabel, fontsize=8)
+    legend(figure, axes)
     return figure
+
+
+def with_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Adds `low` and `high`: one standard error below and above hidden success."""
+    return table.assign(low=table.hidden - table.hidden_se, high=table.hidden + table.hidden_se)
+
+
+def names_of(values: Iterable[str]) -> dict[str, str]:
+    """Sorted names that are shown as they are."""
+    return {value: value for value in sorted(set(values))}

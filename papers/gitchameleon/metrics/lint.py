@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 STAGES = ("raw", "black_isort", "ruff")
 
 # What would depend on the packages beside pylint, which are not those of the problem, or on the other files of a run.
@@ -79,3 +81,24 @@ def _written(folder: Path, codes: Sequence[str]) -> list[Path]:
     for path, code in zip(paths, codes, strict=True):
         path.write_text(code, encoding="utf-8")
     return paths
+
+
+def by_stage(rows: pd.DataFrame) -> pd.DataFrame:
+    """What formatting comes to per suite and system.
+
+    Args:
+        rows: one per suite, system, example_id and stage: hidden (verdict), changed, pylint.
+    Returns:
+        suite, system, num_problems, other_verdicts (answers with another verdict after some stage), and for each stage
+        passed_<stage>, changed_<stage> (counts), success_<stage> (percent) and pylint_<stage> (mean).
+    """
+    answer = ["suite", "system", "example_id"]
+    raw = rows[rows.stage == "raw"].set_index(answer).hidden.rename("raw")
+    rows = rows.join(raw, on=answer)
+    rows = rows.assign(passed=rows.hidden == "pass", other=rows.hidden != rows.raw)
+    grouped = rows.groupby(["suite", "system", "stage"])
+    cells = grouped.agg(passed=("passed", "sum"), changed=("changed", "sum"), pylint=("pylint", "mean"))
+    cells = cells.assign(success=100.0 * grouped.passed.mean()).astype(float).unstack("stage")
+    cells.columns = [f"{name}_{stage}" for name, stage in cells.columns]
+    others = rows.groupby(answer).other.any().groupby(["suite", "system"])
+    return cells.assign(num_problems=others.size(), other_verdicts=others.sum().astype(float)).reset_index()

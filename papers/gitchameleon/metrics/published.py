@@ -3,6 +3,7 @@
 The numbers are in `reported.csv`; every frame made here has `source` = reported where it becomes a table.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 import pandas as pd
@@ -35,6 +36,31 @@ def wide(*tables: str) -> pd.DataFrame:
         frame = reported().table(table)
         part = frame.pivot(index="row", columns="column", values="value").astype(float)
         parts.append(part.reindex(index=frame.row.unique(), columns=frame.column.unique()))
+    return pd.concat(parts)
+
+
+def published_rates() -> pd.DataFrame:
+    """Tables 1 and 8 in long form: system, protocol, hidden, visible, api_published, their errors and the gap."""
+    frame, parts = wide("table1", "table8").rename_axis("system"), []
+    for protocol in ("greedy", "selfdebug", "cot"):
+        part = frame.filter(regex=f"^{protocol}_").rename(columns=lambda name: name.partition("_")[2])
+        part = part.rename(columns={"api": "api_published"}).dropna(subset="hidden").reset_index()
+        part = part.reindex(columns=["system", "hidden", "hidden_se", "visible", "visible_se", "api_published"])
+        parts.append(part.assign(gap=part.visible - part.hidden, protocol=protocol))
+    return pd.concat(parts)
+
+
+def published_variants(table: str, endings: Mapping[str, str]) -> pd.DataFrame:
+    """A table with columns `success<ending>` and `api<ending>` in long form: system, variant, success, success_se, api.
+
+    Args:
+        endings: ending of the columns -> variant; rows without success are left out.
+    """
+    parts, frame = [], wide(table).rename_axis("system").reset_index()
+    for ending, variant in endings.items():
+        part = frame.rename(columns=lambda name, ending=ending: name.replace(ending, ""))
+        part = part.reindex(columns=["system", "success", "success_se", "api"]).dropna(subset="success")
+        parts.append(part.assign(variant=variant))
     return pd.concat(parts)
 
 

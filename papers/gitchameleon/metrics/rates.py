@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import standard_error_percent
+from papers.gitchameleon.metrics.comparison import compare, standard_error_percent
 from shared.artifacts.estimates import wilson_interval
+
+BENCHMARK, MEASURED, REPORTED = "benchmark", "measured", "reported"  # a suite, and sources of rows
+RUN = ["suite", "system", "protocol"]
 
 
 def rates(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -50,3 +53,18 @@ def before_and_after(main: pd.DataFrame, protocol: str = "selfdebug") -> pd.Data
     after = main[main.protocol == protocol][columns]
     table = before.merge(after, on=keys, suffixes=("_before", "_after"))
     return table.assign(gain=table.hidden_after - table.hidden_before)
+
+
+def against_greedy(scores: pd.DataFrame) -> pd.DataFrame:
+    """Each protocol against greedy, same system and suite: exact McNemar and bootstrap interval (comparison.compare).
+
+    Args:
+        scores: one seed of each run. A system without a greedy run gets no row.
+    """
+    rows = []
+    for (suite, system), frame in scores.groupby(["suite", "system"]):
+        runs = {name: part.set_index("example_id").hidden_passed.to_dict() for name, part in frame.groupby("protocol")}
+        for name in [n for n in runs if n != "greedy" and "greedy" in runs]:
+            row = {"suite": suite, "system": system, "protocol": name, "num_problems": len(runs[name])}
+            rows.append(row | vars(compare(runs[name], runs["greedy"])))
+    return pd.DataFrame(rows).rename(columns={"only_a": "only_this", "only_b": "only_greedy"})

@@ -1,10 +1,10 @@
 """How good retrieved documents are: precision, recall, reciprocal rank and hits against a problem's own references."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,16 @@ def retrieval(retrieved: Sequence[str], gold: Sequence[str]) -> Retrieval:
     )
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and std / sqrt(n), the error that the paper gives beside retrieval metrics; nan for no values."""
-    if not len(values):
-        return math.nan, math.nan
-    return float(np.mean(values)), float(np.std(values) / math.sqrt(len(values)))
+def quality(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over problems per suite, retriever and k, with the paper's errors, std / sqrt(n), in columns `..._se`.
+
+    Args:
+        rows: of scoring.retrieval_rows.
+    Returns:
+        suite, retriever, k, n, and the metrics of `Retrieval`, all but the reciprocal rank in percent.
+    """
+    names = [field.name for field in fields(Retrieval)]
+    factors = [1 if name == "reciprocal_rank" else 100 for name in names]
+    groups = rows.assign(**rows[names] * factors).groupby(["suite", "retriever", "k"])[names]
+    errors = groups.std(ddof=0).div(np.sqrt(groups.size()), axis=0).add_suffix("_se")
+    return groups.mean().join(errors).assign(n=groups.size()).reset_index()

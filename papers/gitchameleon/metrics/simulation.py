@@ -22,7 +22,7 @@ class Verdicts:
     wrong_visible: np.ndarray
 
 
-def simulate(verdicts: Verdicts, q: float, r: float, seeds: int, seed: int) -> dict[str, np.ndarray]:
+def outcomes(verdicts: Verdicts, q: float, r: float, seeds: int, seed: int) -> dict[str, np.ndarray]:
     """Hidden and visible success of mixture(q), before and after one round of repair, per seed: shape (seeds,)."""
     n = len(verdicts.right_hidden)
     # the same draws for every q and r: a solver of higher quality differs by its quality alone

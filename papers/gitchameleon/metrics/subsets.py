@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import stub_pairs
 from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.metrics.comparison import Success
+from papers.gitchameleon.metrics.coverage import percent
 from papers.gitchameleon.metrics.overlap import score
+from papers.gitchameleon.metrics.rates import RUN
 from papers.gitchameleon.metrics.scoring import NOT_RUN
 
 Subsets = dict[str, list[int]]  # name -> ids of its problems
@@ -56,3 +60,40 @@ def success_by(rows: Sequence[Mapping], subsets: Subsets) -> dict[str, dict]:
                 "ids": sorted(ids),
             }
     return found
+
+
+def worth_of_tests(examined: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the step `examine` with num_missed and percent of their lines, overlap of their tests, and decisive.
+
+    Args:
+        pairs: rows of the step `pairs`: a problem is decisive if the reference of another version fails there.
+    """
+    frame = examined.sort_values(["suite", "example_id"])
+    frame["num_missed"] = frame.missed_lines.str.split().map(len)
+    frame["percent"] = [percent(n, k) for n, k in zip(frame.num_lines, frame.num_missed, strict=True)]
+    frame["overlap"] = frame.shared_calls / frame.visible_calls.where(frame.visible_calls > 0)
+    failed = pairs[pairs.hidden.notna() & ~pairs.hidden.isin(["pass", *NOT_RUN])]
+    failing = set(zip(failed.suite, failed.tests_id, strict=True))
+    frame["decisive"] = [key in failing for key in zip(frame.suite, frame.example_id, strict=True)]
+    return frame
+
+
+def success_within(outcomes: pd.DataFrame, worth: pd.DataFrame) -> pd.DataFrame:
+    """Hidden success per run over all problems, over those whose tests overlap or not, and over the decisive ones.
+
+    Args:
+        outcomes: suite, system, protocol, example_id and hidden_passed; a row per seed.
+        worth: of `worth_of_tests`; problems that it lacks are left out.
+    Returns:
+        suite, system, protocol, and for each subset n_<subset> and <subset>_percent (mean over seeds).
+    """
+    frame = outcomes[[*RUN, "example_id", "hidden_passed"]]
+    frame = frame.merge(worth[["suite", "example_id", "overlap", "decisive"]], on=["suite", "example_id"])
+    overlaps = frame.overlap > 0
+    subsets = {"all": overlaps | True, "disjoint": ~overlaps, "overlapping": overlaps, "decisive": frame.decisive}
+    table = frame[RUN].drop_duplicates().set_index(RUN).sort_index()
+    for name, members in subsets.items():
+        groups = frame[members].groupby(RUN)
+        table[f"n_{name}"] = groups.example_id.nunique().reindex(table.index, fill_value=0)
+        table[f"{name}_percent"] = 100.0 * groups.hidden_passed.mean()
+    return table.reset_index()

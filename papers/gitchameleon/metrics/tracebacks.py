@@ -2,6 +2,8 @@
 
 import re
 
+import pandas as pd
+
 # the ten types that Figure 8 draws, in its order
 DRAWN = (
     "AssertionError",
@@ -15,6 +17,8 @@ DRAWN = (
     "SyntaxError",
     "HTTPError",
 )
+NEEDS_NETWORK = ("URLError", "gaierror", "ConnectionError", "ConnectTimeout", "MaxRetryError", "ProxyError")
+NEEDS_NETWORK += ("HTTPError", "NewConnectionError", "NameResolutionError")
 _NAME = re.compile(r"^(?:E\s+)?((?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*(?:Error|Exception)))(?=:|\s*$)", re.MULTILINE)
 _FRAME = re.compile(r'^\s+File "([^"]*)", line (\d+), in (\S+)', re.MULTILINE)
 
@@ -27,9 +31,39 @@ def exception_names(trace: str) -> list[str]:
     return [match[2] for match in _NAME.finditer(trace)]
 
 
+def cause(verdict: str, exception: str | None) -> str:
+    """Why a reference did not pass, in one word or two: not every failure is the reference's."""
+    if verdict == "env-missing":
+        return f"environment: {exception}"
+    if exception in NEEDS_NETWORK:
+        return "needs network"
+    if exception == "LookupError":
+        return "needs data"  # NLTK's word for a corpus that is not there
+    return exception or verdict
+
+
 def reduction_percent(before: int, after: int) -> float:
     """Relative fall in percent, 100 (before - after) / before; nan where there was nothing to lower."""
     return 100.0 * (before - after) / before if before else float("nan")
+
+
+def falls(scores: pd.DataFrame) -> pd.DataFrame:
+    """Answers whose hidden trace names each drawn exception, over all systems with greedy and self-debug runs.
+
+    Args:
+        scores: rows of scoring.score_rows.
+    Returns:
+        suite, error, greedy, selfdebug (counts) and reduction_percent; every suite has all ten types.
+    """
+    two = ["greedy", "selfdebug"]
+    runs = scores[scores.protocol.isin(two)]
+    runs = runs[runs.groupby(["suite", "system"]).protocol.transform("nunique") == len(two)]
+    raised = runs.assign(error=runs.errors.str.split()).explode("error")
+    types = pd.MultiIndex.from_product([sorted(set(scores.suite)), DRAWN], names=["suite", "error"])
+    counts = raised.groupby(["suite", "error", "protocol"]).size().unstack()
+    counts = counts.reindex(index=types, columns=two).fillna(0.0).reset_index()
+    pairs = zip(counts.greedy, counts.selfdebug, strict=True)
+    return counts.assign(reduction_percent=[reduction_percent(before, after) for before, after in pairs])
 
 
 def top_level_trace(trace: str, max_chars: int = 2000) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 
-from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.problems import Problem, load_benchmark
 from papers.gitchameleon.suites.tasks import FOLDER, read_suite
 
 SUITES = ("builtin", "mini")
@@ -18,3 +18,8 @@ def load_suite(name: str) -> list[Problem]:
     if name not in SUITES:
         raise ValueError(f"unknown suite '{name}'; there are: {', '.join(SUITES)}")
     return read_suite(FOLDER / name)
+
+
+def load_problems(name: str) -> list[Problem]:
+    """Problems of the benchmark or of one of our suites."""
+    return load_benchmark() if name == "benchmark" else load_suite(name)

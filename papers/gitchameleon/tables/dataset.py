@@ -1,12 +1,11 @@
-"""Tables about the data set: its counts and its figures, and Figure 3's points: (records, settings) -> tidy frame."""
+"""Tables about the data set: its counts and its figures, and Figure 3's points."""
 
-import numpy as np
 import pandas as pd
 
 from papers.gitchameleon.metrics.published import wide
 
 
-def tab_dataset(records, settings) -> pd.DataFrame:
+def tab_dataset(records, reported) -> pd.DataFrame:
     """Counts of the data set that a claim or a caption of the paper rests on."""
     frame = records("describe")
     counts = {
@@ -15,63 +14,49 @@ def tab_dataset(records, settings) -> pd.DataFrame:
         "library versions": len(frame[["library", "version"]].drop_duplicates()),
         "environments": len(frame[["python_version", "env"]].drop_duplicates()),
         "environments by the authors' key": frame.upstream_env.nunique(),
-        "functional": int(frame.functional.sum()),
-        "web development": int(frame.webdev.sum()),
-        "documents": int(frame.num_docs.sum()),
-        "released 2014 to 2023": int(frame.year.between(2014, 2023).sum()),
-        "released later": int((frame.year > 2023).sum()),
-        "references that parse": int(frame.parses.sum()),
-        "references that hit their API calls": int(frame.reference_hits.sum()),
-        "stubs that hit their API calls": int(frame.stub_hits.sum()),
-        "without API calls": int((frame.num_api_calls == 0).sum()),
-        "references with fewer than 5 logic nodes": int((frame.logic_nodes < 5).sum()),
+        "functional": frame.functional.sum(),
+        "web development": frame.webdev.sum(),
+        "documents": frame.num_docs.sum(),
+        "released 2014 to 2023": frame.year.between(2014, 2023).sum(),
+        "released later": (frame.year > 2023).sum(),
+        "references that parse": frame.parses.sum(),
+        "references that hit their API calls": frame.reference_hits.sum(),
+        "stubs that hit their API calls": frame.stub_hits.sum(),
+        "without API calls": (frame.num_api_calls == 0).sum(),
+        "references with fewer than 5 logic nodes": (frame.logic_nodes < 5).sum(),
     }
-    for category in ("Argument", "Function Name", "New Feature", "Semantics", "Other"):
-        counts[f"category {category} (Figure 4b)"] = int((frame.stats_category == category).sum())
-    for category in ("Argument", "Function Name", "New Feature", "Semantics", "none"):
-        counts[f"category {category} (Figure 7)"] = int((frame.perf_category == category).sum())
+    kinds = ["Argument", "Function Name", "New Feature", "Semantics"]
+    counts |= {f"category {c} (Figure 4b)": (frame.stats_category == c).sum() for c in [*kinds, "Other"]}
+    counts |= {f"category {c} (Figure 7)": (frame.perf_category == c).sum() for c in [*kinds, "none"]}
     dataset = "benchmark" if set(frame.dataset) == {"benchmark"} else "own suites"
-    return pd.DataFrame([{"dataset": dataset, "quantity": k, "count": v} for k, v in counts.items()])
+    table = pd.DataFrame([{"dataset": dataset, "quantity": k, "count": v} for k, v in counts.items()])
+    theirs = {"columns": {"value": "reported"}, "where": {"dataset": "benchmark"}}
+    return reported.beside(table, "dataset", rows="quantity", **theirs)
 
 
-def fig3_correlation(records, settings) -> pd.DataFrame:
-    """Points of Figure 3 as plotted, and with the values that Tables 1 and 2 give for greedy decoding."""
-    points, greedy = wide("fig3"), wide("table1", "table8").greedy_hidden
-    rows = []
-    for bench in ("swebench", "livecodebench"):
-        for model, point in points.iterrows():
-            if not np.isnan(point[bench]):
-                rows.append(
-                    {
-                        "benchmark": bench,
-                        "model": model,
-                        "score": point[bench],
-                        "plotted_percent": point.gitchameleon,
-                        "table_percent": greedy.get(model, np.nan),
-                    }
-                )
-    return pd.DataFrame(rows)
+def fig3_correlation() -> pd.DataFrame:
+    """Points of Figure 3 as plotted, and with the values that Tables 1 and 8 give for greedy decoding."""
+    points = wide("fig3").assign(table_percent=wide("table1", "table8").greedy_hidden)
+    points = points.rename(columns={"gitchameleon": "plotted_percent"}).rename_axis("model").reset_index()
+    kept = ["model", "plotted_percent", "table_percent"]
+    return points.melt(kept, ["swebench", "livecodebench"], "benchmark", "score").dropna(subset="score")
 
 
-def fig4_dataset(records, settings) -> pd.DataFrame:
+def fig4_dataset(records) -> pd.DataFrame:
     """Problems per release year and per category of change."""
-    frame = records("describe")
+    frame = records("describe").astype({"year": str}).rename(columns={"stats_category": "category"})
     frame["dataset"] = frame.dataset.where(frame.dataset == "benchmark", "own suites")
-    years = frame.groupby(["dataset", "year"]).size().reset_index(name="count")
-    kinds = frame.groupby(["dataset", "stats_category"]).size().reset_index(name="count")
-    years = years.rename(columns={"year": "group"}).assign(panel="year")
-    kinds = kinds.rename(columns={"stats_category": "group"}).assign(panel="category")
-    return pd.concat([years.astype({"group": str}), kinds])[["dataset", "panel", "group", "count"]]
+    long = frame.melt("dataset", ["year", "category"], "panel", "group")
+    return long.groupby(["dataset", "panel", "group"]).size().reset_index(name="count")
 
 
-def fig9_libraries(records, settings) -> pd.DataFrame:
+def fig9_libraries(records) -> pd.DataFrame:
     """Problems and versions per library."""
-    frame = records("describe")
-    grouped = frame.groupby("library").agg(num_problems=("example_id", "size"), num_versions=("version", "nunique"))
-    return grouped.reset_index().sort_values(["num_problems", "library"], ascending=[False, True], ignore_index=True)
+    grouped = records("describe").groupby("library")
+    table = grouped.agg(num_problems=("example_id", "size"), num_versions=("version", "nunique")).reset_index()
+    return table.sort_values(["num_problems", "library"], ascending=[False, True])
 
 
-def fig14_logic_nodes(records, settings) -> pd.DataFrame:
+def fig14_logic_nodes(records) -> pd.DataFrame:
     """How many references have how many logic nodes."""
-    counts = records("describe").logic_nodes.value_counts().sort_index()
-    return counts.rename_axis("logic_nodes").reset_index(name="num_problems")
+    return records("describe").groupby("logic_nodes").size().reset_index(name="num_problems")

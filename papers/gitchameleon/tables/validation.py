@@ -4,154 +4,73 @@ import numpy as np
 import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import Success
+from papers.gitchameleon.metrics.swaps import failing_pairs, swapped
+from papers.gitchameleon.metrics.tracebacks import cause
+from papers.gitchameleon.suites.systems import SYSTEMS
 
-SYSTEM_ORDER = ["reference", "version-blind", "newest", "oldest", "stub"]
-NEEDS_NETWORK = ("URLError", "gaierror", "ConnectionError", "ConnectTimeout", "MaxRetryError", "ProxyError")
-NEEDS_NETWORK += ("HTTPError", "NewConnectionError", "NameResolutionError")
 
-
-def _suites(records) -> pd.DataFrame:
+def executed(records) -> pd.DataFrame:
     """Executed rows with systems in a fixed order."""
     frame = records("execute")
-    frame["system"] = pd.Categorical(frame.system, SYSTEM_ORDER, ordered=True)
+    frame["system"] = pd.Categorical(frame.system, list(SYSTEMS), ordered=True)
     return frame.sort_values(["suite", "system", "example_id"], ignore_index=True)
 
 
-def tab_validation(records, settings) -> pd.DataFrame:
+def references(executed) -> pd.DataFrame:
+    """The rows of the reference solutions."""
+    return executed[executed.system == "reference"]
+
+
+def tab_validation(references) -> pd.DataFrame:
     """Reference solutions against their own tests."""
-    rows = []
-    for suite, part in _suites(records).query("system == 'reference'").groupby("suite", sort=True):
-        ran = part[part.visible != "env-missing"]
-        hidden = ran[ran.hidden.notna()]
-        rows.append(
-            {
-                "suite": suite,
-                "num_problems": len(part),
-                "num_run": len(ran),
-                "hidden_run": len(hidden),
-                "hidden_passed": int((hidden.hidden == "pass").sum()),
-                "visible_passed": int((ran.visible == "pass").sum()),
-            }
-        )
-    return pd.DataFrame(rows)
+    ran, counted = (
+        references.visible != "env-missing",
+        {"num_problems": 1, "num_run": references.visible != "env-missing"},
+    )
+    counted |= {"hidden_run": ran & references.hidden.notna(), "hidden_passed": ran & (references.hidden == "pass")}
+    counted |= {"visible_passed": ran & (references.visible == "pass")}
+    return references.assign(**counted).groupby("suite")[list(counted)].sum().reset_index()
 
 
-def tab_version_swap(records, settings) -> pd.DataFrame:
-    """Every task's two idioms under the tests of both versions."""
-    frame = _suites(records)
-    frame = frame[frame.system.isin(["reference", "version-blind"]) & (frame.suite != "benchmark")]
-    own = frame.system == "reference"
-    other = np.where(frame.is_new, "old", "new")
-    return pd.DataFrame(
-        {
-            "suite": frame.suite,
-            "task": frame.task,
-            "tests": np.where(frame.is_new, "new", "old"),
-            "code": np.where(own, np.where(frame.is_new, "new", "old"), other),
-            "version": frame.version,
-            "outcome": frame.hidden,
-            "exception": frame.hidden_exception,
-            "expected": np.where(own | (frame.expect_fail == ""), "pass", frame.expect_fail),
-            "as_expected": [
-                hidden == "pass" if own_ or not expected else exception in expected.split()
-                for own_, expected, hidden, exception in zip(
-                    own, frame.expect_fail, frame.hidden, frame.hidden_exception, strict=True
-                )
-            ],
-        }
-    ).sort_values(["suite", "task", "tests", "code"], ignore_index=True)
-
-
-def tab_systems(records, settings) -> pd.DataFrame:
+def tab_systems(executed) -> pd.DataFrame:
     """Success of the systems whose score is known, over all problems and over the strict pairs."""
     rows = []
-    for (suite, system), part in _suites(records).groupby(["suite", "system"], observed=True, sort=True):
-        hidden = part.hidden if part.hidden.notna().any() else part.visible
-        passed, strict = hidden == "pass", part[part.strict]
-        found = Success(int(passed.sum()), len(part))
-        rows.append(
-            {
-                "suite": suite,
-                "system": system,
-                "num_problems": len(part),
-                "passed": found.passed,
-                "success_percent": found.percent,
-                "standard_error_percent": found.standard_error,
-                "wilson_low_percent": found.interval[0],
-                "wilson_high_percent": found.interval[1],
-                "visible_percent": 100 * (part.visible == "pass").mean(),
-                "num_strict": len(strict),
-                "strict_percent": 100 * (strict.hidden == "pass").mean() if len(strict) else np.nan,
-            }
-        )
+    for (suite, system), part in executed.groupby(["suite", "system"], observed=True):
+        hidden, strict = part.hidden if part.hidden.notna().any() else part.visible, part[part.strict]
+        found = Success(int((hidden == "pass").sum()), len(part))
+        row = {"suite": suite, "system": system, "num_problems": len(part), "passed": found.passed}
+        row |= {"success_percent": found.percent, "standard_error_percent": found.standard_error}
+        row |= dict(zip(("wilson_low_percent", "wilson_high_percent"), found.interval, strict=True))
+        row |= {"visible_percent": 100 * (part.visible == "pass").mean(), "num_strict": len(strict)}
+        rows.append(row | {"strict_percent": 100 * (strict.hidden == "pass").mean() if len(strict) else np.nan})
     return pd.DataFrame(rows)
 
 
-def tab_solvers(records, settings) -> pd.DataFrame:
+def tab_solvers(records) -> pd.DataFrame:
     """Scripted solvers over seeds beside their closed forms."""
-    return records("simulate").sort_values(["suite", "quality", "repair_rate"], ignore_index=True)
+    return records("simulate").sort_values(["suite", "quality", "repair_rate"])
 
 
-def cause(verdict: str, exception: str | None) -> str:
-    """Why a reference did not pass, in one word or two: not every failure is the reference's."""
-    if verdict == "env-missing":
-        return f"environment: {exception}"
-    if exception in NEEDS_NETWORK:
-        return "needs network"
-    if exception == "LookupError":
-        return "needs data"  # NLTK's word for a corpus that is not there
-    return exception or verdict
+def tab_version_swap(executed) -> pd.DataFrame:
+    """Every task's two idioms under the tests of both versions."""
+    both = executed.system.isin(["reference", "version-blind"]) & (executed.suite != "benchmark")
+    return swapped(executed[both]).sort_values(["suite", "task", "tests", "code"])
 
 
-def tab_reference_outcomes(records, settings) -> pd.DataFrame:
+def tab_reference_outcomes(references) -> pd.DataFrame:
     """How many references pass their visible test, and by cause which do not."""
-    frame = records("execute")
-    frame = frame[frame.system == "reference"].sort_values(["suite", "example_id"])
-    frame["outcome"] = frame.visible.where(frame.visible.isin(["pass", "env-missing"]), "fail")
-    frame["cause"] = [
-        cause(v, e) if v != "pass" else "-" for v, e in zip(frame.visible, frame.visible_exception, strict=True)
-    ]
+    pairs = zip(references.visible, references.visible_exception, strict=True)
+    outcome = references.visible.where(references.visible.isin(["pass", "env-missing"]), "fail")
+    frame = references.assign(outcome=outcome, cause=["-" if v == "pass" else cause(v, e) for v, e in pairs])
     rows = []
-    for (suite, outcome, why), part in frame.groupby(["suite", "outcome", "cause"], sort=True):
-        names = sorted({f"{r.library} {r.version}" for r in part.itertuples()}) if outcome != "pass" else []
-        ids = [str(id) for id in part.example_id] if outcome != "pass" else []
+    for (suite, outcome, why), part in frame.groupby(["suite", "outcome", "cause"]):
         row = {"suite": suite, "outcome": outcome, "cause": why, "num_problems": len(part)}
-        rows.append(row | {"libraries": ", ".join(names), "problems": " ".join(ids)})
+        named = part if outcome != "pass" else part[:0]
+        row["libraries"] = ", ".join(sorted(set(named.library + " " + named.version)))
+        rows.append(row | {"problems": " ".join(named.example_id.astype(str))})
     return pd.DataFrame(rows)
 
 
-def tab_pairs(records, settings) -> pd.DataFrame:
-    """Directed pairs of problems with one stub and two pins: how often the other version's reference fails.
-
-    A pair is counted as run where both stages of the environment were there and the tests' own reference passes them.
-    """
-    frame, own = records("pairs"), records("execute")
-    own = own[own.system == "reference"].set_index(["suite", "example_id"])
-    rows = []
-    for (suite, stage), part in _stages(frame):
-        fine = own[own[stage] == "pass"].index
-        ran = part[[(suite, id) in fine for id in part.tests_id]]
-        ran = ran[~ran[stage].isin(["env-missing", "harness-error"])]
-        for change, of_change in [("all", ran), *ran.groupby("change", sort=True)]:
-            total = part if change == "all" else part[part.change == change]
-            failed = int((of_change[stage] != "pass").sum())
-            rows.append(
-                {
-                    "suite": suite,
-                    "tests": stage,
-                    "change": change,
-                    "num_pairs": len(total),
-                    "num_run": len(of_change),
-                    "num_failed": failed,
-                    "failed_percent": 100 * failed / len(of_change) if len(of_change) else float("nan"),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _stages(frame: pd.DataFrame):
-    """((suite, hidden or visible), rows) where such tests are there."""
-    for suite, part in frame.groupby("suite", sort=True):
-        for stage in ("hidden", "visible"):
-            if part[stage].notna().any():
-                yield (suite, stage), part
+def tab_pairs(records, references) -> pd.DataFrame:
+    """Directed pairs of problems with one stub and two pins: how often the other version's reference fails."""
+    return failing_pairs(records("pairs"), references)

@@ -1,12 +1,30 @@
-"""One environment with nothing in it but Python, and small limits, for all tests that run programs in a box."""
+"""Environments of the built-in libraries and small limits for tests that run programs; tables from small records."""
+
+import inspect
 
 import pytest
 
 from papers.gitchameleon.environments.installers import Index
 from papers.gitchameleon.environments.store import EnvStore
 from papers.gitchameleon.suites.wheels import write_wheels
+from shared.artifacts.paper import paper_functions
+from shared.artifacts.reported import Reported
 from shared.sandbox.box import Limits
 from shared.sandbox.levels import available_levels
+
+
+@pytest.fixture(scope="session")
+def table_of():
+    """(name of a table, records, settings) -> the table, made of whatever its parameters name."""
+    functions, reported = paper_functions("gitchameleon", "tables"), Reported("gitchameleon")
+
+    def make(name, records, settings=None):
+        given = {"records": records, "settings": settings, "reported": reported}
+        parameters = inspect.signature(functions[name]).parameters
+        made = functions[name](**{p: given[p] if p in given else make(p, records, settings) for p in parameters})
+        return made.reset_index(drop=True)
+
+    return make
 
 
 @pytest.fixture(scope="session")

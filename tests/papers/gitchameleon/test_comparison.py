@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from papers.gitchameleon.metrics import comparison as metrics
-from shared.artifacts import intervals
+from shared.artifacts.estimates import Z95, wilson_interval
 from shared.base.seeding import numpy_generator
 
 
@@ -37,14 +37,14 @@ def test_the_standard_error_is_the_binomial_one():
 @pytest.mark.parametrize("n", [1, 5, 328])
 def test_wilson_intervals_hold_the_share_and_stay_in_the_unit_interval(n):
     for passed in range(0, n + 1, max(1, n // 7)):
-        low, high = intervals.wilson_interval(passed, n)
+        low, high = wilson_interval(passed, n)
         assert 0 <= low <= passed / n <= high <= 1
 
 
 def test_wilson_bounds_solve_the_score_equation():
-    low, high = intervals.wilson_interval(3, 10)
+    low, high = wilson_interval(3, 10)
     for bound in (low, high):
-        assert abs(0.3 - bound) == pytest.approx(intervals.Z95 * math.sqrt(bound * (1 - bound) / 10))
+        assert abs(0.3 - bound) == pytest.approx(Z95 * math.sqrt(bound * (1 - bound) / 10))
 
 
 def test_mcnemar_equals_the_count_of_all_outcomes_of_the_discordant_pairs():

@@ -19,7 +19,6 @@ from papers.gitchameleon.protocols.jobs import Executor
 from papers.gitchameleon.protocols.selfdebug import selfdebug
 from papers.gitchameleon.protocols.single import requests
 from papers.gitchameleon.suites.loader import load_suite
-from papers.gitchameleon.tables import results as result_tables
 from shared.sandbox.levels import available_levels
 
 PROBLEMS = [p for p in load_suite("builtin") if p.task in ("join-with-bar", "first-place")]
@@ -52,7 +51,7 @@ def endpoint():
     server.server_close()
 
 
-def test_wrong_answers_are_repaired_from_their_visible_traces(endpoint, store, limits):
+def test_wrong_answers_are_repaired_from_their_visible_traces(endpoint, store, limits, table_of):
     level = available_levels()[0]
     harness = Harness(store, VerdictCache(None), Settings(level=level, limits=limits))
     first = AnswerFile(None, "served", "greedy")
@@ -67,7 +66,7 @@ def test_wrong_answers_are_repaired_from_their_visible_traces(endpoint, store, l
         results = list(harness.evaluate(PROBLEMS, solutions))
         rows += scoring.score_rows(PROBLEMS, results, suite="builtin", system="served", protocol=name)
     frames = {"scores": pd.DataFrame(rows)}
-    table = result_tables.tab_main(frames.__getitem__, None)
+    table = table_of("tab_main", frames.__getitem__)
     measured = table[table.source == "measured"].set_index("protocol")
     assert measured.n.tolist() == [4, 4] and measured.num_missing.tolist() == [0, 0]
     assert (measured.hidden["greedy"], measured.visible["greedy"]) == (0, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from papers.gitchameleon.metrics.api_hit import api_hit_rates, called_names, is_hit
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
-from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, simulate
+from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, outcomes
 from papers.gitchameleon.suites.loader import load_suite
 
 
@@ -62,7 +62,7 @@ def verdicts() -> Verdicts:
 def test_simulated_solvers_meet_their_closed_forms():
     for q in (0.0, 0.3, 1.0):
         for r in (0.0, 0.5, 1.0):
-            result = simulate(verdicts(), q, r, seeds=2000, seed=0)
+            result = outcomes(verdicts(), q, r, seeds=2000, seed=0)
             for name, expected in (
                 ("hidden", expected_success(verdicts(), q)),
                 ("hidden_after", expected_after_repair(verdicts(), q, r)),
@@ -75,5 +75,5 @@ def test_simulated_solvers_meet_their_closed_forms():
 
 
 def test_one_more_seed_does_not_change_the_others():
-    few, many = (simulate(verdicts(), 0.5, 0.5, seeds, 0)["hidden"] for seeds in (10, 20))
+    few, many = (outcomes(verdicts(), 0.5, 0.5, seeds, 0)["hidden"] for seeds in (10, 20))
     assert np.array_equal(few, many[:10])

@@ -3,20 +3,20 @@
 import pandas as pd
 import pytest
 
-from papers.gitchameleon import figures, tables
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.metrics import scoring
 from papers.gitchameleon.metrics.comparison import standard_error_percent
-from papers.gitchameleon.tables import protocols as protocol_tables
-from papers.gitchameleon.tables import results as result_tables
 from shared.artifacts.figures import paper_style
+from shared.artifacts.paper import load_paper, paper_functions
 
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
-FROM_SCORES = {result_tables.__name__, protocol_tables.__name__}  # what needs no records of other steps
-TABLES = {
-    n: f for n, f in vars(tables).items() if getattr(f, "__module__", None) in FROM_SCORES and n[:3] in ("tab", "fig")
-}
-FIGURES = {name: getattr(figures, name) for name in TABLES if name.startswith("fig")}
+FROM_SCORES = tuple(f"papers.gitchameleon.tables.{room}" for room in ("results", "protocols"))  # need no other records
+TABLES = [
+    name
+    for name, function in paper_functions("gitchameleon", "tables").items()
+    if function.__module__ in FROM_SCORES and name.startswith(("tab", "fig"))
+]
+FIGURES = [name for name in TABLES if name.startswith("fig")]
 
 
 def make_problem(id: int) -> Problem:
@@ -89,24 +89,23 @@ RECORDS = make_records()
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_has_rows_and_says_where_they_come_from(name):
-    table = TABLES[name](RECORDS, None)
+def test_every_table_has_rows_and_says_where_they_come_from(name, table_of):
+    table, paper = table_of(name, RECORDS), load_paper("gitchameleon")
     assert len(table) and set(table.source) <= {"measured", "reported"}
-    # an artifact's table is what its CSV gives back
-    assert table.columns.is_unique and not isinstance(table.index, pd.MultiIndex)
+    assert not set({**paper.tables, **paper.figures}[name].all_columns()) - set(table)
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_draws_its_table(name):
+def test_every_figure_draws_its_table(name, table_of):
     with paper_style():
-        figure = FIGURES[name](TABLES[name](RECORDS, None))
+        figure = paper_functions("gitchameleon", "figures")[name](table_of(name, RECORDS))
         figure.canvas.draw()
         drawn = [ax for ax in figure.axes if ax.lines or ax.patches or ax.collections]
     assert drawn
 
 
-def test_the_rates_are_of_all_problems_also_unanswered_ones():
-    table = result_tables.tab_main(RECORDS, None).set_index(["source", "system", "protocol"])
+def test_the_rates_are_of_all_problems_also_unanswered_ones(table_of):
+    table = table_of("tab_main", RECORDS).set_index(["source", "system", "protocol"])
     row = table.loc["measured", "one", "greedy"]
     assert (row.n, row.hidden, row.visible, row.gap, row.num_missing) == (10, 30, 40, 10, 1)
     assert row.hidden_se == pytest.approx(standard_error_percent(30, 10))
@@ -115,50 +114,50 @@ def test_the_rates_are_of_all_problems_also_unanswered_ones():
     assert row.api_published == pytest.approx(100 * 8 / 9) and row.api_strict == 80
 
 
-def test_published_rows_stand_beside_measured_ones():
-    table = result_tables.tab_main(RECORDS, None).set_index(["source", "system", "protocol"])
+def test_published_rows_stand_beside_measured_ones(table_of):
+    table = table_of("tab_main", RECORDS).set_index(["source", "system", "protocol"])
     assert table.loc["reported", "GPT-4o", "greedy"].hidden == 49.1
     assert table.loc["reported", "o1", "selfdebug"].gap == pytest.approx(11.0)
     assert pd.isna(table.loc["reported", "GPT-4o", "cot"].visible)
     assert len(table.loc["reported"]) == 21 + 20 + 20  # codex-mini lacks self-debug, o4-mini CoT
 
 
-def test_seeds_are_averaged_with_their_spread():
-    table = protocol_tables.tab_temperature(RECORDS, None)
+def test_seeds_are_averaged_with_their_spread(table_of):
+    table = table_of("tab_temperature", RECORDS)
     row = table[(table.source == "measured") & (table.system == "one")].iloc[0]
     assert (row.num_seeds, row.success) == (2, 15) and row.success_std == pytest.approx(50**0.5)
 
 
-def test_comparisons_count_what_only_one_protocol_solves():
-    table = result_tables.tab_comparisons(RECORDS, None).set_index(["system", "protocol"])
+def test_comparisons_count_what_only_one_protocol_solves(table_of):
+    table = table_of("tab_comparisons", RECORDS).set_index(["system", "protocol"])
     row = table.loc["two", "selfdebug"]
     assert (row.only_this, row.only_greedy, row.difference, row.mcnemar_p) == (3, 0, 30, 0.25)
     assert row.low <= 30 <= row.high
 
 
-def test_errors_are_counted_over_systems_and_reduced_by_self_debug():
-    table = result_tables.fig8_errors(RECORDS, None).set_index(["source", "error"])
+def test_errors_are_counted_over_systems_and_reduced_by_self_debug(table_of):
+    table = table_of("fig8_errors", RECORDS).set_index(["source", "error"])
     assert table.loc["measured", "TypeError"][["greedy", "selfdebug", "reduction_percent"]].tolist() == [12, 0, 100]
     assert table.loc["measured", "AssertionError"].selfdebug == 7
     assert table.loc["reported", "HTTPError"].reduction_percent == 68.1
 
 
-def test_agreement_is_over_common_problems():
-    table = result_tables.fig13_agreement(RECORDS, None).set_index(["protocol", "system", "other"])
+def test_agreement_is_over_common_problems(table_of):
+    table = table_of("fig13_agreement", RECORDS).set_index(["protocol", "system", "other"])
     assert table.loc["greedy", "one", "two"].agreement == 0.8
     assert table.loc["greedy", "one", "one"].agreement == 1
     assert ("greedy", "two", "one") not in table.index
 
 
-def test_rag_changes_are_per_library_largest_first():
-    table = result_tables.fig12_rag_by_library(RECORDS, None)
+def test_rag_changes_are_per_library_largest_first(table_of):
+    table = table_of("fig12_rag_by_library", RECORDS)
     one = table[table.system == "one"]
     assert list(one.library) == ["lib0", "lib1", "lib2"] and list(one.n) == [4, 3, 3]
     assert list(one.change) == pytest.approx([25, 100 / 3, 0])
 
 
-def test_retrieval_is_averaged_with_its_error():
-    table = protocol_tables.tab_retrieval(RECORDS, None).set_index(["source", "retriever", "k"])
+def test_retrieval_is_averaged_with_its_error(table_of):
+    table = table_of("tab_retrieval", RECORDS).set_index(["source", "retriever", "k"])
     row = table.loc["measured", "BM25", 3]
     assert row.precision == pytest.approx(100 / 3) and row.recall == 50 and row.hit == 100 and row.recall_se == 0
     assert table.loc["measured", "BM25", 1].precision == 100

@@ -5,11 +5,12 @@ import os
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from papers.gitchameleon.data.problems import read_problems
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
-from papers.gitchameleon.metrics.retrieval import mean_and_error, retrieval
+from papers.gitchameleon.metrics.retrieval import quality, retrieval
 from papers.gitchameleon.metrics.tracebacks import exception_names, reduction_percent, top_level_trace
 
 MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
@@ -105,4 +106,7 @@ def test_with_one_document_each_all_metrics_are_the_hit():
 
 
 def test_the_error_is_of_the_mean():
-    assert mean_and_error([0.0, 1.0]) == pytest.approx((0.5, 0.5 / math.sqrt(2)))
+    rows = pd.DataFrame([vars(retrieval([found], ["a"])) for found in "ab"])
+    row = quality(rows.assign(suite="s", retriever="r", k=1)).iloc[0]
+    assert (row.n, row.hit, row.hit_se) == (2, 50, pytest.approx(50 / math.sqrt(2)))
+    assert row.reciprocal_rank == 0.5

@@ -5,8 +5,8 @@ import pytest
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.versions import stub_pairs
+from papers.gitchameleon.metrics.tracebacks import cause
 from papers.gitchameleon.suites.systems import stub_only
-from papers.gitchameleon.tables.validation import cause, tab_pairs, tab_reference_outcomes
 
 
 def make_problem(id: int, version: str, stub: str = "def f():\n", **other) -> Problem:
@@ -62,19 +62,19 @@ EXECUTED = pd.DataFrame(
 ).assign(hidden=None)
 
 
-def test_outcomes_count_every_reference_once_and_name_what_does_not_pass():
-    table = tab_reference_outcomes({"execute": EXECUTED}.__getitem__, None).set_index("cause")
+def test_outcomes_count_every_reference_once_and_name_what_does_not_pass(table_of):
+    table = table_of("tab_reference_outcomes", {"execute": EXECUTED.copy()}.__getitem__).set_index("cause")
     assert table.num_problems.sum() == 4 and table.loc["-", "num_problems"] == 2
     assert table.loc["environment: no-wheel", "problems"] == "3"
     assert table.loc["needs network", "libraries"] == "net 1"
 
 
-def test_a_pair_counts_only_where_the_tests_own_reference_passes():
+def test_a_pair_counts_only_where_the_tests_own_reference_passes(table_of):
     pairs = pd.DataFrame(
         [(0, 1, "pass"), (1, 0, "fail-assert"), (2, 0, "fail-exception"), (0, 3, "env-missing")],
         columns=["tests_id", "code_id", "visible"],
     ).assign(suite="benchmark", hidden=None, change=["Argument", "Argument", "Semantics", "Semantics"])
-    table = tab_pairs({"pairs": pairs, "execute": EXECUTED.copy()}.__getitem__, None).set_index("change")
+    table = table_of("tab_pairs", {"pairs": pairs, "execute": EXECUTED.copy()}.__getitem__).set_index("change")
     assert set(table.tests) == {"visible"}
     assert table.loc["all", ["num_pairs", "num_run", "num_failed", "failed_percent"]].tolist() == [4, 2, 1, 50.0]
     assert table.loc["Argument", "num_run"] == 2 and "Semantics" not in table.index

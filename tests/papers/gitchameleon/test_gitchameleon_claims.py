@@ -1,0 +1,118 @@
+"""Claims on small tables with known verdicts: each can hold and can fail."""
+
+import pandas as pd
+import pytest
+
+from papers.gitchameleon import claims
+from shared.artifacts.checks import verdict_of
+
+
+def verdict(claim, *tables) -> str:
+    return verdict_of(claim.claim.findings(**dict(zip(claim.claim.parameters, tables, strict=True))))
+
+
+def frame(columns: str, *rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+VALIDATION = frame(
+    "suite num_problems num_run hidden_passed visible_passed", ("mini", 4, 4, 4, 4), ("benchmark", 100, 99, 0, 97)
+)
+SWAP = frame("tests code outcome as_expected", ("old", "old", "pass", True), ("old", "new", "fail-exception", True))
+PAIRS = frame("suite tests change num_pairs num_run num_failed", ("benchmark", "visible", "all", 9, 8, 8))
+SYSTEMS = frame(
+    "suite system passed strict_percent",
+    ("mini", "reference", 4, 100),
+    ("mini", "version-blind", 1, 0),
+    ("mini", "newest", 2, 50),
+    ("mini", "oldest", 3, 50),
+)
+SOLVERS = pd.DataFrame(
+    {
+        "suite": "mini",
+        "quality": [0.5, 1.0],
+        "repair_rate": 0.5,
+        "hidden_percent": [50.5, 100],
+        "expected_percent": [50.0, 100],
+        "standard_error_percent": [1.0, 0],
+        "hidden_after_percent": [75.0, 100],
+        "standard_error_after_percent": [1.0, 0],
+        "num_seeds": 50,
+    }
+)
+FORMATTING = frame(
+    "source passed_raw passed_black_isort passed_ruff changed_ruff other_verdicts pylint_raw",
+    ("measured", 3, 3, 3, 4, 0, 2.0),
+)
+GAP = frame("source gap_before gap_after gain", ("reported", 1, 2, 10), ("measured", 0, 0, -1))
+AGENTS = frame(
+    "source suite system variant success success_se",
+    ("reported", "benchmark", "a", "no sandbox", 40, 2),
+    ("reported", "benchmark", "a", "sandbox", 50, 2),
+    ("measured", "mini", "b", "no sandbox", 40, 2),
+    ("measured", "mini", "b", "sandbox", 50, 2),
+)
+RAG = frame(
+    "published_in system variant success",
+    ("Table 4", "a", "k=3", 50),
+    ("Table 12", "a", "k=1", 48),
+    ("Table 12", "a", "k=3", 50),
+)
+MAIN = frame(
+    "source system protocol hidden hidden_se",
+    ("reported", "a", "greedy", 45, 2),
+    ("reported", "a", "cot", 30, 2),
+)
+AUDITED = frame("table column agrees", ("table1", "greedy_hidden", True), ("table8", "greedy_hidden", False))
+DATASET = frame(
+    "dataset quantity count reported",
+    ("benchmark", "problems", 328, 328),
+    ("benchmark", "released later", 0, None),
+    ("benchmark", "references that hit their API calls", 277, None),
+    ("benchmark", "stubs that hit their API calls", 38, None),
+)
+
+# claim, tables on which it holds, what makes it fail: table, column, row, value
+CASES = [
+    (claims.gt_sound, [VALIDATION], (0, "hidden_passed", 0, 3)),
+    (claims.gt_sound, [VALIDATION], (0, "visible_passed", 1, 90)),
+    (claims.version_swap, [SWAP], (0, "as_expected", 1, False)),
+    (claims.version_swap, [SWAP], (0, "outcome", 1, "pass")),
+    (claims.pins_decide, [PAIRS], (0, "num_failed", 0, 7)),
+    (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (0, "strict_percent", 2, 75)),
+    (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (0, "passed", 3, 2)),
+    (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (1, "hidden_percent", 0, 54.5)),
+    (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (1, "hidden_percent", 1, 99.9)),
+    (claims.format_neutral, [FORMATTING], (0, "passed_ruff", 0, 2)),
+    (claims.selfdebug_up, [GAP], (0, "gain", 0, 0)),
+    (claims.selfdebug_up_simulated, [SOLVERS], (0, "hidden_after_percent", 0, 40.0)),
+    (claims.selfdebug_gap, [GAP], (0, "gap_after", 0, 1)),
+    (claims.sandbox_helps, [AGENTS], (0, "success", 1, 40)),
+    (claims.rag_lift, [RAG, MAIN], (0, "success", 0, 44)),
+    (claims.rag_lift, [RAG, MAIN], (0, "success", 1, 50)),
+    (claims.cot_not_uniform, [MAIN], (0, "hidden", 1, 40)),
+    (claims.se_binomial, [AUDITED], (0, "agrees", 0, False)),
+    (claims.dataset_stats, [DATASET], (0, "count", 0, 327)),
+    (claims.dataset_stats, [DATASET], (0, "count", 1, 3)),
+    (claims.api_hit_ceiling, [DATASET], (0, "count", 2, 328)),
+    (claims.api_hit_ceiling, [DATASET], (0, "count", 3, 0)),
+]
+
+
+@pytest.mark.parametrize(("claim", "tables", "change"), CASES)
+def test_a_claim_holds_and_fails_where_one_value_changes(claim, tables, change):
+    assert verdict(claim, *tables) == "holds"
+    index, column, row, value = change
+    wrong = [table.copy() for table in tables]
+    wrong[index].loc[row, column] = value
+    assert verdict(claim, *wrong) == "fails"
+
+
+def test_a_simulated_gain_inside_its_error_is_within_noise():
+    assert verdict(claims.selfdebug_up_simulated, SOLVERS.assign(hidden_after_percent=[51.5, 100])) == "within noise"
+
+
+def test_correlations_are_those_that_are_published(table_of):
+    points = table_of("fig3_correlation", None)
+    assert verdict(claims.bench_corr, points) == "holds"
+    assert verdict(claims.bench_corr, points.assign(plotted_percent=points.table_percent)) == "fails"
