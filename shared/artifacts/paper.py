@@ -12,7 +12,8 @@
         trained: [val_loss, ppl]              tolerance -> columns
         exact: [num_seeds]
 
-The columns of a table are its keys and those of its tolerances, in the order in which they are written, or in that of
+`from: tab_x` shows columns of another table, `from: step` or `from: step/part` those of a record: neither needs a table
+function. The columns of a table are its keys and those of its tolerances, in the order in which they are written, or in that of
 `order` where one is given.
 """
 
@@ -90,7 +91,7 @@ class Artifact(StrictModel):
     columns: dict[str, Tolerance]  # every other column
     order: list[str] = []  # all columns, where they do not stand in the order of keys and tolerances
     scales: list[str]  # where it is built
-    source: str | None = None  # the table that a figure shows columns of; `from` in paper.yaml
+    source: str | None = None  # the table, record or part of a record that it shows columns of; `from` in paper.yaml
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -127,20 +128,15 @@ class Paper(StrictModel):
     figures: dict[str, Artifact] = {}
 
     @model_validator(mode="after")
-    def _figures_show_known_tables(self) -> Self:
+    def _sources_have_the_columns(self) -> Self:
         for name, figure in self.figures.items():
             if all(tolerance.compare == "none" for tolerance in figure.columns.values()):
                 raise ValueError(f"no value of figure '{name}' is compared; give what it draws a tolerance")
-            if figure.source is None:
-                continue
-            table = self.tables.get(figure.source)
-            if table is None:
-                raise ValueError(
-                    f"figure '{name}' is from '{figure.source}'; {nearest_or_all(figure.source, self.tables)}"
-                )
-            lacking = set(figure.all_columns()) - set(table.all_columns())
+        for name, artifact in {**self.tables, **self.figures}.items():
+            table = self.tables.get(artifact.source or "")
+            lacking = set(artifact.all_columns()) - set(table.all_columns()) if table else ()
             if lacking:
-                raise ValueError(f"figure '{name}' shows '{min(lacking)}', which {figure.source} has not")
+                raise ValueError(f"'{name}' shows '{min(lacking)}', which {artifact.source} has not")
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_fun
 from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
-from shared.base.errors import nearest
+from shared.base.errors import nearest, nearest_or_all
 from shared.base.files import write_text
 
 
@@ -107,8 +107,8 @@ class Tables:
 
     def _make(self, name: str) -> object:
         artifact = self.artifacts.get(name)
-        if artifact is not None and artifact.source is not None and name not in self.functions:
-            return self._checked(name, artifact, self(artifact.source))
+        if artifact is not None and artifact.source is not None:
+            return self._checked(name, artifact, self._from(artifact.source))
         if name not in self.functions:
             known = {*self.functions, *self._given}
             where = f"table '{self._open[-2]}' of" if len(self._open) > 1 else "paper.yaml of"
@@ -119,6 +119,16 @@ class Tables:
         function = self.functions[name]
         made = function(**{parameter: self(parameter) for parameter in inspect.signature(function).parameters})
         return made if artifact is None else self._checked(name, artifact, made)
+
+    def _from(self, source: str) -> pd.DataFrame:
+        """A table, or a record or part of a record."""
+        if source in self.paper.tables:
+            return self(source)
+        records, (step, _, part) = self("records"), source.partition("/")
+        if step not in records.shards and step not in records.stand_ins:
+            hint = nearest_or_all(step, [*self.paper.tables, *records.shards])
+            raise ValueError(f"paper.yaml of {self.slug}: 'from: {source}' is neither a table nor a record; {hint}")
+        return records(step, part or None)
 
     def _checked(self, name: str, artifact: Artifact, frame: object) -> pd.DataFrame:
         if not isinstance(frame, pd.DataFrame):

@@ -144,7 +144,6 @@ def test_a_misspelt_key_of_paper_yaml_names_the_nearest(repository):
         ("    keys: [curvature]", "    keys: [curvature, loss]", "column 'loss' is a key"),
         ("    exact: [label]", "    exact: [label]\n    order: [loss]", "'order' has to name every column once"),
         ("  computed: {rtol: 1.0e-3, atol: 1.0e-12}", "  computed: {compare: none, reason: chaos}", None),
-        ("    keys: [curvature, step]", "    from: tab_fina\n    keys: [curvature, step]", "did you mean 'tab_final'"),
         ("    keys: [curvature, step]", "    from: tab_final\n    keys: [curvature, step]", "shows 'label', which"),
         ("    caption: Final loss by curvature.", "    caption: Losses.", "at least 20 characters"),
     ],

@@ -10,6 +10,7 @@ from toy_repository import edit, forget_toy
 
 from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.paper import Artifact
+from shared.artifacts.records import read_record
 from shared.artifacts.reported import Reported
 from shared.artifacts.tables import Tables, build_tables, check_columns, write_table
 
@@ -104,6 +105,23 @@ def test_tables_that_need_each_other_and_unknown_names_are_refused(toy):
     edit(toy.folder / "tables.py", "def tab_final(fig_loss, descents,", "def tab_final(descnets,")
     forget_toy()
     with pytest.raises(ValueError, match=r"table 'tab_final' of toy names 'descnets', .* did you mean 'descents'"):
+        build_tables("toy", "smoke")
+
+
+def test_an_artifact_may_be_a_record_or_a_part_of_one_without_code(toy):
+    edit(toy.folder / "paper.yaml", "    keys: [curvature, step]\n", "    from: descend\n    keys: [curvature, step]\n")
+    edit(toy.folder / "paper.yaml", "    exact: [label]\n", "")
+    edit(toy.folder / "tables.py", "def fig_loss(descents, settings)", "def _unused(descents, settings)")
+    forget_toy()
+    build_tables("toy", "smoke")
+    rows = [r for f in sorted(toy.runs.glob("descend/*.parquet")) for r in read_record(f).to_dict("records")]
+    figure = read_csv(toy.results / "figures" / "fig_loss.csv")
+    assert len(figure) == len(rows) and list(figure) == ["curvature", "step", "loss"]
+    edit(toy.folder / "paper.yaml", "from: descend", "from: descend/late")
+    with pytest.raises(ValueError, match="step 'descend' has no part 'late'"):
+        build_tables("toy", "smoke")
+    edit(toy.folder / "paper.yaml", "from: descend/late", "from: decend")
+    with pytest.raises(ValueError, match=r"'from: decend' is neither a table nor a record; did you mean 'descend'"):
         build_tables("toy", "smoke")
 
 
