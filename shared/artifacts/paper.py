@@ -13,8 +13,8 @@
         exact: [num_seeds]
 
 `from: tab_x` shows columns of another table, `from: step` or `from: step/part` those of a record: neither needs a table
-function. The columns of a table are its keys and those of its tolerances, in the order in which they are written, or in that of
-`order` where one is given.
+function. The columns of a table are its keys and those of its tolerances, in the order in which they are written, or
+in that of `order` where one is given.
 """
 
 import functools
