@@ -3,7 +3,7 @@
 python -m papers.gidd.data --scale cpu --shard text
 """
 
-from papers.gidd.config import StudyShard
+from papers.gidd.settings import StudyShard
 from papers.gidd.study import CorpusData
 from shared.artifacts.step import step
 

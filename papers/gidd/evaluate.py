@@ -6,8 +6,8 @@ python -m papers.gidd.evaluate --scale cpu --shard markov-00
 from collections.abc import Iterator
 from pathlib import Path
 
-from papers.gidd.config import StudyShard
 from papers.gidd.measures import likelihood_rows, repair_rows
+from papers.gidd.settings import StudyShard
 from papers.gidd.study import CorpusData, load_networks, run_columns
 from shared.artifacts.step import step
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from papers.gidd.config import Run, StudyShard
 from papers.gidd.likelihood import validation_elbo
 from papers.gidd.recovery import recovery_rows
+from papers.gidd.settings import Run, StudyShard
 from papers.gidd.study import CorpusData, build_process
 from papers.gidd.task import next_token_nats
 from shared.base.seeding import torch_generator

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.gidd.config import StudyShard
 from papers.gidd.sampler import Sampler
+from papers.gidd.settings import StudyShard
 from papers.gidd.study import CorpusData, build_scorer, load_networks, run_columns
 from shared.artifacts.records import write_record
 from shared.artifacts.step import step

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
-from papers.gidd.config import Run, StudyShard
 from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
 from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
+from papers.gidd.settings import Run, StudyShard
 from papers.gidd.study import CorpusData, build_process, run_columns
 from shared.base.seeding import torch_generator
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from papers.gidd.config import Corpus, Run, StudyShard
 from papers.gidd.generative import AutoregressiveScorer, MarkovScorer, Scorer, TextScorer
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.process import MixingProcess
+from papers.gidd.settings import Corpus, Run, StudyShard
 from shared.base.seeding import torch_generator
 from shared.data.markov import MarkovSource, markov_source
 from shared.data.text import TextData, load_text_data

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from papers.gidd.config import Run, StudyShard
 from papers.gidd.likelihood import validation_elbo
 from papers.gidd.loss import autoregressive_loss, mdlm_loss, training_loss
+from papers.gidd.settings import Run, StudyShard
 from papers.gidd.study import CorpusData, build_network, build_process
 from papers.gidd.times import low_discrepancy_times
 from shared.base.seeding import numpy_generator, torch_generator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.gidd.config import Run, StudyShard
+from papers.gidd.settings import Run, StudyShard
 from papers.gidd.study import CorpusData, run_columns
 from papers.gidd.task import build_task
 from shared.artifacts.provenance import Provenance

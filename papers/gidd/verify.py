@@ -6,8 +6,8 @@ python -m papers.gidd.verify --scale cpu --shard exact
 from collections.abc import Iterable
 
 from papers.gidd import exact
-from papers.gidd.config import Exact
 from papers.gidd.curves import schedule_rows, weight_rows
+from papers.gidd.settings import Exact
 from shared.artifacts.step import step
 
 

@@ -2,30 +2,9 @@
 
 from pydantic import Field
 
+from papers.gitchameleon.settings import Datasets, Scores, Solvers, Suite
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
-
-
-class Suite(StrictModel):
-    """Problems that are executed with systems whose answers are known."""
-
-    name: str  # builtin (no network), mini (wheels from PyPI) or benchmark (the 328; needs its data)
-    tasks: list[str] = []  # only these; all if empty
-    systems: list[str]
-    wall_seconds: float = Field(gt=0)  # of one run of tests
-    memory_mb: int = Field(ge=64)  # of one run, all processes together
-    jobs: int = Field(default=2, ge=1)  # executions at a time
-    allow_builds: bool = False  # of source distributions
-    libraries: list[str] = []  # only these; all if empty
-
-
-class Solvers(StrictModel):
-    """Scripted solvers, simulated over seeds on the executed verdicts."""
-
-    qualities: list[float]  # q: probability that the idiom of the pinned version is taken
-    repair_rates: list[float]  # r: probability that self-debug switches idiom after a failure
-    num_seeds: int = Field(ge=2)
-    seed: int = 0
 
 
 class Config(PaperConfig):
@@ -35,20 +14,6 @@ class Config(PaperConfig):
     num_seeds: int = Field(ge=2)  # of the protocol temperature
     dataset: str  # whose statistics are drawn: suites, or benchmark
     worked: str  # task of Figure 1: the old version's idiom at the new one
-
-
-class Scores(StrictModel):
-    """Shard of the step `scores`."""
-
-    suite: Suite
-    protocols: dict[str, list[str]]
-    num_seeds: int
-
-
-class Datasets(StrictModel):
-    """Shard of the steps that read problems and execute nothing."""
-
-    names: list[str]  # suites, or benchmark
 
 
 STEPS: dict[str, tuple[str, ...]] = {"tables": ("worked",)}

@@ -6,12 +6,12 @@ python -m papers.gitchameleon.describe --scale cpu --shard dataset
 import ast
 from collections.abc import Iterator
 
-from papers.gitchameleon.config import Datasets
 from papers.gitchameleon.data.categories import perf_category, stats_category
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.spec import upstream_key
 from papers.gitchameleon.metrics.api_hit import is_hit
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
+from papers.gitchameleon.settings import Datasets
 from papers.gitchameleon.suites.loader import load_problems
 from shared.artifacts.step import step
 

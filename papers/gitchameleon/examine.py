@@ -8,7 +8,6 @@ Beside it stands, for each problem, what the other version's idiom came to in it
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.versions import sibling
 from papers.gitchameleon.environments.spec import spec_of
@@ -17,6 +16,7 @@ from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.coverage import count_lines
 from papers.gitchameleon.metrics.overlap import overlap
 from papers.gitchameleon.metrics.tracebacks import top_level_trace
+from papers.gitchameleon.settings import Suite
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
 

@@ -5,13 +5,13 @@ python -m papers.gitchameleon.execute --scale cpu --shard mini
 
 from collections.abc import Iterator
 
-from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.categories import perf_category, stats_category
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import is_strict, sibling
 from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.harness.suite_run import executing
+from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.systems import answers_of
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step

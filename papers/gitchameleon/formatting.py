@@ -6,12 +6,12 @@ python -m papers.gitchameleon.formatting --scale cpu --shard mini
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.harness.harness import Harness, code_id
 from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.lint import STAGES, pylint_scores, stages_of
+from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.systems import answers_of
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step

@@ -8,13 +8,13 @@ answers with the wrong version's idiom is only found out where the test of such 
 
 from collections.abc import Iterator, Sequence
 
-from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.categories import perf_category
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import stub_pairs
 from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.harness.suite_run import executing
+from papers.gitchameleon.settings import Suite
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
 

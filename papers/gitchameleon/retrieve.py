@@ -5,11 +5,11 @@
 The benchmark names its references by URL; without their texts the words of the URL are what can be found.
 """
 
-from papers.gitchameleon.config import Datasets
 from papers.gitchameleon.metrics.scoring import retrieval_rows
 from papers.gitchameleon.protocols.prompts import problem_text
 from papers.gitchameleon.protocols.retrieval import BM25, documents_of
 from papers.gitchameleon.protocols.single import RAG_K
+from papers.gitchameleon.settings import Datasets
 from papers.gitchameleon.suites.loader import load_problems
 from shared.artifacts.step import step
 

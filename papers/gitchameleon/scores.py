@@ -7,7 +7,6 @@ The solvers stand where a model would: they see its prompts, and what they know 
 
 from collections.abc import Iterator
 
-from papers.gitchameleon.config import Scores
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.harness.harness import Harness
@@ -17,6 +16,7 @@ from papers.gitchameleon.models.solvers import make_solver
 from papers.gitchameleon.protocols.generation import AnswerFile
 from papers.gitchameleon.protocols.jobs import Executor, Job
 from papers.gitchameleon.protocols.single import rag_requests, requests
+from papers.gitchameleon.settings import Scores
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
 

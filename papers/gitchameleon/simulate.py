@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.config import Solvers
 from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, outcomes
+from papers.gitchameleon.settings import Solvers
 from shared.artifacts.records import read_record
 from shared.artifacts.step import step
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from papers.gitchameleon.config import Suite
 from papers.gitchameleon.data.problems import Problem, select
 from papers.gitchameleon.environments.spec import CUTOFF
 from papers.gitchameleon.harness.choosing import harness_of, level_of, store_of
 from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.loader import load_problems
 from shared.artifacts.provenance import Provenance
 from shared.sandbox.box import Limits

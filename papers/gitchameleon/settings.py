@@ -1,0 +1,41 @@
+"""What the steps read: the suites that are executed, scripted solvers, protocols, names of data sets."""
+
+from pydantic import Field
+
+from shared.base.settings import StrictModel
+
+
+class Suite(StrictModel):
+    """Problems that are executed with systems whose answers are known."""
+
+    name: str  # builtin (no network), mini (wheels from PyPI) or benchmark (the 328; needs its data)
+    tasks: list[str] = []  # only these; all if empty
+    systems: list[str]
+    wall_seconds: float = Field(gt=0)  # of one run of tests
+    memory_mb: int = Field(ge=64)  # of one run, all processes together
+    jobs: int = Field(default=2, ge=1)  # executions at a time
+    allow_builds: bool = False  # of source distributions
+    libraries: list[str] = []  # only these; all if empty
+
+
+class Solvers(StrictModel):
+    """Scripted solvers, simulated over seeds on the executed verdicts."""
+
+    qualities: list[float]  # q: probability that the idiom of the pinned version is taken
+    repair_rates: list[float]  # r: probability that self-debug switches idiom after a failure
+    num_seeds: int = Field(ge=2)
+    seed: int = 0
+
+
+class Scores(StrictModel):
+    """Shard of the step `scores`."""
+
+    suite: Suite
+    protocols: dict[str, list[str]]
+    num_seeds: int
+
+
+class Datasets(StrictModel):
+    """Shard of the steps that read problems and execute nothing."""
+
+    names: list[str]  # suites, or benchmark
