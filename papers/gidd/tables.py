@@ -158,11 +158,8 @@ def tab_recovery(records, runs) -> pd.DataFrame:
 
 
 def fig_schedule(records) -> pd.DataFrame:
+    """Mass of data, mask and uniform tokens over t."""
     return records("verify", "schedule").rename(columns={"kind": "part"})
-
-
-def fig_weights(records) -> pd.DataFrame:
-    return records("verify", "weights")
 
 
 def fig_training(records, runs, baselines) -> pd.DataFrame:

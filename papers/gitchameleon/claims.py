@@ -6,11 +6,10 @@ programs and counts are exact; only simulated solvers have a noise.
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import correlation
-from papers.gitchameleon.metrics.published import RAG_NAMES, reported
+from papers.gitchameleon.metrics.published import RAG_NAMES, plotted_correlations
+from papers.gitchameleon.metrics.rates import MEASURED, REPORTED, gains
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note
 from shared.artifacts.estimates import difference, from_standard_error
 from shared.artifacts.paths import SCALES
@@ -111,7 +110,7 @@ def format_neutral(tab_formatting):
     reported="+11.3 to +33.9 points in Table 1, from +6.4 with Table 8",
 )
 def selfdebug_up(fig6_gap):
-    gain = fig6_gap[fig6_gap.source == "reported"].gain
+    gain = _published(fig6_gap).gain
     yield at_most("models_that_do_not_rise", (gain <= 0).sum(), 0)
     yield note("models", len(gain))
     yield note("gain_in_points", _span(gain))
@@ -135,9 +134,9 @@ def selfdebug_up_simulated(tab_solvers):
     reported="all points of Figure 6 below the line (numbers of Tables 1 and 8)",
 )
 def selfdebug_gap(fig6_gap):
-    published = fig6_gap[fig6_gap.source == "reported"]
-    yield at_most("gaps_that_do_not_widen", (published.gap_after <= published.gap_before).sum(), 0)
-    yield note("models", len(published))
+    widened = _published(fig6_gap).gap_after - _published(fig6_gap).gap_before
+    yield at_most("gaps_that_do_not_widen", (widened <= 0).sum(), 0)
+    yield note("models", len(widened))
 
 
 @audit(
@@ -146,14 +145,12 @@ def selfdebug_gap(fig6_gap):
     reported="stated for all in the text; one of the nine cells of Table 2 falls",
 )
 def sandbox_helps(tab_agents):
-    cells = tab_agents.pivot(index=["source", "suite", "system"], columns="variant", values=["success", "success_se"])
-    gain = (cells.success["sandbox"] - cells.success["no sandbox"]).round(6)
-    published, errors = gain.loc["reported", "benchmark"], cells.success_se.loc["reported", "benchmark"]
-    clear = published[published.abs() > 1.96 * np.hypot(errors["sandbox"], errors["no sandbox"])]
-    yield at_most("cells_that_do_not_rise", (published <= 0).sum(), 0)
-    yield note("cells", f"{_up_down(published)}; by more than their errors {_up_down(clear)}")
-    yield note("worst", f"{published.idxmin()}: {published.min():.3g}")
-    yield note("scripted_agent_here_in_points", _span(gain.loc["measured"]))
+    gained = gains(tab_agents, "variant", "sandbox", "no sandbox")
+    cells = _published(gained)
+    yield at_most("cells_that_do_not_rise", (cells.gain <= 0).sum(), 0)
+    yield note("cells", f"{_up_down(cells.gain)}; by more than their errors {_up_down(cells.gain[cells.clear])}")
+    yield note("worst", f"{cells.system[cells.gain.idxmin()]}: {cells.gain.min():.3g}")
+    yield note("scripted_agent_here_in_points", _span(gained.gain[gained.source == MEASURED]))
 
 
 @audit(
@@ -162,26 +159,22 @@ def sandbox_helps(tab_agents):
     reported="up to about 10 points; 'almost all'",
 )
 def rag_lift(tab_rag, tab_main):
-    plain = tab_main[(tab_main.source == "reported") & (tab_main.protocol == "greedy")].set_index("system").hidden
-    rag = tab_rag[tab_rag.published_in == "Table 4"].set_index("system").success
-    gain = (rag - plain.rename(index=RAG_NAMES)).dropna()
-    both = tab_rag[tab_rag.published_in == "Table 12"].pivot(index="system", columns="variant", values="success")
-    more = both["k=3"] - both["k=1"]
+    plain = _published(tab_main).query("protocol == 'greedy'").set_index("system").hidden
+    gain = tab_rag[tab_rag.published_in == "Table 4"].set_index("system").success - plain.rename(index=RAG_NAMES)
+    more = gains(tab_rag[tab_rag.published_in == "Table 12"], "variant", "k=3", "k=1").gain
     yield at_most("models_that_do_not_gain", (gain <= 0).sum(), 0)
     yield at_least("share_of_models_with_k3_above_k1", (more > 0).mean(), 0.9)
-    yield note("gain_over_greedy_in_points", f"{_span(gain)}, {len(gain)} models")
+    yield note("gain_over_greedy_in_points", f"{_span(gain)}, {gain.count()} models")
     yield note("k3_against_k1", f"{_up_down(more)}, {(more == 0).sum()} equal")
 
 
 @audit("cot-not-uniform", "Zero-shot chain of thought is no uniform gain.", reported="Table 1")
 def cot_not_uniform(tab_main):
-    table = tab_main[(tab_main.source == "reported") & ~tab_main.system.isin(REASONING)]
-    hidden, error = (table.pivot(index="system", columns="protocol", values=c) for c in ("hidden", "hidden_se"))
-    gain = (hidden["cot"] - hidden["greedy"]).dropna()
-    clear = gain[gain.abs() > 1.96 * np.hypot(error["cot"], error["greedy"])]
+    models = gains(_published(tab_main).query("system not in @REASONING"), "protocol", "cot", "greedy", "hidden")
+    clear = models.gain[models.clear]
     yield at_least("models_that_fall_by_more_than_their_errors", (clear < 0).sum(), 1)
     yield note("by_more_than_their_errors", _up_down(clear))
-    yield note("all", f"{_up_down(gain)}, {_span(gain)} points")
+    yield note("all", f"{_up_down(models.gain)}, {_span(models.gain)} points")
 
 
 @audit(
@@ -203,16 +196,12 @@ def se_binomial(tab_se_audit):
     reported="SWE-bench: rho 0.550, r 0.675; LiveCodeBench: rho 0.214, r 0.130",
 )
 def bench_corr(fig3_correlation):
-    for benchmark, part in fig3_correlation.groupby("benchmark", sort=False):
-        for points in ("plotted", "table"):
-            found = correlation(part[f"{points}_percent"], part.score)
-            texts = [
-                f"{n} {getattr(found, n):.3f} (p = {getattr(found, f'{n}_p'):.2g})" for n in ("spearman", "pearson")
-            ]
-            yield note(f"{benchmark}_{points}", f"{', '.join(texts)}, N = {found.n}")
-            for name in ("spearman", "pearson") if points == "plotted" else ():
-                published = reported()("fig3_correlation", "published", f"{benchmark}_{name}")
-                yield at_most(f"{benchmark}_{name}_off", abs(getattr(found, name) - published), 6e-4)
+    for row in plotted_correlations(fig3_correlation).itertuples():
+        texts = f"spearman {row.spearman:.3f} (p = {row.spearman_p:.2g}), pearson {row.pearson:.3f}"
+        yield note(f"{row.benchmark}_{row.points}", f"{texts} (p = {row.pearson_p:.2g}), N = {row.n}")
+        if row.points == "plotted":
+            yield at_most(f"{row.benchmark}_spearman_off", row.spearman_off, 6e-4)
+            yield at_most(f"{row.benchmark}_pearson_off", row.pearson_off, 6e-4)
 
 
 @with_data(
@@ -239,6 +228,10 @@ def api_hit_ceiling(tab_dataset):
     counts = tab_dataset[tab_dataset.dataset == "benchmark"].set_index("quantity")["count"]
     yield less("references_that_hit", counts["references that hit their API calls"], counts["problems"])
     yield greater("stubs_that_hit", counts["stubs that hit their API calls"], 0)
+
+
+def _published(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table.source == REPORTED]
 
 
 def _span(values: pd.Series) -> str:

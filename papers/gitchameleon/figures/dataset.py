@@ -1,25 +1,52 @@
-"""Figures of the data set, and Figure 3."""
+"""Figures of the data set and of what is printed: Figures 1, 3, 4, 9 and 14."""
+
+import textwrap
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from papers.gitchameleon.figures.shapes import bars
+from papers.gitchameleon.metrics.dataset import KINDS
 from shared.artifacts.plots import legend
 
 BENCHMARKS = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
-CATEGORIES = ["Argument", "Function Name", "New Feature", "Semantics", "Other"]
 BELOW = ("GPT-4.1-mini", "Gemini 2.5 Flash", "Claude 3.7 Sonnet", "GPT-4.5")  # whose names would lie on others
 MANY_NODES = 16  # from here on one bar of Figure 14
+BOXES = {
+    "problem": ("0.35", "0.96"),
+    "wrong": ("C3", "#fdf0ee"),
+    "trace": ("C3", "#f7f7f7"),
+    "right": ("C2", "#eef7ee"),
+}
+CHARS, LINE, TITLE, GAP = 100, 0.152, 0.27, 0.14  # of a line at page width; inches
 
 
-def _counted(ax: Axes, **labels: str) -> None:
-    """Numbers at the bars of counts."""
-    for container in ax.containers:
-        ax.bar_label(container, fmt="{:.0f}".format, padding=2, fontsize=7)
-    ax.set(**labels)
-    ax.margins(y=0.12)
+def fig1_worked_failure(table: pd.DataFrame) -> Figure:
+    """The statement and stub, the wrong version's answer, its trace and the right answer, one below the other."""
+    texts = [_lines(row.text, "" if row.part == "problem" else "    ") for row in table.itertuples()]
+    heights = [LINE * (len(lines) + 0.9) for lines in texts]
+    total = sum(heights) + TITLE * len(heights) + GAP * (len(heights) + 1)
+    figure, top = plt.figure(figsize=(7.2, total), layout="none"), total
+    for row, lines, height in zip(table.itertuples(), texts, heights, strict=True):
+        colour, fill = BOXES[row.part]
+        top -= GAP + TITLE
+        figure.text(0.012, (top + TITLE * 0.28) / total, row.title, weight="bold", fontsize=9, color=colour)
+        top -= height
+        ax = figure.add_axes((0.012, top / total, 0.976, height / total), xticks=[], yticks=[], facecolor=fill)
+        ax.spines[:].set(color=colour, visible=True)
+        text = "\n".join(lines).replace("$", r"\$")
+        ax.text(0.012, 0.5, text, family="DejaVu Sans Mono", fontsize=8, va="center", linespacing=1.3)
+    return figure
+
+
+def _lines(text: str, indent: str) -> list[str]:
+    """Lines no wider than the page; a continued line is indented by `indent` beyond its own."""
+    lines = []
+    for line in text.splitlines():
+        own = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(line, CHARS, subsequent_indent=own + indent, drop_whitespace=True) or [""]
+    return lines
 
 
 def fig3_correlation(table: pd.DataFrame) -> Figure:
@@ -32,9 +59,9 @@ def fig3_correlation(table: pd.DataFrame) -> Figure:
         ax.plot(moved.score, moved.table_percent, "s", markerfacecolor="none", color="C3", label="in Table 1")
         ax.vlines(moved.score, moved.plotted_percent, moved.table_percent, color="C3", linewidth=0.8)
         for row in part.itertuples():
-            place = {"xytext": (0, -9 if row.model in BELOW else 4), "textcoords": "offset points", "fontsize": 6}
-            place["ha"] = "right" if row.score == part.score.max() else "center"
-            ax.annotate(row.model, (row.score, row.plotted_percent), **place)
+            place = (0, -9 if row.model in BELOW else 4)
+            look = {"fontsize": 6, "ha": "right" if row.score == part.score.max() else "center"}
+            ax.annotate(row.model, (row.score, row.plotted_percent), place, textcoords="offset points", **look)
         ax.set(title=title, xlabel=f"{title} score (%)")
         ax.margins(0.13)
     axes[0].set_ylabel("hidden-test success, greedy (%)")
@@ -44,13 +71,9 @@ def fig3_correlation(table: pd.DataFrame) -> Figure:
 
 def fig4_dataset(table: pd.DataFrame) -> Figure:
     """Problems per year and per category."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 2.8))
-    counts = table.set_index(["panel", "group"])["count"]
-    kinds = counts["category"].reindex(CATEGORIES, fill_value=0)
-    axes[0].bar(*zip(*sorted((str(year), n) for year, n in counts["year"].items()), strict=True))
-    axes[1].bar(kinds.index, kinds)
-    _counted(axes[0], xlabel="release year of the pinned version", ylabel="problems")
-    _counted(axes[1], xlabel="category of change")
+    counts = table.astype({"group": str}).set_index(["panel", "group"])["count"]
+    kinds = counts["category"].reindex([*KINDS, "Other"], fill_value=0)
+    figure, axes = bars({"release year of the pinned version": counts["year"], "category of change": kinds})
     for ax, rotation in zip(axes, (45, 20), strict=True):
         ax.tick_params(axis="x", rotation=rotation)
     figure.suptitle(f"data: {table.dataset.iloc[0]}")
@@ -59,23 +82,14 @@ def fig4_dataset(table: pd.DataFrame) -> Figure:
 
 def fig9_libraries(table: pd.DataFrame) -> Figure:
     """Problems and versions per library."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 0.9 + 0.17 * len(table)), sharey=True)
-    for ax, column, colour in zip(axes, ("num_problems", "num_versions"), ("C0", "C1"), strict=True):
-        ax.barh(table.library, table[column], color=colour)
-        _counted(ax, xlabel=column.removeprefix("num_"))
-        ax.margins(x=0.12, y=0.02)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].invert_yaxis()
-    return figure
+    table = table.set_index("library")
+    return bars({"problems": table.num_problems, "versions": table.num_versions}, across=True)[0]
 
 
 def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
     """Histogram of logic nodes; the last bar holds all from 16 on."""
-    figure, ax = plt.subplots(figsize=(4.6, 2.8))
     counts = table.groupby(table.logic_nodes.clip(upper=MANY_NODES)).num_problems.sum()
-    ax.bar(counts.index, counts, width=0.9)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if MANY_NODES in counts:
-        ax.set_xticks(range(0, MANY_NODES + 1, 4), [*map(str, range(0, MANY_NODES, 4)), f"≥ {MANY_NODES}"])
-    _counted(ax, xlabel="logic nodes of the reference", ylabel="problems")
+    figure, (ax,) = bars({"logic nodes of the reference": counts}, width=0.9)
+    shown = range(0, max(counts.index) + 1, 2)
+    ax.set_xticks(shown, [f"≥ {node}" if node == MANY_NODES else str(node) for node in shown])
     return figure

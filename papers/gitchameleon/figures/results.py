@@ -1,17 +1,100 @@
 """Figures of results. Scripted solvers answer as they are written to: their points test the harness, not a model."""
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from papers.gitchameleon.figures.common import PROTOCOLS, SUITES, by_suite, dots, names_of, with_errors
+from papers.gitchameleon.figures.shapes import SUITES, by_suite, dots
+from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.tracebacks import DRAWN
 from shared.artifacts.plots import legend, nothing, panels
 
+PROTOCOLS = {
+    "greedy": "greedy",
+    "selfdebug": "self-debug",
+    "cot": "chain of thought",
+    "rag_k1": "RAG, k = 1",
+    "rag_k3": "RAG, k = 3",
+    "agent": "agent",
+    "agent_sandbox": "agent with sandbox",
+    "temperature": "T = 0.8",
+    "no_version": "version not shown",
+}
 TWO = {name: PROTOCOLS[name] for name in ("greedy", "selfdebug")}
 AGREEMENT = ("greedy", "cot", "selfdebug", "rag_k3")  # Figure 13 has all but self-debug
+LIBRARIES = ("torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
 SUCCESS = "hidden success of\nscripted solvers (%)"
+
+
+def _by_kind(column: str, kinds: Callable[[pd.Series], list], doc: str) -> Callable[[pd.DataFrame], Figure]:
+    """A figure with a panel per suite and kind of problem: systems, greedy and self-debug, with standard errors.
+
+    Args:
+        column: what tells the kinds apart. kinds: number of problems of each kind, largest first -> kinds to draw.
+    """
+
+    def draw(table: pd.DataFrame) -> Figure:
+        chosen, parts = kinds(_largest(table, column)), {}
+        table = table.assign(low=table.hidden - table.hidden_se, high=table.hidden + table.hidden_se)
+        for suite, rows in by_suite(table.sort_values("system")).items():
+            for kind in [kind for kind in chosen if kind in set(rows[column])]:
+                part = rows[rows[column] == kind]
+                parts[f"{kind}\n{suite}, n = {part.n.max()}"] = part
+        most = len(chosen) if len(chosen) < 5 else 3
+        return dots(parts, "system", "protocol", "hidden", TWO, SUCCESS, most=most, limits=(-5, 105))
+
+    draw.__doc__ = doc
+    return draw
+
+
+def _largest(table: pd.DataFrame, column: str) -> pd.Series:
+    """Number of problems by value of `column`, the largest first."""
+    return table.groupby(column).n.max().sort_values(ascending=False, kind="stable")
+
+
+fig7_categories = _by_kind("perf_category", lambda sizes: list(KINDS), "Success by category of change.")
+fig10_years = _by_kind("year", lambda sizes: sorted(sizes.index[:3]), "Success in the three years with most problems.")
+fig11_libraries = _by_kind(
+    "library",
+    lambda sizes: [name for name in LIBRARIES if name in sizes] or list(sizes.index[:6]),
+    "Success by library: those that the paper draws if they are there, else the six with most problems.",
+)
+
+
+def fig12_rag_by_library(table: pd.DataFrame) -> Figure:
+    """Change by retrieved documents, the ten largest libraries of each suite; a marker per system."""
+    parts = {}
+    for suite, rows in by_suite(table).items():
+        rows = rows[rows.library.isin(_largest(rows, "library").index[:10])]
+        parts[suite] = rows.sort_values(["n", "library"], ascending=[False, True])
+    label = "RAG (k = 3) − greedy, scripted solvers (points)"
+    systems = {name: name for name in sorted(set(table.system))}
+    return dots(parts, "library", "system", "change", systems, label, width=3.2, limits=(-105, 105))
+
+
+def fig_protocols(table: pd.DataFrame) -> Figure:
+    """Measured success per system and protocol with Wilson intervals."""
+    table = table.rename(columns={"hidden_low": "low", "hidden_high": "high"}).sort_values("system")
+    labels = {name: label for name, label in PROTOCOLS.items() if name in set(table.protocol)}
+    return dots(by_suite(table), "system", "protocol", "hidden", labels, SUCCESS, width=3.2, limits=(-3, 103))
+
+
+def fig8_errors(table: pd.DataFrame) -> Figure:
+    """Relative fall of each exception by self-debug; measured only where there was something to lower, with counts."""
+    names = {"benchmark": "published"} | {s: f"scripted solvers,\n{SUITES[s]}" for s in SUITES if s != "benchmark"}
+    table = table[table.reduction_percent.notna()].sort_values("error", key=lambda e: e.map(DRAWN.index))
+    labels = {suite: name for suite, name in names.items() if suite in set(table.suite)}
+    figure = dots({"": table}, "error", "suite", "reduction_percent", labels, "fewer with self-debug (%)", width=4.5)
+    errors, suites = list(dict.fromkeys(table.error)), list(labels)
+    for row in table[table.source == "measured"].itertuples():
+        lift = (suites.index(row.suite) - (len(suites) - 1) / 2) * 0.8 / len(suites)
+        place = (row.reduction_percent, errors.index(row.error) + lift)
+        text = f"{row.greedy:g}→{row.selfdebug:g}"
+        figure.axes[0].annotate(text, place, (5, 0), textcoords="offset points", va="center", fontsize=6)
+    return figure
 
 
 def fig6_gap(table: pd.DataFrame) -> Figure:
@@ -34,62 +117,6 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _by_kind(table: pd.DataFrame, column: str, kinds: list) -> Figure:
-    """One panel per suite and value of `column`: systems, greedy and self-debug, with standard errors."""
-    table, parts = with_errors(table).sort_values("system"), {}
-    for suite, rows in by_suite(table).items():
-        for kind in kinds:
-            part = rows[rows[column] == kind]
-            if len(part):
-                parts[f"{kind}\n{suite}, n = {part.n.max()}"] = part
-    return dots(
-        parts, "system", "protocol", "hidden", TWO, SUCCESS, most=len(kinds) if len(kinds) < 5 else 3, limits=(-5, 105)
-    )
-
-
-def fig7_categories(table: pd.DataFrame) -> Figure:
-    """Success by category of change."""
-    return _by_kind(table, "perf_category", ["Argument", "Function Name", "New Feature", "Semantics"])
-
-
-def fig10_years(table: pd.DataFrame) -> Figure:
-    """Success by year of release: the three years with most problems."""
-    sizes = table.groupby("year").n.max().sort_values(ascending=False)
-    return _by_kind(table, "year", sorted(sizes.index[:3]))
-
-
-def fig11_libraries(table: pd.DataFrame) -> Figure:
-    """Success by library: those that the paper draws if they are there, else the six with most problems."""
-    drawn = [name for name in ("torch", "numpy", "sympy", "scipy", "django", "flask") if name in set(table.library)]
-    sizes = table.groupby("library").n.max().sort_values(ascending=False, kind="stable")
-    return _by_kind(table, "library", drawn or list(sizes.index[:6]))
-
-
-def fig8_errors(table: pd.DataFrame) -> Figure:
-    """Relative fall of each exception by self-debug; measured only where there was something to lower, with counts."""
-    names = {"benchmark": "published"} | {s: f"scripted solvers,\n{SUITES[s]}" for s in SUITES if s != "benchmark"}
-    table = table[table.reduction_percent.notna()].sort_values("error", key=lambda e: e.map(DRAWN.index))
-    labels = {suite: name for suite, name in names.items() if suite in set(table.suite)}
-    figure = dots({"": table}, "error", "suite", "reduction_percent", labels, "fewer with self-debug (%)", width=4.5)
-    errors = list(dict.fromkeys(table.error))
-    for row in table[table.source == "measured"].itertuples():
-        lift = (list(labels).index(row.suite) - (len(labels) - 1) / 2) * 0.8 / len(labels)
-        place = (row.reduction_percent, errors.index(row.error) + lift)
-        text = f"{row.greedy:g}→{row.selfdebug:g}"
-        figure.axes[0].annotate(text, place, (5, 0), textcoords="offset points", va="center", fontsize=6)
-    return figure
-
-
-def fig12_rag_by_library(table: pd.DataFrame) -> Figure:
-    """Change by retrieved documents, the ten largest libraries of each suite; a marker per system."""
-    parts = {}
-    for suite, rows in by_suite(table).items():
-        largest = rows.groupby("library").n.max().sort_values(ascending=False, kind="stable").index[:10]
-        parts[suite] = rows[rows.library.isin(largest)].sort_values(["n", "library"], ascending=[False, True])
-    label = "RAG (k = 3) − greedy, scripted solvers (points)"
-    return dots(parts, "library", "system", "change", names_of(table.system), label, width=3.2, limits=(-105, 105))
-
-
 def fig13_agreement(table: pd.DataFrame) -> Figure:
     """Heat maps of agreement, one per suite and protocol that two systems were asked under."""
     upper = {key: part for key, part in table.groupby(["suite", "protocol"]) if part.system.nunique() > 1}
@@ -98,20 +125,11 @@ def fig13_agreement(table: pd.DataFrame) -> Figure:
         return nothing("agreement needs two systems")
     figure, axes = panels(len(cells), most=3, width=3.4, height=3.2, beside=0.6, sharey=False)
     for ax, (suite, protocol) in zip(axes, cells, strict=True):
-        part = upper[suite, protocol]
-        names = list(dict.fromkeys([*part.system, *part.other]))
-        grid = part.pivot(index="system", columns="other", values="agreement").reindex(index=names, columns=names)
-        look = {"cmap": "viridis", "annot": len(names) <= 8, "fmt": ".2f", "annot_kws": {"fontsize": 6}}
+        grid = upper[suite, protocol].pivot(index="system", columns="other", values="agreement")
+        look = {"cmap": "viridis", "annot": len(grid) <= 8, "fmt": ".2f", "annot_kws": {"fontsize": 6}}
         sns.heatmap(grid, ax=ax, vmin=0, vmax=1, square=True, cbar=False, **look)
         ax.set(title=f"{PROTOCOLS[protocol]} ({SUITES[suite]})", xlabel="", ylabel="")
         ax.tick_params(axis="x", rotation=60, labelsize=6)
         ax.tick_params(axis="y", rotation=0, labelsize=6)
     figure.colorbar(axes[0].collections[0], ax=axes, label="same outcome (share of problems)", shrink=0.6)
     return figure
-
-
-def fig_protocols(table: pd.DataFrame) -> Figure:
-    """Measured success per system and protocol with Wilson intervals."""
-    table = table.rename(columns={"hidden_low": "low", "hidden_high": "high"}).sort_values("system")
-    labels = {name: label for name, label in PROTOCOLS.items() if name in set(table.protocol)}
-    return dots(by_suite(table), "system", "protocol", "hidden", labels, SUCCESS, width=3.2, limits=(-3, 103))

@@ -1,6 +1,7 @@
 """What follows from the published numbers alone: standard errors, gains, gaps, correlations.
 
-The numbers are in `reported.csv`; every frame made here has `source` = reported where it becomes a table.
+The numbers are in `reported.csv`. How they are printed is undone here: what stands beside a table of ours has a row per
+system and variant.
 """
 
 from collections.abc import Mapping
@@ -9,11 +10,13 @@ from functools import cache
 import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, correlation, standard_error_percent
+from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
 from shared.artifacts.reported import Reported
 
 SLUG = "gitchameleon"
 ROUNDING = 0.05  # of a number printed with one decimal
 SE_SLACK = 0.06  # 0.05 of the printed error, and what 0.05 of the printed value moves it
+COEFFICIENTS = ("spearman", "pearson")
 RAG_NAMES = {"Llama 4 Maverick 400B": "Llama 4 Maverick (not FP8)", "Grok 3": "Grok3"}  # Table 1 -> Table 4
 AUDITED = {
     "table1": None,
@@ -39,7 +42,7 @@ def wide(*tables: str) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def published_rates() -> pd.DataFrame:
+def rates() -> pd.DataFrame:
     """Tables 1 and 8 in long form: system, protocol, hidden, visible, api_published, their errors and the gap."""
     frame, parts = wide("table1", "table8").rename_axis("system"), []
     for protocol in ("greedy", "selfdebug", "cot"):
@@ -50,7 +53,7 @@ def published_rates() -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def published_variants(table: str, endings: Mapping[str, str]) -> pd.DataFrame:
+def variants(table: str, endings: Mapping[str, str]) -> pd.DataFrame:
     """A table with columns `success<ending>` and `api<ending>` in long form: system, variant, success, success_se, api.
 
     Args:
@@ -62,6 +65,55 @@ def published_variants(table: str, endings: Mapping[str, str]) -> pd.DataFrame:
         part = part.reindex(columns=["system", "success", "success_se", "api"]).dropna(subset="success")
         parts.append(part.assign(variant=variant))
     return pd.concat(parts)
+
+
+def beside(own: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """Measured rows, then published ones, with source (and suite, benchmark, of the published)."""
+    theirs = theirs.assign(suite=BENCHMARK, source=REPORTED)
+    return pd.concat([own.assign(source=MEASURED), theirs], ignore_index=True)
+
+
+def retrieval_variants() -> pd.DataFrame:
+    """system, variant (k=1 or k=3), success, success_se, api, published_in: Tables 4 and 12."""
+    with_three = variants("table4", {"": "k=3"}).assign(published_in="Table 4")
+    both = wide("table12").rename(columns={"k1": "k=1", "k3": "k=3"}).rename_axis("system").reset_index()
+    both = both.melt("system", ["k=1", "k=3"], "variant", "success").assign(published_in="Table 12")
+    return pd.concat([with_three, both])
+
+
+def retrieval_quality() -> pd.DataFrame:
+    """retriever, k, n, precision, recall, reciprocal_rank with their errors (Table 4), and hit (the text)."""
+    theirs = wide("table4").rename(columns={"mrr": "reciprocal_rank", "mrr_se": "reciprocal_rank_se"})
+    theirs = theirs.rename(index=lambda model: f"for {model}").rename_axis("retriever").reset_index().assign(k=3)
+    hits = {k: reported()("text", "retrieval", f"hit_at_{k}_percent") for k in (1, 3)}
+    store = pd.DataFrame({"k": hits.keys(), "retriever": "authors' store", "hit": hits.values()})
+    return pd.concat([theirs, store]).assign(n=NUM_PROBLEMS)
+
+
+def plotted_points() -> pd.DataFrame:
+    """benchmark, model, score, plotted_percent, table_percent: Figure 3's points, and what Tables 1 and 8 give."""
+    points = wide("fig3").assign(table_percent=wide("table1", "table8").greedy_hidden)
+    points = points.rename(columns={"gitchameleon": "plotted_percent"}).rename_axis("model").reset_index()
+    kept = ["model", "plotted_percent", "table_percent"]
+    return points.melt(kept, ["swebench", "livecodebench"], "benchmark", "score").dropna(subset="score")
+
+
+def plotted_correlations(points: pd.DataFrame) -> pd.DataFrame:
+    """Correlations over Figure 3's points, as plotted and as in the tables, and how far they are from those it prints.
+
+    Args:
+        points: of `plotted_points`.
+    Returns:
+        benchmark, points (plotted or table), the fields of `Correlation`, spearman_off, pearson_off.
+    """
+    rows = []
+    for benchmark, part in points.groupby("benchmark", sort=False):
+        said = {name: reported()("fig3_correlation", "published", f"{benchmark}_{name}") for name in COEFFICIENTS}
+        for kind in ("plotted", "table"):
+            found = vars(correlation(part[f"{kind}_percent"], part.score))
+            off = {f"{name}_off": abs(found[name] - said[name]) for name in COEFFICIENTS}
+            rows.append({"benchmark": benchmark, "points": kind, **found, **off})
+    return pd.DataFrame(rows)
 
 
 def is_count(percent: float, n: int = NUM_PROBLEMS) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import compare, standard_error_percent
+from papers.gitchameleon.metrics.comparison import agreement, compare, standard_error_percent
 from shared.artifacts.estimates import wilson_interval
 
 BENCHMARK, MEASURED, REPORTED = "benchmark", "measured", "reported"  # a suite, and sources of rows
@@ -45,6 +45,46 @@ def rates(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return table.assign(gap=table.visible - table.hidden)
 
 
+def variants(main: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Measured rows of some protocols, named as the published tables name them.
+
+    Args:
+        main: a row per system and protocol (`rates`), with source. names: protocol -> variant.
+    Returns:
+        Its columns with variant, and success, success_se, success_std (over seeds) and api.
+    """
+    own = main[(main.source == MEASURED) & main.protocol.isin(names)]
+    renamed = {"hidden": "success", "hidden_se": "success_se", "seed_std": "success_std", "api_published": "api"}
+    return own.rename(columns=renamed).assign(variant=own.protocol.map(names))
+
+
+def beside_greedy(table: pd.DataFrame, keys: list[str], protocol: str) -> pd.DataFrame:
+    """`keys`, greedy, `protocol` (hidden success of both) and change in points, where both were asked.
+
+    Args:
+        table: suite, system, protocol and hidden, at most one row per `keys` and protocol.
+    """
+    both = table[table.protocol.isin(["greedy", protocol])]
+    found = both.pivot(index=keys, columns="protocol", values="hidden").dropna().rename_axis(columns=None)
+    return found.assign(change=found[protocol] - found.greedy).reset_index()
+
+
+def gains(table: pd.DataFrame, by: str, more: str, less: str, value: str = "success") -> pd.DataFrame:
+    """Points of success that `more` has above `less`, values of the column `by`, one row per system that has both.
+
+    Args:
+        table: source, suite, system, the column `by`, `value`, and its standard error in `<value>_se`.
+    Returns:
+        source, suite, system, `less` and `more` (their success), gain, and clear: whether it lies beyond 1.96 errors.
+    """
+    cells = table.pivot(index=["source", "suite", "system"], columns=by, values=[value, f"{value}_se"])
+    found = cells[value].reindex(columns=[less, more]).dropna()
+    errors = cells[f"{value}_se"].reindex(index=found.index)
+    found["gain"] = (found[more] - found[less]).round(6)
+    found["clear"] = found.gain.abs() > 1.96 * np.hypot(errors[more], errors[less])
+    return found.rename_axis(columns=None).reset_index()
+
+
 def before_and_after(main: pd.DataFrame, protocol: str = "selfdebug") -> pd.DataFrame:
     """Greedy beside another protocol, one row per system that has both."""
     keys = ["suite", "system", "source"]
@@ -68,3 +108,17 @@ def against_greedy(scores: pd.DataFrame) -> pd.DataFrame:
             row = {"suite": suite, "system": system, "protocol": name, "num_problems": len(runs[name])}
             rows.append(row | vars(compare(runs[name], runs["greedy"])))
     return pd.DataFrame(rows).rename(columns={"only_a": "only_this", "only_b": "only_greedy"})
+
+
+def agreement_of_pairs(scores: pd.DataFrame) -> pd.DataFrame:
+    """suite, protocol, system, other, agreement: share of common problems with the same hidden outcome.
+
+    Args:
+        scores: one seed of each run. Pairs stand once, a system beside itself included.
+    """
+    parts = []
+    for (suite, protocol), frame in scores.groupby(["suite", "protocol"]):
+        shares = agreement(frame.pivot(index="example_id", columns="system", values="hidden_passed"))
+        shares = shares.where(np.triu(np.ones(shares.shape, bool))).rename_axis(index="system", columns="other")
+        parts.append(shares.stack().dropna().reset_index(name="agreement").assign(suite=suite, protocol=protocol))
+    return pd.concat(parts)

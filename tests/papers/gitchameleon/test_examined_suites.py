@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from papers.gitchameleon.examine import row_of
-from papers.gitchameleon.figures.worked import fig1_worked_failure
+from papers.gitchameleon.figures.dataset import fig1_worked_failure
 from papers.gitchameleon.formatting import rows_of as formatted_rows
 from papers.gitchameleon.harness.harness import Harness, Settings
 from papers.gitchameleon.harness.verdict_cache import VerdictCache

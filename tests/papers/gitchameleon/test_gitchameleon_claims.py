@@ -53,15 +53,15 @@ AGENTS = frame(
     ("measured", "mini", "b", "sandbox", 50, 2),
 )
 RAG = frame(
-    "published_in system variant success",
-    ("Table 4", "a", "k=3", 50),
-    ("Table 12", "a", "k=1", 48),
-    ("Table 12", "a", "k=3", 50),
-)
+    "published_in system variant success success_se",
+    ("Table 4", "a", "k=3", 50, 2),
+    ("Table 12", "a", "k=1", 48, None),
+    ("Table 12", "a", "k=3", 50, None),
+).assign(source="reported", suite="benchmark")
 MAIN = frame(
-    "source system protocol hidden hidden_se",
-    ("reported", "a", "greedy", 45, 2),
-    ("reported", "a", "cot", 30, 2),
+    "source suite system protocol hidden hidden_se",
+    ("reported", "benchmark", "a", "greedy", 45, 2),
+    ("reported", "benchmark", "a", "cot", 30, 2),
 )
 AUDITED = frame("table column agrees", ("table1", "greedy_hidden", True), ("table8", "greedy_hidden", False))
 DATASET = frame(

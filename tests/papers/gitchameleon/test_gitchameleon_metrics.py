@@ -1,12 +1,16 @@
-"""The API-hit visitor on snippets; simulated solvers."""
+"""The API-hit visitor on snippets; simulated solvers; gains; counts of the data set."""
 
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from papers.gitchameleon.metrics.api_hit import api_hit_rates, called_names, is_hit
+from papers.gitchameleon.metrics.dataset import by_panel, counts
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
+from papers.gitchameleon.metrics.published import plotted_correlations, plotted_points
+from papers.gitchameleon.metrics.rates import gains
 from papers.gitchameleon.metrics.simulation import Verdicts, expected_after_repair, expected_success, outcomes
 from papers.gitchameleon.suites.loader import load_suite
 
@@ -77,3 +81,44 @@ def test_simulated_solvers_meet_their_closed_forms():
 def test_one_more_seed_does_not_change_the_others():
     few, many = (outcomes(verdicts(), 0.5, 0.5, seeds, 0)["hidden"] for seeds in (10, 20))
     assert np.array_equal(few, many[:10])
+
+
+def test_a_gain_is_clear_beyond_1_96_errors_of_the_difference_and_needs_both():
+    table = pd.DataFrame(
+        [("a", "no", 40.0), ("a", "yes", 45.5), ("b", "no", 40.0), ("b", "yes", 45.6), ("c", "no", 40.0)],
+        columns=["system", "variant", "success"],
+    ).assign(source="reported", suite="benchmark", success_se=2.0)
+    found = gains(table, "variant", "yes", "no").set_index("system")  # 1.96 sqrt(8) = 5.54
+    assert found.gain.to_dict() == {"a": 5.5, "b": 5.6} and found.clear.to_dict() == {"a": False, "b": True}
+
+
+def test_the_published_coefficients_are_of_the_plotted_points_and_not_of_the_table():
+    found = plotted_correlations(plotted_points()).set_index(["benchmark", "points"])
+    assert found.xs("plotted", level="points")[["spearman_off", "pearson_off"]].max().max() < 6e-4
+    assert found.loc[("livecodebench", "table"), "spearman_off"] > 0.2
+
+
+def described() -> pd.DataFrame:
+    """Two problems of one library at two versions; only one has API calls, which its reference hits."""
+    frame = pd.DataFrame(
+        {
+            "library": "lib", "version": ["1", "2"], "python_version": "own", "env": ["lib==1", "lib==2"],
+            "upstream_env": "", "functional": [True, False], "webdev": False, "num_docs": [2, 0], "year": [2014, 2024],
+            "parses": True, "reference_hits": True, "stub_hits": [False, True], "num_api_calls": [1, 0],
+            "logic_nodes": [7, 1], "stats_category": ["Argument", "Other"], "perf_category": ["Argument", "none"],
+        }
+    )  # fmt: skip
+    return frame.assign(dataset="mini")
+
+
+def test_counts_of_the_data_set_are_of_problems():
+    table = counts(described()).set_index("quantity")["count"]
+    assert table[["problems", "libraries", "library versions", "environments", "documents"]].tolist() == [2, 1, 2, 2, 2]
+    assert table[["released 2014 to 2023", "released later", "without API calls"]].tolist() == [1, 1, 1]
+    assert table["references with fewer than 5 logic nodes"] == 1
+    assert (table["category Argument (Figure 4b)"], table["category none (Figure 7)"]) == (1, 1)
+
+
+def test_groups_of_a_panel_sum_to_the_problems():
+    table = by_panel(described())
+    assert set(table.dataset) == {"own suites"} and table.groupby("panel")["count"].sum().eq(2).all()

@@ -10,11 +10,10 @@ from shared.artifacts.figures import paper_style
 from shared.artifacts.paper import load_paper, paper_functions
 
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
-FROM_SCORES = tuple(f"papers.gitchameleon.tables.{room}" for room in ("results", "protocols"))  # need no other records
 TABLES = [
     name
     for name, function in paper_functions("gitchameleon", "tables").items()
-    if function.__module__ in FROM_SCORES and name.startswith(("tab", "fig"))
+    if function.__module__ == "papers.gitchameleon.tables.protocols" and name.startswith(("tab", "fig"))
 ]
 FIGURES = [name for name in TABLES if name.startswith("fig")]
 

@@ -1,25 +1,17 @@
-"""What several figures share: names, and panels of dots in rows."""
+"""Shapes that several figures have: dots in rows, and bars with their counts."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from shared.artifacts.plots import legend, nothing, panels, styles
 
 SUITES = {"builtin": "built-in suite", "mini": "mini-suite", "benchmark": "benchmark"}
-PROTOCOLS = {
-    "greedy": "greedy",
-    "selfdebug": "self-debug",
-    "cot": "chain of thought",
-    "rag_k1": "RAG, k = 1",
-    "rag_k3": "RAG, k = 3",
-    "agent": "agent",
-    "agent_sandbox": "agent with sandbox",
-    "temperature": "T = 0.8",
-    "no_version": "version not shown",
-}
 
 
 def by_suite(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -28,11 +20,11 @@ def by_suite(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def dots(
-    parts: dict[str, pd.DataFrame],
+    parts: Mapping[str, pd.DataFrame],
     rows: str,
     by: str,
     value: str,
-    labels: dict[str, str],
+    labels: Mapping[str, str],
     xlabel: str,
     *,
     most: int = 4,
@@ -63,22 +55,34 @@ def dots(
             if found[value].notna().any():
                 ax.errorbar(found[value], places, xerr=spread, **shown)
         ax.set_yticks(range(len(names[title])), [str(name) for name in names[title]], fontsize=7)
-        ax.set_ylim(len(names[title]) - 0.5, -0.5)
-        for edge in range(1, len(names[title])):
-            ax.axhline(edge - 0.5, color="0.9", linewidth=0.6, zorder=0)
-        ax.set_title(title, fontsize=8)
+        ax.hlines(
+            np.arange(1, len(names[title])) - 0.5, 0, 1, "0.9", transform=ax.get_yaxis_transform(), lw=0.6, zorder=0
+        )
         ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
-        ax.set_xlim(limits)
+        ax.set(ylim=(len(names[title]) - 0.5, -0.5), xlim=limits)
+        ax.set_title(title, fontsize=8)
         ax.set_xlabel(xlabel, fontsize=8)
     legend(figure, axes)
     return figure
 
 
-def with_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Adds `low` and `high`: one standard error below and above hidden success."""
-    return table.assign(low=table.hidden - table.hidden_se, high=table.hidden + table.hidden_se)
+def bars(parts: Mapping[str, pd.Series], *, across: bool = False, **look: object) -> tuple[Figure, list[Axes]]:
+    """Panels of bars with their counts, one per label of an axis; `across` lays them on their side, the first on top.
 
-
-def names_of(values: Iterable[str]) -> dict[str, str]:
-    """Sorted names that are shown as they are."""
-    return {value: value for value in sorted(set(values))}
+    Args:
+        parts: what the bars are told apart by (or, if `across`, what is counted) -> counts, indexed by their names.
+    """
+    size = max(map(len, parts.values()))
+    figure, axes = plt.subplots(1, len(parts), figsize=(7.6, 0.9 + 0.17 * size if across else 2.8), squeeze=False)
+    for index, (ax, (label, counts)) in enumerate(zip(axes.flat, parts.items(), strict=True)):
+        drawn = (ax.barh if across else ax.bar)(counts.index, counts, color=f"C{index}", **look)
+        ax.bar_label(drawn, padding=2, fontsize=7)
+        ax.margins(**({"x": 0.12, "y": 0.02} if across else {"y": 0.12}))
+        ax.set_xlabel(label)
+        if across:
+            ax.invert_yaxis()
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.tick_params(labelleft=index == 0)
+    if not across:
+        axes.flat[0].set_ylabel("problems")
+    return figure, list(axes.flat)
