@@ -80,13 +80,15 @@ def fig_genppl_steps(table: pd.DataFrame) -> Figure:
         for p_u, rows in part.groupby("p_u"):
             log_mean = np.log(rows.gen_ppl).groupby(rows.num_steps).mean().dropna()
             spread = rows.groupby("num_steps").agg({"low": "min", "high": "max"}).dropna()
-            line(ax, log_mean.index, np.exp(log_mean), label=f"{p_u:g}", **style[p_u])
+            if len(log_mean):
+                line(ax, log_mean.index, np.exp(log_mean), label=f"{p_u:g}", **style[p_u])
             band(ax, spread.index, spread.low, spread.high, style[p_u]["color"])
             if rows.reported_ppl.notna().any():
                 ax.plot(rows.num_steps, rows.reported_ppl, "x", color=style[p_u]["color"], label=f"{p_u:g}, paper")
         ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity", yscale="log")
         scale_line(ax, part.baseline_ppl.max(), "baseline")
-        log_ticks(ax.yaxis, (1.0, 3.0))
+        low, high = ax.get_ylim()
+        log_ticks(ax.yaxis, (1.0, 3.0) if high > 100 * low else (1.0, 2.0, 5.0))
         value_ticks(ax.xaxis, part.num_steps, log=2)
     legend(figure, columns[study], "$p_u$")
     return figure
@@ -119,7 +121,8 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
     sizes = table.groupby("study")["size"].nunique()
     table = table[table.study.isin(sizes[sizes > 1].index)] if (sizes > 1).any() else table
     figure, columns = _by_study(table, rows=2, height=2.3)
-    style = styles(table.p_u)
+    style, unit = styles(table.p_u), int(np.log10(table.compute.min()))  # so that ticks are plain numbers
+    table = table.assign(compute=table.compute / 10.0**unit)
     for study, (top, bottom) in columns.items():
         part = table[table.study == study]
         for p_u, rows in part.groupby("p_u"):
@@ -127,7 +130,7 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
             seeds(bottom, rows, "compute", "gap", **style[p_u])
         scale_line(top, part.baseline_nats_per_token.iloc[0], "baseline")
         top.set_ylabel("bound (nats/token)")
-        bottom.set(ylabel="above $p_u = 0$ (nats)", xlabel="training compute (FLOP)")
+        bottom.set(ylabel="above $p_u = 0$ (nats)", xlabel=f"training compute ($10^{{{unit}}}$ FLOP)")
         for ax in (top, bottom):
             value_ticks(ax.xaxis, part.compute)
     legend(figure, columns[study], "$p_u$")

@@ -142,7 +142,7 @@ def tab_selfcorr(records) -> pd.DataFrame:
 
 def tab_samples(records) -> pd.DataFrame:
     """Texts with their changes marked, for the most denoising steps, at every temperature."""
-    frame = records("texts")
+    frame = records("texts").infer_objects()  # a shard without texts has columns of no type
     frame = frame[(frame.num_steps == frame.num_steps.max()) & (frame.seed == frame.seed.min())]
     return frame.sort_values(["p_u", "tau", "sample"], ascending=[False, True, True])
 
