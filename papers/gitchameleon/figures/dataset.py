@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from papers.gitchameleon.figures.shapes import bars
 from papers.gitchameleon.metrics.dataset import KINDS
 from shared.artifacts.plots import legend
+from shared.artifacts.shapes import bars
 
 BENCHMARKS = {"swebench": "SWE-bench", "livecodebench": "LiveCodeBench"}
 BELOW = ("GPT-4.1-mini", "Gemini 2.5 Flash", "Claude 3.7 Sonnet", "GPT-4.5")  # whose names would lie on others
@@ -73,7 +73,9 @@ def fig4_dataset(table: pd.DataFrame) -> Figure:
     """Problems per year and per category."""
     counts = table.astype({"group": str}).set_index(["panel", "group"])["count"]
     kinds = counts["category"].reindex([*KINDS, "Other"], fill_value=0)
-    figure, axes = bars({"release year of the pinned version": counts["year"], "category of change": kinds})
+    figure, axes = bars(
+        {"release year of the pinned version": counts["year"], "category of change": kinds}, unit="problems"
+    )
     for ax, rotation in zip(axes, (45, 20), strict=True):
         ax.tick_params(axis="x", rotation=rotation)
     figure.suptitle(f"data: {table.dataset.iloc[0]}")
@@ -89,7 +91,7 @@ def fig9_libraries(table: pd.DataFrame) -> Figure:
 def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
     """Histogram of logic nodes; the last bar holds all from 16 on."""
     counts = table.groupby(table.logic_nodes.clip(upper=MANY_NODES)).num_problems.sum()
-    figure, (ax,) = bars({"logic nodes of the reference": counts}, width=0.9)
+    figure, (ax,) = bars({"logic nodes of the reference": counts}, unit="problems", width=0.9)
     shown = range(0, max(counts.index) + 1, 2)
     ax.set_xticks(shown, [f"≥ {node}" if node == MANY_NODES else str(node) for node in shown])
     return figure

@@ -7,10 +7,18 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from papers.gitchameleon.figures.shapes import SUITES, by_suite, dots
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.tracebacks import DRAWN
 from shared.artifacts.plots import legend, nothing, panels
+from shared.artifacts.shapes import dots
+
+SUITES = {"builtin": "built-in suite", "mini": "mini-suite", "benchmark": "benchmark"}
+
+
+def _by_suite(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Name of each suite -> its rows."""
+    return {name: table[table.suite == suite] for suite, name in SUITES.items() if (table.suite == suite).any()}
+
 
 PROTOCOLS = {
     "greedy": "greedy",
@@ -39,7 +47,7 @@ def _by_kind(column: str, kinds: Callable[[pd.Series], list], doc: str) -> Calla
     def draw(table: pd.DataFrame) -> Figure:
         chosen, parts = kinds(_largest(table, column)), {}
         table = table.assign(low=table.hidden - table.hidden_se, high=table.hidden + table.hidden_se)
-        for suite, rows in by_suite(table.sort_values("system")).items():
+        for suite, rows in _by_suite(table.sort_values("system")).items():
             for kind in [kind for kind in chosen if kind in set(rows[column])]:
                 part = rows[rows[column] == kind]
                 parts[f"{kind}\n{suite}, n = {part.n.max()}"] = part
@@ -67,7 +75,7 @@ fig11_libraries = _by_kind(
 def fig12_rag_by_library(table: pd.DataFrame) -> Figure:
     """Change by retrieved documents, the ten largest libraries of each suite; a marker per system."""
     parts = {}
-    for suite, rows in by_suite(table).items():
+    for suite, rows in _by_suite(table).items():
         rows = rows[rows.library.isin(_largest(rows, "library").index[:10])]
         parts[suite] = rows.sort_values(["n", "library"], ascending=[False, True])
     label = "RAG (k = 3) − greedy, scripted solvers (points)"
@@ -79,7 +87,7 @@ def fig_protocols(table: pd.DataFrame) -> Figure:
     """Measured success per system and protocol with Wilson intervals."""
     table = table.rename(columns={"hidden_low": "low", "hidden_high": "high"}).sort_values("system")
     labels = {name: label for name, label in PROTOCOLS.items() if name in set(table.protocol)}
-    return dots(by_suite(table), "system", "protocol", "hidden", labels, SUCCESS, width=3.2, limits=(-3, 103))
+    return dots(_by_suite(table), "system", "protocol", "hidden", labels, SUCCESS, width=3.2, limits=(-3, 103))
 
 
 def fig8_errors(table: pd.DataFrame) -> Figure:

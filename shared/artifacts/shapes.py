@@ -1,4 +1,4 @@
-"""Shapes that several figures have: dots in rows, and bars with their counts."""
+"""Shapes that several figures have: dots with intervals in rows, and bars with their counts."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from shared.artifacts.plots import legend, nothing, panels, styles
-
-SUITES = {"builtin": "built-in suite", "mini": "mini-suite", "benchmark": "benchmark"}
-
-
-def by_suite(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Name of each suite -> its rows."""
-    return {name: table[table.suite == suite] for suite, name in SUITES.items() if (table.suite == suite).any()}
 
 
 def dots(
@@ -66,11 +59,14 @@ def dots(
     return figure
 
 
-def bars(parts: Mapping[str, pd.Series], *, across: bool = False, **look: object) -> tuple[Figure, list[Axes]]:
+def bars(
+    parts: Mapping[str, pd.Series], *, unit: str = "", across: bool = False, **look: object
+) -> tuple[Figure, list[Axes]]:
     """Panels of bars with their counts, one per label of an axis; `across` lays them on their side, the first on top.
 
     Args:
         parts: what the bars are told apart by (or, if `across`, what is counted) -> counts, indexed by their names.
+        unit: of the counts, at the axis that has them.
     """
     size = max(map(len, parts.values()))
     figure, axes = plt.subplots(1, len(parts), figsize=(7.6, 0.9 + 0.17 * size if across else 2.8), squeeze=False)
@@ -84,5 +80,5 @@ def bars(parts: Mapping[str, pd.Series], *, across: bool = False, **look: object
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.tick_params(labelleft=index == 0)
     if not across:
-        axes.flat[0].set_ylabel("problems")
+        axes.flat[0].set_ylabel(unit)
     return figure, list(axes.flat)
