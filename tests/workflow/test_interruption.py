@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from toy_repository import ARTIFACTS, environment
+from toy_repository import ARTIFACTS, edit, environment, run_in
 
 
 def _listens_to_ctrl_c() -> None:
@@ -71,3 +71,21 @@ def test_an_interrupted_build_is_finished_by_running_it_again(stalled):
     assert process.wait(timeout=300) != 0
     assert not repository.record(10).exists()
     finish(repository, before)
+
+
+def test_a_step_that_fails_in_a_rebuild_is_asked_for_again_by_every_target(built):
+    """Its record is gone, and the summary of the build before is still there."""
+    edit(
+        built.paper / "descend.py",
+        "    losses = loss_path(",
+        "    assert shard != 'curvature=10'\n    losses = loss_path(",
+    )
+    assert built.snakemake("papers/toy/all").returncode != 0
+    assert not built.record(10).exists() and (built.results / "summary.md").exists()
+    for target in ("papers/toy/all", "papers/toy/diff", "claims", "all"):
+        again = built.snakemake(target)
+        assert again.returncode != 0 and "Nothing to be done" not in again.stdout, again.stdout
+    status = run_in(built.root, "-m", "shared.artifacts.status", "toy", "--scale", "smoke")
+    assert "descend: not built yet" in status.stdout, status.stdout
+    edit(built.paper / "descend.py", "    assert shard != 'curvature=10'\n", "")
+    assert built.snakemake("papers/toy/all").returncode == 0
