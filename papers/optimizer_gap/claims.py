@@ -6,13 +6,13 @@ on it are then not testable, and the reason names it.
 
 import functools
 import itertools
-import math
+from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
+from papers.optimizer_gap import comparing
 from shared.artifacts.claims import at_edges, at_least, at_most, claim, greater, note, within
-from shared.artifacts.estimates import Estimate, difference, from_standard_error, of_row, ratio
+from shared.artifacts.estimates import difference, of_row, ratio
 
 trained_claim = functools.partial(
     claim, scales=("cpu", "gpu", "paper"), needs="smoke trains on some thousand tokens: the pipeline runs, and no more"
@@ -60,12 +60,9 @@ def sgd_matches_adam_small_batch(tab_gap):
     reported="Adam is nearly flat across batch sizes (Fig. 1)",
 )
 def adam_flat_in_batch(tab_best):
-    ranges = {}
-    for method in ("SGD", "Adam"):
-        own = tab_best[tab_best.method == method]
-        worst, best = own.loc[own.val_loss.idxmax()], own.loc[own.val_loss.idxmin()]
-        ranges[method] = difference(*(of_row(row, "val_loss", "standard_error") for row in (worst, best)))
-        yield note(f"range_{method.lower()}", ranges[method].value)
+    ranges = {method: comparing.range_of(tab_best[tab_best.method == method]) for method in ("SGD", "Adam")}
+    for method, found in ranges.items():
+        yield note(f"range_{method.lower()}", found.value)
     yield at_most("ratio_of_ranges", ratio(ranges["Adam"], ranges["SGD"]), 0.6)
     yield from at_edges(tab_best[tab_best.method.isin(ranges)])
 
@@ -122,14 +119,12 @@ def imbalance_not_sufficient(tab_per_group, tab_gap):
     yield from at_edges(tab_gap[tab_gap.batch_size.isin([batches.min(), batches.max()])])
 
 
-def _arm(table: pd.DataFrame, arm: str) -> pd.Series:
-    return table[table.arm == arm].iloc[0]
-
-
-def _share_left(table: pd.DataFrame, arm: str) -> Estimate:
-    """Share of the gap between SGD and Adam that an arm leaves."""
-    row = _arm(table, arm)
-    return from_standard_error(1 - row.recovered, row.recovered_error, row.num_seeds)
+def _gap_left(tab_interventions, arm: str, check: Callable, share: float):
+    """The share of the gap between SGD and Adam that an arm leaves, held against a threshold; there has to be a gap."""
+    yield check("share_left", comparing.share_left(tab_interventions, arm), share)
+    adam = tab_interventions[tab_interventions.arm == "Adam"].iloc[0]
+    yield greater("gap", of_row(adam, "gain"), 0)
+    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
 
 
 @trained_claim(
@@ -139,18 +134,12 @@ def _share_left(table: pd.DataFrame, arm: str) -> Estimate:
     reported="the length of the step is not what SGD lacks (section 4.1, by a review)",
 )
 def grafting_does_not_rescue(tab_interventions):
-    arm = "Adam length, SGD direction"
-    yield at_least("share_left", _share_left(tab_interventions, arm), 0.5)
-    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
-    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
+    yield from _gap_left(tab_interventions, "Adam length, SGD direction", at_least, 0.5)
 
 
 @small_claim("direction-suffices", "At large batch SGD's length on Adam's direction leaves at most 0.3 of the gap.")
 def direction_suffices(tab_interventions):
-    arm = "SGD length, Adam direction"
-    yield at_most("share_left", _share_left(tab_interventions, arm), 0.3)
-    yield greater("gap", of_row(_arm(tab_interventions, "Adam"), "gain"), 0)
-    yield from at_edges(tab_interventions[tab_interventions.arm.isin(["SGD", "Adam", arm])])
+    yield from _gap_left(tab_interventions, "SGD length, Adam direction", at_most, 0.3)
 
 
 @trained_claim(
@@ -179,9 +168,12 @@ def quadratic_noise_gap(tab_quad_noise):
     sgd = tab_quad_noise[tab_quad_noise.optimizer == "sgd"].sort_values(["sigma", "landscape", "batch_size"])
     lowest = np.isclose(sgd.sigma, sgd.sigma.min())
     for _, row in sgd[lowest & ((sgd.batch_size <= 16) | (sgd.batch_size == 256))].iterrows():
-        over = from_standard_error(row.over_adam, row.over_adam * row.relative_error, row.num_seeds)
         name = f"{row.landscape}_B{row.batch_size}"
-        yield at_least(name, over, 2.5) if row.batch_size == 256 else at_most(name, over, 2)
+        yield (
+            at_least(name, comparing.over_adam(row), 2.5)
+            if row.batch_size == 256
+            else at_most(name, comparing.over_adam(row), 2)
+        )
     for _, row in sgd[~lowest & (sgd.batch_size == 256)].iterrows():
         yield note(f"{row.landscape}_B256_sigma_{row.sigma:g}", row.over_adam)
     decided = np.isclose(tab_quad_noise.sigma, sgd.sigma.min()) & tab_quad_noise.optimizer.isin(["sgd", "adam"])
@@ -196,8 +188,7 @@ def quadratic_noise_gap(tab_quad_noise):
 def quadratic_interpolation_gap(tab_quad_rows):
     used = tab_quad_rows[(tab_quad_rows.landscape == "het") & tab_quad_rows.optimizer.isin(["sgd", "adam"])]
     for _, row in used[used.optimizer == "sgd"].iterrows():
-        decades = from_standard_error(math.log10(row.over_adam), row.relative_error / math.log(10), row.num_seeds)
-        yield at_least(f"decades_B{row.batch_size}", decades, 3)
+        yield at_least(f"decades_B{row.batch_size}", comparing.decades_over_adam(row), 3)
     yield from at_edges(used)
 
 
@@ -210,21 +201,16 @@ def quadratic_interpolation_gap(tab_quad_rows):
 )
 def sde_order_one(tab_sde):
     for method, part in tab_sde.groupby("method"):
-        fine = part[part.eta <= 0.0501]
-        orders = [np.polyfit(np.log(rows.eta), np.log(rows.error.abs()), 1)[0] for rows in (fine, part)]
-        yield within(f"order_{method}", orders[0], 0.8, 1.2)
-        yield within(f"order_{method}_all_rates", orders[1], 0.8, 1.2, decisive=False)
-        away = ((part.euler - part.equation) / part.euler_standard_error).abs().max()
-        yield note(f"{method}_simulation_off_by_standard_errors", away)
+        yield within(f"order_{method}", comparing.power_over_eta(part, up_to=0.05), 0.8, 1.2)
+        yield within(f"order_{method}_all_rates", comparing.power_over_eta(part), 0.8, 1.2, decisive=False)
+        yield note(f"{method}_simulation_off_by_standard_errors", comparing.standard_errors_off(part))
 
 
 @claim(
-    "sign-stationary-sqrtB",
-    "The stationary variance falls as 1/B for SGD and as 1/sqrt(B) for SignSGD.",
-    kind="ours",
+    "sign-stationary-sqrtB", "The stationary variance falls as 1/B for SGD and as 1/sqrt(B) for SignSGD.", kind="ours"
 )
 def sign_stationary_sqrt_b(tab_sde_stationary):
     for method, exponent, slack in (("sgd", -1, 0.02), ("signsgd", -0.5, 0.03)):
         part = tab_sde_stationary[tab_sde_stationary.method == method]
-        slope = np.polyfit(np.log(part.batch_size), np.log(part.variance), 1)[0]
+        slope = comparing.power(part.batch_size, part.variance)
         yield within(f"exponent_{method}", slope, exponent - slack, exponent + slack)

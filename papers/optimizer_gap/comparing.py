@@ -1,15 +1,23 @@
 """How runs are compared: best settings, differences over pairs of seeds, ratios to Adam. No torch here."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.estimates import mean_of, paired_difference
-from shared.artifacts.sweeps import tuned
+from papers.optimizer_gap.gap import crossovers
+from shared.artifacts.estimates import Estimate, difference, from_standard_error, mean_of, of_row, paired_difference
+from shared.artifacts.sweeps import over_seeds, tuned
 
 BETA2 = 0.95  # the fixed column of Adam
 RULES = {"SGD": "sgd_ema", "Adam": "adam", "Adam, beta2 tuned": "adam", "Signum": "signum"}  # method -> update rule
+NAMES = {"sgd_ema": "SGD", "adam": "Adam"}  # update rule -> method, where one setting is shown and not the best
+ARMS = {  # rule -> arm in tables and figures
+    "graft_adam_sgd": "Adam length, SGD direction",
+    "graft_sgd_adam": "SGD length, Adam direction",
+    "sgd_ema_quantile_clip": "SGD, clip",
+}
 SHORT = {"SGD": "sgd", "Adam": "adam", "Adam, beta2 tuned": "adam_tuned"}
 
 
@@ -35,6 +43,16 @@ def seeds_of(best: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Every seed of the best settings: the rows of `runs` with the method that they stand for."""
     keys = ["optimizer", "batch_size", "lr", "momentum", "beta2"]
     return best.assign(optimizer=best.method.map(RULES))[["method", *keys]].merge(runs, on=keys)
+
+
+def loss_over_lr(runs: pd.DataFrame) -> pd.DataFrame:
+    """Seed means of SGD and Adam at every setting (momentum or beta2) and learning rate; missing where one diverged."""
+    chosen = runs[runs.optimizer.isin(NAMES)]
+    setting = chosen.momentum.where(chosen.optimizer == "sgd_ema", chosen.beta2)
+    chosen = chosen.assign(method=chosen.optimizer.map(NAMES), setting=setting)
+    means = over_seeds(chosen, ["batch_size", "method", "setting", "lr"])
+    error = means["std"] / np.sqrt(means.num_seeds)
+    return means.assign(val_loss=means.val_loss.replace(np.inf, np.nan), standard_error=error)
 
 
 def gap_table(best: pd.DataFrame, seeds: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
@@ -86,6 +104,52 @@ def closed_gaps(seeds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
+    """Batch sizes at which the gap to either column of Adam changes sign; an empty value where it does not."""
+    rows = []
+    for baseline, column in (("Adam", "gap"), ("Adam, beta2 tuned", "gap_tuned")):
+        known = len(tab_gap) > 1 and np.isfinite(tab_gap[column]).all()
+        roots = crossovers(tab_gap.batch_size, tab_gap[column]) if known else []
+        rows += [{"baseline": baseline, "root": i, "batch_size": b} for i, b in enumerate(roots or [np.nan])]
+    return pd.DataFrame(rows)
+
+
+def interventions(tried: pd.DataFrame, best: pd.DataFrame, seeds: pd.DataFrame) -> pd.DataFrame:
+    """Best loss of each arm at the batch size of `tried`, its gain over SGD and the share of the gap that it closes.
+
+    Args:
+        tried: runs of the interventions. best, seeds: best settings of the plain methods, and their runs.
+    """
+    share = tried.clip_share.map(lambda p: "" if pd.isna(p) else f" p={p:g}")
+    tried, batch_size = tried.assign(arm=tried.optimizer.map(ARMS) + share), int(tried.batch_size.iloc[0])
+    best, seeds = (t[t.batch_size == batch_size].rename(columns={"method": "arm"}) for t in (best, seeds))
+    found, keys = tuned_with_error(tried, ["arm"], ["lr", "momentum"]), ["arm", "lr", "momentum"]
+    table = pd.concat([best[best.arm != "Adam, beta2 tuned"], found.assign(batch_size=batch_size)])
+    return table.join(closed_gaps(pd.concat([seeds, tried.merge(found[keys], on=keys)])), on="arm")
+
+
+def range_of(rows: pd.DataFrame) -> Estimate:
+    """Largest less smallest best loss of a method over the batch sizes."""
+    worst, best = rows.loc[rows.val_loss.idxmax()], rows.loc[rows.val_loss.idxmin()]
+    return difference(*(of_row(row, "val_loss", "standard_error") for row in (worst, best)))
+
+
+def share_left(tab_interventions: pd.DataFrame, arm: str) -> Estimate:
+    """Share of the gap between SGD and Adam that an arm leaves."""
+    row = tab_interventions[tab_interventions.arm == arm].iloc[0]
+    return from_standard_error(1 - row.recovered, row.recovered_error, row.num_seeds)
+
+
+def over_adam(row: pd.Series) -> Estimate:
+    """SGD's loss over Adam's on a quadratic."""
+    return from_standard_error(row.over_adam, row.over_adam * row.relative_error, row.num_seeds)
+
+
+def decades_over_adam(row: pd.Series) -> Estimate:
+    """Its decimal logarithm."""
+    return from_standard_error(math.log10(row.over_adam), row.relative_error / math.log(10), row.num_seeds)
+
+
 def ratios_to_adam(descents: pd.DataFrame) -> pd.DataFrame:
     """Best loss per noise model, landscape, noise level, batch size and method, and its ratio to Adam's.
 
@@ -104,13 +168,17 @@ def ratios_to_adam(descents: pd.DataFrame) -> pd.DataFrame:
     return table.assign(over_adam=table.loss / table.adam_loss)
 
 
-def remainder_orders(frame: pd.DataFrame) -> pd.DataFrame:
-    """Order in the scale of an update of what the two-term prediction misses, per run and update."""
-    rows = []
-    for (optimizer, batch_size, step), part in frame.groupby(["optimizer", "batch_size", "step"]):
-        part = part.sort_values("scale")
-        x, y = np.log(part.scale), np.log(part.remainder.abs())
-        row = {"optimizer": optimizer, "batch_size": batch_size, "step": step}
-        row |= {"order": np.polyfit(x, y, 1)[0], "smallest_scale_order": np.polyfit(x[:2], y[:2], 1)[0]}
-        rows.append(row | {"remainder": part.remainder.abs().iloc[-1]})
-    return pd.DataFrame(rows).astype({"batch_size": int, "step": int})
+def power(x: Sequence[float], y: Sequence[float]) -> float:
+    """Exponent of |y| as a power of x: the slope in log-log coordinates, by least squares."""
+    return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
+
+
+def power_over_eta(part: pd.DataFrame, up_to: float = math.inf) -> float:
+    """Weak order of a method of tab_sde, over learning rates up to a largest one."""
+    fine = part[part.eta <= 1.001 * up_to]
+    return power(fine.eta, fine.error)
+
+
+def standard_errors_off(part: pd.DataFrame) -> float:
+    """How far the simulation of tab_sde is from its equation, at most, in its standard errors."""
+    return ((part.euler - part.equation) / part.euler_standard_error).abs().max()

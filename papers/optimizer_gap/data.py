@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.optimizer_gap.config import DataShard
+from papers.optimizer_gap.settings import DataShard
 from shared.artifacts.step import step
 from shared.data.frequency import frequency_groups, token_counts
 from shared.data.text import load_text_data

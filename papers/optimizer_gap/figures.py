@@ -121,7 +121,7 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
     )
     rows = [
         (r"$-\langle\nabla f,u\rangle$", "slope", 1e-3),
-        (r"$u^\top \nabla^2 f\, u$", "sharpness", 1e-3),
+        (r"$u^\top \nabla^2 f\, u$", "sharpness", 1e-2),
         ("decrease of the loss\nby one update (nats)", "decrease", 1e-4),
     ]
     figure, axes = panels(3 * len(batch_sizes), most=len(batch_sizes), height=1.9, sharex=True, sharey="row")
@@ -129,7 +129,7 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
     for row_axes, (label, _, threshold) in zip(grid, rows, strict=True):
         row_axes[0].set_ylabel(label)
         for ax in row_axes:
-            ax.set_yscale("symlog", linthresh=threshold)
+            ax.set_yscale("symlog", linthresh=threshold, linscale=1.5)
             ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=threshold, subs=[1.0]))
             ax.yaxis.get_major_locator().set_params(numticks=6)
             ax.axhline(0, color="0.5", linewidth=0.8)

@@ -80,6 +80,7 @@ def weak_rows(settings: WeakError) -> Iterator[dict]:
                 "eta": eta,
                 "discrete": discrete,
                 "equation": equation,
+                "error": discrete - equation,
                 "euler": drawn.mean,
                 "euler_standard_error": drawn.standard_error,
             }

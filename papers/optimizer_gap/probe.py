@@ -5,7 +5,7 @@ python -m papers.optimizer_gap.probe --scale cpu --shard probe-b16-00
 
 from collections.abc import Iterator
 
-from papers.optimizer_gap.config import ProbeShard
+from papers.optimizer_gap.settings import ProbeShard
 from papers.optimizer_gap.watching import watch
 from shared.artifacts.step import step
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from papers.optimizer_gap import adaptive_clip, grafting  # noqa: F401  (registers the rules that runs are named after)
-from papers.optimizer_gap.config import GapShard
+from papers.optimizer_gap.settings import GapShard
 from shared.data.frequency import frequency_groups, token_counts
 from shared.train.language.task import LanguageTask
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.optimizer_gap.config import GapShard
+from papers.optimizer_gap.settings import GapShard
 from papers.optimizer_gap.task import GapTask
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step

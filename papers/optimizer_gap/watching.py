@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from papers.optimizer_gap.config import ProbeShard
+from papers.optimizer_gap.comparing import NAMES, power
+from papers.optimizer_gap.settings import ProbeShard
 from papers.optimizer_gap.task import GapTask
 from shared.models.language_model import token_nll
 from shared.train.curvature import directional_terms, gradient
 from shared.train.ensemble.state import EnsembleRun
 from shared.train.rules import columns_of
+from shared.train.run import Run
 
 NOISE_BINS = np.linspace(-4, 1, 51)  # edges of log10(|g| / sigma)
 
@@ -59,6 +61,12 @@ def evenly(num_points: int, num_steps: int) -> list[int]:
     return sorted({round(k) for k in np.linspace(0, num_steps - 2, num_points)})
 
 
+def labels(run: Run, step: int) -> dict:
+    """Columns of every row: the run's settings, its optimiser as the tables name it, and how far it is."""
+    name = NAMES[run.optimizer]
+    return columns_of(run) | {"optimizer": name, "method": name, "step": step, "progress": step / run.num_steps}
+
+
 def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
     """Slope, sharpness, predicted and actual change of the update that was just taken, per run."""
     plan, rates = watched.settings.plan, watched.run.updates.lr.tolist()
@@ -77,8 +85,7 @@ def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
         norm = float(torch.cat([g.reshape(-1) for g in grads.values()]).double().norm())
         yield {
             "part": "step",
-            **columns_of(run),
-            "step": step,
+            **labels(run, step),
             "eta": eta,
             "loss": terms.value,
             "correlation": terms.slope,
@@ -90,20 +97,25 @@ def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
             "second_order": 0.5 * eta**2 * terms.curvature,
             "actual_change": moved - terms.value,
         }
-        yield from taylor_rows(watched, run, step, start, update, eta)
+        yield {"part": "taylor", **labels(run, step), **taylor_orders(watched, start, update, eta)}
 
 
-def taylor_rows(watched: Watched, run, step: int, start: Tensor, update: Tensor, eta: float) -> Iterator[dict]:
-    """Remainder of the two-term prediction at fractions of the update, float64."""
+def taylor_orders(watched: Watched, start: Tensor, update: Tensor, eta: float) -> dict[str, float]:
+    """Order in the scale of the update of what the two terms miss, fitted over fractions of it, float64.
+
+    Also of the two smallest fractions alone, and the remainder of the largest, nats.
+    """
     plan = watched.settings.plan
     loss = watched.loss(watched.task.windows["val"][: plan.taylor_windows], torch.float64)
     x, u = watched.params(start, torch.float64), watched.params(update, torch.float64)
     terms = directional_terms(loss, x, u)
-    for scale in plan.taylor_scales:
+    scales, missed = sorted(plan.taylor_scales), []
+    for scale in scales:
         with torch.no_grad():
             moved = float(loss({name: x[name] + scale * eta * u[name] for name in x}))
-        remainder = moved - terms.value - terms.predicted_change(scale * eta)
-        yield {"part": "taylor", **columns_of(run), "step": step, "scale": scale, "remainder": remainder}
+        missed.append(abs(moved - terms.value - terms.predicted_change(scale * eta)))
+    found = {"order": power(scales, missed), "smallest_scale_order": power(scales[:2], missed[:2])}
+    return found | {"remainder": missed[-1]}
 
 
 def noise_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
@@ -135,8 +147,7 @@ def noise_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
         for low, high, count in zip(NOISE_BINS[:-1], NOISE_BINS[1:], density, strict=True):
             yield {
                 "part": "noise",
-                **columns_of(run),
-                "step": step,
+                **labels(run, step),
                 "low": low,
                 "high": high,
                 "share": count / len(ratio),

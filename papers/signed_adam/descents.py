@@ -6,10 +6,12 @@ Source: Orvieto and Gower 2025, arXiv 2505.21829, section 4 and appendix; settin
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from papers.signed_adam.config import QuadraticsShard
+from papers.signed_adam.settings import QuadraticsShard
+from shared.artifacts.sweeps import edge_of
 from shared.optim.quadratics import (
     LANDSCAPES,
     Descents,
@@ -72,11 +74,20 @@ def best_index(rows: list[dict]) -> int:
     return min(range(len(rows)), key=lambda i: (rows[i]["num_dropped"] > 0, rows[i]["median"]))
 
 
+def best_row(rows: list[dict], lrs: list[float]) -> dict:
+    """That of the best learning rate, with `edge`: where it lies in its grid."""
+    best = rows[best_index(rows)]
+    return best | {"edge": edge_of(best["lr"], np.array(lrs))}
+
+
 def landscape_parts(landscape: str, settings: QuadraticsShard) -> dict[str, list[dict]]:
-    """Part -> rows: `final` losses of every method, design and warm-up; of the first of these also `curve`, `variance`,
-    the `mollified` Signum, and the entries of the `hessian`.
+    """Part -> rows.
+
+    `best`: of every method, design and warm-up at its best learning rate; `final`: at every learning rate, first design
+    and warm-up; `variant`: the others. With the first ones also Adam's `variance` in the middle of the run, Signum with
+    a constant (`mollified`, `best_constant`) and, of the first rotation, `curve` and the entries of the `hessian`.
     """
-    found: dict[str, list[dict]] = {"final": [], "curve": [], "variance": []}
+    found: dict[str, list[dict]] = {part: [] for part in ("best", "final", "variant", "curve")}
     for design, warmup in itertools.product(settings.designs, settings.warmup_fractions):
         problem = block_quadratic(LANDSCAPES[landscape], settings.draw, design)
         is_first = design == settings.designs[0] and warmup == settings.warmup_fractions[0]
@@ -84,39 +95,53 @@ def landscape_parts(landscape: str, settings: QuadraticsShard) -> dict[str, list
             watch = ("exp_avg", "exp_avg_var") if method == "Adam" and is_first else ()
             descents = run(problem, method, warmup, settings, watch)
             rows = list(final_rows(descents, lrs, settings.max_loss))
-            found["final"] += [{"design": design, "warmup": warmup, "method": method, **row} for row in rows]
-            if is_first:
-                best = best_index(rows)
-                found["curve"] += curve_rows(descents, method, lrs[best], best)
+            labels = {"design": design, "warmup": warmup, "method": method}
+            found["best"].append(labels | best_row(rows, lrs))
+            found["final" if is_first else "variant"] += [labels | row for row in rows]
+            if is_first and settings.draw == settings.draws[0]:
+                found["curve"] += curve_rows(descents, method, lrs, best_index(rows))
             if watch:
-                found["variance"] += variance_rows(descents, best)
+                found["variance"] = list(variance_rows(descents, best_index(rows), settings.num_steps // 2))
     problem = block_quadratic(LANDSCAPES[landscape], settings.draw, settings.designs[0])
-    found["mollified"] = [
-        {"method": "Signum", "eps": eps, **row}
-        for eps in settings.mollifiers
-        for row in final_rows(run_mollified(problem, eps, settings), settings.lrs["Signum"], settings.max_loss)
-    ]
-    found["hessian"] = [
-        {"row": i, "coordinate": j, "value": problem.hessian[i, j].abs().item()}
-        for i, j in itertools.product(range(9), repeat=2)
-    ]
+    plain = {row["method"]: row["median"] for row in found["best"][: len(settings.lrs)]}
+    beside = {"adam_median": plain["Adam"], "signum_median": plain["Signum"]}
+    found |= {"mollified": [], "best_constant": []}
+    for eps in settings.mollifiers:
+        rows = list(final_rows(run_mollified(problem, eps, settings), settings.lrs["Signum"], settings.max_loss))
+        found["mollified"] += [{"eps": eps, **row} for row in rows]
+        found["best_constant"].append({"eps": eps, **best_row(rows, settings.lrs["Signum"]), **beside})
+    if settings.draw == settings.draws[0]:
+        found["hessian"] = [
+            {"row": i, "coordinate": j, "value": problem.hessian[i, j].abs().item()}
+            for i, j in itertools.product(range(9), repeat=2)
+        ]
     return found
 
 
-def curve_rows(found: Descents, method: str, lr: float, index: int) -> Iterator[dict]:
+def curve_rows(found: Descents, method: str, lrs: list[float], index: int) -> Iterator[dict]:
+    """Of one learning rate: median loss with quartiles over time, and sigma2 of each of Adam's coordinates."""
+    labels = {"kind": "loss", "line": method, "lr": lrs[index]}
     for step, losses in zip(found.steps, found.losses[:, index], strict=True):
-        yield {"method": method, "lr": lr, "step": step, **_quartiles(losses)}
+        quartiles = _quartiles(losses)
+        yield {**labels, "step": step, "value": quartiles.pop("median"), **quartiles}
+    if "exp_avg_var" in found.watched:
+        sigma2, _ = variances(found, index)
+        for k, coordinate in itertools.product(range(1, len(found.steps)), range(sigma2.shape[-1])):
+            line = f"block {coordinate // 3 + 1}, coordinate {coordinate + 1}"
+            yield {"kind": "sigma2", "line": line, "step": found.steps[k], "value": sigma2[k, coordinate].item()}
 
 
-def variance_rows(found: Descents, index: int) -> Iterator[dict]:
-    """sigma2 and the trust-region radius |d| of every coordinate, medians over seeds, at Adam's best learning rate."""
+def variances(found: Descents, index: int) -> tuple[Tensor, Tensor]:
+    """sigma2 and the trust-region radius |d| of every coordinate over time, medians over seeds, (L, 9) each."""
     m, sigma2 = (found.watched[name][:, index] for name in ("exp_avg", "exp_avg_var"))  # (L, S, 9)
     root = (m.square() + sigma2).sqrt()
     radius = torch.where(root > 0, m.abs() / root, 0.0)
-    for k, step in enumerate(found.steps[1:], start=1):
-        for coordinate in range(m.shape[-1]):
-            values = {
-                "value": sigma2[k, :, coordinate].median().item(),
-                "radius": radius[k, :, coordinate].median().item(),
-            }
-            yield {"step": step, "coordinate": coordinate, "block": coordinate // 3, **values}
+    return sigma2.median(dim=1).values, radius.median(dim=1).values
+
+
+def variance_rows(found: Descents, index: int, middle: int) -> Iterator[dict]:
+    """sigma2 and radius of each block at the logged step next to `middle`: medians over its coordinates."""
+    k = min(range(1, len(found.steps)), key=lambda k: abs(found.steps[k] - middle))
+    sigma2, radius = (values[k].view(3, 3).median(dim=1).values.tolist() for values in variances(found, index))
+    for block, (value, length) in enumerate(zip(sigma2, radius, strict=True)):
+        yield {"block": block, "step": found.steps[k], "sigma2": value, "radius": length}

@@ -5,8 +5,8 @@ python -m papers.signed_adam.exact --scale cpu --shard exact
 
 from collections.abc import Iterator
 
-from papers.signed_adam.config import Exact
 from papers.signed_adam.inference import inference_rows
+from papers.signed_adam.settings import Exact
 from papers.signed_adam.variance import bound_rows, filter_rows, identity_rows
 from shared.artifacts.step import step
 

@@ -85,7 +85,7 @@ def inference_rows(number: int) -> Iterator[dict]:
             "g": case.g,
             "m_old": case.m,
             "s2_old": case.s2,
-            "beta1": case.beta,
+            "beta": case.beta,
             "m": exact[0],
             "s2": exact[1],
             "error": math.dist(exact, numeric),

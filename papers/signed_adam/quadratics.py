@@ -3,8 +3,8 @@
 python -m papers.signed_adam.quadratics --scale cpu --shard draw-0
 """
 
-from papers.signed_adam.config import QuadraticsShard
 from papers.signed_adam.descents import landscape_parts
+from papers.signed_adam.settings import QuadraticsShard
 from shared.artifacts.step import step
 from shared.optim.quadratics import LANDSCAPES
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from papers.signed_adam.config import ReleasedShard
+from papers.signed_adam.settings import ReleasedShard
 from shared.artifacts.step import step
 from shared.data.pickles import read_frame
 from shared.data.sources import fetch

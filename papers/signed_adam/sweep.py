@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.signed_adam.config import SweepShard
+from papers.signed_adam.settings import SweepShard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
 from shared.train.language.task import LanguageTask

@@ -141,4 +141,4 @@ def filter_rows(betas: Sequence[float], num_steps: int) -> Iterator[dict]:
     outputs += [("Signum", middle, signum_filter(signal, middle)), ("EMASign", middle, emasign_filter(signal, middle))]
     for name, beta, values in outputs:
         for step in range(0, num_steps, 4):
-            yield {"case": name, "beta1": beta, "step": step, "value": values[step].item()}
+            yield {"method": name, "beta": beta, "step": step, "value": values[step].item()}

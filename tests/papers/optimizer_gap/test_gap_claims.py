@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from papers.optimizer_gap import claims, tables
+from papers.optimizer_gap import claims, comparing, tables
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, NOT_TESTABLE, verdict_of
 
 HALF_A_NAT = SimpleNamespace(thresholds=SimpleNamespace(gap_at_largest_batch=0.5))
@@ -165,12 +165,26 @@ def test_gain_over_a_fixed_beta2():
     )
 
 
+def test_crossings_are_told_for_both_columns_of_adam_and_empty_where_there_is_none():
+    table = gap_table(gaps=(-0.2, 0.2, 1.0)).assign(gap_tuned=0.1)
+    found = comparing.crossings(table).set_index("baseline").batch_size
+    assert found["Adam"] == pytest.approx(2**2.5) and math.isnan(found["Adam, beta2 tuned"])
+
+
+def test_powers_are_read_off_in_log_log_coordinates():
+    assert comparing.power([1, 2, 4], [-3, -24, -192]) == pytest.approx(3)
+    part = pd.DataFrame({"eta": [0.2, 0.05, 0.025], "error": [9.0, 0.05, 0.025]})
+    assert comparing.power_over_eta(part, up_to=0.05) == pytest.approx(1) and comparing.power_over_eta(part) > 1.2
+    part = part.assign(euler=[1.0, 1.0, 1.3], equation=1.0, euler_standard_error=0.1)
+    assert comparing.standard_errors_off(part) == pytest.approx(3)
+
+
 def test_ratio_of_quadratic_losses_pairs_the_seeds():
     rows = [
         {"noise": "rows", "landscape": "het", "sigma": 0.0, "batch_size": 1, "num_steps": 9, "optimizer": o, "lr": 1.0,
          "momentum": 0.9, "seed": s, "loss": factor * (1 + s), "diverged": False}
         for o, factor in (("adam", 1.0), ("sgd", 3.0)) for s in (0, 1)
     ]  # fmt: skip
-    found = tables.quadratic_losses(lambda step: pd.DataFrame(rows)).set_index("optimizer")
+    found = comparing.ratios_to_adam(pd.DataFrame(rows)).set_index("optimizer")
     assert found.over_adam.to_dict() == pytest.approx({"adam": 1.0, "sgd": 3.0})
     assert found.relative_error.to_dict() == pytest.approx({"adam": 0.0, "sgd": 0.0})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from papers.signed_adam.config import Config, shards
-from papers.signed_adam.descents import best_index, final_rows, rule_of
+from papers.signed_adam.descents import best_row, final_rows, landscape_parts, rule_of
 from shared.artifacts.config import load_config
 from shared.optim.quadratics import Descents
 
@@ -50,7 +50,21 @@ def test_dropped_seeds_are_counted_and_cost_a_rate_its_place():
     found = Descents([0], final[None], highest, {})
     rows = list(final_rows(found, [1e-3, 1e-2], max_loss=1e8))
     assert [row["num_dropped"] for row in rows] == [0, 1] and rows[1]["median"] == pytest.approx(0.15)
-    assert best_index(rows) == 0
+    assert best_row(rows, [1e-3, 1e-2]) == rows[0] | {"edge": "low"}
+
+
+def test_parts_of_a_landscape_agree_and_pictures_are_of_the_first_rotation():
+    short = {"num_steps": 20, "num_seeds": 2, "log_every": 10, "draws": [0, 1]}
+    settings = changed(quadratics=load_config("signed_adam", "smoke").quadratics.model_dump() | short)
+    first, second = (landscape_parts("het", shards(settings)["quadratics"][f"draw-{draw}"]) for draw in (0, 1))
+    assert first["curve"] and first["hessian"] and not second["curve"] and "hessian" not in second
+    for best in first["best"]:
+        losses = [row["median"] for row in first["final"] if row["method"] == best["method"]]
+        assert best["median"] == min(losses)
+    assert first["best_constant"][0]["adam_median"] == next(r["median"] for r in first["best"] if r["method"] == "Adam")
+    lines = {r["line"]: r["value"] for r in first["curve"] if r["kind"] == "sigma2" and r["step"] == 10}
+    middle = sorted(lines[f"block 2, coordinate {i}"] for i in (4, 5, 6))[1]
+    assert [row["step"] for row in first["variance"]] == [10] * 3 and first["variance"][1]["sigma2"] == middle
 
 
 def test_methods_share_one_beta_and_have_no_bias_correction():

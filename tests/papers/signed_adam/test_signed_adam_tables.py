@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.signed_adam import released
-from papers.signed_adam.claims import comparison, grid, toy
-from papers.signed_adam.config import PUBLISHED, ReleasedShard, shards
-from papers.signed_adam.figures import language as figures
-from papers.signed_adam.tables import language as tables
-from papers.signed_adam.tables import runs as reducer
+from papers.signed_adam import claims, comparing, figures, grid, released, tables
+from papers.signed_adam import runs as reducer
+from papers.signed_adam.config import PUBLISHED, shards
+from papers.signed_adam.settings import ReleasedShard
 from shared.artifacts.checks import verdict_of
 from shared.artifacts.config import load_config
 from shared.artifacts.reported import Reported
@@ -46,7 +44,7 @@ def row(optimizer="adamw", **changed):
 
 def named(**given) -> str:
     lines = [{"run": "a", "step": 1, "num_tokens": 8, "num_steps": 4} | given]
-    return reducer.logged(records_of(lines)).method.iloc[0]
+    return tables.logged(records_of(lines)).method.iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -100,11 +98,11 @@ GRID = {
 
 
 def runs_of(rows: list[dict]) -> pd.DataFrame:
-    return reducer.runs(reducer.logged(records_of(rows)))
+    return reducer.ended(tables.logged(records_of(rows)))
 
 
-def cells_of(losses: dict) -> pd.DataFrame:
-    return tables.cells(runs_of(synthetic(losses)))
+def betas_of(rows: list[dict]) -> pd.DataFrame:
+    return tables.tab_betas(runs_of(rows), REPORTED)
 
 
 def ours(table: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +110,7 @@ def ours(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_cells_are_tuned_before_they_are_compared():
-    table = ours(tables.tab_betas(cells_of(GRID), REPORTED)).set_index(["beta1", "beta2"])
+    table = ours(betas_of(synthetic(GRID))).set_index(["beta1", "beta2"])
     assert table.val_loss.to_dict() == pytest.approx(GRID)
     assert (table.lr[np.isfinite(table.val_loss)] == 1e-2).all() and table.loc[(0.95, 0.8), "num_diverged"] == 3
     assert table.loc[(0.9, 0.95), "regret"] == pytest.approx(0.01)
@@ -120,11 +118,11 @@ def test_cells_are_tuned_before_they_are_compared():
 
 
 def test_a_reported_cell_without_ours_is_shown_empty():
-    table = tables.tab_betas(cells_of(GRID), REPORTED)
+    table = betas_of(synthetic(GRID))
     missing = table[table.val_loss.isna()].set_index(["beta1", "beta2"])
     assert missing.loc[(0.8, 0.6), "reported_ppl"] == 23.09 and missing.loc[(0.8, 0.6), "ratio"] == pytest.approx(2)
     assert len(table) == 37 and set(table.study) == {"main"}
-    equal = tables.tab_equal(cells_of(GRID), REPORTED)
+    equal = tables.tab_equal(table, REPORTED)
     theirs = equal[equal.best_loss.isna()].set_index(["study", "beta1"])
     assert theirs.loc[("batch_512", 0.975), "reported_regret_ppl"] == 0.355 and len(theirs) == 9
     confounders = tables.tab_confounders(runs_of(synthetic(GRID)), REPORTED).set_index(["method", "gradient_init"])
@@ -134,17 +132,15 @@ def test_a_reported_cell_without_ours_is_shown_empty():
 
 def grid_tables(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
     """tab_betas and tab_equal of a grid whose seeds differ by 0.0001."""
-    runs = runs_of(
-        [r for k in range(num_seeds) for r in synthetic({c: v + 1e-4 * k for c, v in losses.items()}, seed=k)]
-    )
-    cells = tables.cells(runs)
-    return tables.tab_betas(cells, REPORTED), tables.tab_equal(cells, REPORTED)
+    rows = [r for k in range(num_seeds) for r in synthetic({c: v + 1e-4 * k for c, v in losses.items()}, seed=k)]
+    betas = betas_of(rows)
+    return betas, tables.tab_equal(betas, REPORTED)
 
 
 def grid_verdicts(losses: dict, num_seeds: int) -> list[str]:
     betas, equal = grid_tables(losses, num_seeds)
-    found = [grid.equal_betas_near_optimal(betas, equal, settings()), grid.betas_correlated(betas)]
-    return [verdict_of(list(each)) for each in [*found, grid.momentum_ratio_instability(betas)]]
+    found = [claims.equal_betas_near_optimal(betas, equal, settings()), claims.betas_correlated(betas)]
+    return [verdict_of(list(each)) for each in [*found, claims.momentum_ratio_instability(betas)]]
 
 
 def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one():
@@ -157,42 +153,42 @@ def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one
 
 def test_most_cells_beat_signum_or_do_not():
     betas, _ = grid_tables(GRID | {(0.95, 0.8): 3.5}, num_seeds=3)
-    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.15)) == "holds"
-    assert verdict(grid.most_adam_cells_beat_signum, betas, methods(Signum=3.02)) == "fails"
+    assert verdict(claims.most_adam_cells_beat_signum, betas, methods(Signum=3.15)) == "holds"
+    assert verdict(claims.most_adam_cells_beat_signum, betas, methods(Signum=3.02)) == "fails"
 
 
 def test_a_cell_that_diverged_is_infinitely_worse():
     betas, _ = grid_tables(GRID)
-    far = check(grid.momentum_ratio_instability, "smallest gap to equal betas", betas)
+    far = check(claims.momentum_ratio_instability, "smallest gap to equal betas", betas)
     assert far.satisfied and math.isinf(far.estimate.value)  # one cell, (0.95, 0.8), and it diverged
 
 
 def test_a_grid_without_diagonal_is_refused_and_without_far_cells_undecided():
     betas, equal = grid_tables({(0.9, 0.8): 3.0, (0.9, 0.95): 3.1})
     with pytest.raises(ValueError, match=r"no cell with beta2 = beta1 for beta1 = \[0.9\]"):
-        list(grid.equal_betas_near_optimal(betas, equal, settings()))
-    found = list(grid.momentum_ratio_instability(betas))
+        list(claims.equal_betas_near_optimal(betas, equal, settings()))
+    found = list(claims.momentum_ratio_instability(betas))
     assert verdict_of(found) == "not testable at this scale" and "ratio" in found[0].reason
 
 
 def test_a_lucky_seed_of_one_cell_does_not_count():
     rows = synthetic(GRID) + synthetic({(0.9, 0.95): 2.0}, seed=1)
     runs = runs_of(rows)
-    table = tables.tab_equal(tables.cells(runs), REPORTED).set_index(["study", "beta1"])
+    table = tables.tab_equal(betas_of(rows), REPORTED).set_index(["study", "beta1"])
     assert table.loc[("main", 0.9), "best_beta2"] == 0.9
     assert set(reducer.common_seeds(runs, ["study"]).seed) == {0}
     assert set(reducer.most_seeds(runs, ["method"]).beta2) == {0.95}
 
 
 def test_studies_without_runs_give_empty_tables_and_a_sentence():
-    runs, logged = runs_of(synthetic(GRID)), reducer.logged(records_of(synthetic(GRID)))
+    runs, logged = runs_of(synthetic(GRID)), tables.logged(records_of(synthetic(GRID)))
     assert len(tables.tab_adavar(runs)) == 0
     for name in ("fig4_mollified", "fig8_sgd", "fig11_emasign", "fig12_noclip", "fig20_adavar"):
         table = getattr(tables, name)(runs)
         assert len(table) == 0 and getattr(figures, name)(table).axes[0].texts
     assert figures.fig19_bias(tables.fig19_bias(logged)).axes[0].texts
     confounders = tables.tab_confounders(runs, REPORTED)
-    found = list(comparison.eps_init_bc_minor(confounders, methods(Adam=3.0, Signum=3.1), settings()))
+    found = list(claims.eps_init_bc_minor(confounders, methods(Adam=3.0, Signum=3.1), settings()))
     assert verdict_of(found) == "not testable at this scale"
 
 
@@ -207,9 +203,7 @@ def methods(num_seeds=3, two_sigma=0.02, **losses) -> pd.DataFrame:
 GOOD = {"Adam": 3.0, "Signum": 3.1, "RMSprop": 3.3, "SGD_Gclip": 3.6, "SGD": 4.0}
 
 
-@pytest.mark.parametrize(
-    "function", [comparison.signum_between, comparison.signum_closes_most, comparison.optimizer_order]
-)
+@pytest.mark.parametrize("function", [claims.signum_between, claims.signum_closes_most, claims.optimizer_order])
 def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
     assert verdict(function, methods(**GOOD), settings()) == "holds"
     assert verdict(function, methods(**GOOD, num_seeds=1), settings()) == "within noise"
@@ -219,12 +213,12 @@ def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
 @pytest.mark.parametrize(
     ("function", "changed", "expected"),
     [
-        (comparison.signum_between, {"Signum": 3.02}, "within noise"),  # 2.4 standard errors, 4 degrees of freedom
-        (comparison.signum_between, {"Signum": 2.9}, "fails"),
-        (comparison.signum_between, {"SGD_Gclip": 3.05}, "fails"),
-        (comparison.signum_closes_most, {"Signum": 3.5}, "fails"),
-        (comparison.signum_closes_most, {"Signum": 3.25}, "within noise"),
-        (comparison.optimizer_order, {"Signum": 3.4}, "fails"),
+        (claims.signum_between, {"Signum": 3.02}, "within noise"),  # 2.4 standard errors, 4 degrees of freedom
+        (claims.signum_between, {"Signum": 2.9}, "fails"),
+        (claims.signum_between, {"SGD_Gclip": 3.05}, "fails"),
+        (claims.signum_closes_most, {"Signum": 3.5}, "fails"),
+        (claims.signum_closes_most, {"Signum": 3.25}, "within noise"),
+        (claims.optimizer_order, {"Signum": 3.4}, "fails"),
     ],
 )
 def test_a_claim_on_methods_fails_where_it_is_wrong(function, changed, expected):
@@ -237,9 +231,9 @@ def adavar(diagonal: float, other: float, num_seeds: int = 3) -> pd.DataFrame:
 
 
 def test_the_diagonal_of_adavar_is_compared_with_the_best_point_off_it():
-    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
-    assert verdict(comparison.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
-    assert verdict(comparison.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
+    assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
+    assert verdict(claims.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
+    assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
 
 
 def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
@@ -256,7 +250,7 @@ def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
 
 
 def test_the_order_on_quadratics_holds_fails_and_drowns_in_rotations():
-    order, clear = toy.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
+    order, clear = claims.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
     assert verdict(order, quadratics(clear)) == "holds"
     assert verdict(order, quadratics(clear | {"SGD": 10.0})) == "fails"
     noisy = quadratics(clear)
@@ -273,9 +267,29 @@ def test_blocks_that_do_not_differ_fail():
         for block, value in enumerate(values)
     ]
     table = pd.DataFrame(rows)
-    assert verdict(toy.variance_differs_by_block, table) == "holds"
+    assert verdict(claims.variance_differs_by_block, table) == "holds"
     table["landscape"] = table.landscape.map({"het": "hom", "hom": "het"})
-    assert verdict(toy.variance_differs_by_block, table) == "fails"
+    assert verdict(claims.variance_differs_by_block, table) == "fails"
+
+
+def test_statistics_of_a_small_grid():
+    cells = grid.main_cells(betas_of(synthetic(GRID | {(0.95, 0.8): 3.5})))
+    assert grid.largest_regret(cells) == pytest.approx(0) and grid.tied_regret(cells) == pytest.approx(0)
+    assert grid.rank_correlation(cells) == pytest.approx(1) and grid.most_steps_apart(cells) == 0
+    assert grid.gaps_to_diagonal(cells, 4).tolist() == pytest.approx([0.45])  # (0.95, 0.8) alone
+    assert grid.listed(grid.best_of_rows(cells)) == "0.9: 0.9, 0.95: 0.95"
+    moved = cells.assign(val_loss=cells.val_loss.mask(cells.beta2 == 0.8, 2.0))
+    assert grid.largest_regret(moved) == pytest.approx(1.05) and grid.most_steps_apart(moved) == 2
+
+
+def test_labels_of_table_3_are_read_as_they_are_written():
+    table = pd.DataFrame({"method": ["Adam", "Adam", "Signum"], "gradient_init": [0.0, 1.0, 0.0]})
+    table = table.assign(bias_correction=[1.0, 0.0, np.nan])
+    labels = comparing.row_of_table_3(table)
+    assert labels.tolist() == ["Adam ZI+BC", "Adam GI-BC", "Signum ZI"]
+    empty = table.assign(row=labels, method=None, gradient_init=np.nan, bias_correction=np.nan)
+    read = comparing.described_by_row(empty)[table.columns].astype(table.dtypes)
+    pd.testing.assert_frame_equal(read, table)
 
 
 def test_the_paper_s_grid_is_planned_whole():
@@ -322,13 +336,13 @@ def test_the_reducer_recomputes_tables_a_and_b_from_the_released_results():
         settings = shards(config)["released"][name].model_copy(update={"curve_points": 2})
         for file in settings.files:
             lines += released.tidy(read_frame(MIRROR / "secretsauce" / file), file, settings)
-    cells = tables.cells(runs_of(lines))
-    known = tables.tab_betas(cells, REPORTED).dropna(subset=["val_loss", "reported_ppl"])
+    betas = betas_of(lines)
+    known = betas.dropna(subset=["val_loss", "reported_ppl"])
     assert len(known) >= 36
     small = known[known.reported_ppl < 100]
     assert (small.ppl - small.reported_ppl).abs().max() < 0.006  # two decimals were reported
-    equal = tables.tab_equal(cells, REPORTED)
+    equal = tables.tab_equal(betas, REPORTED)
     rows = equal[equal.reported_regret_ppl.notna()]
     assert len(rows) == 9 and (rows.regret_ppl - rows.reported_regret_ppl).abs().max() < 0.0006
-    correlation = check(grid.betas_correlated, "rank correlation", tables.tab_betas(cells, REPORTED)).estimate.value
+    correlation = check(claims.betas_correlated, "rank correlation", betas).estimate.value
     assert correlation == pytest.approx(0.949, abs=1e-3)

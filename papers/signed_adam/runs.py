@@ -1,4 +1,4 @@
-"""Records of step `sweep` (or of the released results) -> one row per run, with the method's name and tidy settings."""
+"""Logged rows of sweeps, ours or released -> runs with the paper's names of methods. No torch here."""
 
 import math
 from collections.abc import Iterable
@@ -6,19 +6,19 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.records import Records
 from shared.artifacts.sweeps import final_rows
 
 # Every setting that a method of the paper may have; absent ones are missing values.
 SETTINGS = ["beta1", "beta2", "momentum", "lr", "weight_decay", "clip_norm", "eps", "gamma", "tau"]
 SETTINGS += ["bias_correction", "gradient_init"]
 TUNED = ["lr", "beta1", "beta2", "weight_decay", "clip_norm"]  # what a method is tuned over; beta1 is any momentum
-METHODS = ["Adam", "Signum", "RMSprop", "SGD + Cclip", "SignSGD", "SGD + Gclip", "SGD", "EMASign"]  # Table 1's order
+TABLE_1 = ["Adam", "Signum", "RMSprop", "SGD + Cclip", "SignSGD", "SGD + Gclip", "SGD"]  # in its order
+METHODS = [*TABLE_1, "EMASign"]
 
 
-def logged(records: Records) -> pd.DataFrame:
-    """Every logged row, with `method`, SETTINGS and `tokens` seen so far."""
-    frame = records("sweep")
+def described(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every logged row of the sweeps, with `method`, SETTINGS and `tokens` seen so far."""
+    frame = frame.copy()
     for column in ("beta", "beta1", "beta2", "momentum", "clip_value", "eps_inside", *SETTINGS):
         if column not in frame:
             frame[column] = np.nan
@@ -31,9 +31,9 @@ def logged(records: Records) -> pd.DataFrame:
     return frame
 
 
-def runs(logged: pd.DataFrame) -> pd.DataFrame:
-    """One row per run: study, method, SETTINGS, seed, num_tokens, val_loss, diverged."""
-    return final_rows(logged)[["study", "method", *SETTINGS, "seed", "num_tokens", "val_loss", "diverged"]]
+def ended(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per run of `described`: study, method, SETTINGS, seed, num_tokens, val_loss, diverged."""
+    return final_rows(frame)[["study", "method", *SETTINGS, "seed", "num_tokens", "val_loss", "diverged"]]
 
 
 def _method(row: dict) -> str:

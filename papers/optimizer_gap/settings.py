@@ -1,0 +1,82 @@
+"""What the language-model sections of config.yaml mean, and what each step's job reads of them. No torch here."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
+from shared.data.config import TextConfig
+from shared.train.language.config import LanguageSettings, LanguageShard
+from shared.train.sweep.config import SweepConfig
+
+
+class GapSettings(LanguageSettings):
+    """A language model and how its losses are broken down."""
+
+    num_groups: int = Field(ge=1)  # frequency groups of the vocabulary
+    train_windows: int = Field(ge=1)  # windows of training text whose loss is measured, too; a multiple of
+    # validation_rows
+
+
+class GapShard(LanguageShard, GapSettings):
+    """One job of a sweep."""
+
+
+class Sweeps(StrictModel):
+    """The sweeps; each at equal tokens, except for `steps`."""
+
+    main: SweepConfig  # optimiser x momentum or beta2 x learning rate x batch size, gradients clipped to norm 1
+    no_clip: SweepConfig  # the same for momentum SGD without clipping
+    interventions: SweepConfig  # grafting and quantile clipping at the largest batch
+    steps: SweepConfig  # equal updates in place of equal tokens: a different question
+
+
+class Language(StrictModel):
+    """Language-model experiments."""
+
+    settings: GapSettings
+    sweeps: Sweeps
+    max_members: int = Field(ge=1)  # runs of one job; 1: each run is a job of its own
+    stack_rows: int = Field(ge=1)  # rows computed in one call: a job stacks stack_rows / batch_size members, at least 1
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.settings.train_windows % self.settings.validation_rows:
+            raise ValueError(
+                f"train_windows {self.settings.train_windows} is not a multiple of validation_rows"
+                f" {self.settings.validation_rows}; unequal passes would weigh windows unequally"
+            )
+        return self
+
+
+class ProbePlan(StrictModel):
+    """What is measured along training."""
+
+    num_points: int = Field(ge=2)  # updates at which slope and sharpness are measured, evenly spread
+    windows: int = Field(ge=1)  # held-out windows of the loss that is differentiated
+    taylor_scales: tuple[float, ...]  # multiples of an update at which the remainder is measured, float64
+    taylor_windows: int = Field(ge=1)
+    noise_points: int = Field(ge=1)  # updates at which gradient noise is measured, evenly spread
+    noise_batches: int = Field(ge=2)  # minibatches behind a coordinate's mean and standard deviation
+    noise_rows: int = Field(ge=1)  # rows of such a minibatch
+
+
+class Probes(StrictModel):
+    """Trainings that are watched: one SGD and one Adam per batch size, at settings near their best."""
+
+    sweep: SweepConfig
+    plan: ProbePlan
+
+
+class ProbeShard(GapShard):
+    """One job of probes: the runs of one batch size."""
+
+    plan: ProbePlan
+
+
+class DataShard(StrictModel):
+    """What the data step reads: the corpus and its groups."""
+
+    text: TextConfig
+    num_symbols: int
+    num_groups: int

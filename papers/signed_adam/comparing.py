@@ -1,0 +1,102 @@
+"""How methods are compared: best settings, seed means over a learning rate, losses with their noise. No torch here."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from papers.signed_adam.runs import TUNED, most_seeds, of_studies
+from shared.artifacts.estimates import Estimate, difference, from_spread
+from shared.artifacts.sweeps import over_seeds, tuned
+
+
+def best_settings(runs: pd.DataFrame) -> pd.DataFrame:
+    """The best setting of each method, chosen by seed mean among those with the most seeds."""
+    table = tuned(most_seeds(runs, ["method"]), ["method"], over=TUNED)
+    table["num_runs"] = table.method.map(runs.groupby("method").size())
+    return _with_spread(table.sort_values("val_loss", ignore_index=True))
+
+
+def tuned_over_lr(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Seed means of each setting `by` at its best learning rate."""
+    return _with_spread(tuned(runs, by))
+
+
+def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(two_sigma=2 * table["std"], ppl=np.exp(table.val_loss.astype(float)))
+
+
+def row_of_table_3(table: pd.DataFrame) -> pd.Series:
+    """Its label: method, GI or ZI (averages from the first gradient or zero), for Adam +BC or -BC (bias correction)."""
+    start = table.gradient_init.map({1.0: " GI", 0.0: " ZI"})
+    corrected = table.bias_correction.map({1.0: "+BC", 0.0: "-BC"}).where(table.method == "Adam", "")
+    return table.method + start + corrected
+
+
+def described_by_row(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with what its label `row` says of method, start and correction, where they are missing."""
+    start = table.row.str.contains("GI").astype(float)
+    corrected = table.row.str[-3:].map({"+BC": 1.0, "-BC": 0.0})  # missing for Signum, which has none
+    said = {"method": table.row.str.split().str[0], "gradient_init": start, "bias_correction": corrected}
+    return table.fillna(said)
+
+
+def loss_over_lr(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[str], by: list[str]) -> pd.DataFrame:
+    """Seed means of each setting `by` and learning rate, infinite where a seed diverged.
+
+    `clipped` tells whether the gradient's norm is; averages start at zero where a run does not say; eps 0 is Signum
+    itself (Figure 4). If `study` is in `by`, `best_signum` is the loss of the study's best Signum.
+    """
+    found = of_studies(runs, studies, methods)
+    found = found.assign(clipped=np.isfinite(found.clip_norm), eps=found.eps.where(found.method != "Signum", 0.0))
+    curves = over_seeds(found.fillna({"gradient_init": 0.0}), [*by, "lr"])
+    signum = runs[(runs.method == "Signum") & ~runs.diverged.astype(bool)].groupby("study").val_loss.min()
+    return curves.assign(best_signum=curves.study.map(signum)) if "study" in by else curves
+
+
+def loss_over_tokens(logged: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Training loss over tokens, seeds averaged."""
+    return logged[logged.phase == "train"].groupby([*by, "tokens"]).loss.mean().reset_index()
+
+
+def method_losses(tab_methods: pd.DataFrame, reported_spread: bool) -> dict[str, Estimate]:
+    """Method -> seed mean of its best loss; a single run has the spread that Table 1 prints, if `reported_spread`."""
+    found = {}
+    for row in tab_methods.itertuples():
+        if row.num_seeds == 1 and reported_spread:
+            found[row.method] = Estimate(row.val_loss, row.reported_two_sigma / 2 / row.reported_ppl, dof=2, n=1)
+        else:
+            found[row.method] = row_loss(row)
+    return found
+
+
+def row_loss(row) -> Estimate:
+    """Seed mean of a table's row, from its columns val_loss, two_sigma and num_seeds."""
+    return from_spread(row.val_loss, row.two_sigma / 2, row.num_seeds)
+
+
+def best_row(rows: pd.DataFrame) -> pd.Series:
+    return rows.loc[rows.val_loss.idxmin()]
+
+
+def range_of(rows: pd.DataFrame) -> Estimate:
+    """Largest less smallest loss of the rows."""
+    return difference(row_loss(rows.loc[rows.val_loss.idxmax()]), row_loss(best_row(rows)))
+
+
+def closed_beyond(loss: dict[str, Estimate], share: float) -> Estimate:
+    """Nats of the gap between SGD and Adam that Signum closes beyond a share of it."""
+    left = difference(loss["SGD"].scaled(1 - share), loss["Signum"])  # SGD - Signum - share (SGD - Adam), each once
+    return difference(left, loss["Adam"].scaled(-share))
+
+
+def share_closed(tab_methods: pd.DataFrame, column: str, other: str) -> float:
+    """Share of the gap between `other` and Adam that Signum closes, in the unit of `column`."""
+    value = tab_methods.set_index("method")[column]
+    return (value[other] - value["Signum"]) / (value[other] - value["Adam"])
+
+
+def at_grid_edge(tab_methods: pd.DataFrame, methods: list[str]) -> str:
+    """Those of `methods` whose best learning rate is at an end of its grid: their losses are upper bounds."""
+    rows = tab_methods[tab_methods.method.isin(methods) & tab_methods.edge.isin(["low", "high"])]
+    return ", ".join(f"{method} ({edge})" for method, edge in zip(rows.method, rows.edge, strict=True)) or "none"

@@ -1,1 +1,0 @@
-"""Tables -> figures; the same table gives the same pixels."""

@@ -1,0 +1,128 @@
+"""Adam's (beta1, beta2) cells: losses tuned over the learning rate, and statistics over them with their noise.
+
+Losses are nats per token. No torch here.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from papers.signed_adam.comparing import tuned_over_lr
+from papers.signed_adam.runs import common_seeds
+from shared.artifacts.estimates import UNKNOWN, Estimate
+from shared.artifacts.sweeps import with_regret
+from shared.base.seeding import numpy_generator
+
+SCORE_SCALE = 0.25 / 22  # of Figure 3: 0.25 in perplexity at the paper's perplexity of about 22, as a relative change
+
+
+def tuned_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """Adam's cells, tuned over the learning rate on the seeds that all settings of a study share; `regret` by row.
+
+    Of every study with a grid: one that varies beta2 for some beta1. beta2 = 0 is left out, as v is then g^2 itself.
+    `score` is Figure 3's: 1 at the best beta2 of a row.
+    """
+    adam = runs[(runs.method == "Adam") & (runs.beta2 > 0)]
+    counts = adam.groupby(["study", "beta1"]).beta2.nunique()
+    grids = counts[counts > 1].reset_index().study.unique()
+    adam = common_seeds(adam[adam.study.isin(grids)], ["study"])
+    cells = with_regret(tuned_over_lr(adam, ["study", "beta1", "beta2"]), ["study", "beta1"])
+    return cells.assign(score=np.exp(-np.expm1(cells.regret) / SCORE_SCALE))
+
+
+def best_betas(cells: pd.DataFrame) -> pd.DataFrame:
+    """Of each study and beta1 the best beta2, and what beta2 = beta1 loses to it; empty where that was not run.
+
+    Returns:
+        row ("<study> <beta1>"), best_beta2, best_loss, equal_loss, regret, regret_ppl, steps_apart (on the row's grid).
+    """
+    rows = []
+    for (study, beta1), row in cells.groupby(["study", "beta1"]):
+        row = row.sort_values("beta2").reset_index(drop=True)
+        best = row.loc[row.val_loss.idxmin()]
+        diagonal = row[row.beta2 == beta1]
+        equal = diagonal.val_loss.iloc[0] if len(diagonal) else np.nan
+        apart = abs(best.name - diagonal.index[0]) if len(diagonal) else np.nan
+        rows.append([f"{study} {beta1:g}", best.beta2, best.val_loss, equal, equal - best.val_loss, apart])
+    columns = ["row", "best_beta2", "best_loss", "equal_loss", "regret", "steps_apart"]
+    found = pd.DataFrame(rows, columns=columns)
+    return found.assign(regret_ppl=np.exp(found.equal_loss) - np.exp(found.best_loss))
+
+
+def main_cells(tab_betas: pd.DataFrame, from_beta1: float = 0.0) -> pd.DataFrame:
+    """Our cells of the main study, from a beta1 on."""
+    ours = tab_betas[(tab_betas.study == "main") & (tab_betas.beta1 >= from_beta1)]
+    return ours.dropna(subset="val_loss").reset_index(drop=True)
+
+
+def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 200) -> Estimate:
+    """`statistic` of the cells, and its spread when every loss is redrawn within its standard error over seeds.
+
+    A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed.
+    """
+    error = (cells.two_sigma / 2 / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss), 0.0)
+    if error.isna().any():
+        return Estimate(float(statistic(cells)), UNKNOWN)
+    draw = numpy_generator(0, "cells")
+    redrawn = (cells.assign(val_loss=draw.normal(cells.val_loss, error)) for _ in range(num_draws))
+    spread = float(np.std([statistic(each) for each in redrawn], ddof=1))
+    return Estimate(float(statistic(cells)), spread, dof=cells.num_seeds.min() - 1, n=int(cells.num_seeds.min()))
+
+
+def diagonal(cells: pd.DataFrame) -> pd.Series:
+    """Loss at beta2 = beta1, by beta1.
+
+    Raises:
+        ValueError: a row of the grid has no such cell.
+    """
+    found = cells[cells.beta1 == cells.beta2].set_index("beta1").val_loss
+    missing = sorted(set(cells.beta1) - set(found.index))
+    if missing:
+        raise ValueError(f"the grid has no cell with beta2 = beta1 for beta1 = {missing}; add it to the main study")
+    return found
+
+
+def best_of_rows(cells: pd.DataFrame) -> pd.DataFrame:
+    """The best cell of each beta1."""
+    return cells.loc[cells.groupby("beta1").val_loss.idxmin()]
+
+
+def listed(cells: pd.DataFrame) -> str:
+    """beta1: beta2 of each cell."""
+    return ", ".join(f"{beta1:g}: {beta2:g}" for beta1, beta2 in zip(cells.beta1, cells.beta2, strict=True))
+
+
+def rows_above(tab_equal: pd.DataFrame, regret: float, from_beta1: float) -> str:
+    """How many rows of the other studies lose more than `regret` by equal betas."""
+    others = tab_equal[(tab_equal.study != "main") & (tab_equal.beta1 >= from_beta1)].dropna(subset="regret")
+    return f"{(others.regret > regret).sum()} of {len(others)}"
+
+
+def largest_regret(cells: pd.DataFrame) -> float:
+    """What beta2 = beta1 loses to the best beta2 of its row, at most."""
+    return (diagonal(cells) - cells.groupby("beta1").val_loss.min()).max()
+
+
+def tied_regret(cells: pd.DataFrame) -> float:
+    """What the best equal pair loses to the best pair."""
+    return diagonal(cells).min() - cells.val_loss.min()
+
+
+def rank_correlation(cells: pd.DataFrame) -> float:
+    """Spearman's correlation of beta1 and its best beta2."""
+    return best_of_rows(cells)[["beta1", "beta2"]].corr("spearman").iloc[0, 1]
+
+
+def most_steps_apart(cells: pd.DataFrame) -> float:
+    """Grid steps between the best beta2 and the equal one, the most over beta1."""
+    place = cells.groupby("beta1").beta2.rank()
+    equal = cells[cells.beta1 == cells.beta2].index
+    best = best_of_rows(cells)
+    apart = place[best.index].to_numpy() - place[equal].set_axis(cells.beta1[equal]).reindex(best.beta1).to_numpy()
+    return np.abs(apart).max()
+
+
+def gaps_to_diagonal(cells: pd.DataFrame, least_ratio: float) -> pd.Series:
+    """Loss over that of equal betas, of the cells whose (1 - beta2) / (1 - beta1) is `least_ratio` or more."""
+    return (cells.val_loss - cells.beta1.map(diagonal(cells)))[cells.ratio >= least_ratio - 1e-9]

@@ -1,0 +1,91 @@
+"""What the sections of config.yaml mean, and what each step's job reads of them. No torch here.
+
+A study is one sweep at one setup (model, corpus, sequence length).
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_serializer
+
+from shared.base.settings import StrictModel
+from shared.train.language.config import LanguageShard
+from shared.train.sweep.config import SweepConfig
+
+
+class Exact(StrictModel):
+    """Checks that need no training: the variance identity, the inference problem, bounds, the filter."""
+
+    betas: list[float]  # averaging factors on the diagonal
+    unequal: list[tuple[float, float]]  # (beta1, beta2) for which the identity has to fail
+    num_steps: int = Field(ge=10)  # length of the gradient streams
+    inference_cases: int = Field(ge=1)  # random (g, m, s2, beta) of the inference problem, after the worked one
+    filter_betas: list[float]  # beta of the filter demo
+    filter_steps: int = Field(ge=10)
+
+
+class Quadratics(StrictModel):
+    """Descents on the nine-dimensional block quadratics, one batch of rows per update."""
+
+    draws: list[int]  # random rotations of the blocks
+    designs: list[Literal["eig", "sqrt"]]
+    warmup_fractions: list[float]  # of the updates; the authors' notebook has 0.05, their caption 0.1
+    num_seeds: int = Field(ge=1)
+    num_steps: int = Field(ge=10)
+    batch_size: int = Field(ge=1, le=9)  # rows of an update, of 9
+    beta: float = Field(ge=0, lt=1)  # of every method
+    lrs: dict[Literal["SGD", "Signum", "Adam"], list[float]]  # peak learning rates
+    mollifiers: list[float]  # constants eps in m / (|m| + eps)
+    max_loss: float = Field(gt=0)  # a seed whose loss ever exceeds this is dropped, and counted
+    log_every: int = Field(ge=1)
+
+
+class QuadraticsShard(Quadratics):
+    """One rotation of both landscapes."""
+
+    draw: int
+
+
+class Study(StrictModel):
+    """One sweep; `setup` names an entry of `sizes`."""
+
+    title: str  # in figures
+    setup: str
+    max_members: int = Field(default=64, ge=1)  # runs of one job; 1: every run is a job of its own
+    sweep: SweepConfig
+
+
+class SweepShard(LanguageShard):
+    """One job of a study, which `sweep` names."""
+
+    @field_serializer("text", "backbone", when_used="json")
+    def _as_one_value(self, section: StrictModel) -> str:
+        """One setting each for Snakemake: two thousand jobs with a parameter per leaf take twice as long to plan."""
+        return section.model_dump_json()
+
+
+class ReleasedShard(StrictModel):
+    """One study of the released results."""
+
+    study: str
+    source: str
+    files: list[str]
+    seq_len: int  # tokens of a row
+    max_ppl: float
+    curve_points: int
+
+
+class Released(StrictModel):
+    """Which study each file of released results belongs to."""
+
+    source: str  # name in the registry of third-party data
+    files: dict[str, list[str]]  # study -> files
+    max_ppl: float = Field(gt=1)  # a run above this counts as diverged
+    curve_points: int = Field(ge=2)  # kept of each training curve
+
+    def shards(self, seq_lens: dict[str, int]) -> dict[str, ReleasedShard]:
+        """One job per study; `seq_lens`: study -> tokens of a row."""
+        common = self.model_dump(exclude={"files"})
+        return {
+            name: ReleasedShard(study=name, files=files, seq_len=seq_lens[name], **common)
+            for name, files in self.files.items()
+        }

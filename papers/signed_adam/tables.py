@@ -1,0 +1,102 @@
+"""Records -> tables; those that show a part of a record as it is need no function, see paper.yaml."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from papers.signed_adam import comparing, grid
+from papers.signed_adam.runs import METHODS, TUNED, described, ended, of_studies
+
+
+def logged(records) -> pd.DataFrame:
+    """Every logged row of the sweeps."""
+    return described(records("sweep"))
+
+
+def runs(logged) -> pd.DataFrame:
+    """One row per run."""
+    return ended(logged)
+
+
+def tab_methods(runs, reported) -> pd.DataFrame:
+    """Table 1: the best setting of each method in the main study."""
+    table = comparing.best_settings(of_studies(runs, ["main"], METHODS))
+    columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
+    return reported.beside(table, "Table 1", rows="method", columns=columns)
+
+
+def tab_betas(runs, reported) -> pd.DataFrame:
+    """Table A: P(beta1, beta2), the smallest loss over the learning rate, of every study with a grid."""
+    names = {"rows": "beta1", "across": "beta2", "value": "reported_ppl"}
+    table = reported.beside(grid.tuned_cells(runs), "Table A", **names, where={"study": "main"})
+    return table.assign(ratio=(1 - table.beta2) / (1 - table.beta1))
+
+
+def tab_equal(tab_betas, reported) -> pd.DataFrame:
+    """Table B: for each beta1 the best beta2, and what tying the two costs."""
+    ours = grid.best_betas(tab_betas.dropna(subset="val_loss"))
+    found = reported.beside(ours, "Table B", rows="row", columns={"regret": "reported_regret_ppl"})
+    found[["study", "beta1"]] = found.row.str.rsplit(" ", n=1, expand=True)
+    return found.astype({"beta1": float})
+
+
+def fig3_scores(tab_betas, settings) -> pd.DataFrame:
+    """Score of each cell within its row."""
+    titles = {name: study.title for name, study in settings.studies.items() if study is not None}
+    return tab_betas.assign(title=tab_betas.study.map(titles)).dropna(subset="val_loss")
+
+
+def tab_confounders(runs, reported) -> pd.DataFrame:
+    """Tables 2 and 3: eps, initialisation and bias correction at fixed betas."""
+    chosen = of_studies(runs, ["eps", "init"], ["Adam", "Signum"])
+    table = comparing.tuned_over_lr(chosen, ["study", "method", "eps", "bias_correction", "gradient_init"])
+    table, columns = table.assign(row=comparing.row_of_table_3(table)), {"ppl": "reported_ppl"}
+    return comparing.described_by_row(
+        reported.beside(table, "Table 3", rows="row", columns=columns, where={"study": "init"})
+    )
+
+
+def tab_adavar(runs) -> pd.DataFrame:
+    """Figure 20: AdaVar around the point where it is Adam."""
+    table = comparing.tuned_over_lr(of_studies(runs, ["adavar"], ["AdaVar"]), ["beta1", "gamma", "tau"])
+    return table.assign(is_adam=(table.beta1 == table.gamma) & (table.beta1 == table.tau))
+
+
+def fig1_tokens(logged, tab_methods) -> pd.DataFrame:
+    """Training loss over tokens at each method's best setting, seeds averaged; means over the updates in between."""
+    rows = logged[logged.study == "main"].merge(tab_methods[["method", *TUNED]], on=["method", *TUNED])
+    return comparing.loss_over_tokens(rows, ["method"])
+
+
+def fig19_bias(logged) -> pd.DataFrame:
+    """Training loss over tokens with and without bias correction."""
+    rows = logged[(logged.study == "init") & (logged.method == "Adam")]
+    return comparing.loss_over_tokens(rows, ["bias_correction", "gradient_init"])
+
+
+def _curves(studies: list[str], methods: list[str], by: list[str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The table of a figure of loss against learning rate, a line per setting `by`."""
+    return lambda runs: comparing.loss_over_lr(runs, studies, methods, by)
+
+
+def _adam(*studies: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return _curves(studies, ["Adam"], ["study", "beta1", "beta2"])
+
+
+fig2_adam, fig5_larger, fig12_noclip = _adam("main"), _adam("larger"), _adam("adam_noclip")
+fig13_tokens, fig14_short, fig18_fineweb = _adam("tokens_2x"), _adam("short_sequences"), _adam("fineweb")
+fig15_batches = _adam("batch_128", "batch_256", "batch_512")
+fig2_signum = _curves(["main"], ["Signum"], ["beta1", "clipped"])
+fig4_mollified = _curves(["mollified"], ["Signum + eps", "Signum"], ["eps", "gradient_init"])
+fig8_sgd = _curves(["main"], ["SGD", "SGD + Gclip", "SGD + Cclip"], ["method", "beta1", "weight_decay"])
+fig10_rmsprop = _curves(["main"], ["RMSprop", "SignSGD"], ["beta2"])
+fig11_emasign = _curves(["main"], ["EMASign", "Signum"], ["method", "beta1"])
+fig20_adavar = _curves(["adavar"], ["AdaVar"], ["beta1", "gamma", "tau"])
+
+
+def fig7_mollifier(records, settings) -> pd.DataFrame:
+    """Final loss of Signum with a constant against learning rate, with Adam and Signum; first rotation, het."""
+    plain, mollified = records("quadratics", "final"), records("quadratics", "mollified")
+    mollified = mollified.assign(method="eps = " + mollified.eps.map("{:g}".format))
+    both = pd.concat([plain[plain.method != "SGD"], mollified])
+    return both[(both.landscape == "het") & (both.draw == settings.quadratics.draws[0])]
