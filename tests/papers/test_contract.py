@@ -22,9 +22,9 @@ from shared.base.files import read_json
 from shared.base.paths import repo_root
 
 ROOT = repo_root()
-FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "claims.py", "reported.csv"]
+FILES = ["README.md", "paper.yaml", "config.yaml", "config.py", "Snakefile", "reported.csv"]
 FILES += ["__init__.py"]
-MODULES = ["tables", "figures"]  # files or packages
+MODULES = ["tables", "figures", "claims"]  # files or packages
 README_SECTIONS = ["Question", "Run it", "Results", "What differs from the paper", "Data and licences", "Citation"]
 COMMAND = re.compile(
     r"(make|snakemake)( -n)?( papers/[a-z_]+/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
@@ -136,15 +136,13 @@ def test_verdicts_and_pictures_of_every_reference_follow_from_its_tables(slug):
 
 
 def test_the_plumbing_of_a_paper_is_short(slug):
-    """At most 600 lines that are not its method: settings, tables, figures, claims, Snakefile."""
-    folder = ROOT / "papers" / slug
+    """600 lines that are not its method: settings, tables, figures, claims, Snakefile; more only for many artifacts."""
+    folder, paper = ROOT / "papers" / slug, load_paper(slug)
     files = [folder / f for f in ("config.py", "Snakefile")]
-    files += [
-        p
-        for name in ("tables", "figures", "claims")
-        for p in [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/**/*.py")]
-    ]
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files) <= 600
+    for name in ("tables", "figures", "claims"):
+        files += [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/**/*.py")]
+    told = len(paper.tables) + len(paper.figures) + len(claims_of(slug))
+    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files) <= max(600, 16 * told)
 
 
 def test_reported_numbers_are_well_formed(slug):
