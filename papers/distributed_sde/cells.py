@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from papers.distributed_sde.config import ToyCell, Toys
+from papers.distributed_sde.settings import ToyCell, Toys
 from papers.distributed_sde.theory import equal_clients
 from papers.distributed_sde.toys import toy
 from shared.optim.compression import Bernoulli, Identity, Sign

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from scipy.special import lambertw
 
-from papers.distributed_sde.config import Bounds, Exact
+from papers.distributed_sde.settings import Bounds, Exact
 from papers.distributed_sde.theory import MODELS, dcsgd_bound, dsign_bound, equal_clients, parabola_second_moment
 from papers.distributed_sde.toys import toy
 

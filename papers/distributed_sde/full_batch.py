@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from papers.distributed_sde.config import NetworkStudies, Rule, Study
+from papers.distributed_sde.network_settings import NetworkStudies, Rule, Study
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import build_method
 from shared.optim.distributed import descend

@@ -5,8 +5,8 @@ python -m papers.distributed_sde.network --scale cpu --shard dcsgd
 
 from collections.abc import Iterator
 
-from papers.distributed_sde.config import NetworkShard
 from papers.distributed_sde.full_batch import run_rows
+from papers.distributed_sde.network_settings import NetworkShard
 from papers.distributed_sde.problem import Problem
 from shared.artifacts.step import step
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from papers.distributed_sde.config import DrawnBound, Linear, ThresholdPoint
 from papers.distributed_sde.models import gradient_model
+from papers.distributed_sde.settings import DrawnBound, Linear, ThresholdPoint
 from papers.distributed_sde.theory import (
     MODELS,
     descent_bound,

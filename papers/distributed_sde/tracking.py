@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from papers.distributed_sde.config import FloorPoint, SimulatedPaths, TrackCase
 from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
+from papers.distributed_sde.settings import FloorPoint, SimulatedPaths, TrackCase
 from papers.distributed_sde.theory import sign_floor, sign_slope
 from papers.distributed_sde.toys import toy
 from shared.base.seeding import torch_generator
