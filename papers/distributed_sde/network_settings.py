@@ -28,6 +28,11 @@ class Study(StrictModel):
     num_steps: int = Field(ge=2)
     every: int = Field(ge=1)  # steps between rows
 
+    @property
+    def level_name(self) -> str:
+        """The column that holds a level."""
+        return "omega" if self.method == "DCSGD" else "scale"
+
     def grid(self) -> list[tuple[Rule, float]]:
         return [(rule, level) for rule in self.rules for level in self.levels]
 
