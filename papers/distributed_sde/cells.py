@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from papers.distributed_sde.config import ToyCell, Toys
+from papers.distributed_sde.settings import ToyCell, Toys
 from papers.distributed_sde.theory import equal_clients
 from papers.distributed_sde.toys import toy
 from shared.optim.compression import Bernoulli, Identity, Sign
@@ -53,4 +53,4 @@ def cell_rows(cell: ToyCell, settings: Toys, device: str) -> Iterator[dict]:
         row |= {"omega": cell.omega, "x0": cell.x0, "k": k, "median_g2": median, "q25": q25, "q75": q75}
         row |= {"median_g2_alive": float(square[alive].median()) if bool(alive.any()) else float("nan")}
         row |= {"share_diverged": float((~alive).double().mean()), "n_runs": len(x0), "seed": settings.seed}
-        yield row | {"num_clients": settings.num_clients, "d": settings.d}
+        yield row | {"N": settings.num_clients, "d": settings.d}

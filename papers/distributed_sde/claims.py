@@ -1,30 +1,26 @@
 """The statements to test, as checks over the tables. Thresholds were fixed before any run, but for `chosen_after`.
 
-Monte Carlo has the standard error that its table holds, medians over runs that of their quartiles, shares of runs that
-of Wilson's interval, trained networks that over seeds.
+How sure a number is: see `measures`; trained networks have the standard error over seeds.
 """
 
 import numpy as np
-import pandas as pd
 
+from papers.distributed_sde.measures import (
+    bound_steps,
+    curves,
+    diverged_share,
+    floor_exponents,
+    log_median,
+    slope,
+    transient_errors,
+    wrong_statuses,
+)
 from papers.distributed_sde.theory import sign_floor
-from shared.artifacts.checks import Check
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
-from shared.artifacts.estimates import Estimate, difference, mean_of, share_of
+from shared.artifacts.estimates import difference, mean_of, share_of
 
 LONG_RUNS = ["cpu", "gpu", "paper"]
 Z95 = 1.96  # of the intervals in fig_threshold
-
-
-def _statuses(table: pd.DataFrame, function: str, index: str) -> pd.DataFrame:
-    table = table[table.function == function]
-    return table.groupby([index, "model"]).status.first().unstack()
-
-
-def _against(status: pd.DataFrame, diverging: dict[str, np.ndarray]) -> list[Check]:
-    """Per model, how many starts or steps do not diverge just where they should."""
-    wrong = {model: ((status[model] == "diverges") != rule).sum() for model, rule in diverging.items()}
-    return [at_most(f"{model}_against_the_rule", count, 0) for model, count in wrong.items()]
 
 
 @claim(
@@ -34,10 +30,13 @@ def _against(status: pd.DataFrame, diverging: dict[str, np.ndarray]) -> list[Che
     reported="stated in section 3 of version 2",
 )
 def parabola_threshold(fig_sanity):
-    status = _statuses(fig_sanity, "parabola", "eta")
-    beyond, never = status.index.to_numpy() > 2, np.zeros(len(status), bool)
-    yield from _against(status, {"gd": beyond, "ode1": never, "ode2": never, "ode_new": beyond})
-    yield within("steps_beyond_the_limit", beyond.sum(), 1, len(status) - 1)
+    part = fig_sanity[fig_sanity.function == "parabola"]
+    beyond = np.unique(part.eta) > 2
+    never = np.zeros(len(beyond), bool)
+    rules = {"gd": beyond, "ode1": never, "ode2": never, "ode_new": beyond}
+    for model, count in wrong_statuses(part, "eta", rules).items():
+        yield at_most(f"{model}_against_the_rule", count, 0)
+    yield within("steps_beyond_the_limit", beyond.sum(), 1, len(beyond) - 1)
 
 
 @claim(
@@ -47,11 +46,13 @@ def parabola_threshold(fig_sanity):
     kind="paper",
 )
 def quartic_no_uniform_step(fig_sanity):
-    status = _statuses(fig_sanity, "quartic", "x0")
-    square = fig_sanity[fig_sanity.function == "quartic"].eta.iloc[0] * status.index.to_numpy() ** 2
-    never = np.zeros(len(status), bool)
-    yield from _against(status, {"gd": square > 2, "ode1": never, "ode2": never, "ode_new": square > 2 / 3})
-    yield note("num_x0", len(status))
+    part = fig_sanity[fig_sanity.function == "quartic"]
+    square = part.eta.iloc[0] * np.unique(part.x0) ** 2
+    never = np.zeros(len(square), bool)
+    rules = {"gd": square > 2, "ode1": never, "ode2": never, "ode_new": square > 2 / 3}
+    for model, count in wrong_statuses(part, "x0", rules).items():
+        yield at_most(f"{model}_against_the_rule", count, 0)
+    yield note("num_x0", len(square))
 
 
 @claim(
@@ -92,24 +93,6 @@ def ms_threshold(fig_threshold):
     yield note("num_points", len(t))
 
 
-def _cells(table: pd.DataFrame, **chosen: object) -> list[pd.DataFrame]:
-    """Curves over k of the cells with the chosen settings."""
-    for name, value in chosen.items():
-        table = table[table[name] == value]
-    return [part.sort_values("k") for _, part in table.groupby(["schedule", "lr", "scale", "omega", "x0"])]
-
-
-def _diverged(row: pd.Series) -> Estimate:
-    """Share of runs that have diverged."""
-    return share_of(round(row.share_diverged * row.n_runs), int(row.n_runs))
-
-
-def _log_median(row: pd.Series, unit: float = 1.0) -> Estimate:
-    """log10 of a median over runs, in units of `unit`; its standard error from the quartiles, as of a normal law."""
-    median, q25, q75 = np.log10(np.maximum(row[["median_g2", "q25", "q75"]].astype(float) / unit, 1e-300))
-    return Estimate(median, 1.2533 * (q75 - q25) / 1.349 / row.n_runs**0.5, n=int(row.n_runs))
-
-
 @claim(
     "dcsgd-prescheduled-fails",
     "Under affine noise and compression a prescheduled decay fails far from the optimum; normalised steps converge.",
@@ -120,30 +103,24 @@ def _log_median(row: pd.Series, unit: float = 1.0) -> Estimate:
     " runs was first none, which fifty runs cannot show",
 )
 def dcsgd_prescheduled_fails(fig_toy):
-    for curve in _cells(fig_toy, method="DCSGD", x0=30, schedule="inverse_sqrt"):
+    for curve in curves(fig_toy, method="DCSGD", x0=30, schedule="inverse_sqrt"):
         last = curve.iloc[-1]
-        yield at_least(f"scheduled_omega_{last.omega:g}_share_diverged", _diverged(last), 0.9)
-    for curve in _cells(fig_toy, method="normalised"):
+        yield at_least(f"scheduled_omega_{last.omega:g}_share_diverged", diverged_share(last), 0.9)
+    for curve in curves(fig_toy, method="normalised"):
         last = curve.iloc[-1]
         start = last.d * (last.x0 + last.x0**3) ** 2  # |grad f(x0)|^2 of the mixed function
-        yield at_most(f"normalised_omega_{last.omega:g}_share_diverged", _diverged(last), 0.1)
-        yield less(f"normalised_omega_{last.omega:g}_log10_final_over_start", _log_median(last, start), -8)
+        yield at_most(f"normalised_omega_{last.omega:g}_share_diverged", diverged_share(last), 0.1)
+        yield less(f"normalised_omega_{last.omega:g}_log10_final_over_start", log_median(last, start), -8)
 
 
 @claim("dsgd-heavy-tail-fails", "DSGD under Cauchy noise does not converge with either schedule.", kind="paper")
 def dsgd_heavy_tail_fails(fig_toy):
-    for curve in _cells(fig_toy, method="DSGD", noise="cauchy"):
+    for curve in curves(fig_toy, method="DSGD", noise="cauchy"):
         last = curve.iloc[-1]
         if last.share_diverged > 0.5:
-            yield greater(f"{last.schedule}_share_diverged", _diverged(last), 0.5)
+            yield greater(f"{last.schedule}_share_diverged", diverged_share(last), 0.5)
         else:
-            yield greater(f"{last.schedule}_log10_median_g2", _log_median(last), 1)
-
-
-def _slope(curve: pd.DataFrame) -> Estimate:
-    """Slope of log median over log k; the checkpoints lie further apart than the method remembers."""
-    (slope, _), covariance = np.polyfit(np.log(curve.k), np.log(curve.median_g2), 1, cov=True)
-    return Estimate(slope, covariance[0, 0] ** 0.5, len(curve) - 2, len(curve))
+            yield greater(f"{last.schedule}_log10_median_g2", log_median(last), 1)
 
 
 @claim(
@@ -155,13 +132,13 @@ def _slope(curve: pd.DataFrame) -> Estimate:
     chosen_after="it was first tested at smoke too, and failed there for its 1000 steps",
 )
 def dsign_heavy_tail_converges(fig_toy):
-    for curve in _cells(fig_toy, method="DSignSGD", schedule="inverse_sqrt"):
-        yield within(f"slope_at_scale_{curve.scale.iloc[0]:g}", _slope(curve[curve.k >= 100]), -0.65, -0.35)
-    for curve in _cells(fig_toy, method="DSignSGD", schedule="constant"):
+    for curve in curves(fig_toy, method="DSignSGD", schedule="inverse_sqrt"):
+        yield within(f"slope_at_scale_{curve.scale.iloc[0]:g}", slope(curve[curve.k >= 100]), -0.65, -0.35)
+    for curve in curves(fig_toy, method="DSignSGD", schedule="constant"):
         tail, first = curve[curve.k >= curve.k.max() / 10], curve.iloc[0]
         # near 0, where it ends, gradient and x agree
         _, variance = sign_floor(first.lr, 1.0, first.scale, int(first.N), 1.0)
-        yield within("slope_at_constant_step", _slope(tail), -0.1, 0.1)
+        yield within("slope_at_constant_step", slope(tail), -0.1, 0.1)
         log_ratio = mean_of(np.log(tail.median_g2 / (first.d * variance)))
         yield within("log_of_floor_over_theory", log_ratio, np.log(0.85), np.log(1.15))
 
@@ -174,13 +151,9 @@ def dsign_heavy_tail_converges(fig_toy):
     needs="smoke measures two settings only",
 )
 def dsign_floor_scaling(tab_floor):
-    table = tab_floor[tab_floor.nu == 1]
-    design = np.column_stack([np.log(table[["eta", "scale", "N"]].to_numpy(float)), np.ones(len(table))])
-    solve = np.linalg.pinv(design)
-    found = solve @ np.log(table.floor_measured.to_numpy())
-    noises = np.sqrt(solve**2 @ (table.standard_error / table.floor_measured).to_numpy() ** 2)
-    for name, value, noise, want in zip(["eta", "scale", "N"], found, noises, (1, 1, -1), strict=False):
-        yield within(f"exponent_of_{name}", value, want - 0.1, want + 0.1, noise=noise)
+    exponents = floor_exponents(tab_floor[tab_floor.nu == 1])
+    for (name, exponent), want in zip(exponents.items(), (1, 1, -1), strict=True):
+        yield within(f"exponent_of_{name}", exponent, want - 0.1, want + 0.1)
 
 
 @claim(
@@ -225,10 +198,8 @@ def n_helps_d_hurts(tab_2):
         ("DCSGD", tab_2[tab_2.method != "DSignSGD"], {"N": 1, "d": -1, "omega": -1, "s1": -1}),
         ("DSignSGD", tab_2[tab_2.method == "DSignSGD"], {"N": 1, "d": -1, "s0": -1}),
     ):
-        settings = [c for c in ("nu", "omega", "s0", "s1", "N", "d") if c in part and part[c].notna().all()]
         for argument, direction in arguments.items():
-            others = [c for c in settings if c != argument]
-            steps = part.sort_values(argument).groupby(others).bound_corrected.diff().dropna() * direction
+            steps = bound_steps(part, argument) * direction
             yield at_most(f"{name}_{argument}_wrong_steps", (steps < 0).sum(), 0)
             yield at_least(f"{name}_{argument}_right_steps", (steps > 0).sum(), 1)
     yield at_most("rows_without_a_corrected_bound", np.isinf(tab_2.bound_corrected).sum(), 0)
@@ -243,11 +214,7 @@ def n_helps_d_hurts(tab_2):
     needs="too few paths to tell errors of half a per cent from noise",
 )
 def corrected_is_not_more_accurate(fig_track):
-    rows = fig_track[(fig_track.method == "DSGD") & (fig_track.k > 0)]
-    noise = (1 + rows.rel_err) * np.hypot(rows.se_discrete / rows.f_discrete, rows.se_sde / rows.f_sde)
-    # the same paths at all k: their errors may all go one way
-    means = rows.assign(noise=noise).groupby("sde")[["rel_err", "noise"]].mean()
-    error = {kind: Estimate(row.rel_err, row.noise) for kind, row in means.iterrows()}
+    error = transient_errors(fig_track[(fig_track.method == "DSGD") & (fig_track.k > 0)])
     for worse, better in (("classical_1", "classical_2"), ("corrected", "classical_1")):
         yield greater(f"error_of_{worse}_minus_{better}", difference(error[worse], error[better]), 0)
     for kind, estimate in error.items():

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.nn.utils import vector_to_parameters
 
-from papers.distributed_sde.config import Rule
+from papers.distributed_sde.network_settings import Rule
 from papers.distributed_sde.problem import Problem, build_network
 from shared.optim.distributed import CAP, DistributedMethod, Normalisation, decay_factor
 from shared.optim.draws import client_draws

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from scipy.special import lambertw
 
-from papers.distributed_sde.config import Bounds, Exact
+from papers.distributed_sde.settings import Bounds, Exact
 from papers.distributed_sde.theory import MODELS, dcsgd_bound, dsign_bound, equal_clients, parabola_second_moment
 from papers.distributed_sde.toys import toy
 
@@ -49,7 +49,7 @@ def sanity_rows(settings: Exact) -> Iterator[dict]:
             function, model, eta, x0, num_steps)  # fmt: skip
         f = toy(function)
         status = "diverges" if abs(path[-1]) > abs(x0) else "converges"
-        for k in {*range(0, num_steps + 1, settings.every), num_steps}:
+        for k in sorted({*range(0, num_steps + 1, settings.every), num_steps}):
             x = path[k]
             value = f.quadratic * x**2 / 2 + f.quartic * x**4 / 4 if math.isfinite(x) else math.inf
             common = {"function": function, "model": model, "eta": eta, "x0": x0, "k": k, "t": eta * k}
@@ -57,11 +57,17 @@ def sanity_rows(settings: Exact) -> Iterator[dict]:
 
 
 def order_rows(settings: Exact) -> Iterator[dict]:
-    """Weak error of E x^2 at T = 1 on x^2 / 2, in closed form, for each SDE model."""
-    for model, eta in product(MODELS[1:], settings.order_etas):
-        args = (eta, 1.0, settings.order_noise, settings.order_x0, 1.0)
-        discrete, continuous = (parabola_second_moment(m, *args) for m in ("discrete", model))
-        yield {"model": model, "eta": eta, "discrete": discrete, "continuous": continuous}
+    """tab_order: weak error of E x^2 at T = 1 on x^2 / 2, in closed form, and its order from the step before."""
+    for model in MODELS[1:]:
+        larger = None  # step and error before
+        for eta in sorted(settings.order_etas, reverse=True):
+            args = (eta, 1.0, settings.order_noise, settings.order_x0, 1.0)
+            discrete, continuous = (parabola_second_moment(m, *args) for m in ("discrete", model))
+            error = abs(discrete - continuous)
+            order = math.log(larger[1] / error) / math.log(larger[0] / eta) if larger else math.nan
+            row = {"model": model, "eta": eta, "discrete": discrete, "continuous": continuous}
+            yield row | {"weak_error": error, "order": order}
+            larger = eta, error
 
 
 def bound_rows(bounds: Bounds) -> Iterator[dict]:
@@ -69,15 +75,15 @@ def bound_rows(bounds: Bounds) -> Iterator[dict]:
     f = toy(bounds.function)
     f.check_smoothness()
     grid = product(bounds.s0s, bounds.omegas, bounds.s1s, bounds.num_clients, bounds.dims)
-    smooth = {"l0": f.l0, "l1": f.l1}
+    smooth = {"L0": f.l0, "L1": f.l1}
     for s0, omega, s1, num_clients, d in grid:
         kappa, noise = equal_clients(d, num_clients, omega, s0, s1)
         limit = dcsgd_bound(f.l0, f.l1, bounds.grad_norm, kappa, noise, bounds.eps)
         row = {"method": "DSGD" if omega == 0 else "DCSGD", "nu": math.nan, "omega": omega, "s0": s0, "s1": s1}
-        row |= {"num_clients": num_clients, "d": d, "grad_norm": bounds.grad_norm, "eps": bounds.eps, **smooth}
+        row |= {"N": num_clients, "d": d, "grad_norm": bounds.grad_norm, "eps": bounds.eps, **smooth}
         yield row | {"bound_classical": limit.classical, "bound_corrected": limit.corrected}
     for nu, scale, num_clients, d in product(bounds.nus, bounds.scales, bounds.num_clients, bounds.dims):
         limit = dsign_bound(f.l0, f.l1, d, num_clients, scale, nu, bounds.u_max)
         row = {"method": "DSignSGD", "nu": nu, "omega": math.nan, "s0": scale, "s1": math.nan}
-        row |= {"num_clients": num_clients, "d": d, "grad_norm": math.nan, "eps": math.nan, **smooth}
+        row |= {"N": num_clients, "d": d, "grad_norm": math.nan, "eps": math.nan, **smooth}
         yield row | {"bound_classical": limit.classical, "bound_corrected": limit.corrected}

@@ -6,7 +6,7 @@ python -m papers.distributed_sde.exact --scale cpu --shard exact
 from collections.abc import Iterable
 
 from papers.distributed_sde.closed_forms import bound_rows, order_rows, sanity_rows
-from papers.distributed_sde.config import Exact
+from papers.distributed_sde.settings import Exact
 from shared.artifacts.step import step
 
 

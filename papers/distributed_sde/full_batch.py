@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from papers.distributed_sde.config import NetworkStudies, Rule, Study
+from papers.distributed_sde.network_settings import NetworkStudies, Rule, Study
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import build_method
 from shared.optim.distributed import descend
@@ -37,7 +37,7 @@ def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: 
     for index, seed in enumerate(study.seeds):
         end = int(run.diverged_at[index])
         known = losses[: end if end >= 0 else None, index]
-        common = {"rule": rule.name, "level": level, "seed": seed, "kappa": kappa}
+        common = {"rule": rule.name, study.level_name: level, "seed": seed, "kappa": kappa}
         common |= {"status": "diverged" if end >= 0 else "finite", "diverged_at": end}
         common |= {"max_over_initial": float(known.max() / known[0]) if end < 0 else float("inf")}
         for step in sorted({*range(0, study.num_steps + 1, study.every), study.num_steps}):

@@ -6,7 +6,7 @@ python -m papers.distributed_sde.linear --scale cpu --shard linear
 from collections.abc import Iterable
 
 from papers.distributed_sde import quadratics
-from papers.distributed_sde.config import Linear
+from papers.distributed_sde.settings import Linear
 from shared.artifacts.step import step
 
 

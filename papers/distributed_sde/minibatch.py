@@ -5,8 +5,8 @@ python -m papers.distributed_sde.minibatch --scale cpu --shard mlp
 
 from collections.abc import Iterator
 
-from papers.distributed_sde.config import MinibatchShard, Study
 from papers.distributed_sde.minibatch_runs import run_rows
+from papers.distributed_sde.network_settings import MinibatchShard, Study
 from papers.distributed_sde.problem import Problem
 from shared.artifacts.step import step
 from shared.train.compressed import client_accelerator

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from accelerate import Accelerator
 
 from papers.distributed_sde.clients import Clients, ProcessClients, SimulatedClients, train
-from papers.distributed_sde.config import MinibatchStudies, Rule, Study
+from papers.distributed_sde.network_settings import MinibatchStudies, Rule, Study
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import build_method
 

@@ -5,7 +5,7 @@ python -m papers.distributed_sde.paths --scale cpu --shard paths
 
 from collections.abc import Iterable
 
-from papers.distributed_sde.config import SimulatedPaths
+from papers.distributed_sde.settings import SimulatedPaths
 from papers.distributed_sde.tracking import floor_row, track_rows
 from shared.artifacts.step import step
 

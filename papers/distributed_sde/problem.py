@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector
 
-from papers.distributed_sde.config import NetworkSpec
+from papers.distributed_sde.network_settings import NetworkSpec
 from shared.base.seeding import torch_generator
 from shared.data.digits import load_digits
 from shared.data.loaders import load_cifar10

@@ -7,7 +7,7 @@ compared draw by draw and in law.
 """
 
 from papers.distributed_sde.clients import ProcessClients, SimulatedClients, Step, train
-from papers.distributed_sde.config import Processes
+from papers.distributed_sde.network_settings import Processes
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import process_methods
 from shared.artifacts.provenance import Provenance

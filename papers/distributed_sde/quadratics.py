@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from papers.distributed_sde.config import DrawnBound, Linear, ThresholdPoint
 from papers.distributed_sde.models import gradient_model
+from papers.distributed_sde.settings import DrawnBound, Linear, ThresholdPoint
 from papers.distributed_sde.theory import (
     MODELS,
     descent_bound,
@@ -50,7 +50,7 @@ def threshold_rows(settings: Linear) -> Iterator[dict]:
         residual = 2 * along / settings.lam - measured * square
         error = float(residual.std()) / len(residual) ** 0.5 / float(square.mean())
         classical = math.inf if kappa == 1 else mean_square_threshold(settings.lam, kappa - 1)
-        row = {"axis": point.axis, "omega": point.omega, "d": point.d, "num_clients": point.num_clients, "s1": point.s1}
+        row = {"axis": point.axis, "omega": point.omega, "d": point.d, "N": point.num_clients, "s1": point.s1}
         row |= {"lam": settings.lam, "kappa": kappa, "eta_star_theory": mean_square_threshold(settings.lam, kappa)}
         row |= {"eta_star_classical": classical, "eta_star_measured": measured}
         yield row | {"ci_low": measured - 1.96 * error, "ci_high": measured + 1.96 * error}
@@ -98,9 +98,9 @@ def stationary_rows(settings: Linear) -> Iterator[dict]:
                 )  # fmt: skip
                 states = paths.states[-kept:]
             per_path = states.square().mean(0).flatten()  # one number per independent path
-            row = {"model": model, "eta": eta, "lam": 1.0, "s": s, "num_clients": num_clients, "omega": omega}
+            row = {"model": model, "eta": eta, "lam": 1.0, "s": s, "N": num_clients, "omega": omega}
             row |= {"var_formula": formula, "var_mc": float(per_path.mean())}
-            yield row | {"var_mc_se": float(per_path.std() / len(per_path) ** 0.5)}
+            yield row | {"standard_error": float(per_path.std() / len(per_path) ** 0.5)}
 
 
 def squares_of(eta: float, omega: float, s: float, num_clients: int, settings: Linear) -> Tensor:

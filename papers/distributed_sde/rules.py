@@ -2,7 +2,7 @@
 
 import math
 
-from papers.distributed_sde.config import MinibatchStudies, NetworkStudies, Processes, Rule, Study
+from papers.distributed_sde.network_settings import MinibatchStudies, NetworkStudies, Processes, Rule, Study
 from papers.distributed_sde.theory import equal_clients
 from shared.optim.compression import Bernoulli, Identity, Sign
 from shared.optim.distributed import DistributedMethod, Normalisation

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from papers.distributed_sde import toys
 from papers.distributed_sde.cells import cell_rows
-from papers.distributed_sde.config import ToyShard
+from papers.distributed_sde.settings import ToyShard
 from shared.artifacts.step import step
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from papers.distributed_sde.config import FloorPoint, SimulatedPaths, TrackCase
 from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
+from papers.distributed_sde.settings import FloorPoint, SimulatedPaths, TrackCase
 from papers.distributed_sde.theory import sign_floor, sign_slope
 from papers.distributed_sde.toys import toy
 from shared.base.seeding import torch_generator
@@ -74,6 +74,6 @@ def floor_row(point: FloorPoint, settings: SimulatedPaths) -> dict:
     x0 = math.sqrt(corrected) * start
     run = descend(method, lambda x: x, x0, records, joint_draws(settings.seed, "floor", str(point)))
     per_path = run.states.square().mean(0).flatten()
-    row = {"eta": point.eta, "scale": point.scale, "num_clients": point.num_clients, "nu": point.nu}
+    row = {"eta": point.eta, "scale": point.scale, "N": point.num_clients, "nu": point.nu}
     row |= {"floor_measured": float(per_path.mean()), "standard_error": float(per_path.std() / len(per_path) ** 0.5)}
     return row | {"floor_classical": classical, "floor_corrected": corrected}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import BasinShard
 from papers.logistic_gd.families import as_data, planar
 from papers.logistic_gd.logistic import minimizer
 from papers.logistic_gd.orbits import CYCLE, follow
+from papers.logistic_gd.settings import BasinShard
 from shared.artifacts.step import step
 
 STARTS_AT_ONCE = 40_000  # bounds the memory of the recorded tails to about 100 MB

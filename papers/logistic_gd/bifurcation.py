@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import Bifurcation
 from papers.logistic_gd.orbits import minimal_period
 from papers.logistic_gd.scalar_map import iterates, two_cycle
+from papers.logistic_gd.settings import Bifurcation
 from shared.artifacts.step import step
 
 MAX_SHOWN = 64  # points of an attractor that are kept for drawing

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from papers.logistic_gd.config import Census
 from papers.logistic_gd.logistic import Data, minimizer
 from papers.logistic_gd.orbits import CYCLE, Fate, follow
 from papers.logistic_gd.random_data import Batch
 from papers.logistic_gd.reports import counts
+from papers.logistic_gd.settings import Census
 
 TOLERANCE = 1e-4  # of convergence, relative to 1 + |w*|; w* is locally stable, so what comes this near stays
 

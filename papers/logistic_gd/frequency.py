@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from papers.logistic_gd.census import batch_counts, batch_of_one, follow_batch
-from papers.logistic_gd.config import FrequencyShard
 from papers.logistic_gd.random_data import Batch, digits_data, draw, draw_with_minimiser, starts_around
+from papers.logistic_gd.settings import FrequencyShard
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import Plane, TwoWalls
 from papers.logistic_gd.families import as_data, planar
 from papers.logistic_gd.logistic import loss, minimizer
 from papers.logistic_gd.orbits import follow_gammas
 from papers.logistic_gd.reports import cycle_rows, path_rows
+from papers.logistic_gd.settings import Plane, TwoWalls
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 

@@ -57,7 +57,7 @@ def cycle_rows(rows: list[Row], data: Data, solution: Solution, fate: Fate, inde
     """One row per stable cycle of entry `index` of `fate`, each with the shares of starts; cycle 0 if there is none."""
     cycles, common = distinct(fate.cycles.get(index, [])), {"gamma": gamma} | shares(fate.outcome[index])
     if not cycles:
-        yield common | {"cycle": 0, "certified": False}
+        yield common | {"cycle": 0, "period": 0, "certified": False}
     for number, cycle in enumerate(cycles, 1):
         yield common | {"cycle": number} | cycle_row(rows, data, solution, gamma, cycle)
 

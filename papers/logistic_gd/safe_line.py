@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import SafeLine
 from papers.logistic_gd.orbits import follow
 from papers.logistic_gd.random_data import line_sets
 from papers.logistic_gd.reports import counts
+from papers.logistic_gd.settings import SafeLine
 from shared.artifacts.step import step
 
 

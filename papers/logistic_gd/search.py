@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import LiftedSearch, PlaneSearch
 from papers.logistic_gd.lp_search import PlaneGrid, search_line, search_plane
 from papers.logistic_gd.search_checks import found_row, lifted_checks, plane_checks
+from papers.logistic_gd.settings import LiftedSearch, PlaneSearch
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 

@@ -150,5 +150,5 @@ def lifted_checks(x: np.ndarray, found: Found, dim: int, generator: np.random.Ge
 def found_row(found: Found | None, checks: Callable[..., dict], *arguments: object) -> dict:
     """Programs solved, the least gamma and what `checks(*arguments)` say of it; little where nothing was feasible."""
     if found is None:
-        return {"num_feasible": 0, "confirmed": False}
+        return {"num_feasible": 0, "period": 0, "confirmed": False}
     return {"num_feasible": found.num_solved, "gamma_program": found.gamma} | checks(*arguments)

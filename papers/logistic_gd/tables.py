@@ -6,46 +6,6 @@ import pandas as pd
 from shared.artifacts.estimates import wilson_interval
 
 
-def tab_1d_equal(records) -> pd.DataFrame:
-    """Largest error over all starts, by c and gamma; for gamma > 2 also against the closed-form 2-cycle."""
-    return records("theorem", "convergence")
-
-
-def tab_two_step(records) -> pd.DataFrame:
-    """Suprema of the one- and two-step ratios on both sides of the fixed point."""
-    return records("theorem", "ratio")
-
-
-def tab_proof(records) -> pd.DataFrame:
-    """The key inequality of the proof on a grid, one row per p."""
-    return records("theorem", "proof")
-
-
-def tab_roots(records) -> pd.DataFrame:
-    """Roots of T(T(u)) = u by interval bisection."""
-    return records("theorem", "roots")
-
-
-def tab_doubling(records) -> pd.DataFrame:
-    """Where the 2-cycle of gamma > 2 doubles."""
-    return records("theorem", "doubling")
-
-
-def fig_cobweb(records) -> pd.DataFrame:
-    """Orbits of T."""
-    return records("theorem", "cobweb")
-
-
-def fig_bifurcation(records) -> pd.DataFrame:
-    """Attractors of T over gamma."""
-    return records("bifurcation")
-
-
-def tab_1d_unequal(records) -> pd.DataFrame:
-    """Cycles of the data sets A, C and D by gamma; period 0 where there is none."""
-    return records("unequal").fillna({"period": 0})
-
-
 def fig_unequal(tab_1d_unequal) -> pd.DataFrame:
     """Points of the stable cycles of A, C and D, and the share of starts that end there."""
     points = tab_1d_unequal.points.map(lambda text: text.split("; ") if isinstance(text, str) else [np.nan])
@@ -53,24 +13,16 @@ def fig_unequal(tab_1d_unequal) -> pd.DataFrame:
     return long.assign(point=long.groupby(["data", "gamma", "cycle"]).cumcount())
 
 
-def tab_1d_safe(records) -> pd.DataFrame:
-    """Fate of runs on random data on the line at gamma <= 1."""
-    return records("safe_line")
+def tab_counterexample(records) -> pd.DataFrame:
+    """Stable cycles in the plane of the data sets on the unit circle, by gamma."""
+    frame = records("plane", "cycles")
+    return frame[frame.data != "U"]
 
 
-def plane_cycles(records) -> pd.DataFrame:
-    """Stable cycles in the plane by data set and gamma; period 0 where there is none."""
-    return records("plane", "cycles").fillna({"period": 0})
-
-
-def tab_counterexample(plane_cycles) -> pd.DataFrame:
-    """Data sets on the unit circle."""
-    return plane_cycles[plane_cycles.data != "U"]
-
-
-def tab_below1(plane_cycles) -> pd.DataFrame:
-    """The data set U, whose norms differ."""
-    return plane_cycles[plane_cycles.data == "U"]
+def tab_below1(records) -> pd.DataFrame:
+    """Those of the data set U, whose norms differ."""
+    frame = records("plane", "cycles")
+    return frame[frame.data == "U"]
 
 
 def fig_highdim_below_1(tab_below1) -> pd.DataFrame:
@@ -79,20 +31,10 @@ def fig_highdim_below_1(tab_below1) -> pd.DataFrame:
     return tab_below1.assign(w1=first)
 
 
-def fig_counterexample(records) -> pd.DataFrame:
-    """Two trajectories on one data set with one step size."""
-    return records("plane", "path")
-
-
 def fig_basins(records) -> pd.DataFrame:
     """A letter per start: w ends at the minimiser, c on a stable cycle, s still approaching, u neither."""
     frame = records("basins")
     return frame.assign(share=frame.groupby(["data", "gamma"]).share_cycling.transform("mean"))
-
-
-def tab_search(records) -> pd.DataFrame:
-    """Least gamma found by linear programs and what is left of it in integers."""
-    return records("search").fillna({"period": 0})
 
 
 def tab_frequency(records) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from papers.logistic_gd import proof
-from papers.logistic_gd.config import Theorem
+from papers.logistic_gd.settings import Theorem
 from shared.artifacts.step import step
 
 

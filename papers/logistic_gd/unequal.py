@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.config import Unequal
 from papers.logistic_gd.families import UNEQUAL, as_data
 from papers.logistic_gd.logistic import minimizer
 from papers.logistic_gd.orbits import follow_gammas
 from papers.logistic_gd.reports import cycle_rows
+from papers.logistic_gd.settings import Unequal
 from shared.artifacts.step import step
 
 

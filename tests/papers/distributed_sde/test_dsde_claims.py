@@ -154,7 +154,7 @@ def test_one_seed_cannot_show_that_a_network_trains(lasts, expected):
 
 
 def test_the_monotonicity_claim_notices_one_wrong_row():
-    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds)).rename(columns={"num_clients": "N", "l0": "L0", "l1": "L1"})
+    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds))
     assert verdict(claims.n_helps_d_hurts, frame) == HOLDS
     frame.loc[frame.index[5], "bound_corrected"] *= 50
     assert verdict(claims.n_helps_d_hurts, frame) == FAILS

@@ -9,11 +9,12 @@ import torch
 from papers.distributed_sde.cells import build_method as toy_method
 from papers.distributed_sde.cells import cell_rows, checkpoints
 from papers.distributed_sde.clients import SimulatedClients, train
-from papers.distributed_sde.config import MinibatchStudies, NetworkSpec, Rule, ToyCell
 from papers.distributed_sde.full_batch import run_rows
+from papers.distributed_sde.network_settings import MinibatchStudies, NetworkSpec, Rule
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.quadratics import one_step_moments
 from papers.distributed_sde.rules import build_method
+from papers.distributed_sde.settings import ToyCell
 from papers.distributed_sde.theory import equal_clients
 from shared.artifacts.config import load_config, load_shards
 from shared.optim.compression import Bernoulli

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq, minimize
 
 from papers.logistic_gd.descent import descend, orbit
 from papers.logistic_gd.families import UNEQUAL, as_data, two_walls, two_walls_unequal
@@ -149,6 +150,32 @@ def test_newton_and_the_linear_program_agree_on_what_is_separable(seed, d, m):
 
 
 @pytest.mark.parametrize(
+    ("rows", "counts"), [([0.8243, -0.00358, 0.0991], [1, 1, 1]), ([1.0, 0.01, -0.01], [1, 60, 40])]
+)
+def test_a_minimiser_beyond_margins_of_thirty_is_found(rows, counts):
+    z, counts = np.array(rows), np.array(counts)
+    w = minimizer(Data(z[:, None], counts)).w[0]
+    root = brentq(lambda u: (counts * z / (1 + np.exp(z * u))).sum(), 0, 100, xtol=1e-12)
+    assert np.abs(z * root).max() > 30
+    assert w == pytest.approx(root, rel=1e-12)
+
+
+def test_newton_finds_the_minimiser_where_full_steps_alone_run_away():
+    z = np.array([[8.26, 13.93], [-14.3, -0.77], [0.01, 0.02], [0.03, 0.08], [2.73, 5.2], [0.06, -0.35]])
+    data = Data(z, np.array([323, 3, 5, 97, 1091, 144]))
+    other = minimize(lambda w: loss(w[None], z, data.weights)[0], np.zeros(2), method="Nelder-Mead", tol=1e-10)
+    np.testing.assert_allclose(minimizer(data).w, other.x, atol=1e-5)  # the square root of its loss's rounding
+
+
+@pytest.mark.parametrize(
+    "rows", [[[1, 0], [-1, 0], [1, 1]], [[1, 0], [-1, 0], [0, 1], [0, -1e-14]]], ids=["on the plane", "all but"]
+)
+def test_what_float64_cannot_decide_is_not_called_separable(rows):
+    with pytest.raises(ValueError, match="float64 cannot decide"):
+        minimizer(Data(np.array(rows, float), np.ones(len(rows), int)))
+
+
+@pytest.mark.parametrize(
     ("rows", "kwargs", "message"),
     [
         ([[1.0], [np.nan]], {}, "nan"),
@@ -178,5 +205,5 @@ def test_gamma_has_to_be_positive_and_separable_data_have_no_solution():
     solution = minimizer(random_data(2))
     with pytest.raises(ValueError, match="gamma has to be positive"):
         solution.eta(0.0)
-    with pytest.raises(ValueError, match="separable"):
+    with pytest.raises(ValueError, match="data are separable"):
         minimizer(Data(np.array([[1.0], [2.0]]), np.array([1, 1])))

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from papers.logistic_gd.census import batch_counts, follow_batch
-from papers.logistic_gd.config import Census, Config, shards
+from papers.logistic_gd.config import Config, shards
 from papers.logistic_gd.logistic import gradient, is_separable
 from papers.logistic_gd.orbits import CONVERGED, Fate
 from papers.logistic_gd.random_data import digits_data, draw, draw_with_minimiser, line_sets, starts_around
+from papers.logistic_gd.settings import Census
 from shared.artifacts.config import load_config
 from shared.artifacts.estimates import wilson_interval
 from shared.base.seeding import numpy_generator

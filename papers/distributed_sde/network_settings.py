@@ -1,0 +1,123 @@
+"""What each study of a network is: rules, levels, clients. Nothing here imports torch."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from papers.distributed_sde.settings import Decay
+from shared.base.settings import StrictModel
+from shared.models.config import MLPConfig, ResNetConfig, ViTConfig
+
+
+class Rule(StrictModel):
+    """How the server steps; the name is the row of the tables."""
+
+    name: str
+    lr: float = Field(gt=0)
+    decay: Decay = "constant"
+    normalised: Literal["none", "plain", "kappa"] = "none"  # lr / (L0 + L1 |g|), without and with kappa
+
+
+class Study(StrictModel):
+    """One figure's grid: every rule at every level, with every seed."""
+
+    method: Literal["DCSGD", "DSignSGD"]
+    rules: list[Rule]
+    levels: list[float]  # omega of DCSGD, Cauchy scale of DSignSGD
+    seeds: list[int]
+    num_steps: int = Field(ge=2)
+    every: int = Field(ge=1)  # steps between rows
+
+    @property
+    def level_name(self) -> str:
+        """The column that holds a level."""
+        return "omega" if self.method == "DCSGD" else "scale"
+
+    def grid(self) -> list[tuple[Rule, float]]:
+        return [(rule, level) for rule in self.rules for level in self.levels]
+
+
+class NetworkSpec(StrictModel):
+    """Network and data; one of the three networks."""
+
+    data: Literal["digits", "cifar10"]
+    max_images: int | None = Field(default=None, ge=1)  # None: all
+    mlp: MLPConfig | None = None
+    resnet: ResNetConfig | None = None
+    vit: ViTConfig | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in ("mlp", "resnet", "vit") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a network is one of mlp, resnet, vit; got {', '.join(given) or 'none'}")
+        return self
+
+
+class NamedNetwork(StrictModel):
+    """A network of the mini-batch studies; the name is that of its shard."""
+
+    name: str
+    spec: NetworkSpec
+
+
+class NetworkStudies(StrictModel):
+    """fig_dcsgd and fig_dsign: full-batch gradient plus synthetic noise."""
+
+    network: NetworkSpec
+    num_clients: int = Field(ge=1)
+    s1: float = Field(ge=0)  # noise of the DCSGD study: N(0, s1^2 |g|^2) per coordinate
+    l0: float = Field(ge=0)
+    l1: float = Field(ge=0)
+    eps: float = Field(gt=0, lt=1)
+    dcsgd: Study
+    dsign: Study
+
+
+class MinibatchStudies(StrictModel):
+    """fig_real: every client draws mini-batches from a shard of its own."""
+
+    networks: list[NamedNetwork]
+    num_clients: int = Field(ge=1)
+    batch_size: int = Field(ge=1)  # images per client and step
+    s1: float = Field(ge=0)  # synthetic noise on top, as in NetworkStudies; also the s1 of kappa
+    l0: float = Field(ge=0)
+    l1: float = Field(ge=0)
+    eps: float = Field(gt=0, lt=1)
+    ema: float = Field(ge=0, lt=1)  # of |u|, which stands for |grad f| in the normalised rules
+    dcsgd: Study
+    dsign: Study
+
+
+class Processes(StrictModel):
+    """Real processes beside their simulation."""
+
+    network: NetworkSpec
+    num_clients: int = Field(ge=2)  # processes
+    batch_size: int = Field(ge=1)
+    s1: float = Field(ge=0)
+    omega: float = Field(ge=0)
+    sign_scale: float = Field(gt=0)  # Cauchy scale of DSignSGD
+    dcsgd_rule: Rule
+    dsign_rule: Rule
+    num_steps: int = Field(ge=2)
+    every: int = Field(ge=1)
+    seeds: list[int]  # runs of the processes, repeated exactly by the simulation
+    law_seeds: list[int]  # further runs of the simulation alone, with other draws
+
+
+class NetworkShard(StrictModel):
+    """One study, all of its runs."""
+
+    studies: NetworkStudies
+    study: Literal["dcsgd", "dsign"]
+    num_gpus: int
+
+
+class MinibatchShard(StrictModel):
+    """One network of the mini-batch studies."""
+
+    name: str
+    network: NetworkSpec
+    studies: MinibatchStudies
+    num_gpus: int

@@ -1,0 +1,186 @@
+"""What each study without a network is: quadratics and test functions. Nothing here imports torch."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
+
+Decay = Literal["constant", "inverse_sqrt", "inverse"]
+Method = Literal["DSGD", "DCSGD", "normalised", "gnorm", "DSignSGD"]  # gnorm: normalised without kappa
+
+
+class Bounds(StrictModel):
+    """Grid of tab_2."""
+
+    function: str  # test function whose (L0, L1) enter
+    omegas: list[float]
+    s1s: list[float]  # affine noise per coordinate and unit of |g|
+    num_clients: list[int]
+    dims: list[int]
+    s0s: list[float]  # additive noise per coordinate
+    grad_norm: float = Field(ge=0)  # E|grad f| at which the bound is evaluated
+    eps: float = Field(gt=0, lt=1)
+    nus: list[float]  # degrees of freedom, DSignSGD
+    scales: list[float]  # noise scales, DSignSGD
+    u_max: float = Field(gt=0)  # range |d_j f| / s over which ell_nu is taken
+
+
+class Exact(StrictModel):
+    """Gradient descent beside its ODEs, and orders in closed form."""
+
+    parabola_etas: list[float]  # lam = 1
+    parabola_x0: float
+    parabola_steps: int = Field(ge=1)
+    quartic_eta: float = Field(gt=0)
+    quartic_x0s: list[float]
+    quartic_steps: int = Field(ge=1)
+    every: int = Field(ge=1)  # steps between rows
+    order_etas: list[float]
+    order_x0: float
+    order_noise: float = Field(ge=0)
+    bounds: Bounds
+
+
+class ThresholdPoint(StrictModel):
+    """One point of the stability boundary."""
+
+    axis: Literal["grid", "omega", "num_clients", "d"]  # which panel varies it; grid: the points of the claim
+    omega: float = Field(ge=0)
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    s1: float = Field(ge=0)
+
+
+class ScalingRule(StrictModel):
+    """omega -> beta omega, eta -> kap eta, batch -> delta batch, N -> a N."""
+
+    name: str
+    kap: float = Field(gt=0)
+    beta: float = Field(ge=0)
+    delta: float = Field(gt=0)
+    a: float = Field(gt=0)
+
+
+class DrawnBound(StrictModel):
+    """A run whose weighted average of |grad f|^2 is drawn beside theorem 4.2's right side."""
+
+    function: str
+    omega: float = Field(ge=0)
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    s0: float = Field(ge=0)
+    x0: float
+    eta: float = Field(gt=0)
+    eps: float = Field(gt=0, lt=1)
+    num_steps: int = Field(ge=2)
+    num_runs: int = Field(ge=2)
+
+
+class Linear(StrictModel):
+    """Quadratics."""
+
+    seed: int
+    lam: float = Field(gt=0)
+    threshold_points: list[ThresholdPoint]
+    threshold_runs: int = Field(ge=2)  # draws of one step per point
+    typical_point: ThresholdPoint
+    typical_factors: list[float]  # eta / eta*
+    typical_steps: int = Field(ge=2)
+    typical_runs: int = Field(ge=2)
+    stationary_eta: float = Field(gt=0)
+    stationary_noise: float = Field(gt=0)
+    stationary_clients: int = Field(ge=1)
+    stationary_omegas: list[float]
+    stationary_paths: int = Field(ge=2)
+    stationary_burn: int = Field(ge=1)  # steps before the first record; paths start with the predicted variance
+    stationary_records: int = Field(ge=1)
+    stationary_gap: int = Field(ge=1)  # steps between records; divides stationary_burn
+    stationary_sub_steps: int = Field(ge=1)  # steps of the scheme of weak order 2 per eta
+    scaling_eta: float = Field(gt=0)
+    scaling_omega: float = Field(ge=0)
+    scaling_clients: int = Field(ge=1)
+    scaling_paths: int = Field(ge=2)
+    scaling_records: int = Field(ge=1)
+    scaling_rules: list[ScalingRule]
+    bounds_drawn: list[DrawnBound]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.stationary_burn % self.stationary_gap:
+            raise ValueError(
+                f"stationary_gap {self.stationary_gap} has to divide stationary_burn {self.stationary_burn}"
+            )
+        return self
+
+
+class ToyCell(StrictModel):
+    """One method from one start, many independent runs."""
+
+    method: Method
+    decay: Decay
+    lr: float = Field(gt=0)
+    noise: Literal["cauchy", "affine"]
+    scale: float = Field(ge=0)  # Cauchy scale, or s1 of affine noise
+    omega: float = Field(default=0.0, ge=0)
+    x0: float
+
+
+class Toys(StrictModel):
+    """fig_toy."""
+
+    function: str
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    num_steps: int = Field(ge=100)
+    num_runs: int = Field(ge=4)
+    per_decade: int = Field(ge=1)  # checkpoints per factor of ten in k
+    eps: float = Field(gt=0, lt=1)  # of the normalised rules
+    seed: int
+    cells: list[ToyCell]
+    cells_per_shard: int = Field(ge=1)
+
+
+class ToyShard(StrictModel):
+    """Cells of one job."""
+
+    toys: Toys
+    num_gpus: int
+
+
+class TrackCase(StrictModel):
+    """A method beside its SDE models."""
+
+    method: Literal["DSGD", "DCSGD", "DSignSGD"]
+    eta: float = Field(gt=0)
+    omega: float = Field(default=0.0, ge=0)
+    scale: float = Field(gt=0)  # noise per coordinate and client
+    nu: float = Field(default=float("inf"), gt=0)
+
+
+class FloorPoint(StrictModel):
+    """DSignSGD with constant eta on x^2 / 2."""
+
+    eta: float = Field(gt=0)
+    scale: float = Field(gt=0)
+    num_clients: int = Field(ge=1)
+    nu: float = Field(gt=0)
+
+
+class SimulatedPaths(StrictModel):
+    """fig_track and tab_floor."""
+
+    seed: int
+    function: str
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    x0: float
+    num_steps: int = Field(ge=2)
+    every: int = Field(ge=1)
+    num_paths: int = Field(ge=2)
+    sub_steps: int = Field(ge=2)  # Euler-Maruyama steps per eta
+    cases: list[TrackCase]
+    floor_points: list[FloorPoint]
+    floor_paths: int = Field(ge=2)
+    floor_burn: float = Field(gt=0)  # in relaxation times s / (M eta)
+    floor_records: int = Field(ge=1)  # a relaxation time apart

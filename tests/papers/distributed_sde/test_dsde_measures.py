@@ -1,0 +1,83 @@
+"""What the claims measure, on made-up tables with known answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from papers.distributed_sde.closed_forms import order_rows
+from papers.distributed_sde.measures import (
+    bound_steps,
+    curves,
+    diverged_share,
+    floor_exponents,
+    log_median,
+    slope,
+    transient_errors,
+    wrong_statuses,
+)
+from shared.artifacts.config import load_config
+from shared.base.seeding import numpy_generator
+
+
+def test_statuses_are_held_against_the_rule_in_ascending_order():
+    part = pd.DataFrame({"model": "gd", "eta": [2.1, 0.5, 1.9], "status": ["diverges", "converges", "diverges"]})
+    assert wrong_statuses(part, "eta", {"gd": np.array([False, False, True])}) == {"gd": 1}
+    assert wrong_statuses(part, "eta", {"gd": np.array([False, True, True])}) == {"gd": 0}
+
+
+def test_curves_are_one_cell_each_and_sorted_by_step():
+    table = pd.DataFrame({"method": "A", "schedule": "s", "lr": [1, 1, 2], "scale": 1, "omega": 0, "x0": 3})
+    found = curves(table.assign(k=[10, 1, 1]), method="A")
+    assert [list(curve.k) for curve in found] == [[1, 10], [1]]
+    assert curves(table.assign(k=1), method="B") == []
+
+
+def test_a_share_that_is_none_of_the_runs_still_has_a_noise():
+    estimate = diverged_share(pd.Series({"share_diverged": 0.0, "n_runs": 50}))
+    assert estimate.value == 0 and estimate.noise > 0 and estimate.n == 50
+
+
+def test_the_error_of_a_log_median_is_that_of_the_median_of_a_normal_law():
+    logs = numpy_generator(0, "median").normal(2.0, 0.3, (4000, 50))
+    q25, median, q75 = np.quantile(10**logs, [0.25, 0.5, 0.75], axis=1)
+    rows = pd.DataFrame({"median_g2": median, "q25": q25, "q75": q75, "n_runs": 50})
+    noises = [log_median(row).noise for _, row in rows.iloc[:400].iterrows()]
+    # the sample's own spread, within the sampling error of 400 interquartile ranges and of fifty runs' asymptotics
+    assert np.mean(noises) == pytest.approx(np.log10(median).std(), rel=0.05)
+    assert log_median(rows.iloc[0], unit=10.0).value == pytest.approx(log_median(rows.iloc[0]).value - 1)
+
+
+def test_the_slope_of_a_power_is_its_exponent():
+    k = np.array([1, 10, 100, 1000])
+    assert slope(pd.DataFrame({"k": k, "median_g2": 3 * k**-0.5})).value == pytest.approx(-0.5)
+
+
+def test_floor_exponents_are_found_one_by_one_and_their_errors_grow_with_those_of_the_floors():
+    points = [(0.05, 1, 8), (0.1, 1, 8), (0.05, 2, 8), (0.05, 1, 16)]
+    table = pd.DataFrame(points, columns=["eta", "scale", "N"]).assign(
+        floor_measured=lambda t: 7 * t.eta**2 * t.scale / t.N, standard_error=lambda t: 0.01 * t.floor_measured
+    )
+    found = floor_exponents(table)
+    assert [found[c].value for c in ("eta", "scale", "N")] == pytest.approx([2, 1, -1])
+    # two floors a factor of two apart: sqrt(2) * 1% / log 2
+    assert found["eta"].noise == pytest.approx(2**0.5 * 0.01 / np.log(2))
+
+
+def test_bound_steps_compare_rows_that_differ_in_one_argument_alone():
+    table = pd.DataFrame({"N": [1, 8, 1, 8], "d": [4, 4, 9, 9], "bound_corrected": [1.0, 3.0, 0.5, 0.4]})
+    assert sorted(bound_steps(table, "N")) == pytest.approx([-0.1, 2.0])
+    assert sorted(bound_steps(table, "d")) == pytest.approx([-2.6, -0.5])
+
+
+def test_transient_errors_are_means_over_steps_for_each_model():
+    rows = pd.DataFrame({"sde": ["a", "a", "b"], "rel_err": [0.1, 0.3, 0.0], "f_discrete": 1.0, "f_sde": 1.0})
+    found = transient_errors(rows.assign(se_discrete=0.03, se_sde=0.04))
+    assert found["a"].value == pytest.approx(0.2) and found["b"].value == 0
+    assert found["a"].noise == pytest.approx(1.2 * 0.05)
+
+
+def test_weak_orders_are_one_two_and_one():
+    table = pd.DataFrame(order_rows(load_config("distributed_sde", "smoke").exact))
+    last = table.groupby("model").order.last()
+    assert last[["classical_1", "classical_2", "corrected"]].to_list() == pytest.approx([1, 2, 1], abs=0.05)
+    assert table[table.eta == table.eta.max()].order.isna().all() and table.order.isna().sum() == 3
