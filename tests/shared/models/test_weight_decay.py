@@ -11,16 +11,19 @@ from shared.models.mixers import registry
 from shared.models.mixers.base import Mixer
 from shared.models.mixers.config import MixerConfig
 from shared.models.mixers.registry import build_mixer, mixer_names
-from shared.optim.registry import build_optimizer
 from shared.train.config import TrainingConfig
-from shared.train.optimizer import build_optimizer as build_default_optimizer
-from shared.train.optimizer import decay_groups
-from shared.train.stacked import StackedModel
+from shared.train.ensemble.stacked import StackedModel
+from shared.train.loop.optimizer import build_optimizer
+from shared.train.run import Run
 
 D, HEADS = 16, 2
 OPTIONS = {"mamba2": {"d_state": 8, "head_dim": 8}, "hyena": {"filter_order": 8}}
 CONTEXT = MixerContext(d_model=D, num_heads=HEADS, max_seq_len=32)
-DECAY_ALL = TrainingConfig(num_steps=1, batch_size=1, weight_decay=0.1, weight_decay_on="all")
+DECAY_ALL = TrainingConfig(weight_decay_on="all")
+
+
+def run(optimizer):
+    return Run(name="r", optimizer=optimizer, settings={"lr": 0.1, "weight_decay": 0.1}, batch_size=1, num_steps=1)
 
 
 def options(name):
@@ -56,16 +59,15 @@ def undecayed(optimizer, model):
 @pytest.mark.parametrize("name", mixer_names())
 def test_declared_parameters_lie_in_the_undecayed_group(name, build):
     model = build(name)
-    groups = decay_groups(model, 0.1, "all")
-    assert undecayed(build_optimizer("adamw", groups, lr=0.1), model) == declared(model)
-    assert undecayed(build_default_optimizer(model, DECAY_ALL), model) == declared(model)
+    for optimizer in ("adamw", "signum"):  # torch's fused kernel, and a rule of ours
+        assert undecayed(build_optimizer(run(optimizer), model, DECAY_ALL), model) == declared(model)
 
 
 @pytest.mark.parametrize("build", [alone, inside_a_model])
 @pytest.mark.parametrize("name", mixer_names())
 def test_declared_parameters_are_masked_in_stacks(name, build):
     model = build(name)
-    stacked = StackedModel(model, [model.state_dict()] * 2, device=torch.device("cpu"), dtype=torch.float64)
+    stacked = StackedModel(model, [model.state_dict()] * 2, device=torch.device("cpu"))
     mask = stacked.decay_mask(DECAY_ALL)
     sizes = [p.numel() for p in model.parameters()]
     parts = (torch.ones(sum(sizes)) if mask is None else mask).split(sizes)
@@ -82,13 +84,12 @@ def test_declared_parameters_are_masked_in_stacks(name, build):
 def test_exemptions_survive_copies_and_conversions(name, change):
     model = inside_a_model(name)
     changed = change(model)
-    groups = decay_groups(changed, 0.1, "all")
-    assert undecayed(build_optimizer("adamw", groups, lr=0.1), changed) == declared(model) != set()
+    assert undecayed(build_optimizer(run("adamw"), changed, DECAY_ALL), changed) == declared(model) != set()
 
 
 def test_two_dimensional_rates_are_exempt_where_matrices_decay():
     model = inside_a_model("mamba")
-    found = undecayed(build_optimizer("adamw", decay_groups(model, 0.1, "matrices"), lr=0.1), model)
+    found = undecayed(build_optimizer(run("adamw"), model, TrainingConfig(weight_decay_on="matrices")), model)
     assert {name for name, p in model.named_parameters() if name.endswith("A_log") and p.ndim == 2} <= found
 
 
