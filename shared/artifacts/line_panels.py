@@ -9,7 +9,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from shared.artifacts.plots import band, legend, line, log_ticks, mark_gone, panels, styles
+from shared.artifacts.plots import band, legend, line, log_ticks, mark_gone, nothing, panels, styles
 
 
 def decade_ticks(axis: Axis, most: int = 5, form: str = "{:g}") -> None:
@@ -103,6 +103,8 @@ def heat_panels(
     Colours are shared: dark from the smallest value, the lightest from twice the smallest on.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
+    if not keys:
+        return nothing("these records hold no such runs")
     figure, axes = panels(len(keys), most=most, width=2.6, height=2.2, beside=0.3, sharey=False)
     low = table[value].min()
     for ax, key in zip(axes, keys, strict=True):
