@@ -13,7 +13,9 @@ LONG = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "10,000 updates"}
 GPU = PAPER | {"scales": ["gpu", "paper"], "needs": "an accelerator, where an update is bound by memory"}
 LARGE = PAPER | {"scales": ["paper"], "needs": "the 70M model at 3e-2", "reported": "34.6 against 320"}
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few steps, with one seed"}
-TRAINED |= {"chosen_after": "lengths of training by their cost, grids of learning rates after earlier small runs"}
+CHOSEN = "lengths of training by their cost, learning rates after small runs; then the ViT got 12 epochs in place of 8,"
+CHOSEN += " and the CNN a seventh decade, since NGN-MDv1 did best at the end of six"
+TRAINED |= {"chosen_after": CHOSEN}
 
 
 def _pairs(tab_seeds: pd.DataFrame, study: str, method: str, column: str = "sensitivity") -> np.ndarray:
@@ -151,8 +153,8 @@ def mdv1_lm_large_lr(tab_stability: pd.DataFrame, tab_seeds: pd.DataFrame, tab_b
 
 @claim("effective-step-saturates", "NGN-M's median step at c = 100 is at most ten times that at c = 1.", **TRAINED)
 def effective_step_saturates(tab_steps: pd.DataFrame) -> Iterator[Finding]:
-    for study, own in tab_steps.groupby("study"):
-        yield at_most(f"log10_ratio_{study}", mean_of(own.log10_ratio), 1)
+    for study, own in tab_steps.groupby("study"):  # the paper shows it for images
+        yield at_most(f"log10_ratio_{study}", mean_of(own.log10_ratio), 1, decisive=study != "lm")
 
 
 @claim("momentum-ablation", "Where Adam fails at beta1 = 0.9, NGN-MDv1 has half of its perplexity or less.", **LARGE)

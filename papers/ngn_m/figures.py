@@ -36,8 +36,8 @@ def _reported(table: pd.DataFrame) -> list[tuple]:
 
 
 def _descents(table: pd.DataFrame, y: str, label: str, limits: tuple[float, float]) -> tuple[Figure, list]:
-    how = {"panel": ["method"], "by": "lr", "title": LR, "limits": limits, "labels": ("updates", label)}
-    return line_panels(table, "updates", y, **how)
+    how = {"panel": ["method"], "by": "lr", "title": LR, "limits": limits, "labels": ("updates", label), "log": "xy"}
+    return line_panels(table[table.updates > 0], "updates", y, **how)
 
 
 def fig_rosenbrock(table: pd.DataFrame) -> Figure:

@@ -15,6 +15,7 @@ def with_methods(frames: Sequence[pd.DataFrame], studies: Mapping[str, Study | N
     """Logged rows of all studies, with method, title, task and whether the study is of language."""
     studies = {name: study for name, study in studies.items() if study is not None}
     table = pd.concat(frames, ignore_index=True)
+    table["run"] = table.study + " " + table.run  # studies have runs of one name
     momentum = table.momentum.fillna(0) > 0 if "momentum" in table else False
     table["method"] = table.optimizer.map(METHODS).fillna(pd.Series(np.where(momentum, "SGDM", "SGD"), table.index))
     table["title"] = table.study.map({name: study.title for name, study in studies.items()})

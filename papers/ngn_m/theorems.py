@@ -45,7 +45,7 @@ def interpolation_rows(plan: Theorems) -> Iterator[dict]:
     """Theorem D.2: no noise, so large momentum is allowed."""
     problem = random_rows(plan.num_rows, plan.width, 0.0, numpy_generator(0, "rows"))
     smooth = problem["smooth"]
-    cls = np.array([1 / (4 * plan.largest_lam), 1 / (8 * plan.largest_lam), 1 / (16 * plan.largest_lam)])
+    cls = 1 / (4 * plan.largest_lam) / 2.0 ** np.arange(5)
     c, lam = cls / smooth, np.full(len(cls), plan.largest_lam)
     draws, rows = numpy_generator(0, "theorem D.2"), (problem["a"], problem["b"], 0.0)
     gaps = sampled_gaps(*rows, lambda k: c, lambda k: lam, cls, plan.num_seeds, plan.num_steps, draws)

@@ -95,10 +95,9 @@ def _ends(method: str, lrs: np.ndarray, found: Descent) -> Iterator[dict]:
 
 def _curves(plan: Curves, beta, landscape, start, methods, minimum, points: bool = False) -> Iterator[Labelled]:
     """Rows of parts "end", "curve" and, if wanted, "path" of each method; `gap` is relative to the start."""
-    lrs, at = np.array(plan.lrs), _log_points(plan.num_steps, plan.num_points)
+    lrs, shown = np.array(plan.lrs), _log_points(plan.num_steps, plan.num_points)
     whole = landscape(start, 0)[0][0] - minimum
-    if points:
-        at = sorted({*at, *range(min(PATH_POINTS, plan.num_steps))})
+    at = sorted({*shown, *range(min(PATH_POINTS, plan.num_steps))}) if points else shown
     for method in methods:
         found = descend(landscape, method, lrs, start, plan.num_steps, beta=beta, log_at=at)
         for row in _ends(method, lrs, found):
@@ -107,7 +106,8 @@ def _curves(plan: Curves, beta, landscape, start, methods, minimum, points: bool
             for index, step in enumerate(at):
                 labels = {"method": method, "lr": lr, "updates": step}
                 loss, point = found.curves[index, lane], found.points[index, lane]
-                yield "curve", labels | {"loss": loss, "gap": (loss - minimum) / whole}
+                if step in shown:
+                    yield "curve", labels | {"loss": loss, "gap": (loss - minimum) / whole}
                 if points and step <= PATH_POINTS and method in PATHS and np.isfinite(point).all():
                     yield "path", labels | {"x": point[0], "y": point[1]}
 
