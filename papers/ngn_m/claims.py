@@ -14,7 +14,7 @@ GPU = PAPER | {"scales": ["gpu", "paper"], "needs": "an accelerator, where an up
 LARGE = PAPER | {"scales": ["paper"], "needs": "the 70M model at 3e-2", "reported": "34.6 against 320"}
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few steps, with one seed"}
 CHOSEN = "lengths of training by their cost, learning rates after small runs; then the CNN got a seventh decade,"
-CHOSEN += " since NGN-MDv1 did best at the end of six"
+CHOSEN += " since NGN-MDv1 did best at the end of six, and the ViT 16 epochs, since SGDM had 24 % after 8"
 TRAINED |= {"chosen_after": CHOSEN}
 
 
@@ -140,7 +140,8 @@ def mdv1_lm_large_lr(tab_stability: pd.DataFrame, tab_seeds: pd.DataFrame, tab_b
     gap = _minus(tab_seeds, "lm", "NGN-MDv1", "Adam", "best_loss")
     yield at_most("log_ratio_of_best_ppl", gap, float(np.log(1.02)))
     best = tab_best[(tab_best.study == "lm") & (tab_best.method == "Adam")].lr.iloc[0]
-    runs = tab_stability[(tab_stability.study == "lm") & (tab_stability.lr >= 9.9 * best)].set_index(["method", "lr"])
+    runs = tab_stability[(tab_stability.study == "lm") & tab_stability.method.isin(["Adam", "NGN-MDv1"])]
+    runs = runs[runs.lr >= 9.9 * best].set_index(["method", "lr"])
     if not len(runs):
         yield untestable(f"Adam's best learning rate, {best:g}, leaves none ten times as large")
     for lr in sorted(set(runs.index.get_level_values("lr"))):
