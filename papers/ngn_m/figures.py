@@ -13,9 +13,12 @@ LR = "learning rate"
 
 
 def _looks(methods: pd.Series, lines: bool = False) -> dict[str, dict]:
-    """Methods in one order, with a style each; seven share a palette."""
-    names = [name for name in ORDER if name in set(methods)]
-    return styles(names[:7], lines=lines) | styles(names[7:], lines=lines)
+    """Methods in one order, with a style each; no two of all share colour and marker."""
+    momentum, diagonal = ([n for n in ORDER[k] if n in set(methods)] for k in (slice(9), slice(9, None)))
+    second = styles([*"abc", *diagonal], lines=lines)  # three on, so that marker and colour do not meet again
+    looks = styles(diagonal, lines=lines)
+    key = "linestyle" if lines else "marker"
+    return styles(momentum, lines=lines) | {name: look | {key: second[name][key]} for name, look in looks.items()}
 
 
 def fig_e1(table: pd.DataFrame) -> Figure:
