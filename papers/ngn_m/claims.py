@@ -115,7 +115,8 @@ def never_nan(tab_robust: pd.DataFrame) -> Iterator[Finding]:
 
 @claim("ngnm-lr-sensitivity", "NGN-M is half as sensitive as SGDM, and with BatchNorm as NGN, or less.", **TRAINED)
 def ngnm_lr_sensitivity(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    for study, rival in (("mlp", "SGDM"), ("cnn", "SGDM"), ("cnn", "NGN")):
+    normed = "cnn" if "cnn" in set(tab_seeds.study) else "resnet"
+    for study, rival in (("mlp", "SGDM"), (normed, "SGDM"), (normed, "NGN")):
         beyond = _minus(tab_seeds, study, "NGN-M", rival, "sensitivity", 0.5)
         yield at_most(f"beyond_half_of_{rival}_{study}", beyond, 0)
 
@@ -123,14 +124,14 @@ def ngnm_lr_sensitivity(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
 @claim("ngnm-peak", "NGN-M's best accuracy is within one point of the best of the momentum family.", **TRAINED)
 def ngnm_peak(tab_best: pd.DataFrame, tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     rivals = tab_best[tab_best.method.isin(["SGD", "SGDM", "NGN", "MomSPS", "MoMo", "ALR-SMAG"])]
-    for study in ("mlp", "cnn", "vit"):
+    for study in sorted({"mlp", "cnn", "resnet", "vit"} & set(tab_seeds.study)):
         rival = rivals[rivals.study == study].sort_values("score").method.iloc[-1]
         yield at_least(f"points_over_{rival}_{study}", _minus(tab_seeds, study, "NGN-M", rival, "best_score"), -1)
 
 
 @claim("mdv1-lr-sensitivity", "NGN-MDv1 is half as sensitive as Adam or less, and less than version 2.", **TRAINED)
 def mdv1_lr_sensitivity(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    for study in ("mlp", "cnn", "vit"):
+    for study in sorted({"mlp", "cnn", "resnet", "vit"} & set(tab_seeds.study)):
         beyond = _minus(tab_seeds, study, "NGN-MDv1", "Adam", "sensitivity", 0.5)
         yield at_most(f"beyond_half_of_Adam_{study}", beyond, 0)
     yield less("minus_version2_mlp", _minus(tab_seeds, "mlp", "NGN-MDv1", "NGN-MDv2", "sensitivity"), 0)
