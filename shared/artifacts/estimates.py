@@ -119,6 +119,18 @@ def ratio(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, *_combined((first, 1 / second.value), (second, value / second.value)))
 
 
+def log_log_slope(x: Sequence[float], y: Sequence[float], y_error: Sequence[float]) -> Estimate:
+    """Slope of log y over log x by least squares, with the standard error that the errors of the points give it.
+
+    Args:
+        x, y: positive. y_error: standard error of each y; the points are independent.
+    """
+    x, y, error = (np.asarray(values, dtype=float) for values in (x, y, y_error))
+    centred = np.log(x) - np.log(x).mean()
+    weights = centred / (centred @ centred)
+    return Estimate(float(weights @ np.log(y)), float(np.sqrt(np.square(weights * error / y).sum())), n=len(x))
+
+
 def _combined(*parts: tuple[Estimate, float]) -> tuple[float, float]:
     """Standard error and degrees of freedom of a sum of independent estimates, each times a factor."""
     terms = [((factor * e.noise) ** 2, e.dof) for e, factor in parts if e.noise is not None]

@@ -3,27 +3,12 @@
 Source: Alpaydin and Kaynak 1998 (UCI, test part), CC BY 4.0.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
 import numpy as np
 
 from shared.base.seeding import numpy_generator
-
-if TYPE_CHECKING:
-    import torch
+from shared.data.images import LabelledImages, Normalisation
 
 TEST_SHARE = 0.2  # of each class
-
-
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """Images (N, 1, 8, 8) float32 and labels (N,) int64, split once and for all."""
-
-    train_images: "torch.Tensor"
-    train_labels: "torch.Tensor"
-    test_images: "torch.Tensor"
-    test_labels: "torch.Tensor"
 
 
 def split_indices(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +24,8 @@ def split_indices(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.setdiff1d(np.arange(len(labels)), test), test
 
 
-def load_digits(normalisation: Literal["unit", "standard"] = "standard") -> Digits:
-    """The digits as tensors.
+def load_digits(normalisation: Normalisation = "standard") -> LabelledImages:
+    """The digits as tensors, (N, 1, 8, 8).
 
     Args:
         normalisation: unit: pixels in [0, 1]. standard: then shifted and scaled by one mean and one standard
@@ -58,4 +43,4 @@ def load_digits(normalisation: Literal["unit", "standard"] = "standard") -> Digi
     if normalisation == "standard":
         images = (images - images[train].mean()) / images[train].std()
     tensors = [torch.from_numpy(part) for rows in (train, test) for part in (images[rows].astype("f4"), labels[rows])]
-    return Digits(*tensors)
+    return LabelledImages(*tensors)

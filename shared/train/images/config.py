@@ -20,7 +20,10 @@ class ImageShape(StrictModel):
     num_classes: int = Field(ge=2)
 
 
-SHAPES = {"digits": ImageShape(num_channels=1, size=8, num_classes=10)}
+SHAPES = {
+    "digits": ImageShape(num_channels=1, size=8, num_classes=10),
+    "cifar10": ImageShape(num_channels=3, size=32, num_classes=10),
+}
 
 
 class ImageSettings(SweepSettings):
@@ -30,7 +33,7 @@ class ImageSettings(SweepSettings):
     image size and classes. Of an mlp, `widths` are the hidden ones.
     """
 
-    dataset: Literal["digits"] = "digits"
+    dataset: Literal["digits", "cifar10"] = "digits"
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )

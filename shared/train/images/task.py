@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.base.seeding import torch_generator
-from shared.data.digits import Digits, load_digits
+from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
@@ -42,8 +42,8 @@ class ImageTask(Task):
         return cls(shard, dict(shard.runs[0].model), shard.runs[0].batch_size)
 
     @functools.cached_property
-    def data(self) -> Digits:
-        return load_digits(self.settings.normalisation)
+    def data(self) -> LabelledImages:
+        return load_images(self.settings.dataset, self.settings.normalisation)
 
     def build(self, seed: int) -> nn.Module:
         model = _MODELS[self.settings.kind](self.config, torch_generator(seed, "init"))

@@ -12,6 +12,7 @@ from shared.artifacts.estimates import (
     difference,
     from_spread,
     from_standard_error,
+    log_log_slope,
     mean_of,
     paired_difference,
     quantile,
@@ -101,3 +102,11 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     draws = numpy_generator(0, "coverage").normal(size=(4000, 4))
     covered = np.mean([abs(e.value) <= e.margin() for e in map(mean_of, draws)])
     assert abs(covered - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_the_slope_of_a_power_law_is_its_exponent_with_the_error_of_its_points():
+    x = np.array([1.0, 10.0, 100.0])
+    found = log_log_slope(x, 5 * x**-0.5, 0.05 * x**-0.5)
+    assert found.value == pytest.approx(-0.5)
+    # centred logs are -L, 0, L with L = log 10: the weights are -1 / (2 L), 0, 1 / (2 L), each point has 1 %
+    assert found.noise == pytest.approx(0.01 * math.sqrt(2) / (2 * math.log(10)))

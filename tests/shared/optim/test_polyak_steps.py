@@ -307,3 +307,36 @@ def test_effective_rate_is_reported():
     plain = build_optimizer("sgd", [x], lr=5.0)
     plain.step()
     assert plain.effective_lr is None
+
+
+# --- how losses and gradients reach a step ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ngn_m", "ngn_md", "momo_adam"])
+def test_gradients_that_a_scaler_multiplied_are_unscaled_before_the_step(name):
+    """Mixed precision scales the loss before the backward pass; the step has to see neither factor."""
+    found = []
+    for scale in (None, 1024.0):
+        x = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+        optimizer = build_optimizer(name, [x], lr=0.5)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, enabled=scale is not None)
+        for _ in range(5):
+            loss = (x**2).sum() + 0.1
+            scaler.scale(loss).backward()
+            scaler.step(optimizer, lambda loss=loss: loss.detach())
+            scaler.update()
+            optimizer.zero_grad()
+        found.append(x.detach().clone())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-7)
+
+
+def test_the_loss_of_another_batch_gives_another_step():
+    """What a stale loss does: the step size is that of the loss that was handed in, not of the gradient's batch."""
+    sizes = []
+    for loss in (0.5, 8.0):
+        x = torch.nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+        optimizer = build_optimizer("ngn", [x], lr=10.0)
+        x.grad = x.detach().clone()
+        optimizer.step(loss=loss)
+        sizes.append(optimizer.effective_lr)
+    assert sizes == pytest.approx([10 / 11, 10 / (1 + 10 / 16)])

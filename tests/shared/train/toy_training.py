@@ -71,8 +71,9 @@ def main(folder, settings, disturbance):
     folder = Path(folder)
     if disturbance.pop("kill_while_saving", False):
         checkpoint.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    run = Run(**disturbance.pop("run")) if "run" in disturbance else toy_run()
     task = ToyTask(**disturbance)
-    result = fit(task, toy_run(), toy_config(**settings), checkpoint_dir=folder / "checkpoints")
+    result = fit(task, run, toy_config(**settings), checkpoint_dir=folder / "checkpoints")
     rank = os.environ.get("RANK", "0")
     report = {"pid": os.getpid(), "seen": task.seen, "rows": result.rows, "provenance": result.provenance}
     (folder / f"rank-{rank}.json").write_text(json.dumps(report))

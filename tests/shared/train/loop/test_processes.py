@@ -10,6 +10,7 @@ from toy_training import ToyTask, toy_config, toy_run
 
 from shared.train.launch.devices import EXPECTED_PROCESSES
 from shared.train.loop.fit import fit
+from shared.train.run import Run
 
 
 def launch(arguments, environment):
@@ -40,6 +41,22 @@ def test_two_processes_give_the_one_process_result_at_the_same_global_batch(tmp_
     for name, tensor in whole.model.state_dict().items():
         assert weights[0][f"model/{name}"].equal(weights[1][f"model/{name}"])
         assert weights[0][f"model/{name}"].allclose(tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_from_the_loss_takes_the_mean_loss_of_all_processes(tmp_path, environment):
+    """Each process sees other rows; with its own loss in the step size the processes would come apart."""
+    run = {"name": "ngn", "optimizer": "ngn_m", "settings": {"lr": 3.0}, "num_steps": 12, "batch_size": 16}
+    disturbance = {"dropout": 0.0, "run": run}
+    command = ["toy_training", str(tmp_path), json.dumps({"log_every": 1}), json.dumps(disturbance)]
+    done = launch(["--processes", "2", "--", *command], environment)
+    assert done.returncode == 0, done.stderr
+    whole = fit(ToyTask(dropout=0.0), Run(**run), toy_config(log_every=1), progress=False)
+    rows = [json.loads((tmp_path / f"rank-{rank}.json").read_text())["rows"] for rank in range(2)]
+    assert rows[0] == rows[1]
+    steps = [[row["effective_lr"] for row in found if row["phase"] == "train"] for found in (whole.rows, rows[0])]
+    assert len(steps[0]) == 12 and steps[1] == pytest.approx(steps[0], rel=1e-4)
+    weights = [load_file(tmp_path / f"weights-{rank}.safetensors") for rank in range(2)]
+    assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
 
 
 @pytest.mark.parametrize("told_by", ["argument", "environment"])
