@@ -31,6 +31,7 @@ BY_HAND = {
     "distributed_sde": ["dsign-heavy-tail-converges", "dsign-mlp-robust"],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
     "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats"],
+    "ngn_m": ["mdv1-lm-large-lr"],
     "signed_adam": ["optimizer-order", "betas-correlated"],
 }
 FEW = 1e-9
