@@ -29,7 +29,7 @@ rule tables:
         artifacts=artifact_digest(SLUG),
         **settings_parameters(SLUG, SCALE),
     shell:
-        f"python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
 
 
 rule figures:
@@ -44,4 +44,4 @@ rule figures:
     params:
         code=source_digest("shared.artifacts.figures", "shared.artifacts.summary", f"papers.{SLUG}.figures"),
     shell:
-        f"python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"

@@ -33,4 +33,5 @@ for STEP in [step_rule(name) for name in shards_at(SLUG, SCALE) if name not in W
         threads: STEP.threads
         resources: gpus=STEP.gpus
         params: **STEP.params  # the command is made when a job runs and this loop is over: all that varies is here
-        shell: "{params.start} {params.module} --scale {params.scale} --shard {wildcards.shard} --threads {threads} > {log} 2>&1"
+        # a library that starts more threads than the job has only waits for them
+        shell: "OMP_NUM_THREADS={threads} {params.start} {params.module} --scale {params.scale} --shard {wildcards.shard} --threads {threads} > {log} 2>&1"
