@@ -1,0 +1,58 @@
+"""One static site over everything that was built here, and the committed references of the rest.
+
+    python -m shared.gallery.build                 # writes build/gallery/index.html
+    python -m shared.gallery.build gidd --out /tmp/site
+
+Open the page from disk; it asks no server for anything.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.artifacts.paths import PaperPaths, paper_slugs
+from shared.base.errors import in_one_sentence
+from shared.base.paths import repo_root
+from shared.gallery.editions import editions
+from shared.gallery.images import Site
+from shared.gallery.site import environment, write_front_page, write_paper_page, write_static
+
+
+def build_gallery(folder: Path, slugs: list[str] | None = None, root: Path | None = None) -> list[str]:
+    """Write the site into `folder`; returns the slugs of the papers in it.
+
+    Raises:
+        ValueError: an unknown paper, or none that was built or has a reference.
+    """
+    chosen = slugs or paper_slugs(root)
+    for slug in chosen:
+        PaperPaths(slug, "cpu", root)  # refuses an unknown paper
+    papers = {slug: found for slug in chosen if (found := editions(slug, root))}
+    if not papers:
+        raise ValueError("no paper was built and none has a reference; run snakemake papers/<slug>/all first")
+    templates = environment()
+    with Site(folder) as site:
+        write_static(site, "gallery.css", "theme.js", "front.js", "paper.js")
+        for found in papers.values():
+            for edition in found:
+                write_paper_page(site, edition, found, templates)
+        write_front_page(site, papers, templates)
+    return list(papers)
+
+
+@in_one_sentence
+def main(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Papers; all if omitted.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the site; build/gallery if omitted.")] = None,
+) -> None:
+    """Write the gallery."""
+    started, folder = time.perf_counter(), out or repo_root() / "build" / "gallery"
+    papers = build_gallery(folder, slugs)
+    seconds = time.perf_counter() - started
+    typer.echo(f"{len(papers)} papers in {seconds:.0f} s; open {(folder / 'index.html').resolve()}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
