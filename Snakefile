@@ -1,6 +1,6 @@
 """Every paper's figures, tables and claims.
 
-snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
+snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims | gallery] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
 """
 
 import shlex
@@ -33,6 +33,10 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
+COMPARE = (  # the comparison decides; the page of the pictures is written either way
+    "python -m shared.artifacts.compare {params.slugs} --scale {params.scale} || drifted=1; "
+    "python -m shared.gallery.diff {params.slugs} --scale {params.scale}; exit ${{drifted:-0}}"
+)
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")  # jobs run this interpreter
 
 
@@ -59,7 +63,10 @@ rule diff:
         slugs=SLUGS,
         scale=SCALE,
     shell:
-        "python -m shared.artifacts.compare {params.slugs} --scale {params.scale}"
+        COMPARE
+
+
+include: "workflows/gallery.smk"
 
 
 for slug in SLUGS:
@@ -89,10 +96,10 @@ for slug in SLUGS:
         input:
             TARGETS[slug],
         params:
-            slug=slug,
+            slugs=slug,
             scale=SCALE,
         shell:
-            "python -m shared.artifacts.compare {params.slug} --scale {params.scale}"
+            COMPARE
 
 
 onstart:

@@ -59,7 +59,8 @@ class Site:
             if not any(empty.iterdir()):
                 empty.rmdir()
 
-    def _claim(self, address: str) -> Path:
+    def path(self, address: str) -> Path:
+        """Where to write a file of the site; what is not asked for here is removed at the end."""
         path = self.folder / address
         path.parent.mkdir(parents=True, exist_ok=True)
         self.files.add(path)
@@ -67,11 +68,11 @@ class Site:
 
     def text(self, address: str, content: str) -> None:
         """Write a page."""
-        write_bytes(self._claim(address), content.encode("utf-8"))
+        write_bytes(self.path(address), content.encode("utf-8"))
 
     def copy(self, source: Path, address: str) -> str:
         """Copy a file as it is; returns `address`."""
-        shutil.copyfile(source, self._claim(address))
+        shutil.copyfile(source, self.path(address))
         return address
 
     def small(self, source: Path, address: str, width: int = PAGE_WIDTH) -> Picture:
@@ -79,7 +80,7 @@ class Site:
         with Image.open(source) as image:
             share = min(1.0, width / image.width)
             size = (round(image.width * share), round(image.height * share))
-        path = self._claim(address)
+        path = self.path(address)
         if not (path.is_file() and path.stat().st_mtime > source.stat().st_mtime):
             self._pending.append(self._pool.submit(_encode, source, size, path))
         return Picture(address, *size)
@@ -89,7 +90,7 @@ class Site:
         share, where = differing_pixels(reference, rebuilt)
         if where is None or not where.any():
             return share, None
-        write_bytes(self._claim(address), red_where(where))
+        write_bytes(self.path(address), red_where(where))
         return share, Picture(address, where.shape[1], where.shape[0])
 
 

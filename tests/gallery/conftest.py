@@ -1,0 +1,111 @@
+"""A built toy paper, the gallery of the committed references, a browser and axe-core: each made once, on demand."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "workflow"))
+
+from toy_repository import make_repository, run_in
+
+from shared.base.cache import cache_dir
+from shared.gallery.build import build_gallery
+
+AXE = "4.14.1"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def succeed(root: Path, *arguments: str) -> str:
+    """What `python arguments` prints in a repository, where it has to end with 0."""
+    result = run_in(root, *arguments)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A repository with the toy paper, built and accepted at scale smoke."""
+
+    root: Path
+
+    @property
+    def paper(self) -> Path:
+        return self.root / "papers" / "toy"
+
+    @property
+    def results(self) -> Path:
+        return self.paper / "results" / "smoke"
+
+    @property
+    def reference(self) -> Path:
+        return self.paper / "reference" / "smoke"
+
+    def diff(self) -> tuple[int, str]:
+        """Exit status of a comparison, and the HTML of the page written after it."""
+        compared = run_in(self.root, "-m", "shared.artifacts.compare", "toy", "--scale", "smoke")
+        printed = succeed(self.root, "-m", "shared.gallery.diff", "toy", "--scale", "smoke")
+        assert str(self.root / "build" / "diff" / "index.html") in printed
+        return compared.returncode, (self.root / "build" / "diff" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def first_toy(tmp_path_factory) -> Toy:
+    """Which no test may change."""
+    toy = Toy(make_repository(tmp_path_factory.mktemp("gallery") / "repository"))
+    for curvature in (1, 10):
+        succeed(toy.root, "-m", "papers.toy.descend", "--scale", "smoke", "--shard", f"curvature={curvature}")
+    for what in ("tables", "figures"):
+        succeed(toy.root, "-m", "shared.artifacts.build", what, "toy", "--scale", "smoke")
+    succeed(toy.root, "-m", "shared.artifacts.accept", "toy", "--scale", "smoke", "--allow-dirty")
+    return toy
+
+
+@pytest.fixture
+def toy(first_toy, tmp_path) -> Toy:
+    """A copy to change."""
+    shutil.copytree(first_toy.root, tmp_path / "repository")
+    return Toy(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The gallery of this checkout."""
+    folder = tmp_path_factory.mktemp("site")
+    build_gallery(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser here; install one of {', '.join(BROWSERS)}")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, fetched from npm into the cache."""
+    file = cache_dir() / f"axe-core-{AXE}" / "axe.min.js"
+    if not file.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("npm, which fetches axe-core, is not installed")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        command = [npm, "pack", f"axe-core@{AXE}", "--silent", "--pack-destination", str(file.parent)]
+        fetched = subprocess.run(command, capture_output=True, text=True, cwd=file.parent)
+        if fetched.returncode:
+            pytest.skip(f"axe-core cannot be fetched here: {fetched.stderr.strip()[-200:]}")
+        with tarfile.open(file.parent / f"axe-core-{AXE}.tgz") as packed:
+            file.write_bytes(packed.extractfile("package/axe.min.js").read())
+    return file.read_text(encoding="utf-8")
