@@ -51,7 +51,7 @@ def main(
     started, folder = time.perf_counter(), out or repo_root() / "build" / "gallery"
     papers = build_gallery(folder, slugs)
     seconds = time.perf_counter() - started
-    typer.echo(f"{len(papers)} papers in {seconds:.0f} s; open {(folder / 'index.html').resolve()}")
+    typer.echo(f"papers: {len(papers)}, written in {seconds:.0f} s; open {(folder / 'index.html').resolve()}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.gallery.bars import finite
 
-MOST_ROWS = 40
+MOST_ROWS = 60
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,12 @@ class ShownTable:
 
 
 def short(text: str) -> str:
-    """A number to four significant digits, whole numbers and words as they are."""
+    """A number to four significant digits; whole numbers in full, words as they are."""
     value = finite(text)
     if value is None or text.lstrip("-").isdigit():
         return text
+    if 1e3 <= abs(value) < 1e12 and value == int(value):
+        return str(int(value))
     return f"{value:.4g}"
 
 

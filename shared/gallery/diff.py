@@ -81,7 +81,7 @@ def summary(page: dict) -> str:
     drifted, changes = page["drifted"], page["changes"]
     checks = sum(paper["num_checks"] for paper in page["papers"])
     lines = [f"## Diff at scale `{page['scale']}`", ""]
-    lines += [f"{len(drifted)} of {checks} checks drifted in {len(page['papers'])} papers."]
+    lines += [f"{len(drifted)} of {checks} checks drifted; papers compared: {len(page['papers'])}."]
     if page["base"]:
         lines[-1] += f" {len(changes)} changes of references and tolerances since `{page['base']}`."
     lines += ["", "| paper | checks | drifted |", "| --- | --- | --- |"]

@@ -106,10 +106,15 @@ def editions(slug: str, root: Path | None = None) -> list[Edition]:
     return found
 
 
-def main_edition(found: list[Edition]) -> Edition:
-    """The edition that leads: of scale cpu where there is one."""
+def by_lead(found: list[Edition]) -> list[Edition]:
+    """The editions of a paper, that of scale cpu first where there is one."""
     order = {scale: place for place, scale in enumerate(MAIN_SCALES)}
-    return min(found, key=lambda edition: order.get(edition.scale, len(order)))
+    return sorted(found, key=lambda edition: order.get(edition.scale, len(order)))
+
+
+def main_edition(found: list[Edition]) -> Edition:
+    """The edition that leads."""
+    return by_lead(found)[0]
 
 
 def all_editions(root: Path | None = None) -> dict[str, list[Edition]]:

@@ -15,7 +15,7 @@ from shared.artifacts.reported import Reported
 from shared.artifacts.wording import MARKS, check_text, deciding_check, number
 from shared.gallery.bars import HEIGHT, WIDTH, bar_of, measured, wanted
 from shared.gallery.csv_tables import read_table
-from shared.gallery.editions import Edition, main_edition
+from shared.gallery.editions import Edition, by_lead, main_edition
 from shared.gallery.images import THUMBNAIL_WIDTH, Site
 from shared.gallery.readme_parts import read_parts
 
@@ -82,7 +82,8 @@ def write_front_page(site: Site, papers: dict[str, list[Edition]], templates: En
             "verdict": entry["verdict"],
             "page": edition.page,
         }
-        for edition in every
+        for found in papers.values()
+        for edition in by_lead(found)
         for entry in edition.claims
     ]
     leads = [card["lead"] for card in cards]

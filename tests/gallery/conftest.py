@@ -15,9 +15,9 @@ from toy_repository import make_repository, run_in
 
 from shared.base.cache import cache_dir
 from shared.gallery.build import build_gallery
+from shared.gallery.picture import BROWSERS, find_browser
 
 AXE = "4.14.1"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def succeed(root: Path, *arguments: str) -> str:
@@ -84,7 +84,7 @@ def site(tmp_path_factory) -> Path:
 def browser():
     """A headless Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = find_browser()
     if found is None:
         pytest.skip(f"no browser here; install one of {', '.join(BROWSERS)}")
     with playwright.sync_playwright() as running:

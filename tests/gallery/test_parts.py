@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -23,6 +23,7 @@ def entry(check) -> dict:
     return check.entry()
 
 
+@settings(deadline=None)
 @given(numbers, numbers, st.sampled_from([at_most, at_least, less, greater]), st.floats(0.01, 100))
 def test_the_value_lies_on_the_shaded_side_exactly_if_the_check_is_satisfied(value, limit, relation, noise):
     check = entry(relation("x", Estimate(value, noise, 5), limit))
@@ -33,6 +34,7 @@ def test_the_value_lies_on_the_shaded_side_exactly_if_the_check_is_satisfied(val
     assert all(0 <= x <= WIDTH for x in (bar["value"], *bar["thresholds"], *bar["interval"], *bar["good"]))
 
 
+@settings(deadline=None)
 @given(numbers, numbers, st.floats(1e-3, 1e9), st.floats(0.01, 100))
 def test_the_interval_is_drawn_around_the_value_and_to_scale(value, low, width, noise):
     check = entry(within("x", Estimate(value, noise, 4), low, low + width))
@@ -64,7 +66,7 @@ def test_a_value_equal_to_its_threshold_is_drawn_on_it():
 
 def test_checks_are_written_with_noise_and_relation():
     check = entry(within("x", Estimate(0.25, 0.01, 3), 0.2, 0.3))
-    assert measured(check) == "0.25 ± 0.043" and wanted(check) == "in [0.2, 0.3]"
+    assert measured(check) == "0.25 ± 0.0318" and wanted(check) == "in [0.2, 0.3]"
     assert measured(entry(less("x", 1.0, 2.0, noise=math.nan))) == "1 ± ?"
 
 
@@ -99,7 +101,8 @@ def test_a_table_is_cut_and_its_reported_columns_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("131072", "131072"), ("0.000123456", "0.0001235"), ("inf", "inf"), ("", "")]
+    ("text", "shown"),
+    [("131072", "131072"), ("2.4576e+06", "2457600"), ("0.000123456", "0.0001235"), ("inf", "inf"), ("", "")],
 )
 def test_numbers_are_short_and_words_are_left_alone(text, shown):
     assert short(text) == shown

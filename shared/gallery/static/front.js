@@ -25,12 +25,23 @@ function fits(card, query, papersWithClaim) {
     (includesAll(card.dataset.words, wordsOf(query.search)) || papersWithClaim.has(card.dataset.paper));
 }
 
+// one line for a claim that has this verdict at several scales; it leads to the first page in the order of `claims`
+function grouped(found) {
+  const lines = new Map();
+  for (const claim of found) {
+    const key = `${claim.paper} ${claim.id} ${claim.verdict}`;
+    if (lines.has(key)) lines.get(key).scales.push(claim.scale);
+    else lines.set(key, { ...claim, scales: [claim.scale] });
+  }
+  return [...lines.values()];
+}
+
 function claimLine(claim) {
   const line = document.createElement("li");
   const badge = Object.assign(document.createElement("span"), { className: `badge ${looks.tones[claim.verdict]}` });
   badge.textContent = `${looks.marks[claim.verdict]} ${claim.verdict}`;
   const link = Object.assign(document.createElement("a"), { href: `${claim.page}#claim-${claim.id}`, textContent: claim.statement });
-  const where = Object.assign(document.createElement("span"), { className: "muted", textContent: `${claim.paper} · ${claim.scale}` });
+  const where = Object.assign(document.createElement("span"), { className: "muted", textContent: `${claim.paper} · ${claim.scales.join(", ")}` });
   line.append(badge, link, where);
   return line;
 }
@@ -46,7 +57,7 @@ function apply() {
   }
   for (const row of document.querySelectorAll(".matrix tbody tr")) row.hidden = !shown.has(row.dataset.paper);
   for (const cell of document.querySelectorAll(".matrix td")) cell.classList.toggle("dim", !!query.scale && cell.dataset.scale !== query.scale);
-  const listed = (query.search.length > 2 || query.verdict) ? found.filter((claim) => shown.has(claim.paper)) : [];
+  const listed = (query.search.length > 2 || query.verdict) ? grouped(found.filter((claim) => shown.has(claim.paper))) : [];
   field("matches").hidden = !listed.length;
   field("match-list").replaceChildren(...listed.slice(0, MOST_CLAIMS).map(claimLine));
   field("matches-title").textContent = listed.length > MOST_CLAIMS ? `Claims (${MOST_CLAIMS} of ${listed.length})` : `Claims (${listed.length})`;
