@@ -1,4 +1,4 @@
-"""The picture of the gallery in the top README: a screenshot of its front page, in as few colours as it has.
+"""The picture of the gallery in the top README: a screenshot of its front page.
 
     python -m shared.gallery.picture      # after python -m shared.gallery.build; writes docs/images/gallery.png
 
@@ -27,7 +27,7 @@ def find_browser() -> str | None:
 
 
 def screenshot(page: Path) -> bytes:
-    """PNG of the top of a page in its light theme, with a palette of 128 colours.
+    """PNG of the top of a page in its light theme.
 
     Raises:
         ValueError: no browser, or no such page.
@@ -47,7 +47,7 @@ def screenshot(page: Path) -> bytes:
         chromium.close()
     with Image.open(io.BytesIO(taken)) as image:
         buffer = io.BytesIO()
-        image.convert("RGB").quantize(128).save(buffer, format="PNG", optimize=True)
+        image.convert("RGB").save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

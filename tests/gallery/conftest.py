@@ -4,53 +4,20 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "workflow"))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "workflow")]
 
-from toy_repository import make_repository, run_in
+from gallery_toy import Toy, succeed
+from toy_repository import make_repository
 
 from shared.base.cache import cache_dir
 from shared.gallery.build import build_gallery
 from shared.gallery.picture import BROWSERS, find_browser
 
 AXE = "4.14.1"
-
-
-def succeed(root: Path, *arguments: str) -> str:
-    """What `python arguments` prints in a repository, where it has to end with 0."""
-    result = run_in(root, *arguments)
-    assert result.returncode == 0, result.stdout
-    return result.stdout
-
-
-@dataclass(frozen=True)
-class Toy:
-    """A repository with the toy paper, built and accepted at scale smoke."""
-
-    root: Path
-
-    @property
-    def paper(self) -> Path:
-        return self.root / "papers" / "toy"
-
-    @property
-    def results(self) -> Path:
-        return self.paper / "results" / "smoke"
-
-    @property
-    def reference(self) -> Path:
-        return self.paper / "reference" / "smoke"
-
-    def diff(self) -> tuple[int, str]:
-        """Exit status of a comparison, and the HTML of the page written after it."""
-        compared = run_in(self.root, "-m", "shared.artifacts.compare", "toy", "--scale", "smoke")
-        printed = succeed(self.root, "-m", "shared.gallery.diff", "toy", "--scale", "smoke")
-        assert str(self.root / "build" / "diff" / "index.html") in printed
-        return compared.returncode, (self.root / "build" / "diff" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import succeed
+from gallery_toy import succeed
 from toy_repository import edit, run_in
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
-from conftest import succeed
+from gallery_toy import succeed
 
 from shared.artifacts.paths import paper_slugs
 from shared.base.paths import repo_root
