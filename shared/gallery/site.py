@@ -11,7 +11,6 @@ from shared.artifacts.checks import VERDICTS
 from shared.artifacts.config import load_config, scales_of
 from shared.artifacts.paths import SCALES
 from shared.artifacts.pixels import PIXEL_SHARE
-from shared.artifacts.reported import Reported
 from shared.artifacts.wording import MARKS, check_text, deciding_check, number
 from shared.gallery.bars import HEIGHT, WIDTH, bar_of, measured, wanted
 from shared.gallery.csv_tables import read_table
@@ -19,6 +18,7 @@ from shared.gallery.editions import Edition, by_lead, main_edition
 from shared.gallery.images import THUMBNAIL_WIDTH, Site
 from shared.gallery.readme_parts import read_parts
 
+MOST_REPORTED = 200  # rows of reported.csv
 STATIC = Path(__file__).parent / "static"
 TONES = dict(zip(VERDICTS, ("holds", "fails", "noise", "untested"), strict=True))  # classes of the style sheet
 
@@ -104,7 +104,7 @@ def write_paper_page(site: Site, edition: Edition, siblings: list[Edition], temp
     """Figures, claims, tables and provenance of one paper at one scale."""
     paths = edition.paths
     root = paths.root
-    reported = Reported(edition.slug, root).frame
+    reported = paths.folder / "reported.csv"
     settings = load_config(edition.slug, edition.scale, root).model_dump(mode="json")
     page = templates.get_template("paper.html").render(
         depth="../",
@@ -115,7 +115,7 @@ def write_paper_page(site: Site, edition: Edition, siblings: list[Edition], temp
         parts=read_parts(paths.folder),
         figures=[_figure(site, edition, name) for name in edition.figures],
         tables=[_table(site, edition, name) for name in edition.tables],
-        reported=reported.fillna("").to_dict("records"),
+        reported=read_table(reported, most_rows=MOST_REPORTED) if reported.is_file() else None,
         settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100),
         files=_files(edition),
         data_hash=_data_hash(root),

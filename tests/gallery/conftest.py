@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,17 @@ def toy(first_toy, tmp_path) -> Toy:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Path:
-    """The gallery of this checkout."""
-    folder = tmp_path_factory.mktemp("site")
+def site_and_seconds(tmp_path_factory) -> tuple[Path, float]:
+    """The gallery of this checkout, and the CPU seconds that it took."""
+    folder, before = tmp_path_factory.mktemp("site"), time.process_time()
     build_gallery(folder)
-    return folder
+    return folder, time.process_time() - before
+
+
+@pytest.fixture(scope="session")
+def site(site_and_seconds) -> Path:
+    """The gallery of this checkout."""
+    return site_and_seconds[0]
 
 
 @pytest.fixture(scope="session")
