@@ -81,6 +81,12 @@ class Edition:
         lead = self.paper.lead
         return ({lead: found[lead]} if lead in found else {}) | found
 
+    @property
+    def processors(self) -> dict[str, dict]:
+        """How the reference fared when it was rebuilt as other processors would: checks and drifts by setting."""
+        file = self.paths.reference / "processors.json"
+        return read_json(file) if file.is_file() else {}
+
     @cached_property
     def provenance(self) -> dict:
         """Revision, versions, minutes and devices of the build that is shown."""

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from shared.artifacts.checks import VERDICTS
 from shared.artifacts.config import load_config, scales_of
+from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paths import SCALES
 from shared.artifacts.pixels import PIXEL_SHARE
 from shared.artifacts.wording import MARKS, check_text, deciding_check, number
@@ -100,8 +101,14 @@ def write_front_page(site: Site, papers: dict[str, list[Edition]], templates: En
     site.text("index.html", page)
 
 
-def write_paper_page(site: Site, edition: Edition, siblings: list[Edition], templates: Environment) -> None:
-    """Figures, claims, tables and provenance of one paper at one scale."""
+def write_paper_page(
+    site: Site, edition: Edition, siblings: list[Edition], templates: Environment, draw_svg: bool = False
+) -> None:
+    """Figures, claims, tables and provenance of one paper at one scale.
+
+    Args:
+        draw_svg: draw the SVG of a figure that has none; a reference holds PNGs only.
+    """
     paths = edition.paths
     root = paths.root
     reported = paths.folder / "reported.csv"
@@ -113,7 +120,7 @@ def write_paper_page(site: Site, edition: Edition, siblings: list[Edition], temp
         siblings=siblings,
         lead=next(iter(edition.figures), None),
         parts=read_parts(paths.folder),
-        figures=[_figure(site, edition, name) for name in edition.figures],
+        figures=[_figure(site, edition, name, draw_svg) for name in edition.figures],
         tables=[_table(site, edition, name) for name in edition.tables],
         reported=read_table(reported, most_rows=MOST_REPORTED) if reported.is_file() else None,
         settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100),
@@ -123,7 +130,7 @@ def write_paper_page(site: Site, edition: Edition, siblings: list[Edition], temp
     site.text(edition.page, page)
 
 
-def _figure(site: Site, edition: Edition, name: str) -> dict:
+def _figure(site: Site, edition: Edition, name: str, draw_svg: bool) -> dict:
     """A figure with its files; where it was built here and the reference draws otherwise, with both and the marks."""
     below, png = f"{edition.slug}/{edition.scale}", edition.png(name)
     svg, reference = edition.svg(name), edition.reference_png(name)
@@ -133,10 +140,16 @@ def _figure(site: Site, edition: Edition, name: str) -> dict:
         "picture": site.small(png, f"{below}/{name}.webp"),
         "png": site.copy(png, f"{below}/{name}.png"),
         "csv": site.copy(edition.csv(name), f"{below}/{name}.csv"),
-        "svg": svg and site.copy(svg, f"{below}/{name}.svg"),
+        "svg": site.copy(svg, f"{below}/{name}.svg") if svg else None,
         "against": None,
         "same": False,
     }
+    if draw_svg and svg is None:
+        from shared.artifacts.figures import draw  # matplotlib is slow to import
+
+        found["svg"] = f"{below}/{name}.svg"
+        drawn = draw(edition.slug, name, read_csv(edition.csv(name)), kinds=("svg",))["svg"]
+        site.text(found["svg"], drawn.decode("utf-8"))
     if reference is not None:
         share, marks = site.marks(reference, png, f"{below}/{name}.marks.png")
         found["same"] = share <= PIXEL_SHARE

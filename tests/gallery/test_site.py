@@ -122,8 +122,8 @@ def test_a_second_build_is_equal_and_removes_what_is_gone(first_toy, tmp_path):
 
 
 def test_results_of_this_checkout_come_before_the_reference(toy):
-    def shown() -> str:
-        succeed(toy.root, "-m", "shared.gallery.build")
+    def shown(*options: str) -> str:
+        succeed(toy.root, "-m", "shared.gallery.build", *options)
         return (toy.root / "build" / "gallery" / "toy" / "smoke.html").read_text(encoding="utf-8")
 
     page = shown()
@@ -131,6 +131,9 @@ def test_results_of_this_checkout_come_before_the_reference(toy):
     (toy.results / "summary.md").unlink()
     page = shown()
     assert "committed reference" in page and "built in this checkout" not in page and "fig_loss.svg" not in page
+    assert 'href="../toy/smoke/fig_loss.svg"' in shown("--svg")
+    drawn = (toy.root / "build" / "gallery" / "toy" / "smoke" / "fig_loss.svg").read_bytes()
+    assert drawn == (toy.results / "figures" / "fig_loss.svg").read_bytes()
 
 
 def test_the_figures_command_is_a_target_of_snakemake(toy):
