@@ -266,12 +266,8 @@ def print_findings(slug: str, scale: str, findings: list[Finding]) -> None:
     console.print(f"{slug} at scale {scale}: {len(findings) - len(drifted)} checks ok, {len(drifted)} drifted")
 
 
-@in_one_sentence
-def main(
-    slugs: Annotated[list[str], typer.Argument(help="Papers, e.g. gidd.")],
-    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
-) -> None:
-    """Compare papers' results with their references; exit status 1 on drift."""
+def compare_and_report(slugs: list[str], scale: str) -> bool:
+    """Compare papers, write report.md and findings.json of each, and print the findings; whether anything drifted."""
     drifted = False
     for slug in slugs:
         findings = compare_paper(slug, scale)
@@ -282,7 +278,16 @@ def main(
         if any(f.drift for f in findings):
             typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
             drifted = True
-    if drifted:
+    return drifted
+
+
+@in_one_sentence
+def main(
+    slugs: Annotated[list[str], typer.Argument(help="Papers, e.g. gidd.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
+) -> None:
+    """Compare papers' results with their references; exit status 1 on drift."""
+    if compare_and_report(slugs, scale):
         raise typer.Exit(1)
 
 

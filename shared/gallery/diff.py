@@ -1,11 +1,11 @@
 """The page of a diff: what drifted, by how much, before and after; and what a branch changed in the references.
 
     python -m shared.gallery.diff --scale smoke                    # papers compared last, into build/diff/index.html
-    python -m shared.gallery.diff gidd --scale cpu
+    python -m shared.gallery.diff gidd --scale cpu --compare       # compares first; exit status 1 on drift
     python -m shared.gallery.diff --scale smoke --base origin/main # with what this branch accepted
     python -m shared.gallery.diff --scale smoke --text summary.md  # appends the Markdown without its pictures
 
-`snakemake diff` calls it after the comparison itself, whose exit status counts. Beside the page lies summary.md.
+`snakemake diff` is the second form. Beside the page lies summary.md.
 """
 
 import tempfile
@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from shared.artifacts.compare import compare_and_report
 from shared.artifacts.paths import PaperPaths, paper_slugs
 from shared.artifacts.pixels import differing_pixels, side_by_side
 from shared.base.errors import in_one_sentence
@@ -110,9 +111,11 @@ def main(
     base: Annotated[str | None, typer.Option(help="Show also what changed since this branch or commit.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the page; build/diff if omitted.")] = None,
     text: Annotated[Path | None, typer.Option(help="Append the summary, without pictures, to this file.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Compare these papers first; 1 on drift.")] = False,
 ) -> None:
     """Write the page of a diff."""
     folder = out or repo_root() / "build" / "diff"
+    drifted = compare and compare_and_report(slugs or paper_slugs(), scale)
     num_drifts, num_changes = build_diff(folder, scale, slugs, base=base)
     if text is not None:
         before = text.read_text(encoding="utf-8") if text.is_file() else ""
@@ -120,6 +123,8 @@ def main(
         write_text(text, before + "\n".join(plain) + "\n")
     since = f", {num_changes} changes since {base}" if base else ""
     typer.echo(f"{num_drifts} drifts{since}; the pictures are in {(folder / 'index.html').resolve()}")
+    if drifted:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

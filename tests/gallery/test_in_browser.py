@@ -37,8 +37,7 @@ def drifted(first_toy, tmp_path_factory):
     shutil.copytree(first_toy.root, root)
     edit(root / "papers" / "toy" / "figures.py", 'palette="viridis"', 'palette="magma"')
     succeed(root, "-m", "shared.artifacts.build", "figures", "toy", "--scale", "smoke")
-    assert run_in(root, "-m", "shared.artifacts.compare", "toy", "--scale", "smoke").returncode == 1
-    succeed(root, "-m", "shared.gallery.diff", "--scale", "smoke")
+    assert run_in(root, "-m", "shared.gallery.diff", "toy", "--scale", "smoke", "--compare").returncode == 1
     succeed(root, "-m", "shared.gallery.build")
     return root / "build"
 
