@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from shared.artifacts.config import scales_of
 from shared.artifacts.paths import PaperPaths, paper_slugs
 from shared.base.errors import in_one_sentence
 from shared.base.paths import repo_root
@@ -44,7 +45,8 @@ def build_gallery(
         for found in papers.values():
             for edition in found:
                 write_paper_page(site, edition, found, templates, draw_svg)
-        write_front_page(site, papers, templates)
+        bare = {slug: scales_of(slug, root) for slug in chosen if slug not in papers}
+        write_front_page(site, papers, bare, templates)
     return list(papers)
 
 

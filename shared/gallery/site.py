@@ -51,8 +51,14 @@ def write_static(site: Site, *names: str) -> None:
         site.copy(STATIC / name, f"static/{name}")
 
 
-def write_front_page(site: Site, papers: dict[str, list[Edition]], templates: Environment) -> None:
-    """The matrix of papers and scales, a card for each paper, and the claims that the search looks through."""
+def write_front_page(
+    site: Site, papers: dict[str, list[Edition]], bare: dict[str, list[str]], templates: Environment
+) -> None:
+    """The matrix of papers and scales, a card for each paper, and the claims that the search looks through.
+
+    Args:
+        bare: papers that have nothing to show yet, with the scales that they are configured for.
+    """
     cards = []
     for slug, found in papers.items():
         lead = main_edition(found)
@@ -94,6 +100,7 @@ def write_front_page(site: Site, papers: dict[str, list[Edition]], templates: En
         scales=[*SCALES, *sorted(present - set(SCALES))],
         topics=sorted({topic for card in cards for topic in card["paper"].topics}),
         claims=claims,
+        bare=bare,
         totals={verdict: sum(lead.counts.get(verdict, 0) for lead in leads) for verdict in VERDICTS},
         num_figures=sum(len(lead.figures) for lead in leads),
         num_tables=sum(len(lead.tables) for lead in leads),

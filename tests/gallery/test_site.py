@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -134,6 +135,14 @@ def test_results_of_this_checkout_come_before_the_reference(toy):
     assert 'href="../toy/smoke/fig_loss.svg"' in shown("--svg")
     drawn = (toy.root / "build" / "gallery" / "toy" / "smoke" / "fig_loss.svg").read_bytes()
     assert drawn == (toy.results / "figures" / "fig_loss.svg").read_bytes()
+
+
+def test_a_paper_with_nothing_to_show_stands_in_the_matrix_alone(toy):
+    shutil.copytree(toy.paper, toy.root / "papers" / "empty", ignore=shutil.ignore_patterns("results", "reference"))
+    page_of(toy)
+    front = (toy.root / "build" / "gallery" / "index.html").read_text(encoding="utf-8")
+    assert front.count("configured, not run") == 4 + 3 and 'data-paper="empty"' not in front
+    assert "<code>empty</code>" in front and "1 machine-learning paper, rebuilt" in front
 
 
 def test_the_figures_command_is_a_target_of_snakemake(toy):

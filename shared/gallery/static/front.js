@@ -55,7 +55,7 @@ function apply() {
     card.hidden = !fits(card, query, withClaim);
     if (!card.hidden) shown.add(card.dataset.paper);
   }
-  for (const row of document.querySelectorAll(".matrix tbody tr")) row.hidden = !shown.has(row.dataset.paper);
+  for (const row of document.querySelectorAll(".matrix tbody tr")) row.hidden = "bare" in row.dataset ? names.some((name) => query[name]) : !shown.has(row.dataset.paper);
   for (const cell of document.querySelectorAll(".matrix td")) cell.classList.toggle("dim", !!query.scale && cell.dataset.scale !== query.scale);
   const listed = (query.search.length > 2 || query.verdict) ? grouped(found.filter((claim) => shown.has(claim.paper))) : [];
   field("matches").hidden = !listed.length;
