@@ -6,12 +6,14 @@ import tomllib
 from datetime import date
 
 import pytest
+import torch
 import yaml
 
 from shared.artifacts.paths import paper_slugs
 from shared.artifacts.readme import matrix_block, with_results
 from shared.base.paths import repo_root
 from shared.gallery.readme_parts import read_parts
+from shared.optim.registry import OPTIMIZERS
 
 ROOT = repo_root()
 PAGES = [
@@ -81,6 +83,22 @@ def test_every_paper_has_a_question_and_a_bibtex_entry_of_its_title(slug):
         assert re.search(rf"^\s*{field}\s*= *[{{\"0-9]", entry, flags=re.M), field
     words = [re.findall(r"[a-z0-9]+", re.sub(r"[{}$\\]", "", text).lower()) for text in (title, entry)]
     assert set(words[0]) <= set(words[1])
+
+
+def test_the_optimiser_of_the_page_is_signum():
+    text = (ROOT / "docs" / "how-do-i.md").read_text(encoding="utf-8")
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", text, flags=re.S).group(1), names)
+    start, gradients = torch.linspace(-1, 1, 5), torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for build in (names["MySignum"], OPTIMIZERS["signum"]):
+        parameter = torch.nn.Parameter(start.clone())
+        optimizer = build([parameter], lr=0.1, weight_decay=0.1)
+        for gradient in gradients:
+            parameter.grad = gradient.clone()
+            optimizer.step()
+        ends.append(parameter.detach())
+    assert torch.equal(*ends) and not torch.equal(ends[0], start)
 
 
 def test_the_results_log_names_every_date_newest_first():
