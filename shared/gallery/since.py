@@ -21,7 +21,7 @@ class Change:
     slug: str
     scale: str
     artifact: str
-    kind: str  # picture, table, verdict, threshold, tolerance
+    kind: str  # picture, table, verdict, threshold, tolerance, paper
     sentence: str
     before: Path | None = None
     after: Path | None = None
@@ -68,9 +68,10 @@ class Base:
 
 
 def changes_since(base: Base) -> list[Change]:
-    """All that the working tree changes in references and tolerances since `base`."""
-    found = []
-    for name in base.changed():
+    """All that the working tree changes in references and tolerances since `base`; a paper that is new in one line."""
+    found, changed = [], base.changed()
+    new = {slug for slug in {name.split("/")[1] for name in changed} if base.file(f"papers/{slug}/paper.yaml") is None}
+    for name in [n for n in changed if n.split("/")[1] not in new or n.endswith("/paper.yaml")]:
         before, after = base.file(name), base.root / name
         after = after if after.is_file() else None
         _, slug, *below = name.split("/")
@@ -114,7 +115,7 @@ def _threshold_changes(slug: str, scale: str, id: str, old: list[dict], new: lis
 def tolerance_changes(slug: str, before: Path | None, after: Path | None, base: Base) -> list[Change]:
     """Artifacts and columns whose tolerances paper.yaml declares otherwise than before."""
     if before is None or after is None:
-        return [Change(slug, "all", "paper.yaml", "tolerance", "the paper is " + ("new" if after else "gone"))]
+        return [Change(slug, "all", "paper.yaml", "paper", "the paper is " + ("new" if after else "gone"))]
     try:
         old = load_paper(slug, base.folder)
     except ValueError as error:

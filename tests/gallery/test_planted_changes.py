@@ -70,3 +70,9 @@ def test_a_page_for_a_paper_that_was_not_compared_is_refused(toy):
     result = run_in(toy.root, "-m", "shared.gallery.diff", "toy", "--scale", "cpu")
     assert result.returncode == 1
     assert "toy was not compared at scale cpu; run snakemake papers/toy/diff --config scale=cpu" in result.stdout
+
+
+def test_a_page_without_any_comparison_does_not_say_that_nothing_drifted(toy):
+    assert run_in(toy.root, "-m", "shared.gallery.diff", "--scale", "gpu").returncode == 0
+    page = (toy.root / "build" / "diff" / "index.html").read_text(encoding="utf-8")
+    assert "No paper was compared." in page and "Nothing drifted" not in page

@@ -1,6 +1,7 @@
 """What a branch accepted: changed references and tolerances are shown to the reviewer, though nothing drifts."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -75,6 +76,11 @@ def test_removed_and_new_references_are_shown(branch, tmp_path):
         ("fig_loss", "picture", "the reference's picture is gone"),
         ("tab_new", "table", "the reference's table is new"),
     ]
+
+
+def test_a_new_paper_takes_one_line(branch, tmp_path):
+    shutil.copytree(branch.paper, branch.root / "papers" / "other", ignore=shutil.ignore_patterns("results"))
+    assert changes(branch, tmp_path) == [("paper.yaml", "paper", "the paper is new")]
 
 
 def test_what_the_other_branch_did_since_is_not_shown(branch, tmp_path):
