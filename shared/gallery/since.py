@@ -13,6 +13,8 @@ from shared.artifacts.paper import Paper, load_paper
 from shared.base.files import read_json, write_bytes
 from shared.gallery.bars import wanted
 
+KINDS = ("paper", "verdict", "tolerance", "threshold", "table", "picture")  # in the order in which to read them
+
 
 @dataclass(frozen=True)
 class Change:
@@ -21,7 +23,7 @@ class Change:
     slug: str
     scale: str
     artifact: str
-    kind: str  # picture, table, verdict, threshold, tolerance, paper
+    kind: str  # one of KINDS
     sentence: str
     before: Path | None = None
     after: Path | None = None
@@ -85,7 +87,7 @@ def changes_since(base: Base) -> list[Change]:
             pair = (before, after) if kind == "picture" else (None, None)
             sentence = f"the reference's {kind} {what}"
             found.append(Change(slug, below[1], Path(name).stem, kind, sentence, *pair))
-    return found
+    return sorted(found, key=lambda one: KINDS.index(one.kind))
 
 
 def verdict_changes(slug: str, scale: str, before: Path | None, after: Path | None) -> list[Change]:
