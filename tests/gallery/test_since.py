@@ -73,8 +73,8 @@ def test_removed_and_new_references_are_shown(branch, tmp_path):
     (branch.reference / "figures" / "fig_loss.png").unlink()
     (branch.reference / "tables" / "tab_new.csv").write_text("a\n1\n")
     assert changes(branch, tmp_path) == [
-        ("fig_loss", "picture", "the reference's picture is gone"),
         ("tab_new", "table", "the reference's table is new"),
+        ("fig_loss", "picture", "the reference's picture is gone"),
     ]
 
 
