@@ -1,9 +1,9 @@
 """A causal mixer as coefficient dynamics: alpha_ij = phi(q_i^T A_i A_{i-1} ... A_{j+1} b_j k_j) / eta_i for j <= i.
 
 Each source j has a state of its own: zero before j, hit by the impulse b_j k_j at j (A_j does not act on it), moved by
-A_t at every t > j, read by the query through phi. The head's output is sum_j alpha_ij v_j. Four objects describe a mixer:
-the evolution A_t, the input scaling b_j, the readout phi, the normaliser eta_i. Source: Sieber, Orvieto, Zeilinger & Amo
-Alonso 2025 (arXiv 2510.09389); the index convention is the one under which all implementations agree.
+A_t at every t > j, read by the query through phi. The head's output is sum_j alpha_ij v_j. So a mixer is four objects:
+the evolution A_t, the input scaling b_j, the readout phi, the normaliser eta_i. Source: Sieber, Orvieto, Zeilinger and
+Amo Alonso 2025 (arXiv 2510.09389); the index convention is the one under which all implementations agree.
 
 Three evaluations of one cast: `impulse` (the definition, dense matrices), `parallel` (closed forms, T x T), `recurrent`
 (a state of K rows; linear phi only). Shapes: B batch, T time, H heads, K key width, V value width.

@@ -27,6 +27,10 @@ OPTIONS = {
 CASES = [*((name, OPTIONS.get(name, {}), "rope") for name in mixer_names())]
 CASES += [("attention", {}, "alibi"), ("sigmoid_attention", {"bias": -1.0}, "none")]
 CASES += [("deltanet", {"negative_eigenvalues": True}, "none")]
+EVOLUTIONS = ["constant", "rotation", "scalar", "diagonal", "householder", "gated_householder"]
+CASES += [("dynamics", {"evolution": e, "readout": "identity", "normaliser": "one"}, "none") for e in EVOLUTIONS]
+CASES += [("dynamics", {"readout": "identity", "normaliser": n}, "none") for n in ("sum", "floored", "root")]
+CASES += [("dynamics", {"readout": phi}, "none") for phi in ("softplus", "relu", "elu1")]
 LINEAR = ("identity", "real")
 
 
@@ -166,7 +170,57 @@ def test_what_does_not_fit_is_refused_by_name():
         build_mixer("attention", MixerContext(d_model=D, num_heads=2, causal=False)).cast(torch.zeros(1, 2, D))
 
 
-@pytest.mark.parametrize("name", ["attention", "deltanet", "s4d", "base_conv"])
+def copy_projections(ours, native):
+    """The same maps in the ablatable mixer and a native one of one head."""
+    ours.qkv_proj.load_state_dict(native.qkv_proj.state_dict())
+    ours.out_proj.load_state_dict(native.out_proj.state_dict())
+
+
+@pytest.mark.parametrize("positional", ["none", "rope"])
+def test_exp_over_its_sum_is_softmax_attention(positional):
+    evolution = "rotation" if positional == "rope" else "identity"
+    ours = build("dynamics", {"evolution": evolution, "normaliser": "sum", "conv_width": 0})
+    native = build("attention", {"kernel": "matmul"}, positional)
+    copy_projections(ours, native)
+    x = sample(2, LENGTH, D)
+    torch.testing.assert_close(ours(x), native(x), rtol=0, atol=1e-12)
+
+
+def test_householder_with_a_linear_readout_is_the_delta_rule():
+    ours = build("dynamics", {"evolution": "householder", "readout": "identity", "normaliser": "one", "conv_width": 0})
+    x = sample(1, LENGTH, D)
+    cast = ours.cast(x)
+    state, outputs = torch.zeros(2, 6, 6, dtype=torch.float64), []
+    for t in range(LENGTH):
+        k, v, beta = cast.k[0, t], cast.v[0, t], cast.evolution.erase[0, t]
+        recalled = torch.einsum("hnv,hn->hv", state, k)
+        state = state + beta[:, None, None] * k.unsqueeze(-1) * (v - recalled).unsqueeze(-2)
+        outputs.append(torch.einsum("hnv,hn->hv", state, cast.q[0, t]) * 6**-0.5)
+    torch.testing.assert_close(cast.heads()[0], torch.stack(outputs), rtol=0, atol=1e-12)
+
+
+def test_gates_of_the_ablatable_mixer_start_near_remember():
+    x = 0.1 * sample(1, LENGTH, D)
+    for evolution in ("scalar", "diagonal", "gated_householder"):
+        torch.manual_seed(0)
+        mixer = build_mixer({"name": "dynamics", "evolution": evolution}, MixerContext(d_model=D, num_heads=2)).double()
+        assert mixer.cast(x).evolution.log_decay.exp().min() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"evolution": "constant", "decay": 1.1}, "grows without bound"),
+        ({"decay": 0.9}, "needs evolution 'constant'"),
+        ({"evolution": "rotation", "key_head_dim": 3}, "odd key width 3"),
+    ],
+)
+def test_ablations_that_do_not_fit_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build("dynamics", options)
+
+
+@pytest.mark.parametrize("name", ["attention", "deltanet", "s4d", "base_conv", "dynamics"])
 def test_casts_can_be_mapped_over_members(name):
     members, x = [build(name, OPTIONS.get(name, {}), seed=s) for s in range(2)], sample(1, LENGTH, D)
     params, buffers = stack_module_state(members)
