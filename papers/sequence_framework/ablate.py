@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from papers.sequence_framework.measuring import measured
 from papers.sequence_framework.settings import AblateShard, Cell
 from shared.artifacts.provenance import Provenance

@@ -40,6 +40,7 @@ class Row:
 
 
 SHEAR = "shear by -slope on two more states"
+SSD = {"d_state": 5, "head_dim": 6}
 STATE = "gates read the state: exact along a trajectory, outside of the framework"
 ROWS = {
     "softmax attention": Row("attention", "I", "1/sqrt(n)", "sum phi"),
@@ -56,12 +57,12 @@ ROWS = {
     "DeltaNet, beta < 2": Row("deltanet", "I - beta k k^T", "beta_j/sqrt(n)", "1", {"negative_eigenvalues": True}),
     "gated DeltaNet": Row("gated_deltanet", "a_t (I - beta k k^T)", "beta_j/sqrt(n)", "1"),
     "Mamba (S6)": Row("mamba", "diag(exp(Delta_t a))", "Delta_j", "1", {"d_state": 3}, note="direct path D"),
-    "Mamba-2 (SSD)": Row("mamba2", "exp(Delta_t a) I", "Delta_j", "1", {"d_state": 5, "head_dim": 6}, note="direct path D"),
+    "Mamba-2 (SSD)": Row("mamba2", "exp(Delta_t a) I", "Delta_j", "1", SSD, note="direct path D"),
     "LRU": Row("lru", "lambda, complex", "gamma", "1", {"d_state": 5}, note="a head per state; values B x"),
     "RG-LRU": Row("rglru", "a_t", "sqrt(1 - a^2) i_j", "1"),
     "S4D": Row("s4d", "diag(exp(dt a)), complex", "1", "1", {"d_state": 6}, note="phi = Re; direct path D"),
     "H3": Row("h3", "diag(exp(dt a)), complex", "1", "1", {"d_state": 4, "head_dim": 2}, note="phi = Re; direct path"),
-    "Hyena": Row("hyena", "shift of T states", "x1_j", "1", {"filter_order": 8}, note="state grows with T; direct path"),
+    "Hyena": Row("hyena", "shift of T states", "x1_j", "1", {"filter_order": 8}, note="grows with T; direct path"),
     "BaseConv": Row("base_conv", "shift of 3 states", "1", "1", note="the gate is in the output map"),
     "LSTM": Row("lstm", "diag(f_t)", "i_j", "1", note=STATE),
     "GRU": Row("gru", "diag(z_t)", "1 - z_j", "1", note=STATE),
@@ -126,6 +127,20 @@ def _compared(cast: Cast) -> dict:
     return row | {"in_framework": not cast.state_dependent}
 
 
+MAPS = ("softmax attention", "softmax + RoPE", "linear attention", "RetNet", "Mamba-2 (SSD)", "DeltaNet")
+
+
+def map_rows(seq_len: int) -> Iterator[dict]:
+    """Coefficients of the first head of several architectures on one input: what the framework figure draws."""
+    x = torch.randn(1, seq_len, D_MODEL, generator=torch_generator(0, "maps"), dtype=torch.float64)
+    for name in MAPS:
+        with torch.no_grad():
+            alpha = randomised(ROWS[name], seq_len, 0).cast(x).parallel()[0, 0]
+        for i in range(seq_len):
+            for j in range(i + 1):
+                yield {"architecture": name, "i": i, "j": j, "alpha": float(alpha[i, j])}
+
+
 def cast_rows(settings: Casts) -> Iterator[dict]:
     """A row per architecture: four objects, largest deviations over the seeds."""
     for name, own in ROWS.items():
@@ -140,7 +155,14 @@ def cast_rows(settings: Casts) -> Iterator[dict]:
                 single = mixer.float()(x.float()).double()
                 row["float32_deviation"] = _gap(single, expected) / max(1.0, float(expected.abs().max()))
             worst = {k: max(v, worst.get(k, v)) if isinstance(v, float) else v for k, v in row.items()}
-        yield {"architecture": name, "mixer": own.mixer, "a": own.a, "b": own.b, "eta": own.eta, "note": own.note} | worst
+        yield {
+            "architecture": name,
+            "mixer": own.mixer,
+            "a": own.a,
+            "b": own.b,
+            "eta": own.eta,
+            "note": own.note,
+        } | worst
     cast, native = forgetting_attention(settings.seq_len, 4, 0)
     words = {"architecture": "forgetting attention", "mixer": "none", "a": "shear by log f_t on two more states"}
     words |= {"b": "1/sqrt(n)", "eta": "sum phi", "note": "no module here; against its definition"}

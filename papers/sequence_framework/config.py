@@ -18,17 +18,17 @@ class Config(PaperConfig):
     """All of it; a study that is null is left out."""
 
     exact: Exact
-    exact_jobs: dict[str, tuple[Part, ...]]
+    exact_jobs: dict[str, tuple[Part, ...] | None]
     studies: dict[str, Study | None]
     thresholds: Thresholds
 
 
-STEPS = {"tables": ("exact",), "claims": ("thresholds",)}
+STEPS = {"tables": ("studies",), "claims": ("thresholds",)}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    exact = {name: ExactShard(parts=parts, exact=config.exact) for name, parts in config.exact_jobs.items()}
+    exact = {name: ExactShard(parts=parts, exact=config.exact) for name, parts in config.exact_jobs.items() if parts}
     ablations: dict[str, StrictModel] = {}
     for name, study in config.studies.items():
         if study is not None:

@@ -1,4 +1,4 @@
-"""What A_t does: position (principle 3), structure (4), scale of b (5), stability and normalisers (6). Exact, no training.
+"""What A_t, b and eta do: position (principle 3), structure (4), scale of b (5), stability (6). Exact, no training.
 
 Shapes: B draws, T time, n key width.
 """

@@ -18,6 +18,7 @@ def exact(settings: ExactShard) -> dict[str, Iterable[dict]]:
     s = settings.exact
     rows = {
         "casts": lambda: architectures.cast_rows(s.casts),
+        "maps": lambda: architectures.map_rows(s.casts.map_len),
         "rank": lambda: readout_maps.rank_rows(s.ranks),
         "zero_sets": lambda: readout_maps.zero_set_rows(s.epsilon, np.linspace(-9, 3, s.num_points)),
         "cover": lambda: readout_maps.cover_rows(s.cover),

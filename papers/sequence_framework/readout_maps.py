@@ -78,7 +78,7 @@ def zero_set_rows(epsilon: float, grid: np.ndarray) -> Iterator[dict]:
 
 
 def cover_count(num_keys: int, n: int) -> int:
-    """Subsets that a hyperplane through 0 cuts off T points in general position: 2 sum_{m<n} C(T - 1, m) (Cover 1965)."""
+    """Subsets of T points in general position that a hyperplane through 0 cuts off: 2 sum_{m<n} C(T - 1, m) (Cover)."""
     return 2 * sum(comb(num_keys - 1, m) for m in range(n)) if num_keys else 1
 
 
@@ -106,7 +106,10 @@ def ignorable(keys: np.ndarray, kept: np.ndarray, tolerance: float = 1e-9) -> bo
 
 
 def cover_rows(settings: Cover) -> Iterator[dict]:
-    """Shares of random subsets of T Gaussian keys that a query can keep, beside the counts."""
+    """Shares of random subsets of T Gaussian keys that a query can keep, beside the counts.
+
+    largest_ignored: the most keys that some query can ignore at once: n - 1 zeros, or a whole half-space.
+    """
     for n in settings.ns:
         for ratio in settings.ratios:
             num_keys = round(ratio * n)
@@ -117,7 +120,12 @@ def cover_rows(settings: Cover) -> Iterator[dict]:
                 half, linear = half + separable(keys, kept), linear + ignorable(keys, kept)
             found = {"half-space": (half, cover_count), "linear": (linear, linear_count)}
             for readout, (hits, count) in found.items():
+                half_space = readout == "half-space"
                 share, exact = hits / settings.num_subsets, count(num_keys, n) / 2**num_keys
                 error = (exact * (1 - exact) / settings.num_subsets) ** 0.5
-                row = {"readout": readout, "n": n, "T": num_keys, "ratio": num_keys / n, "num_subsets": settings.num_subsets}
+                row = {"readout": readout, "n": n, "T": num_keys, "ratio": num_keys / n}
+                row |= {
+                    "num_subsets": settings.num_subsets,
+                    "largest_ignored": num_keys if half_space else min(n - 1, num_keys),
+                }
                 yield row | {"measured": share, "exact": exact, "standard_error": error}

@@ -9,7 +9,7 @@ from shared.train.recall.config import RecallSettings, RecallShard
 from shared.train.sweep.config import SweepConfig
 from shared.train.sweep.packing import sweep_shards
 
-Part = Literal["casts", "rank", "zero_sets", "cover", "permutation", "structure", "scaling", "stability"]
+Part = Literal["casts", "maps", "rank", "zero_sets", "cover", "permutation", "structure", "scaling", "stability"]
 
 
 class Casts(StrictModel):
@@ -17,6 +17,7 @@ class Casts(StrictModel):
 
     seq_len: int = Field(ge=2)
     num_seeds: int = Field(ge=1)  # of parameters and inputs
+    map_len: int = Field(ge=2)  # steps of the coefficient maps
 
 
 class Ranks(StrictModel):
@@ -95,7 +96,7 @@ class ExactShard(StrictModel):
 class TaskChange(StrictModel):
     """A task of a study: what differs from the study's own settings."""
 
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {}  # of another name: all of its settings
     num_examples: int | None = Field(default=None, ge=1)
 
 
@@ -123,7 +124,8 @@ class Study(StrictModel):
 
     def _cell(self, task: str, variant: str, num_gpus: int) -> "Cell":
         change, settings = self.tasks[task], self.recall.model_dump() | {"num_gpus": num_gpus}
-        settings["data"] = settings["data"] | change.data
+        other = change.data.get("name", settings["data"]["name"]) != settings["data"]["name"]
+        settings["data"] = change.data if other else settings["data"] | change.data
         settings["num_examples"] = change.num_examples or settings["num_examples"]
         settings["backbone"] = settings["backbone"] | self.variants[variant]
         recall = RecallSettings.model_validate(settings)
