@@ -58,7 +58,7 @@ def four_objects(cast: Cast) -> dict[str, str]:
 
 
 def _range(values: Tensor) -> str:
-    low, high = float(values.min()), float(values.max())
+    low, high = float(values.detach().min()), float(values.detach().max())
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
