@@ -127,7 +127,7 @@ def normaliser_matches_stability(fig_p6_norm: pd.DataFrame) -> Iterator[Finding]
     closed = fig_p6_norm.dropna(subset="closed_form")
     for row in closed[closed.i.isin([15, 63])].itertuples():
         ratio = from_standard_error(row.square_sum / row.closed_form, row.standard_error / row.closed_form)
-        yield within(f"measured_over_closed_form_a{row.a:g}_i{row.i:g}", ratio, 0.95, 1.05)
+        yield within(f"measured_over_closed_form_a{row.decay:g}_i{row.i:g}", ratio, 0.95, 1.05)
     summed = fig_p6_norm[fig_p6_norm.eta.isin(["abs_sum", "sum"])]
     yield at_most("largest_sum_of_sizes", summed.largest_abs_sum.max(), 1 + 1e-6)
     yield at_least("largest_sum_without_normaliser", closed.largest_abs_sum.max(), 2)

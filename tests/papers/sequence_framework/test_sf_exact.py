@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
+from scipy.optimize import linprog
 
 from papers.sequence_framework import architectures, evolutions, readout_maps
 from papers.sequence_framework.architectures import ROWS, forgetting_attention, randomised, uncast
@@ -142,6 +143,18 @@ def test_counts_equal_an_enumeration_of_all_subsets(num_keys):
     subsets = [np.array(kept) for kept in itertools.product([False, True], repeat=num_keys)]
     assert sum(readout_maps.separable(keys, kept) for kept in subsets) == readout_maps.cover_count(num_keys, n)
     assert sum(readout_maps.ignorable(keys, kept) for kept in subsets) == readout_maps.linear_count(num_keys, n)
+
+
+def test_separability_agrees_with_a_linear_program():
+    rng = numpy_generator(0, "against a program")
+    found = []
+    for _ in range(60):
+        keys, kept = rng.standard_normal((8, 4)), rng.random(8) < 0.5
+        signed = np.where(kept[:, None], 1.0, -1.0) * keys
+        program = linprog(np.zeros(4), A_ub=-signed, b_ub=-np.ones(8), bounds=[(None, None)] * 4, method="highs")
+        found.append(readout_maps.separable(keys, kept))
+        assert found[-1] == (program.status == 0)
+    assert 0 < sum(found) < 60
 
 
 def test_half_of_all_subsets_are_cut_off_at_twice_the_width():
