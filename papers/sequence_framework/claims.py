@@ -73,7 +73,8 @@ def halfspace_selectivity_beats_linear(fig_p2_cover: pd.DataFrame) -> Iterator[F
 )
 def readout_zero_set_drives_recall(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     for study, task in (("readout", "in-context recall"), ("noise", "noisy recall")):
-        for n in sorted(tab_seeds[tab_seeds.study == study].n.unique()):
+        runs = tab_seeds[(tab_seeds.study == study) & tab_seeds.variant.str.startswith("exp ")]
+        for n in sorted(runs.n.unique()):
             exp, end, decides = f"exp n={n:g}", f"{study}_n{n:g}", {"decisive": study == "readout"}
             gap = _minus(tab_seeds, study, exp, f"identity n={n:g}", task)
             yield at_least(f"exp_minus_identity_{end}", gap, 0.05, **decides)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from shared.artifacts.coefficient_maps import coefficient_maps
 from shared.artifacts.line_panels import decade_ticks, line_panels
-from shared.artifacts.plots import legend, lines, panels, scale_line, styles, value_ticks
+from shared.artifacts.plots import legend, lines, log_ticks, panels, scale_line, styles, value_ticks
 from shared.artifacts.shapes import dots
 
 PHI = ["exp", "softplus", "relu", "identity", "elu + 1 features", "identity, eta = 1"]
@@ -22,20 +22,19 @@ def fig_framework(table: pd.DataFrame) -> Figure:
 
 
 def fig_p1_tradeoff(table: pd.DataFrame) -> Figure:
-    """Accuracy over the numbers kept for decoding, a panel per task."""
-    figure, axes = panels(table.task.nunique(), width=3.0, height=2.8, beside=1.6)
+    """Accuracy over the numbers kept for decoding, a panel per task and n."""
+    keys = list(dict.fromkeys(table[["task", "n"]].itertuples(index=False, name=None)))
+    figure, axes = panels(len(keys), width=2.6, height=2.8, beside=1.6)
     looks = styles(PHI)
-    for ax, (task, part) in zip(axes, table.groupby("task", sort=False), strict=True):
+    for ax, (task, n) in zip(axes, keys, strict=True):
+        part = table[(table.task == task) & (table.n == n)]
         for phi in _present(PHI, part.phi):
             own = part[part.phi == phi]
-            ax.errorbar(
-                own.state, own.accuracy, own.standard_error, linestyle="none", label=phi, markersize=5, **looks[phi]
-            )
-            for row in own.itertuples():
-                ax.annotate(f"n={row.n:g}", (row.state, row.accuracy), (3, 4), textcoords="offset points", fontsize=6)
-        ax.set(title=task, xlabel="numbers kept for decoding", ylim=(-0.03, 1.08))
+            how = {"linestyle": "none", "label": phi, "markersize": 5} | looks[phi]
+            ax.errorbar(own.state, own.accuracy, own.standard_error, **how)
+        ax.set(title=f"{task}, n = {n:g}", xlabel="numbers kept for decoding", ylim=(-0.03, 1.08), xscale="log")
         ax.set_xlim(table.state.min() / 1.6, table.state.max() * 1.8)
-        value_ticks(ax.xaxis, table.state.unique(), most=4)
+        log_ticks(ax.xaxis, (1.0, 3.0))
     axes[0].set_ylabel("test accuracy")
     legend(figure, axes, "readout")
     return figure
