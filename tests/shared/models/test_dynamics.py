@@ -199,11 +199,12 @@ def test_householder_with_a_linear_readout_is_the_delta_rule():
     torch.testing.assert_close(cast.heads()[0], torch.stack(outputs), rtol=0, atol=1e-12)
 
 
-def test_gates_of_the_ablatable_mixer_start_near_remember():
-    x = 0.1 * sample(1, LENGTH, D)
+@pytest.mark.parametrize("init_std", [None, 0.02])  # an initialiser of the whole model must not overwrite the bias
+def test_gates_of_the_ablatable_mixer_start_near_remember(init_std):
+    x, context = 0.1 * sample(1, LENGTH, D), MixerContext(d_model=D, num_heads=2, init_std=init_std)
     for evolution in ("scalar", "diagonal", "gated_householder"):
         torch.manual_seed(0)
-        mixer = build_mixer({"name": "dynamics", "evolution": evolution}, MixerContext(d_model=D, num_heads=2)).double()
+        mixer = build_mixer({"name": "dynamics", "evolution": evolution}, context).double()
         assert mixer.cast(x).evolution.log_decay.exp().min() > 0.95
 
 
