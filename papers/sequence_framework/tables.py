@@ -105,13 +105,8 @@ def fig_p5_scaling(records: Records, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def tab_p6_stability(scores: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy and gradient norm by decay and normaliser; a = 1 is the identity of the study of readouts."""
-    table = _study(scores, "stability", "readout")
-    return table[
-        (table.n == table[table.study == "stability"].n.iloc[0])
-        & (table.readout == "identity")
-        & (table.features == "none")
-    ]
+    """Accuracy and gradient norm by decay and normaliser."""
+    return _study(scores, "stability")
 
 
 def tab_mad(scores: pd.DataFrame) -> pd.DataFrame:

@@ -63,9 +63,9 @@ def test_evolution_structure_orders_overwriting(scalar, householder, verdict):
 
 @pytest.mark.parametrize(("unstable", "verdict"), [(0.3, HOLDS), (0.7, FAILS)])
 def test_unstable_evolution_costs_recall(unstable, verdict):
-    stable = seeds("readout", RECALL, {"identity n=8": 0.7, "identity, eta=1, n=8": 0.75}, 8)
-    others = {"a=1.1, eta=1": unstable, "a=1.1, eta=sum": 0.3, "a=0.9, eta=1": 0.5, "a=0.9, eta=sum": 0.5}
-    table = pd.concat([stable, seeds("stability", RECALL, others, 8)])
+    accuracies = {"a=0.9, eta=1": 0.5, "a=1, eta=1": 0.75, "a=1.1, eta=1": unstable}
+    accuracies |= {"a=0.9, eta=sum": 0.5, "a=1, eta=sum": 0.7, "a=1.1, eta=sum": 0.3}
+    table = seeds("stability", RECALL, accuracies)
     assert verdict_of(list(unstable_evolution_costs_recall(table))) == verdict
 
 
