@@ -241,7 +241,9 @@ class DynamicsConfig(MixerConfig):
     decay: float = Field(1.0, gt=0)  # a of a constant A = a I
     allow_unstable: bool = False  # a above 1
     scaling: float = -0.5  # b = K ** scaling
-    normaliser: Literal["one", "sum", "abs_sum", "floored", "root"] = "abs_sum"  # eta; floored: max(|sum|, 1)
+    normaliser: Literal["one", "sum", "abs_sum", "sum_exp", "floored", "root"] = (
+        "abs_sum"  # eta; floored: max(|sum|, 1)
+    )
     conv_width: int = Field(4, ge=0)  # taps of the causal convolution with SiLU on queries, keys, values; 0: none
 
     @model_validator(mode="after")

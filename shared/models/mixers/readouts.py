@@ -27,7 +27,7 @@ READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "cube": lambda p: p**3,
 }
 LINEAR = ("identity", "real")
-Kind = Literal["one", "sum", "abs_sum", "floored", "root", "given"]
+Kind = Literal["one", "sum", "abs_sum", "sum_exp", "floored", "root", "given"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Normaliser:
     """eta_i.
 
     Args:
-        kind: "one"; "sum" of phi(p_ij) over j; "abs_sum" of |phi(p_ij)|; "floored", max(|sum|, floor); "root",
+        kind: "one"; "sum" of phi(p_ij) over j; "abs_sum" of |phi(p_ij)|; "sum_exp" of exp(p_ij), whatever phi
+            is; "floored", max(|sum|, floor); "root",
             sqrt(i + 1); "given".
         eps: added to "sum" and "abs_sum".
         values: the floor, or what is given, (B, T, H).
@@ -86,11 +87,14 @@ class Normaliser:
         """phi(p) / eta, 0 where j > i; the mask comes after phi."""
         num_steps = p.shape[-1]
         future = torch.ones(num_steps, num_steps, dtype=torch.bool, device=p.device).triu(1)
-        if readout.name == "exp" and self.kind in ("sum", "abs_sum") and not self.eps:
+        softmax = {"sum", "abs_sum"} if readout.offset else {"sum", "abs_sum", "sum_exp"}
+        if readout.name == "exp" and self.kind in softmax and not self.eps:
             return (p + readout.offset).masked_fill(future, float("-inf")).softmax(-1)  # with the row maximum taken off
         weights = readout(p).masked_fill(future, 0.0)
         if self.kind == "one":
             return weights
+        if self.kind == "sum_exp":
+            return weights * torch.exp(-p.masked_fill(future, float("-inf")).logsumexp(-1, keepdim=True))
         if self.kind == "abs_sum":
             return weights / (weights.abs().sum(-1, keepdim=True) + self.eps)
         return weights / self.from_row_sum(weights.sum(-1).transpose(1, 2)).transpose(1, 2).unsqueeze(-1)
@@ -101,8 +105,8 @@ class Normaliser:
         Raises:
             ValueError: it needs more than the row sum.
         """
-        if self.kind == "abs_sum":
-            raise ValueError("the normaliser 'abs_sum' needs every coefficient, not their sum; use the parallel form")
+        if self.kind in ("abs_sum", "sum_exp"):
+            raise ValueError(f"the normaliser '{self.kind}' needs every coefficient; use the parallel form")
         if self.kind == "sum":
             return row_sum + self.eps
         if self.kind == "floored":

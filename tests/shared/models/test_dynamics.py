@@ -136,7 +136,7 @@ def test_gradients(name, readout):
     assert torch.autograd.gradcheck(output, (q, k, v, gate), fast_mode=True)
 
 
-@pytest.mark.parametrize("kind", ["one", "sum", "abs_sum", "floored", "root", "given"])
+@pytest.mark.parametrize("kind", ["one", "sum", "abs_sum", "sum_exp", "floored", "root", "given"])
 def test_normalisers_follow_their_sums(kind):
     p = sample(2, 3, LENGTH, LENGTH)
     values = 0.1 + sample(2, LENGTH, 3).abs() if kind in ("floored", "given") else None
@@ -145,7 +145,14 @@ def test_normalisers_follow_their_sums(kind):
     total = weights.sum(-1)
     given = None if values is None else values.transpose(1, 2)
     root = torch.arange(1, LENGTH + 1).double().sqrt().expand_as(total)
-    eta = {"one": torch.ones_like(total), "sum": total, "abs_sum": total, "root": root, "given": given}
+    eta = {
+        "one": torch.ones_like(total),
+        "sum_exp": p.exp().tril().sum(-1),
+        "sum": total,
+        "abs_sum": total,
+        "root": root,
+        "given": given,
+    }
     eta["floored"] = None if given is None else torch.maximum(total, given)
     torch.testing.assert_close(alpha, weights / eta[kind].unsqueeze(-1))
 
