@@ -1,1 +1,1 @@
-"""Weight space: symmetries as data, alignment of networks by them, and what lies between aligned networks."""
+"""Models as points: paths between them, their averages, and the symmetries that leave their functions alone."""
