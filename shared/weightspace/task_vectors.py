@@ -59,10 +59,14 @@ def add(base: State, vector: State, scale: float) -> dict[str, Tensor]:
     return dict(base) | combined([floats, vector], lambda b, tau: b + scale * tau)
 
 
+def total(vectors: Sequence[State]) -> dict[str, Tensor]:
+    """Sum of task vectors."""
+    return combined(vectors, lambda *taus: sum(taus))
+
+
 def task_arithmetic(base: State, states: Sequence[State], scale: float) -> dict[str, Tensor]:
     """base + scale * sum of task vectors; with two models scale 0.5 is their average."""
-    vectors = [task_vector(state, base) for state in states]
-    return add(base, combined(vectors, lambda *taus: sum(taus)), scale)
+    return add(base, total([task_vector(state, base) for state in states]), scale)
 
 
 def ties_vector(vectors: Sequence[State], keep: float) -> dict[str, Tensor]:

@@ -1,0 +1,93 @@
+"""Settings of merging noise: studies of branches, alignment, two tasks, theory. No torch here."""
+
+from pydantic import Field
+
+from papers.merging_noise.settings import (
+    Alignment,
+    BranchJob,
+    CrossTasks,
+    ImageBranches,
+    LanguageBranches,
+    Study,
+    Theory,
+)
+from shared.artifacts.config import PaperConfig
+from shared.base.settings import StrictModel
+from shared.train.sweep.packing import sweep_shards
+
+Branches = ImageBranches | LanguageBranches
+
+
+class Thresholds(StrictModel):
+    """What claims ask for, and which runs count."""
+
+    comparable: float = Field(gt=0)  # percentage points below the best accuracy of the study at which settings drop out
+    collapse: float  # R^2 that the noise scale explains more than lr or batch size alone
+
+
+class Config(PaperConfig):
+    """All of it. Every scale names every study; null leaves one out."""
+
+    studies: dict[str, Study | None]
+    alignment: Alignment | None
+    cross: CrossTasks | None
+    theory: Theory
+    thresholds: Thresholds
+    num_jobs: int | None = Field(default=None, ge=1)  # ensembles are packed into as many; None: a job each
+
+    def present(self) -> dict[str, Study]:
+        """The studies of this scale."""
+        return {name: study for name, study in self.studies.items() if study is not None}
+
+
+STEPS = {"tables": ("studies", "thresholds"), "claims": ("studies", "thresholds")}
+
+
+def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
+    """Step -> shard -> settings."""
+    gpus = {"num_gpus": config.num_gpus}
+    ensembles: dict[str, Branches] = {}
+    for name, study in config.present().items():
+        how = {"name": name, "max_members": study.max_members, "plan": study.plan}
+        if study.images is not None:
+            ensembles |= sweep_shards(ImageBranches, study.images.model_copy(update=gpus), study.sweep, **how)
+        else:
+            ensembles |= sweep_shards(LanguageBranches, study.language.model_copy(update=gpus), study.sweep, **how)
+    jobs = packed(ensembles, config.num_jobs)
+    found = {
+        "branch": {name: _job(own, config.num_gpus) for name, own in jobs.items()},
+        "theory": {"all": config.theory},
+    }
+    if config.alignment is not None:
+        found["align"] = {"all": config.alignment.model_copy(update=gpus)}
+    if config.cross is not None:
+        found["cross"] = {"all": config.cross.model_copy(update=gpus)}
+    return found
+
+
+def packed(ensembles: dict[str, Branches], num_jobs: int | None) -> dict[str, dict[str, Branches]]:
+    """Job -> its ensembles: one each, or the dearest first, each into the job that has least to do."""
+    if num_jobs is None:
+        return {name: {name: own} for name, own in ensembles.items()}
+    jobs: list[dict[str, Branches]] = [{} for _ in range(min(num_jobs, len(ensembles)))]
+    load = [0.0] * len(jobs)
+    for name, own in sorted(ensembles.items(), key=lambda item: -_cost(item[1])):
+        lightest = load.index(min(load))
+        jobs[lightest][name] = own
+        load[lightest] += _cost(own)
+    return {f"job-{index}": own for index, own in enumerate(jobs)}
+
+
+def _cost(own: Branches) -> float:
+    """Updates of all branches, each by what it costs: a constant and its rows, of sequences or images."""
+    plan, run = own.plan, own.runs[0]
+    updates = sum(run.num_steps - fork for fork in plan.forks) * plan.branches * max(1, len(plan.lr_after))
+    return len(own.runs) * updates * (60 + run.batch_size * (25 if run.seq_len > 1 else 1))
+
+
+def _job(ensembles: dict[str, Branches], num_gpus: int) -> BranchJob:
+    kinds = {
+        "images": {name: own for name, own in ensembles.items() if isinstance(own, ImageBranches)},
+        "language": {name: own for name, own in ensembles.items() if isinstance(own, LanguageBranches)},
+    }
+    return BranchJob(**kinds, num_gpus=num_gpus)
