@@ -13,7 +13,7 @@ from papers.merging_noise.task import MergeTask
 from shared.artifacts.step import step
 from shared.train.ensemble.training import train_ensemble
 from shared.train.run import Run
-from shared.weightspace.interpolation import evaluate_states, grid, path
+from shared.weightspace.interpolation import barrier, evaluate_states, grid, path
 from shared.weightspace.specifications import symmetry_of
 from shared.weightspace.symmetry import transform
 from shared.weightspace.weight_matching import match_weights
@@ -22,8 +22,8 @@ STACK = 20
 
 
 @step
-def align(settings: Alignment, *, device: str, threads: int) -> list[dict]:
-    """Losses on the line between two models of different initialisation and data order, plain and aligned."""
+def align(settings: Alignment, *, device: str, threads: int) -> dict[str, list[dict]]:
+    """Losses on the line between two models of different initialisation and data order, and the barriers there."""
     task = MergeTask(settings.images, {}, settings.batch_size, device=device)
     how = {"optimizer": "sgd", "batch_size": settings.batch_size, "num_steps": settings.num_steps}
     seeds = range(2 * settings.pairs)
@@ -34,14 +34,25 @@ def align(settings: Alignment, *, device: str, threads: int) -> list[dict]:
     result = train_ensemble(task, runs, training, device=device, num_threads=threads, stack=stack, title="independent")
     models = {key: (state, gone) for key, state, gone in zip(keys, result.states, result.diverged, strict=True)}
     template = task.build(0)
-    rows = []
+    lines, barriers = [], []
     for lr in settings.lrs:
         for pair in range(settings.pairs):
             (a, gone_a), (b, gone_b) = models[lr, 2 * pair], models[lr, 2 * pair + 1]
             about = {"lr": lr, "noise": noise_scale(lr, settings.batch_size), "pair": pair}
             if not (gone_a or gone_b):
-                rows += [about | row for row in line_rows(task, template, a, b, settings.path_points, device)]
-    return rows
+                found = list(line_rows(task, template, a, b, settings.path_points, device))
+                lines += [about | row for row in found]
+                barriers.append(about | barriers_of(found))
+    return {"lines": lines, "barriers": barriers}
+
+
+def barriers_of(rows: list[dict]) -> dict[str, float]:
+    """Barrier of the test loss, nats, plain and after alignment."""
+    found = {}
+    for name, aligned in (("barrier_plain", False), ("barrier_aligned", True)):
+        own = [row for row in rows if row["aligned"] == aligned]
+        found[name] = float(barrier([row["alpha"] for row in own], [row["loss"] for row in own]))
+    return found
 
 
 def line_rows(task: MergeTask, template: nn.Module, a, b, num_points: int, device: str) -> Iterator[dict]:

@@ -22,6 +22,9 @@ class Thresholds(StrictModel):
     """What claims ask for, and which runs count."""
 
     comparable: float = Field(gt=0)  # percentage points below the best accuracy of the study at which settings drop out
+    comparable_nats: float = Field(gt=0)  # the same for language models, in nats above the lowest loss
+    middle_lr: float = Field(gt=0)  # task arithmetic: learning rates that are compared
+    large_lr: float = Field(gt=0)
     collapse: float  # R^2 that the noise scale explains more than lr or batch size alone
 
 

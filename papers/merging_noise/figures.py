@@ -1,20 +1,306 @@
-"""Tables -> figures: the same table gives the same pixels."""
+"""Tables -> figures. One function per figure of paper.yaml; the same table gives the same pixels."""
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shared.artifacts import plots
+from shared.artifacts.line_panels import decade_ticks, line_panels
+from shared.artifacts.plots import legend, line, lines, panels, scale_line, styles, value_ticks
+
+LR, NOISE = "learning rate", r"noise scale $\eta / (B (1 - \mu))$"
+ACC, LOSS = "accuracy gain, points", "loss gain, nats"
 
 
-def fig_losses(table: pd.DataFrame) -> Figure:
-    """Loss over the learning rate, seeds as a band, and the closed form."""
-    figure, ax = plt.subplots(figsize=(4.2, 2.8))
-    plots.seeds(ax, table, "lr", "loss", label="measured, seeds as band")
-    theory = table.drop_duplicates("lr").sort_values("lr")
-    ax.plot(theory.lr, theory.closed_form, "--", color="0.3", label="closed form")
-    ax.set(xlabel="learning rate", ylabel="stationary loss", yscale="log")
-    plots.value_ticks(ax.xaxis, table.lr)
-    plots.log_ticks(ax.yaxis, (1, 2, 5))
-    ax.legend()
+def _curves(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, looks: dict, *, error: str | None = None) -> None:
+    """Lines through the settings that count; what was dropped is a small cross, off the lines."""
+    lines(ax, table[table.kept], x, y, by=by, looks=looks, error=error or f"{y}_error")
+    scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
+
+
+def _log(ax: Axes, label: str) -> None:
+    ax.set_xscale("log")
+    ax.set_xlabel(label)
+    decade_ticks(ax.xaxis)
+
+
+def fig_1(table: pd.DataFrame) -> Figure:
+    """Rows: accuracy and loss gain; columns: over lr, over batch size, over the noise scale."""
+    figure, axes = panels(6, most=3, width=2.6, height=2.4, sharey="row")
+    by_size, by_lr = styles(table.batch_size.unique()), styles(table.lr.unique())
+    for row, (measure, label) in enumerate((("acc_gain", ACC), ("loss_gain", LOSS))):
+        first, second, third = axes[3 * row : 3 * row + 3]
+        _curves(first, table, "lr", measure, "batch_size", {k: v | {"label": f"B = {k:g}"} for k, v in by_size.items()})
+        shown = {k: v | {"linestyle": "--", "label": f"lr {k:g}"} for k, v in by_lr.items()}
+        _curves(second, table, "batch_size", measure, "lr", shown)
+        for size, look in by_size.items():
+            own = table[table.kept & (table.batch_size == size)]
+            third.errorbar(own.noise, own[measure], own[f"{measure}_error"], linestyle="none", markersize=4, **look)
+        scale_line(third, 0, "_zero", linestyle="-", linewidth=0.6)
+        first.set_ylabel(label)
+        _log(first, LR), _log(third, NOISE)
+        second.set(xscale="log", xlabel="batch size")
+        value_ticks(second.xaxis, table.batch_size.unique())
+        if measure == "acc_gain":
+            for ax, title in zip((first, second, third), ("over lr", "over batch size", "over both"), strict=True):
+                ax.set_title(title)
+    legend(figure, axes)
+    return figure
+
+
+def fig_schedules(table: pd.DataFrame) -> Figure:
+    """Loss gain over noise: settings as dots, means over half-decades as a line."""
+    figure, axes = panels(2, width=3.1, height=2.8, sharey=False)
+    for ax, study in zip(axes, ("grid", "constant"), strict=True):
+        own = table[table.study == study]
+        dots, means = own[own.what == "setting"], own[own.what == "half-decade"].sort_values("noise")
+        for size, look in styles(sorted(dots.batch_size.unique())).items():
+            part = dots[dots.batch_size == size]
+            ax.plot(part.noise, part.loss_gain, linestyle="none", markersize=4, label=f"B = {size:g}", **look)
+        line(
+            ax, means.noise, means.loss_gain, error=means.loss_gain_error, color="0.2", marker="", label="half-decades"
+        )
+        scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
+        _log(ax, NOISE)
+        ax.set_title("cosine schedule" if study == "grid" else "constant learning rate")
+    axes[0].set_ylabel(LOSS)
+    legend(figure, axes)
+    return figure
+
+
+def fig_2(table: pd.DataFrame) -> Figure:
+    """A dot per checkpoint and seed, the median as a line."""
+    figure, (ax,) = panels(1, width=4.6, height=3.0)
+    lrs = sorted(table.lr.unique())
+    width = 0.012 * table.fork.max()
+    for index, (lr, look) in enumerate(styles(lrs).items()):
+        own = table[(table.lr == lr) & table.kept]
+        shift = (index - (len(lrs) - 1) / 2) * width
+        ax.plot(own.fork + shift, own.acc_gain, linestyle="none", markersize=3.5, alpha=0.6, **look)
+        median = own.groupby("fork").acc_gain.median()
+        ax.plot(median.index + shift, median, color=look["color"], linewidth=1.3, label=f"lr {lr:g}")
+    scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
+    scale_line(ax, 1.2, "paper, eta 0.2", linestyle="--"), scale_line(ax, 0.2, "paper, eta 0.01")
+    ax.set(xlabel="update of the fork", ylabel=ACC)
+    legend(figure, ax)
+    return figure
+
+
+def fig_momentum(table: pd.DataFrame) -> Figure:
+    """Left: one learning rate. Right: loss gain at equal noise, by power 1 (solid) and power 2 (dashed)."""
+    figure, axes = panels(2, width=3.1, height=2.8, sharey=False)
+    own = table[np.isclose(table.lr, 0.05)]
+    line(axes[0], own.momentum, own.acc_gain, error=own.acc_gain_error, label="lr 0.05", **styles("ab")["a"])
+    scale_line(axes[0], 1.0, "paper, mu 0.9", linestyle="--"), scale_line(axes[0], 0.2, "paper, low mu")
+    axes[0].set(xlabel="momentum", ylabel=ACC, title="equal learning rate")
+    for column, dash in (("noise", "-"), ("noise_2", "--")):
+        levels = table.groupby(table[column].round(8)).filter(lambda part: part.momentum.nunique() > 1)
+        levels = levels[~np.isclose(levels.lr, 0.05)]
+        looks = styles(sorted({float(f"{x:.3g}") for x in table.noise[~np.isclose(table.lr, 0.05)]}))
+        for level, part in levels.groupby(levels[column].map(lambda x: float(f"{x:.3g}"))):
+            name = f"S = {level:g}" if dash == "-" else "_power 2"
+            line(axes[1], part.momentum, part.loss_gain, linestyle=dash, label=name, **looks.get(level, {}))
+    axes[1].plot([], [], "--", color="0.4", label="equal by power 2")
+    axes[1].set(xlabel="momentum", ylabel=LOSS, title="equal noise scale", yscale="log")
+    decade_ticks(axes[1].yaxis)
+    legend(figure, axes)
+    return figure
+
+
+def fig_decay(table: pd.DataFrame) -> Figure:
+    """Gain, accuracy of parents and merge, and effective learning rate over weight decay."""
+    figure, axes = panels(3, width=2.6, height=2.6, sharey=False)
+    decay = "weight decay"
+    for title, look in styles(table.title.unique()).items():
+        own = table[table.title == title]
+        line(axes[0], own.weight_decay, own.acc_gain, error=own.acc_gain_error, label=title, **look)
+        line(axes[1], own.weight_decay, own.accuracy, label=title, **look)
+        line(axes[1], own.weight_decay, own.accuracy_merged, linestyle="--", **look)
+        line(axes[2], own.weight_decay, own.eta_eff, label=title, **look)
+    scale_line(axes[0], 0, "_zero", linestyle="-", linewidth=0.6)
+    axes[2].set_yscale("log")
+    for ax, label in zip(axes, (ACC, "accuracy, % (merge dashed)", r"$\eta / |w|^2$, first layer"), strict=True):
+        ax.set(ylabel=label, xlabel=decay)
+        ax.set_xscale("symlog", linthresh=5e-4)
+        value_ticks(ax.xaxis, [0, 5e-4, 5e-3, 6e-2], log=None)
+    decade_ticks(axes[2].yaxis)
+    legend(figure, axes)
+    return figure
+
+
+def fig_augmentation(table: pd.DataFrame) -> Figure:
+    """Gain over lr, and how much more noise augmentation makes."""
+    figure, axes = panels(3, width=2.6, height=2.6, sharey=False)
+    looks = styles(["none", "gaussian", "shift"])
+    for ax, (measure, label) in zip(
+        axes, (("acc_gain", ACC), ("loss_gain", LOSS), ("ratio", "tr Sigma, times")), strict=True
+    ):
+        lines(ax, table, "lr", measure, by="augmentation", looks=looks, error=f"{measure}_error")
+        scale_line(ax, float(measure == "ratio"), "_no change", linestyle="-", linewidth=0.6)
+        _log(ax, LR)
+        ax.set_ylabel(label)
+    legend(figure, axes, "augmentation")
+    return figure
+
+
+def fig_language(table: pd.DataFrame) -> Figure:
+    """Loss of parents and merge, and gain, over lr; other decays as single marks."""
+    figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
+    looks = styles([f"lam {x:g}" for x in sorted(table.weight_decay.unique())])
+    for decay, look in zip(sorted(table.weight_decay.unique()), looks.values(), strict=True):
+        own = table[table.weight_decay == decay]
+        line(axes[0], own.lr, own.loss_gain, error=own.loss_gain_error, label=f"lam {decay:g}", **look)
+        line(axes[1], own.lr, own.loss, **look)
+        line(axes[1], own.lr, own.loss - own.loss_gain, linestyle="--", **look)
+    scale_line(axes[0], 0, "_zero", linestyle="-", linewidth=0.6)
+    for ax, label in zip(axes, (LOSS, "test loss, nats (merge dashed)"), strict=True):
+        ax.set_ylabel(label)
+        _log(ax, LR)
+    legend(figure, axes)
+    return figure
+
+
+def fig_transfer(table: pd.DataFrame) -> Figure:
+    """Accuracy of parents and merge over lr, and the gain."""
+    figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
+    look = styles("ab")
+    line(axes[0], table.lr, table.accuracy, label="fine-tuned", **look["a"])
+    line(axes[0], table.lr, table.accuracy_merged, label="merged", linestyle="--", **look["b"])
+    line(axes[1], table.lr, table.acc_gain, error=table.acc_gain_error, label="gain", color="0.3", marker="^")
+    scale_line(axes[1], 0, "_zero", linestyle="-", linewidth=0.6)
+    for ax, label in zip(axes, ("test accuracy, %", ACC), strict=True):
+        ax.set_ylabel(label)
+        _log(ax, LR)
+    legend(figure, axes)
+    return figure
+
+
+def fig_7(table: pd.DataFrame) -> Figure:
+    """Loss over the scale of task vectors."""
+    names = {"transfer": "7a: pretrained base", "scratch": "7b: base on the trunk"}
+    how = {"panel": ["method", "study"], "by": "lr", "title": LR, "most": 2, "size": (3.0, 2.3), "error": "loss_error"}
+    top = (0, 1.1 * float(table.loss[table.scale <= 1].max()))
+    labels = ("scale of the task vectors", "test loss, nats")
+    table = table.sort_values(["method", "study"], ascending=False)
+    looks = styles(table.lr.unique(), lines=True)
+    return line_panels(table, "scale", "loss", name=lambda k: f"{names[k[1]]}, {k[0]}", limits=top, labels=labels,
+                       looks=looks, log="", **how)[0]  # fmt: skip
+
+
+def fig_path(table: pd.DataFrame) -> Figure:
+    """Loss along the line through two branches."""
+    names = {"transfer": "pretrained base", "scratch": "fork on the trunk"}
+    how = {"panel": ["study"], "by": "lr", "title": LR, "most": 2, "size": (3.1, 2.7), "error": "loss_error", "log": ""}
+    top = (0, 1.6 * float(table.loss[(table.alpha >= 0) & (table.alpha <= 1)].max()))
+    looks = styles(table.lr.unique(), lines=True)
+    figure, axes = line_panels(table, "alpha", "loss", name=lambda k: names[k[0]], looks=looks, limits=top,
+                               labels=("alpha", "test loss, nats"), **how)  # fmt: skip
+    for ax in axes:
+        ax.axvspan(0, 1, color="0.93", zorder=0)
+    return figure
+
+
+def _heat(
+    table: pd.DataFrame, value: str, panel: str, rows: str, columns: str, labels: tuple[str, str], form: str
+) -> Figure:
+    keys = list(dict.fromkeys(table[panel]))
+    figure, axes = panels(len(keys), width=3.3, height=2.9, beside=0.5, sharey=False)
+    low, high = table[value].min(), table[value].max()
+    for ax, key in zip(axes, keys, strict=True):
+        cells = table[table[panel] == key].pivot(index=rows, columns=columns, values=value).sort_index()
+        ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto", origin="lower")
+        for (row, column), number in np.ndenumerate(cells.to_numpy()):
+            dark = number < low + 0.6 * (high - low)
+            ax.text(
+                column,
+                row,
+                form.format(number),
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+                fontsize=7,
+            )
+        ax.set(
+            xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0], ylabel=labels[1], title=key
+        )
+        ax.set_xticklabels([f"{number:g}" for number in cells.columns])
+        ax.set_yticklabels([f"{number:g}" for number in cells.index])
+    return figure
+
+
+def fig_8(table: pd.DataFrame) -> Figure:
+    """Normalised accuracy over both learning rates."""
+    labels = ("learning rate, task 2", "learning rate, task 1")
+    return _heat(table, "normalised", "method", "lr_1", "lr_2", labels, "{:.1f}")
+
+
+def fig_split(table: pd.DataFrame) -> Figure:
+    """Accuracy gain over the learning rates before and after the fork."""
+    table = table.assign(panel=ACC)
+    return _heat(table, "acc_gain", "panel", "lr", "lr_after", ("lr after the fork", "lr before the fork"), "{:.2f}")
+
+
+def fig_rebasin(table: pd.DataFrame) -> Figure:
+    """Loss on the line between independent models, plain and aligned."""
+    table = table.assign(title=np.where(table.aligned, "after weight matching", "as trained")).sort_values("aligned")
+    how = {"panel": ["title"], "by": "lr", "title": LR, "most": 2, "size": (3.1, 2.7), "error": "loss_error", "log": ""}
+    looks = styles(table.lr.unique(), lines=True)
+    return line_panels(table, "alpha", "loss", labels=("alpha", "test loss, nats"), looks=looks, **how)[0]
+
+
+def fig_barriers(table: pd.DataFrame) -> Figure:
+    """Barrier over the noise, a dot per pair."""
+    figure, (ax,) = panels(1, width=3.8, height=2.8)
+    for name, look in styles(["plain", "aligned"]).items():
+        column = f"barrier_{name}"
+        means = table.groupby("noise")[column].mean()
+        line(ax, means.index, means, label="as trained" if name == "plain" else "after weight matching", **look)
+        ax.plot(table.noise, table[column], linestyle="none", markersize=2.5, alpha=0.5, **look)
+    _log(ax, NOISE)
+    ax.set_ylabel("barrier, nats")
+    legend(figure, ax)
+    return figure
+
+
+def fig_cka(table: pd.DataFrame) -> Figure:
+    """CKA and gain over noise."""
+    figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
+    for ax, (measure, label) in zip(axes, (("cka", "CKA of the branches"), ("acc_gain", ACC)), strict=True):
+        for size, look in styles(sorted(table.batch_size.unique())).items():
+            own = table[table.batch_size == size]
+            ax.plot(own.noise, own[measure], linestyle="none", markersize=4.5, label=f"B = {size:g}", **look)
+        _log(ax, NOISE)
+        ax.set_ylabel(label)
+    scale_line(axes[0], 1, "_equal", linestyle="-", linewidth=0.6), scale_line(axes[1], 0, "_zero", linestyle="-")
+    legend(figure, axes)
+    return figure
+
+
+def fig_many(table: pd.DataFrame) -> Figure:
+    """Gain over the number of branches merged."""
+    figure, axes = panels(2, width=2.9, height=2.6, sharey=False)
+    for ax, (measure, label) in zip(axes, (("acc_gain", ACC), ("loss_gain", LOSS)), strict=True):
+        looks = {k: v | {"label": f"lr {k:g}"} for k, v in styles(table.lr.unique()).items()}
+        _curves(ax, table.assign(kept=True), "num_merged", measure, "lr", looks)
+        ax.set(xlabel="branches merged", ylabel=label)
+        value_ticks(ax.xaxis, table.num_merged.unique(), log=None)
+    legend(figure, axes)
+    return figure
+
+
+def fig_optimizers(table: pd.DataFrame) -> Figure:
+    """Loss gain over lr: SGD beside AdamW; statistics averaged beside reset."""
+    figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
+    table = table.assign(name=table.study.map({"grid": "SGD", "adamw": "AdamW"}))
+    lines(
+        axes[0], table[table.kept], "lr", "acc_gain", by="name", looks=styles(["SGD", "AdamW"]), error="acc_gain_error"
+    )
+    own = table[table.study == "batchnorm"].assign(name=lambda t: "statistics " + t.statistics)
+    looks = styles(["statistics averaged", "statistics reset"])
+    lines(axes[1], own, "lr", "acc_gain", by="name", looks=looks, error="acc_gain_error")
+    for ax, title in zip(axes, ("MLP", "CNN with BatchNorm"), strict=True):
+        scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
+        _log(ax, LR)
+        ax.set(ylabel=ACC, title=title)
+    legend(figure, axes)
     return figure

@@ -98,9 +98,10 @@ def effective_lr(lr: float, squared_norm: float) -> float:
 
 
 def simulated_squared_norm(lr: float, weight_decay: float, *, size: int, num_steps: int) -> float:
-    """|theta|^2 after SGD with decay whose gradients are random, orthogonal to theta and of norm 1 / |theta|."""
+    """|theta|^2 after SGD with decay whose gradients are random, orthogonal to theta and of norm 1 / |theta|; from 1."""
     draw = numpy_generator(0, "equilibrium norm")
     theta = draw.standard_normal(size)
+    theta /= np.linalg.norm(theta)
     for _ in range(num_steps):
         gradient = draw.standard_normal(size)
         gradient -= (gradient @ theta) / (theta @ theta) * theta
