@@ -122,7 +122,7 @@ def fig_decay(table: pd.DataFrame) -> Figure:
     for ax, label in zip(axes, (ACC, "accuracy, % (merge dashed)", r"$\eta / |w|^2$, first layer"), strict=True):
         ax.set(ylabel=label, xlabel=decay)
         ax.set_xscale("symlog", linthresh=5e-4)
-        value_ticks(ax.xaxis, [0, 5e-4, 5e-3, 6e-2], log=None)
+        value_ticks(ax.xaxis, [0, 5e-4, 5e-3, 8e-2], log=None)
     decade_ticks(axes[2].yaxis)
     legend(figure, axes)
     return figure

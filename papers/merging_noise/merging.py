@@ -102,7 +102,7 @@ class Merger:
             for alpha, metrics in zip(alphas, found, strict=True):
                 yield "path", about | {"alpha": float(alpha), **named(metrics)}
         if plan.arithmetic_points:
-            scales = np.linspace(*SCALES, plan.arithmetic_points).tolist()
+            scales = np.linspace(*SCALES, plan.arithmetic_points).round(10).tolist()
             merged = [task_arithmetic(start, states[:2], scale) for scale in scales]
             elected = ties_vector([task_vector(state, start) for state in states[:2]], plan.keep)
             merged += [add(start, elected, scale) for scale in scales]
