@@ -1,18 +1,20 @@
 """Step: independent models at several noise levels, before and after weight matching.
 
-python -m papers.merging_noise.align --scale cpu --shard all
+python -m papers.merging_noise.align --scale cpu --shard digits
 """
 
 from collections.abc import Iterator
 
 from torch import nn
 
+from papers.merging_noise.merging import on_cpu, with_own_statistics
 from papers.merging_noise.noise import noise_scale
 from papers.merging_noise.settings import Alignment
 from papers.merging_noise.task import MergeTask
 from shared.artifacts.step import step
 from shared.train.ensemble.training import train_ensemble
 from shared.train.run import Run
+from shared.weightspace.batchnorm import has_statistics
 from shared.weightspace.interpolation import barrier, evaluate_states, grid, path
 from shared.weightspace.specifications import symmetry_of
 from shared.weightspace.symmetry import transform
@@ -32,8 +34,8 @@ def align(settings: Alignment, *, device: str, threads: int) -> dict[str, list[d
     training = settings.images.training_for(runs[0])
     stack = settings.images.stack or STACK
     result = train_ensemble(task, runs, training, device=device, num_threads=threads, stack=stack, title="independent")
-    models = {key: (state, gone) for key, state, gone in zip(keys, result.states, result.diverged, strict=True)}
-    template = task.build(0)
+    models = {key: (on_cpu(state), gone) for key, state, gone in zip(keys, result.states, result.diverged, strict=True)}
+    template = task.build(0).to(device).eval()
     lines, barriers = [], []
     for lr in settings.lrs:
         for pair in range(settings.pairs):
@@ -61,7 +63,10 @@ def line_rows(task: MergeTask, template: nn.Module, a, b, num_points: int, devic
     moved = transform(symmetry, b, match_weights(symmetry, a, b).elements)
     alphas = grid(num_points)
     for aligned, end in ((False, b), (True, moved)):
-        found = evaluate_states(task, path(a, end, alphas), template, device=device)
+        states = path(a, end, alphas)
+        if has_statistics(template):
+            states = [with_own_statistics(task, template, state) for state in states]
+        found = evaluate_states(task, states, template, device=device)
         for alpha, row in zip(alphas, found, strict=True):
             accuracy = 100 * row["val_accuracy"]
             yield {"aligned": aligned, "alpha": float(alpha), "loss": row["val_loss"], "accuracy": accuracy}

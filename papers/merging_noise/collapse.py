@@ -8,10 +8,13 @@ import numpy as np
 def explained(x: Sequence[float], y: Sequence[float], degree: int) -> float:
     """R^2 of a polynomial of log10 x fitted to y by least squares.
 
-    The degree is lowered to what the number of distinct x allows: a polynomial through k values has k terms.
+    The degree is lowered to what the number of distinct x allows: a polynomial through k values has k terms. nan where
+    y does not vary.
     """
     x, y = np.log10(np.asarray(x, float)), np.asarray(y, float)
     degree = min(degree, len(np.unique(x)) - 1)
+    if not np.ptp(y) > 0:
+        return float("nan")
     residual = y - np.polyval(np.polyfit(x, y, degree), x) if degree > 0 else y - y.mean()
     return float(1 - (residual @ residual) / ((y - y.mean()) @ (y - y.mean())))
 

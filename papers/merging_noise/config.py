@@ -32,15 +32,15 @@ class Config(PaperConfig):
     """All of it. Every scale names every study; null leaves one out."""
 
     studies: dict[str, Study | None]
-    alignment: Alignment | None
+    alignments: dict[str, Alignment | None]
     cross: CrossTasks | None
     theory: Theory
     thresholds: Thresholds
     num_jobs: int | None = Field(default=None, ge=1)  # ensembles are packed into as many; None: a job each
 
     def present(self) -> dict[str, Study]:
-        """The studies of this scale."""
-        return {name: study for name, study in self.studies.items() if study is not None}
+        """The studies of this scale by their roles."""
+        return {study.role or name: study for name, study in self.studies.items() if study is not None}
 
 
 STEPS = {"tables": ("studies", "thresholds"), "claims": ("studies", "thresholds")}
@@ -61,11 +61,11 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "branch": {name: _job(own, config.num_gpus) for name, own in jobs.items()},
         "theory": {"all": config.theory},
     }
-    if config.alignment is not None:
-        found["align"] = {"all": config.alignment.model_copy(update=gpus)}
+    alignments = {name: own for name, own in config.alignments.items() if own is not None}
+    found["align"] = {name: own.model_copy(update=gpus) for name, own in alignments.items()}
     if config.cross is not None:
         found["cross"] = {"all": config.cross.model_copy(update=gpus)}
-    return found
+    return {step: own for step, own in found.items() if own}
 
 
 def packed(ensembles: dict[str, Branches], num_jobs: int | None) -> dict[str, dict[str, Branches]]:

@@ -50,7 +50,7 @@ class Merger:
         for group in groups(fork):
             trunk = fork.branches[group[0]].trunk
             run = fork.branches[group[0]].run
-            states = [fork.result.states[i] for i in group]
+            states = [on_cpu(fork.result.states[i]) for i in group]
             about = self.labels | described(run, self.trunks[trunk], fork.step)
             if any(fork.result.diverged[i] for i in group):
                 yield "pairs", about | {"diverged": True, "statistics": "averaged", "num_merged": 2}
@@ -58,7 +58,7 @@ class Merger:
             about["diverged"] = False
             train_loss = float(np.mean([losses[i] for i in group]))
             yield from self._pairs(states, about | {"train_loss": train_loss})
-            yield from self._curves(states, fork.starts[trunk], about)
+            yield from self._curves(states, on_cpu(fork.starts[trunk]), about)
             if self.plan.layers:
                 yield from layer_rows(states[0], run, about)
 
@@ -68,7 +68,7 @@ class Merger:
         for statistics in ("averaged", "reset") if has_statistics(self.template) else ("averaged",):
             everyone = [*states, *merges]
             if statistics == "reset":
-                everyone = [self._reset(state) for state in everyone]
+                everyone = [with_own_statistics(self.task, self.template, state) for state in everyone]
             found = evaluate_states(self.task, everyone, self.template, **self.how)
             for number in range(2, len(states) + 1):
                 own, merged = found[:number], found[len(states) + number - 2]
@@ -115,11 +115,17 @@ class Merger:
         self.template.load_state_dict(state, strict=False)  # what is frozen stays
         return self.template
 
-    def _reset(self, state: State) -> dict[str, Tensor]:
-        model = self._module(state)
-        rows = range(self.task.batch_size)
-        reset_statistics(model, (self.task.batch(step, rows, 0)["images"] for step in range(RESET_BATCHES)))
-        return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+def on_cpu(state: State) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in state.items()}
+
+
+def with_own_statistics(task: MergeTask, template: nn.Module, state: State) -> dict[str, Tensor]:
+    """The state with BatchNorm's running statistics estimated anew on training batches."""
+    template.load_state_dict(state, strict=False)
+    rows = range(task.batch_size)
+    reset_statistics(template, (task.batch(step, rows, 0)["images"] for step in range(RESET_BATCHES)))
+    return on_cpu({name: tensor.clone() for name, tensor in template.state_dict().items()})
 
 
 def groups(fork: Fork) -> Iterator[list[int]]:
@@ -145,7 +151,7 @@ def described(run: Run, trunk: Run, step: int) -> dict[str, Any]:
         "lr_after": run.lr,
         "batch_size": run.batch_size,
         "momentum": float(settings.get("momentum", settings.get("beta1", 0.0))),
-        "weight_decay": float(settings.get("weight_decay", 0.0)),
+        "weight_decay": float(settings.get("weight_decay", settings.get("l2", 0.0))),
         "num_steps": run.num_steps,
         "fork": step,
         "seed": run.seed,

@@ -60,6 +60,7 @@ class Study(ForkPlan):
     """One experiment: a sweep of trunks with their branches; exactly one of `images` and `language`."""
 
     title: str
+    role: str | None = None  # name under which tables and claims know it; its own if None
     images: Images | None = None
     language: LanguageSettings | None = None
     sweep: SweepConfig

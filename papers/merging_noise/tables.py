@@ -28,8 +28,10 @@ def merges(records: Records, settings: Settings) -> pd.DataFrame:
     best = means.groupby(table.study).accuracy.transform("max") - settings.thresholds.comparable
     lowest = means.groupby(table.study).loss.transform("min") + settings.thresholds.comparable_nats
     near = (means.accuracy >= best).where(means.accuracy.notna(), means.loss <= lowest)
-    titles = {name: study.title for name, study in settings.studies.items() if study is not None}
-    return table.assign(kept=near.astype(bool) & ~gone, title=table.study.map(titles))
+    titles = {study.role or name: study.title for name, study in settings.studies.items() if study is not None}
+    reset = table.study.isin(table.study[table.statistics == "reset"])  # averaged ones stand beside them, no more
+    main = ~reset | (table.statistics == "reset")
+    return table.assign(kept=near.astype(bool) & ~gone, main=main, title=table.study.map(titles))
 
 
 def tab_pairs(merges: pd.DataFrame) -> pd.DataFrame:
@@ -37,9 +39,14 @@ def tab_pairs(merges: pd.DataFrame) -> pd.DataFrame:
     return merges
 
 
-def tab_gains(merges: pd.DataFrame) -> pd.DataFrame:
+def tab_gains(means: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting."""
+    return means
+
+
+def means(merges: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds with standard errors."""
-    groups = merges.groupby([*SETTING, "title", "augmentation", "kept"], sort=False)
+    groups = merges.groupby([*SETTING, "title", "augmentation", "kept", "main"], sort=False)
     found = {name: (name, "mean") for name in [*MEASURED, "noise"]}
     found |= {f"{name}_error": (name, "sem") for name in GAINS}
     found |= {"num_seeds": ("seed", "size"), "num_diverged": ("diverged", "sum")}
@@ -48,7 +55,7 @@ def tab_gains(merges: pd.DataFrame) -> pd.DataFrame:
 
 def kept_rows(merges: pd.DataFrame) -> pd.DataFrame:
     """Rows of the two grids that count, with the bin of their noise."""
-    rows = merges[merges.study.isin(GRIDS) & merges.kept]
+    rows = merges[merges.study.isin(GRIDS) & merges.kept & merges.main]
     return rows.assign(bin=half_decades(rows.noise))
 
 
@@ -103,15 +110,17 @@ def fig_path(records: Records) -> pd.DataFrame:
     return groups.agg(loss=("loss", "mean"), loss_error=("loss", "sem"), num_seeds=("seed", "size")).reset_index()
 
 
-def fig_1(tab_gains: pd.DataFrame) -> pd.DataFrame:
-    """The grid of learning rates and batch sizes."""
-    return _of(tab_gains, "grid")
+def fig_1(means: pd.DataFrame) -> pd.DataFrame:
+    """The grid of learning rates and batch sizes; the median over checkpoints where there are several."""
+    own = _of(means, "grid")
+    found = {name: (name, "median") for name in ["noise", *GAINS, *(f"{name}_error" for name in GAINS)]}
+    return own[own.main].groupby(["batch_size", "lr"]).agg(kept=("kept", "all"), **found).reset_index()
 
 
-def fig_schedules(tab_bins: pd.DataFrame, tab_gains: pd.DataFrame) -> pd.DataFrame:
+def fig_schedules(tab_bins: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """Settings that count of both schedules; means over half-decades stand beside them, under `num_merges`."""
-    single = _of(tab_gains, *GRIDS)
-    single = single[single.kept].assign(what="setting")
+    single = _of(means, *GRIDS)
+    single = single[single.kept & single.main].assign(what="setting")
     return pd.concat([single, tab_bins.assign(what="half-decade")], ignore_index=True)
 
 
@@ -134,9 +143,9 @@ def fig_decay(tab_gains: pd.DataFrame, tab_layers: pd.DataFrame) -> pd.DataFrame
 
 def fig_augmentation(merges: pd.DataFrame) -> pd.DataFrame:
     """Gain and tr Sigma over the learning rate at one batch size, with augmentation and without."""
-    own = _of(merges, "gaussian", "shift")
-    plain = _of(merges, "grid")
+    own, plain = _of(merges, "gaussian", "shift", "unaugmented"), _of(merges, "grid")
     rows = pd.concat([plain[plain.batch_size.isin(own.batch_size) & plain.lr.isin(own.lr)], own])
+    rows = rows[rows.main]
     rows["ratio"] = rows.trace / rows.trace_plain
     found = {name: (name, "mean") for name in ("acc_gain", "loss_gain", "accuracy", "trace", "ratio")}
     found |= {f"{name}_error": (name, "sem") for name in ("acc_gain", "loss_gain", "ratio")}
@@ -153,10 +162,10 @@ def fig_transfer(tab_gains: pd.DataFrame) -> pd.DataFrame:
     return _of(tab_gains, "transfer")
 
 
-def fig_cka(tab_gains: pd.DataFrame) -> pd.DataFrame:
+def fig_cka(means: pd.DataFrame) -> pd.DataFrame:
     """Settings of the grid that count."""
-    rows = _of(tab_gains, "grid")
-    return rows[rows.kept]
+    rows = _of(means, "grid")
+    return rows[rows.kept & rows.main]
 
 
 def fig_split(tab_gains: pd.DataFrame) -> pd.DataFrame:
@@ -169,9 +178,9 @@ def fig_many(tab_gains: pd.DataFrame) -> pd.DataFrame:
     return _of(tab_gains, "many")
 
 
-def fig_optimizers(tab_gains: pd.DataFrame) -> pd.DataFrame:
+def fig_optimizers(means: pd.DataFrame) -> pd.DataFrame:
     """AdamW beside SGD at the same batch size, and a network with BatchNorm."""
-    rows = _of(tab_gains, "adamw", "batchnorm", "grid")
+    rows = _of(means, "adamw", "batchnorm", "grid")
     return rows[(rows.study != "grid") | rows.batch_size.isin(rows[rows.study == "adamw"].batch_size)]
 
 
