@@ -98,7 +98,7 @@ def effective_lr(lr: float, squared_norm: float) -> float:
 
 
 def simulated_squared_norm(lr: float, weight_decay: float, *, size: int, num_steps: int) -> float:
-    """|theta|^2 after SGD with decay from |theta| = 1; gradients are random, orthogonal to theta, of norm 1 / |theta|."""
+    """|theta|^2 after SGD with decay from norm 1; gradients are random, orthogonal to theta, of norm 1 / |theta|."""
     draw = numpy_generator(0, "equilibrium norm")
     theta = draw.standard_normal(size)
     theta /= np.linalg.norm(theta)
