@@ -122,6 +122,7 @@ def fig_decay(table: pd.DataFrame) -> Figure:
     for ax, label in zip(axes, (ACC, "accuracy, % (merge dashed)", r"$\eta / |w|^2$, first layer"), strict=True):
         ax.set(ylabel=label, xlabel=decay)
         ax.set_xscale("symlog", linthresh=5e-4)
+        ax.set_xlim(-2e-4, 1.5 * table.weight_decay.max())
         value_ticks(ax.xaxis, [0, 5e-4, 5e-3, 8e-2], log=None)
     decade_ticks(axes[2].yaxis)
     legend(figure, axes)
@@ -289,15 +290,14 @@ def fig_many(table: pd.DataFrame) -> Figure:
 
 
 def fig_optimizers(table: pd.DataFrame) -> Figure:
-    """Loss gain over lr: SGD beside AdamW; statistics averaged beside reset."""
+    """Accuracy gain over lr: SGD beside AdamW; statistics averaged beside reset."""
     figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
     table = table.assign(name=table.study.map({"grid": "SGD", "adamw": "AdamW"}))
-    lines(
-        axes[0], table[table.kept], "lr", "acc_gain", by="name", looks=styles(["SGD", "AdamW"]), error="acc_gain_error"
-    )
+    looks = styles(["SGD", "AdamW", "statistics averaged", "statistics reset"])
+    how = {"by": "name", "looks": looks, "error": "acc_gain_error"}
+    lines(axes[0], table[table.kept], "lr", "acc_gain", **how)
     own = table[table.study == "batchnorm"].assign(name=lambda t: "statistics " + t.statistics)
-    looks = styles(["statistics averaged", "statistics reset"])
-    lines(axes[1], own, "lr", "acc_gain", by="name", looks=looks, error="acc_gain_error")
+    lines(axes[1], own, "lr", "acc_gain", **how)
     for ax, title in zip(axes, ("MLP", "CNN with BatchNorm"), strict=True):
         scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
         _log(ax, LR)
