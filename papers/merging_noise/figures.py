@@ -73,15 +73,19 @@ def fig_2(table: pd.DataFrame) -> Figure:
     figure, (ax,) = panels(1, width=4.6, height=3.0)
     lrs = sorted(table.lr.unique())
     width = 0.012 * table.fork.max()
+    inside = table.acc_gain[table.kept & (table.fork > 0)]
+    low, high = inside.min() - 0.4, inside.max() + 0.4  # a fork at the start may lose tens of points
     for index, (lr, look) in enumerate(styles(lrs).items()):
         own = table[(table.lr == lr) & table.kept]
         shift = (index - (len(lrs) - 1) / 2) * width
-        ax.plot(own.fork + shift, own.acc_gain, linestyle="none", markersize=3.5, alpha=0.6, **look)
+        shown, below = own[own.acc_gain >= low], own[own.acc_gain < low]
+        ax.plot(shown.fork + shift, shown.acc_gain, linestyle="none", markersize=3.5, alpha=0.6, **look)
+        ax.plot(below.fork + shift, np.full(len(below), low), "v", color=look["color"], clip_on=False, markersize=5)
         median = own.groupby("fork").acc_gain.median()
         ax.plot(median.index + shift, median, color=look["color"], linewidth=1.3, label=f"lr {lr:g}")
     scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
     scale_line(ax, 1.2, "paper, eta 0.2", linestyle="--"), scale_line(ax, 0.2, "paper, eta 0.01")
-    ax.set(xlabel="update of the fork", ylabel=ACC)
+    ax.set(xlabel="update of the fork", ylabel=ACC, ylim=(low, high))
     legend(figure, ax)
     return figure
 
