@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+
+from shared.artifacts.estimates import bootstrap
+
+DEGREES = {"noise": 3, "lr": 3, "batch_size": 2}
+NUM_DRAWS = 200
 
 
 def explained(x: Sequence[float], y: Sequence[float], degree: int) -> float:
@@ -30,3 +36,23 @@ def optimum(x: Sequence[float], y: Sequence[float], degree: int = 3) -> float:
     degree = min(degree, len(np.unique(x)) - 1)
     fine = np.linspace(x.min(), x.max(), 401)
     return float(10 ** fine[np.polyval(np.polyfit(x, y, degree), fine).argmax()])
+
+
+def fits(parts: Sequence[pd.DataFrame], measure: str) -> dict[str, float]:
+    """R^2 of the measure on each predictor over the rows of all parts, and the noise scale of the largest fit."""
+    rows = pd.concat(parts)
+    found = {f"r2_{x}": explained(rows[x], rows[measure], degree) for x, degree in DEGREES.items()}
+    return found | {"optimum": optimum(rows.noise, rows[measure])}
+
+
+def compared(rows: pd.DataFrame, measure: str) -> dict[str, float | int | str]:
+    """The fits, how much more the noise scale explains than each other, and bootstrap errors over seeds."""
+    by_seed = [part for _, part in rows.groupby("seed")]
+    found = fits(by_seed, measure)
+    row = {"measure": measure, "num_merges": len(rows), "num_seeds": len(by_seed)} | found
+    for other in ("lr", "batch_size"):
+        more = lambda parts, o=other: (f := fits(parts, measure))["r2_noise"] - f[f"r2_{o}"]  # noqa: E731
+        spread = bootstrap(by_seed, more, num_draws=NUM_DRAWS)
+        row |= {f"over_{other}": found["r2_noise"] - found[f"r2_{other}"], f"over_{other}_error": spread.noise}
+    logs = bootstrap(by_seed, lambda parts: float(np.log10(fits(parts, measure)["optimum"])), num_draws=NUM_DRAWS)
+    return row | {"optimum_log10_error": logs.noise}

@@ -2,20 +2,11 @@
 
 from pydantic import Field
 
-from papers.merging_noise.settings import (
-    Alignment,
-    BranchJob,
-    CrossTasks,
-    ImageBranches,
-    LanguageBranches,
-    Study,
-    Theory,
-)
+from papers.merging_noise.packing import Branches, job_of, packed
+from papers.merging_noise.settings import Alignment, CrossTasks, ImageBranches, LanguageBranches, Study, Theory
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.train.sweep.packing import sweep_shards
-
-Branches = ImageBranches | LanguageBranches
 
 
 class Thresholds(StrictModel):
@@ -58,7 +49,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
             ensembles |= sweep_shards(LanguageBranches, study.language.model_copy(update=gpus), study.sweep, **how)
     jobs = packed(ensembles, config.num_jobs)
     found = {
-        "branch": {name: _job(own, config.num_gpus) for name, own in jobs.items()},
+        "branch": {name: job_of(own, config.num_gpus) for name, own in jobs.items()},
         "theory": {"all": config.theory},
     }
     alignments = {name: own for name, own in config.alignments.items() if own is not None}
@@ -66,31 +57,3 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     if config.cross is not None:
         found["cross"] = {"all": config.cross.model_copy(update=gpus)}
     return {step: own for step, own in found.items() if own}
-
-
-def packed(ensembles: dict[str, Branches], num_jobs: int | None) -> dict[str, dict[str, Branches]]:
-    """Job -> its ensembles: one each, or the dearest first, each into the job that has least to do."""
-    if num_jobs is None:
-        return {name: {name: own} for name, own in ensembles.items()}
-    jobs: list[dict[str, Branches]] = [{} for _ in range(min(num_jobs, len(ensembles)))]
-    load = [0.0] * len(jobs)
-    for name, own in sorted(ensembles.items(), key=lambda item: -_cost(item[1])):
-        lightest = load.index(min(load))
-        jobs[lightest][name] = own
-        load[lightest] += _cost(own)
-    return {f"job-{index}": own for index, own in enumerate(jobs)}
-
-
-def _cost(own: Branches) -> float:
-    """Updates of all branches, each by what it costs: a constant and its rows, of sequences or images."""
-    plan, run = own.plan, own.runs[0]
-    updates = sum(run.num_steps - fork for fork in plan.forks) * plan.branches * max(1, len(plan.lr_after))
-    return len(own.runs) * updates * (60 + run.batch_size * (25 if run.seq_len > 1 else 1))
-
-
-def _job(ensembles: dict[str, Branches], num_gpus: int) -> BranchJob:
-    kinds = {
-        "images": {name: own for name, own in ensembles.items() if isinstance(own, ImageBranches)},
-        "language": {name: own for name, own in ensembles.items() if isinstance(own, LanguageBranches)},
-    }
-    return BranchJob(**kinds, num_gpus=num_gpus)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shared.artifacts.line_panels import decade_ticks, line_panels
+from shared.artifacts.line_panels import decade_ticks, heat_panels, line_panels
 from shared.artifacts.plots import legend, line, lines, panels, scale_line, styles, value_ticks
 
 LR, NOISE = "learning rate", r"noise scale $\eta / (B (1 - \mu))$"
@@ -205,44 +205,17 @@ def fig_path(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _heat(
-    table: pd.DataFrame, value: str, panel: str, rows: str, columns: str, labels: tuple[str, str], form: str
-) -> Figure:
-    keys = list(dict.fromkeys(table[panel]))
-    figure, axes = panels(len(keys), width=3.3, height=2.9, beside=0.5, sharey=False)
-    low, high = table[value].min(), table[value].max()
-    for ax, key in zip(axes, keys, strict=True):
-        cells = table[table[panel] == key].pivot(index=rows, columns=columns, values=value).sort_index()
-        ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto", origin="lower")
-        for (row, column), number in np.ndenumerate(cells.to_numpy()):
-            dark = number < low + 0.6 * (high - low)
-            ax.text(
-                column,
-                row,
-                form.format(number),
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontsize=7,
-            )
-        ax.set(
-            xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0], ylabel=labels[1], title=key
-        )
-        ax.set_xticklabels([f"{number:g}" for number in cells.columns])
-        ax.set_yticklabels([f"{number:g}" for number in cells.index])
-    return figure
-
-
 def fig_8(table: pd.DataFrame) -> Figure:
     """Normalised accuracy over both learning rates."""
-    labels = ("learning rate, task 2", "learning rate, task 1")
-    return _heat(table, "normalised", "method", "lr_1", "lr_2", labels, "{:.1f}")
+    how = {"panel": ["method"], "rows": "lr_1", "columns": "lr_2", "labels": (f"{LR}, task 2", f"{LR}, task 1")}
+    return heat_panels(table, "normalised", high=table.normalised.max(), form="{:.1f}", size=(3.3, 2.7), **how)
 
 
 def fig_split(table: pd.DataFrame) -> Figure:
     """Accuracy gain over the learning rates before and after the fork."""
-    table = table.assign(panel=ACC)
-    return _heat(table, "acc_gain", "panel", "lr", "lr_after", ("lr after the fork", "lr before the fork"), "{:.2f}")
+    how = {"panel": ["title"], "rows": "lr", "columns": "lr_after", "labels": ("lr after the fork", "lr before it")}
+    table = table.assign(title=ACC)
+    return heat_panels(table, "acc_gain", high=table.acc_gain.max(), form="{:.2f}", size=(3.3, 2.7), **how)
 
 
 def fig_rebasin(table: pd.DataFrame) -> Figure:

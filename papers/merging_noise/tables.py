@@ -1,37 +1,23 @@
 """Records -> tables. A function gets what its parameters name; columns and their order are those of paper.yaml."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from papers.merging_noise.collapse import explained, half_decades, optimum
+from papers.merging_noise.collapse import compared, half_decades
+from papers.merging_noise.rows import GAINS, judged, over_seeds
+from papers.merging_noise.stand_ins import stand_ins
 from shared.artifacts.config import Settings
-from shared.artifacts.estimates import bootstrap
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
 
-SETTING = ["study", "batch_size", "lr", "lr_after", "momentum", "weight_decay", "fork", "num_merged", "statistics"]
-MEASURED = ["accuracy", "accuracy_merged", "acc_gain", "loss", "loss_gain", "train_loss", "distance", "cka"]
 GRIDS = ("grid", "constant")
-GAINS = ("acc_gain", "loss_gain")
 
 
 def merges(records: Records, settings: Settings) -> pd.DataFrame:
-    """One row per merge; kept: none of the setting's runs diverged, and their accuracy is near the study's best.
-
-    Language models are kept where their loss is.
-    """
-    table = records("branch", "pairs")
-    gone = table.groupby(SETTING, dropna=False).diverged.transform("any").astype(bool)
-    means = table.groupby(SETTING)[["accuracy", "loss"]].transform("mean")
-    best = means.groupby(table.study).accuracy.transform("max") - settings.thresholds.comparable
-    lowest = means.groupby(table.study).loss.transform("min") + settings.thresholds.comparable_nats
-    near = (means.accuracy >= best).where(means.accuracy.notna(), means.loss <= lowest)
-    titles = {study.role or name: study.title for name, study in settings.studies.items() if study is not None}
-    reset = table.study.isin(table.study[table.statistics == "reset"])  # averaged ones stand beside them, no more
-    main = ~reset | (table.statistics == "reset")
-    return table.assign(kept=near.astype(bool) & ~gone, main=main, title=table.study.map(titles))
+    """One row per merge."""
+    return judged(records("branch", "pairs"), settings.studies, settings.thresholds)
 
 
 def tab_pairs(merges: pd.DataFrame) -> pd.DataFrame:
@@ -46,11 +32,7 @@ def tab_gains(means: pd.DataFrame) -> pd.DataFrame:
 
 def means(merges: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds with standard errors."""
-    groups = merges.groupby([*SETTING, "title", "augmentation", "kept", "main"], sort=False)
-    found = {name: (name, "mean") for name in [*MEASURED, "noise"]}
-    found |= {f"{name}_error": (name, "sem") for name in GAINS}
-    found |= {"num_seeds": ("seed", "size"), "num_diverged": ("diverged", "sum")}
-    return groups.agg(**found).reset_index()
+    return over_seeds(merges)
 
 
 def kept_rows(merges: pd.DataFrame) -> pd.DataFrame:
@@ -78,24 +60,8 @@ def tab_bin_seeds(kept_rows: pd.DataFrame) -> pd.DataFrame:
 
 def tab_collapse(kept_rows: pd.DataFrame) -> pd.DataFrame:
     """R^2 of the gain on noise, learning rate and batch size; differences with bootstrap errors over seeds."""
-    rows = []
-    for (study, own), measure in ((pair, name) for pair in kept_rows.groupby("study") for name in GAINS):
-        by_seed = [part for _, part in own.groupby("seed")]
-
-        def fits(parts: list[pd.DataFrame], measure: str = measure) -> dict[str, float]:
-            part = pd.concat(parts)
-            found = {f"r2_{x}": explained(part[x], part[measure], degree)
-                     for x, degree in (("noise", 3), ("lr", 3), ("batch_size", 2))}  # fmt: skip
-            return found | {"optimum": optimum(part.noise, part[measure])}
-
-        found = fits(by_seed)
-        row = {"study": study, "measure": measure, "num_merges": len(own), "num_seeds": len(by_seed)} | found
-        for other in ("lr", "batch_size"):
-            spread = bootstrap(by_seed, lambda p, o=other, f=fits: f(p)["r2_noise"] - f(p)[f"r2_{o}"], num_draws=200)
-            row |= {f"over_{other}": found["r2_noise"] - found[f"r2_{other}"], f"over_{other}_error": spread.noise}
-        logs = bootstrap(by_seed, lambda p, f=fits: np.log10(f(p)["optimum"]), num_draws=200)
-        rows.append(row | {"optimum_log10_error": logs.noise})
-    return pd.DataFrame(rows)
+    groups = [(study, own) for study, own in kept_rows.groupby("study")]
+    return pd.DataFrame([{"study": study} | compared(own, name) for study, own in groups for name in GAINS])
 
 
 def fig_rebasin(records: Records) -> pd.DataFrame:
@@ -152,36 +118,23 @@ def fig_augmentation(merges: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(["augmentation", "lr"]).agg(num_seeds=("seed", "size"), **found).reset_index()
 
 
-def fig_language(tab_gains: pd.DataFrame) -> pd.DataFrame:
-    """Language models."""
-    return _of(tab_gains, "language")
-
-
-def fig_transfer(tab_gains: pd.DataFrame) -> pd.DataFrame:
-    """Fine-tuned from a base."""
-    return _of(tab_gains, "transfer")
-
-
 def fig_cka(means: pd.DataFrame) -> pd.DataFrame:
     """Settings of the grid that count."""
     rows = _of(means, "grid")
     return rows[rows.kept & rows.main]
 
 
-def fig_split(tab_gains: pd.DataFrame) -> pd.DataFrame:
-    """Noise before and after the fork."""
-    return _of(tab_gains, "split")
-
-
-def fig_many(tab_gains: pd.DataFrame) -> pd.DataFrame:
-    """Number of branches in a merge."""
-    return _of(tab_gains, "many")
-
-
 def fig_optimizers(means: pd.DataFrame) -> pd.DataFrame:
     """AdamW beside SGD at the same batch size, and a network with BatchNorm."""
     rows = _of(means, "adamw", "batchnorm", "grid")
     return rows[(rows.study != "grid") | rows.batch_size.isin(rows[rows.study == "adamw"].batch_size)]
+
+
+def _single(study: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return lambda means: _of(means, study)
+
+
+fig_language, fig_transfer, fig_split, fig_many = map(_single, ("language", "transfer", "split", "many"))
 
 
 def _of(table: pd.DataFrame, *studies: str) -> pd.DataFrame:
@@ -243,39 +196,3 @@ def tab_reported(reported: Reported, tab_gains: pd.DataFrame, tab_cross: pd.Data
     rows = pd.DataFrame(stand_ins(tab_gains, tab_cross), columns=["item", "quantity", "stands_for", "ours"])
     table = reported.beside(rows, "Gains", rows="item", columns={"value": "reported"})
     return table.fillna({"quantity": "", "stands_for": "not rebuilt"})
-
-
-def stand_ins(gains: pd.DataFrame, cross: pd.DataFrame) -> Iterator[tuple[str, str, str, float]]:
-    """(item of reported.csv, what is measured, our setting, our number)."""
-    grid = gains[(gains.study == "grid") & gains.kept]
-    own = grid[grid.batch_size == 16]
-    for item, column, pick in (("eta 2e-1, CIFAR-100", "acc_gain", "idxmax"), ("eta 1e-2, CIFAR-100", "lr", "idxmin")):
-        if len(own):
-            row = own.loc[getattr(own[column], pick)()]
-            yield item, "acc_gain, pp", f"digits MLP, B = 16, lr {row.lr:g}", row.acc_gain
-    for item, size in (("B 16, CIFAR-100", 16), ("B 256, CIFAR-100", 256)):
-        own = grid[(grid.batch_size == size) & np.isclose(grid.lr, 1.0)]
-        if len(own):
-            yield item, "acc_gain, pp", f"digits MLP, lr 1, B = {size}", own.acc_gain.iloc[0]
-    momentum = gains[(gains.study == "momentum") & np.isclose(gains.lr, 0.05)]
-    for item, value in (("mu 0.9, CIFAR-100", 0.9), ("low mu, CIFAR-100", 0.0)):
-        own = momentum[momentum.momentum == value]
-        if len(own):
-            yield item, "acc_gain, pp", f"digits MLP, lr 0.05, mu {value:g}", own.acc_gain.iloc[0]
-    decay = gains[(gains.study == "decay_normalised") & gains.kept]
-    if len(decay):
-        best, none = decay.loc[decay.acc_gain.idxmax()], decay[decay.weight_decay == 0]
-        yield "lam 5e-4, TinyImageNet", "acc_gain, pp", f"digits MLP, lam {best.weight_decay:g}", best.acc_gain
-        for row in none.itertuples():
-            yield "smaller lam, TinyImageNet", "acc_gain, pp", "digits MLP, lam 0", row.acc_gain
-    language = gains[gains.study == "language"]
-    if len(language):
-        yield "GPT on TinyStories, eta 1e-3", "loss, nats", "GPT on docstrings, best lr", language.loss.min()
-    transfer = gains[gains.study == "transfer"]
-    if len(transfer) > 2:
-        r = float(np.corrcoef(transfer.acc_gain, transfer.lr)[0, 1])
-        yield "Pearson r of gain and eta, CLIP on FMoW", "r", "pretrained MLP, all lr", r
-    for item, method in (("best TIES, FMoW and RESISC45", "TIES"), ("best TA, FMoW and RESISC45", "task arithmetic")):
-        own = cross[cross.method == method]
-        if len(own):
-            yield item, "normalised accuracy, %", "two tasks on digits", own.normalised.max()
