@@ -24,6 +24,22 @@ def _log(ax: Axes, label: str) -> None:
     decade_ticks(ax.xaxis)
 
 
+def _finish(figure: Figure, axes: list[Axes], labels: tuple[str, ...], title: str | None = None) -> Figure:
+    """Panels over the learning rate, named by what they show, with a legend."""
+    for ax, label in zip(axes, labels, strict=True):
+        ax.set_ylabel(label)
+        _log(ax, LR)
+    legend(figure, axes, title)
+    return figure
+
+
+def _paths(table: pd.DataFrame, titles: pd.Series, x: str, label: str, top: float, height: float = 2.7) -> Figure:
+    """Test loss over `x`, a panel per title, a line per learning rate."""
+    how = {"panel": ["title"], "by": "lr", "title": LR, "most": 2, "error": "loss_error", "log": ""}
+    how |= {"looks": styles(table.lr.unique(), lines=True), "labels": (label, "test loss, nats"), "limits": (0, top)}
+    return line_panels(table.assign(title=titles), x, "loss", size=(3.1, height), **how)[0]
+
+
 def fig_1(table: pd.DataFrame) -> Figure:
     """Rows: accuracy and loss gain; columns: over lr, over batch size, over the noise scale."""
     figure, axes = panels(6, most=3, width=2.6, height=2.4, sharey="row")
@@ -137,32 +153,22 @@ def fig_augmentation(table: pd.DataFrame) -> Figure:
     """Gain over lr, and how much more noise augmentation makes."""
     figure, axes = panels(3, width=2.6, height=2.6, sharey=False)
     looks = styles(["none", "gaussian", "shift"])
-    for ax, (measure, label) in zip(
-        axes, (("acc_gain", ACC), ("loss_gain", LOSS), ("ratio", "tr Sigma, times")), strict=True
-    ):
+    for ax, measure in zip(axes, ("acc_gain", "loss_gain", "ratio"), strict=True):
         lines(ax, table, "lr", measure, by="augmentation", looks=looks, error=f"{measure}_error")
         scale_line(ax, float(measure == "ratio"), "_no change", linestyle="-", linewidth=0.6)
-        _log(ax, LR)
-        ax.set_ylabel(label)
-    legend(figure, axes, "augmentation")
-    return figure
+    return _finish(figure, axes, (ACC, LOSS, "tr Sigma, times"), "augmentation")
 
 
 def fig_language(table: pd.DataFrame) -> Figure:
     """Loss of parents and merge, and gain, over lr; other decays as single marks."""
     figure, axes = panels(2, width=3.0, height=2.7, sharey=False)
-    looks = styles([f"lam {x:g}" for x in sorted(table.weight_decay.unique())])
-    for decay, look in zip(sorted(table.weight_decay.unique()), looks.values(), strict=True):
+    for decay, look in styles(table.weight_decay.unique()).items():
         own = table[table.weight_decay == decay]
         line(axes[0], own.lr, own.loss_gain, error=own.loss_gain_error, label=f"lam {decay:g}", **look)
         line(axes[1], own.lr, own.loss, **look)
         line(axes[1], own.lr, own.loss - own.loss_gain, linestyle="--", **look)
     scale_line(axes[0], 0, "_zero", linestyle="-", linewidth=0.6)
-    for ax, label in zip(axes, (LOSS, "test loss, nats (merge dashed)"), strict=True):
-        ax.set_ylabel(label)
-        _log(ax, LR)
-    legend(figure, axes)
-    return figure
+    return _finish(figure, axes, (LOSS, "test loss, nats (merge dashed)"))
 
 
 def fig_transfer(table: pd.DataFrame) -> Figure:
@@ -173,36 +179,20 @@ def fig_transfer(table: pd.DataFrame) -> Figure:
     line(axes[0], table.lr, table.accuracy_merged, label="merged", linestyle="--", **look["b"])
     line(axes[1], table.lr, table.acc_gain, error=table.acc_gain_error, label="gain", color="0.3", marker="^")
     scale_line(axes[1], 0, "_zero", linestyle="-", linewidth=0.6)
-    for ax, label in zip(axes, ("test accuracy, %", ACC), strict=True):
-        ax.set_ylabel(label)
-        _log(ax, LR)
-    legend(figure, axes)
-    return figure
+    return _finish(figure, axes, ("test accuracy, %", ACC))
 
 
 def fig_7(table: pd.DataFrame) -> Figure:
     """Loss over the scale of task vectors."""
-    names = {"transfer": "7a: pretrained base", "scratch": "7b: base on the trunk"}
-    how = {"panel": ["method", "study"], "by": "lr", "title": LR, "most": 2, "size": (3.0, 2.3), "error": "loss_error"}
-    top = (0, 1.1 * float(table.loss[table.scale <= 1].max()))
-    labels = ("scale of the task vectors", "test loss, nats")
     table = table.sort_values(["method", "study"], ascending=False)
-    looks = styles(table.lr.unique(), lines=True)
-    return line_panels(table, "scale", "loss", name=lambda k: f"{names[k[1]]}, {k[0]}", limits=top, labels=labels,
-                       looks=looks, log="", **how)[0]  # fmt: skip
+    titles = table.study.map({"transfer": "7a: pretrained base, ", "scratch": "7b: base on the trunk, "}) + table.method
+    return _paths(table, titles, "scale", "scale of the task vectors", 1.1 * table.loss[table.scale <= 1].max(), 2.3)
 
 
 def fig_path(table: pd.DataFrame) -> Figure:
     """Loss along the line through two branches."""
-    names = {"transfer": "pretrained base", "scratch": "fork on the trunk"}
-    how = {"panel": ["study"], "by": "lr", "title": LR, "most": 2, "size": (3.1, 2.7), "error": "loss_error", "log": ""}
-    top = (0, 1.6 * float(table.loss[(table.alpha >= 0) & (table.alpha <= 1)].max()))
-    looks = styles(table.lr.unique(), lines=True)
-    figure, axes = line_panels(table, "alpha", "loss", name=lambda k: names[k[0]], looks=looks, limits=top,
-                               labels=("alpha", "test loss, nats"), **how)  # fmt: skip
-    for ax in axes:
-        ax.axvspan(0, 1, color="0.93", zorder=0)
-    return figure
+    titles = table.study.map({"transfer": "pretrained base", "scratch": "fork on the trunk"})
+    return _paths(table, titles, "alpha", "alpha", 1.6 * table.loss[table.alpha.between(0, 1)].max())
 
 
 def fig_8(table: pd.DataFrame) -> Figure:
@@ -220,10 +210,9 @@ def fig_split(table: pd.DataFrame) -> Figure:
 
 def fig_rebasin(table: pd.DataFrame) -> Figure:
     """Loss on the line between independent models, plain and aligned."""
-    table = table.assign(title=np.where(table.aligned, "after weight matching", "as trained")).sort_values("aligned")
-    how = {"panel": ["title"], "by": "lr", "title": LR, "most": 2, "size": (3.1, 2.7), "error": "loss_error", "log": ""}
-    looks = styles(table.lr.unique(), lines=True)
-    return line_panels(table, "alpha", "loss", labels=("alpha", "test loss, nats"), looks=looks, **how)[0]
+    table = table.sort_values("aligned")
+    titles = table.aligned.map({True: "after weight matching", False: "as trained"})
+    return _paths(table, titles, "alpha", "alpha", 1.05 * table.loss.max())
 
 
 def fig_barriers(table: pd.DataFrame) -> Figure:
@@ -277,7 +266,5 @@ def fig_optimizers(table: pd.DataFrame) -> Figure:
     lines(axes[1], own, "lr", "acc_gain", **how)
     for ax, title in zip(axes, ("MLP", "CNN with BatchNorm"), strict=True):
         scale_line(ax, 0, "_zero", linestyle="-", linewidth=0.6)
-        _log(ax, LR)
-        ax.set(ylabel=ACC, title=title)
-    legend(figure, axes)
-    return figure
+        ax.set_title(title)
+    return _finish(figure, axes, (ACC, ACC))
