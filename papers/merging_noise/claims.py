@@ -6,18 +6,11 @@ import numpy as np
 import pandas as pd
 
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable, within
-from shared.artifacts.estimates import (
-    Estimate,
-    bootstrap,
-    from_standard_error,
-    mean_of,
-    paired_difference,
-)
+from shared.artifacts.estimates import Estimate, bootstrap, from_standard_error, mean_of, paired_difference
 
 PAPER = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few steps"}
 SMALL = PAPER | {"scales": ["cpu", "paper"], "needs": "smoke is too short, and this study is not part of gpu"}
 OURS = {"kind": "ours"}
-KEYS = ["batch_size", "lr", "lr_after", "momentum", "weight_decay", "fork", "num_merged", "statistics"]
 
 
 def _seeds(table: pd.DataFrame, study: str, column: str, **where: float | str) -> np.ndarray:
