@@ -52,7 +52,7 @@ def forked(
         number=plan.branches,
         changes=[{"lr": lr} for lr in plan.lr_after] or [{}],
         same_order=plan.same_order,
-        checkpoint_dir=run_folder(checkpoints, name, described),
+        checkpoint_dir=run_folder(checkpoints.parent, name, described),  # whichever job it is packed into
         stack=stack,
         device=device,
         num_threads=threads,
