@@ -67,7 +67,9 @@ def test_equal_noise_by_the_power_that_gains_follow(power, expected):
         gain = (lr / 16 / (1 - momentum) ** power) ** 0.5
         row = {"study": "momentum", "lr": lr, "momentum": momentum, "loss_gain": gain, "acc_gain": gain}
         rows.append(row | {"noise": lr / 16 / (1 - momentum)})
-    assert verdict(claims.momentum_equal_noise, tab_pairs=pairs(*rows)) == expected
+    peak = [{"study": "grid", "bin": k, "seed": seed, "loss_gain": float(k == -3)} for k in (-6, -3) for seed in SEEDS]
+    tables = {"tab_pairs": pairs(*rows), "tab_bin_seeds": pd.DataFrame(peak)}
+    assert verdict(claims.momentum_equal_noise, **tables) == expected
 
 
 @pytest.mark.parametrize(
