@@ -130,7 +130,6 @@ def fig_momentum(table: pd.DataFrame) -> Figure:
 def fig_decay(table: pd.DataFrame) -> Figure:
     """Gain, accuracy of parents and merge, and effective learning rate over weight decay."""
     figure, axes = panels(3, width=2.6, height=2.6, sharey=False)
-    decay = "weight decay"
     for title, look in styles(table.title.unique()).items():
         own = table[table.title == title]
         line(axes[0], own.weight_decay, own.acc_gain, error=own.acc_gain_error, label=title, **look)
@@ -140,7 +139,7 @@ def fig_decay(table: pd.DataFrame) -> Figure:
     scale_line(axes[0], 0, "_zero", linestyle="-", linewidth=0.6)
     axes[2].set_yscale("log")
     for ax, label in zip(axes, (ACC, "accuracy, % (merge dashed)", r"$\eta / |w|^2$, first layer"), strict=True):
-        ax.set(ylabel=label, xlabel=decay)
+        ax.set(ylabel=label, xlabel="weight decay")
         ax.set_xscale("symlog", linthresh=5e-4)
         ax.set_xlim(-2e-4, 1.5 * table.weight_decay.max())
         value_ticks(ax.xaxis, [0, 5e-4, 5e-3, 8e-2], log=None)
