@@ -13,6 +13,7 @@ from shared.artifacts.step import step
 from shared.train.checkpoint import run_folder
 from shared.train.ensemble.fork import train_forked
 from shared.train.language.task import LanguageTask
+from shared.train.rules import columns_of
 
 STACK = 20  # models that are computed together where the settings do not say
 
@@ -42,7 +43,7 @@ def forked(
         starts = pretrained_starts(shard, overrides, seeds, device) if shard.pretraining else None
         task = MergeTask(shard, overrides, batch_size, starts, device)
         labels |= {"model": shard.kind, "augmentation": shard.augmentation}
-    described = shard.model_dump(mode="json", exclude={"runs", "stack"}) | {"runs": [run.name for run in runs]}
+    described = shard.model_dump(mode="json", exclude={"runs", "stack"}) | {"runs": [columns_of(run) for run in runs]}
     merger = Merger(task, runs, plan, labels, device=device, stack=stack)
     forks = train_forked(
         task,
