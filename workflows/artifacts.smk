@@ -24,7 +24,9 @@ rule tables:
         f"{RESULTS}/logs/tables.log",
     params:
         code=source_digest(
-            "shared.artifacts.tables", "shared.artifacts.claims", f"papers.{SLUG}.tables", f"papers.{SLUG}.claims"
+            "shared.artifacts.tables",
+            "shared.artifacts.claims",
+            *[f"papers.{SLUG}.{module}" for module in ("tables", "claims", *PAPER.method_modules())],
         ),
         artifacts=artifact_digest(SLUG),
         **settings_parameters(SLUG, SCALE),
