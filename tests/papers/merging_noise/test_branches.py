@@ -1,14 +1,19 @@
 """Tasks, features, gradient noise, and what is measured of branches."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from papers.merging_noise import cross
+from papers.merging_noise.align import align
 from papers.merging_noise.features import linear_cka, penultimate
 from papers.merging_noise.gradients import covariance_trace, example_gradients
 from papers.merging_noise.merging import Merger, groups
-from papers.merging_noise.settings import ForkPlan, Images
+from papers.merging_noise.settings import Alignment, ForkPlan, Images
 from papers.merging_noise.task import MergeTask
 from shared.base.seeding import torch_generator
 from shared.train.ensemble.fork import train_forked
@@ -252,3 +257,42 @@ def test_plans_that_make_no_sense_are_refused():
         ForkPlan(forks=(10,), path_points=10)
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         ForkPlan(forks=(10,), branches=1)
+
+
+def test_augmentation_enters_the_first_trace_and_not_the_plain_one():
+    settings = images(augmentation="gaussian", augmentation_scale=3.0)
+    _, found = forked(ForkPlan(forks=(10,), trace_examples=64), settings=settings)
+    _, without = forked(ForkPlan(forks=(10,), trace_examples=64))
+    ((row,), (plain,)) = rows_of(found, "pairs"), rows_of(without, "pairs")
+    assert row["trace"] > 1.1 * row["trace_plain"] and plain["trace"] == plain["trace_plain"]
+
+
+def test_merges_of_two_tasks_are_judged_against_each_tasks_own_model(monkeypatch):
+    """A model's accuracy on task k is its k-th weight: accuracies and shares are then sums by hand."""
+
+    def evaluate(task, states, template, **how):
+        return [{"val_accuracy": float(state["w"][task])} for state in states]
+
+    monkeypatch.setattr(cross, "evaluate_states", evaluate)
+    lrs, base = (0.1, 0.4), {"w": torch.zeros(2)}
+    tuned = [{(lr, 0): {"w": torch.tensor([lr, lr / 10])} for lr in lrs}]
+    tuned += [{(lr, 0): {"w": torch.tensor([lr / 10, 2 * lr])} for lr in lrs}]
+    settings = SimpleNamespace(lrs=lrs, scales=(0.5,), keep=0.5)
+    for row in cross.merged_rows(settings, (0, 1), tuned, base, None, 0, "cpu"):
+        a, b = row["lr_1"], row["lr_2"]
+        first, second = (a, 2 * b) if row["method"] == "TIES" else (a + b / 10, 2 * b + a / 10)
+        assert row["accuracy"] == pytest.approx(50 * 0.5 * (first + second))
+        assert row["normalised"] == pytest.approx(50 * 0.5 * (first / a + second / (2 * b)))
+        assert row["single"] == pytest.approx(50 * (a + 2 * b))
+
+
+def test_alignment_compares_models_of_different_seeds():
+    settings = Alignment(images=images(), lrs=(0.1, 0.3), batch_size=8, num_steps=20, pairs=2, path_points=5)
+    found = align(settings, device="cpu", threads=1)
+    assert [(row["lr"], row["pair"]) for row in found["barriers"]] == [(0.1, 0), (0.1, 1), (0.3, 0), (0.3, 1)]
+    lines = {(r["lr"], r["pair"], r["aligned"], r["alpha"]): r["loss"] for r in found["lines"]}
+    for lr, pair in itertools.product((0.1, 0.3), (0, 1)):
+        plain = [lines[lr, pair, False, alpha] for alpha in (0.0, 0.5, 1.0)]
+        assert plain[0] != plain[2] and len({lines[lr, k, False, 0.0] for k in (0, 1)}) == 2
+        for end in (0.0, 1.0):  # matching permutes units: the ends stay the functions they were
+            assert lines[lr, pair, True, end] == pytest.approx(lines[lr, pair, False, end], abs=1e-5)
