@@ -103,7 +103,8 @@ def _accuracies(table: pd.DataFrame, title: str) -> Figure:
     table = table.assign(measure="mean of seeds, one standard error")
     figure = dots({title: table}, "variant", "measure", "accuracy", {"mean of seeds, one standard error": "mean, s.e."},
                   "test accuracy", width=4.2, limits=(0, 1.02))  # fmt: skip
-    figure.axes[0].axvline(table.uniform_guess.iloc[0], color="0.35", linestyle=":", linewidth=1.1, label=GUESS)
+    for column, dash, name in (("uniform_guess", ":", GUESS), ("order_blind", "--", "all but the order known")):
+        figure.axes[0].axvline(table[column].iloc[0], color="0.35", linestyle=dash, linewidth=1.1, label=name, zorder=1)
     for old in figure.legends:
         old.remove()
     legend(figure, figure.axes)

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
-from shared.data.synthetic.config import parse_synthetic
+from shared.data.synthetic.config import SyntheticConfig, parse_synthetic
 from shared.train.recall.config import RecallSettings, RecallShard
 from shared.train.sweep.config import SweepConfig
 from shared.train.sweep.packing import sweep_shards
@@ -129,13 +129,14 @@ class Study(StrictModel):
             found[f"{name}-{start // self.per_job:02d}"] = AblateShard(study=name, cells=cells, **own)
         return found
 
-    def _data(self, task: str) -> dict[str, Any]:
+    def data_of(self, task: str) -> SyntheticConfig:
+        """The study's data with what the task changes."""
         own, change = self.recall.data.model_dump(), self.tasks[task].data
-        return own | change if change.get("name", own["name"]) == own["name"] else change
+        return parse_synthetic(own | change if change.get("name", own["name"]) == own["name"] else change)
 
     def uniform_guess(self, task: str) -> float:
         """Accuracy of a guess among all symbols that the task can ask for; nan for tasks that no ablation has."""
-        data = parse_synthetic(self._data(task))
+        data = self.data_of(task)
         if data.name == "selective_copy":
             return 1 / (data.vocab_size - 2)  # neither the blank nor the copy token
         recall = ("in_context_recall", "noisy_recall", "rebinding_recall")
@@ -143,7 +144,7 @@ class Study(StrictModel):
         return 1 / (ordinary // 2) if data.name in recall else float("nan")
 
     def _cell(self, task: str, variant: str, num_gpus: int) -> "Cell":
-        settings = self.recall.model_dump() | {"num_gpus": num_gpus, "data": self._data(task)}
+        settings = self.recall.model_dump() | {"num_gpus": num_gpus, "data": self.data_of(task)}
         settings["num_examples"] = self.tasks[task].num_examples or settings["num_examples"]
         settings["backbone"] = settings["backbone"] | self.variants[variant]
         recall = RecallSettings.model_validate(settings)

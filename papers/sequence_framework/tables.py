@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.sequence_framework.order_blind import order_blind_accuracy
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -82,14 +83,21 @@ def tab_p2_intervals(records: Records, reported: Reported) -> pd.DataFrame:
     return table.assign(reported_epsilon=reported("Figure P2", "near-zero set", "epsilon"))
 
 
-def tab_p3_position(scores: pd.DataFrame) -> pd.DataFrame:
+def _beside_order_blind(scores: pd.DataFrame, study: str, settings: Settings) -> pd.DataFrame:
+    """A study's scores, and what a rule that does not know the order of the past would score."""
+    table, own = _study(scores, study), settings.studies[study]
+    blind = {task: order_blind_accuracy(own.data_of(task), own.test_examples) for task in table.task.unique()}
+    return table.assign(order_blind=table.task.map(blind))
+
+
+def tab_p3_position(scores: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Accuracy on selective copying by evolution."""
-    return _study(scores, "position")
+    return _beside_order_blind(scores, "position", settings)
 
 
-def tab_p4_structure(scores: pd.DataFrame) -> pd.DataFrame:
+def tab_p4_structure(scores: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Accuracy on rebinding recall by structure."""
-    return _study(scores, "structure")
+    return _beside_order_blind(scores, "structure", settings)
 
 
 def tab_seeds(final: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Ablations: what is measured on a trained model, how it is tuned, and the command that draws coefficients."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,13 @@ from typer.testing import CliRunner
 
 from papers.sequence_framework import ablate as ablation
 from papers.sequence_framework import inspect as inspection
+from papers.sequence_framework import order_blind
 from papers.sequence_framework.measuring import casts_of, macro_accuracy, micro_accuracy, near_zero_share
+from papers.sequence_framework.order_blind import order_blind_accuracy
 from papers.sequence_framework.settings import Study
 from papers.sequence_framework.tables import tab_p1_tradeoff
 from shared.artifacts.provenance import Provenance
+from shared.data.synthetic.config import parse_synthetic
 from shared.models.mixers.registry import mixer_names
 from shared.train.recall.task import RecallTask
 
@@ -65,6 +69,18 @@ def test_a_uniform_guess_is_one_of_the_symbols_that_can_be_due():
         found[cell.task] = len(np.unique(labels[labels >= 0]))
     assert found == {"recall": 4, "copy": 6, "noisy": 4, "again": 5}
     assert {task: round(1 / study.uniform_guess(task)) for task in found} == found
+
+
+def test_a_rule_without_order_names_the_most_frequent():
+    """Of three letters among five: E[largest count] / 3; a key whose values tie is a coin."""
+    letters = parse_synthetic({"name": "selective_copy", "vocab_size": 7, "seq_len": 12, "num_content": 3})
+    expected = np.mean([max(map(word.count, word)) / 3 for word in itertools.product(range(5), repeat=3)])
+    assert order_blind_accuracy(letters, 3000) == pytest.approx(expected, abs=0.02)
+    tokens, due = np.array([0, 5, 0, 6, 0, 6, 1, 5, 0, 6]), np.full(10, -100)
+    due[[4, 8]] = 6  # the first question ties between 5 and 6
+    assert order_blind._of_bindings(tokens, due) == [0.5, 1.0]
+    with pytest.raises(ValueError, match="no rule without order for 'in_context_recall'"):
+        order_blind_accuracy(parse_synthetic(STUDY["recall"]["data"]), 4)
 
 
 def test_what_decoding_keeps_is_as_wide_as_the_model():
