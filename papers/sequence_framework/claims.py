@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, within
-from shared.artifacts.estimates import Estimate, from_standard_error, log_log_slope, paired_difference
+from shared.artifacts.estimates import Estimate, difference, from_standard_error, log_log_slope, paired_difference
 
 PAPER = {"kind": "paper"}
 RECALL = "in-context recall"
-CHOSEN = (
-    "sizes (16 keys, n of 4 and 8, width 32, numbers of updates) after single runs at cpu; thresholds were not touched"
-)
+SIZES = "sizes (16 keys, n of 4 and 8, width 32, numbers of updates) after single runs at cpu"
+CHOSEN = f"{SIZES}; thresholds were not touched"
+MORE = f"{SIZES}; three more seeds after three had left this within noise; thresholds were not touched"
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few updates", "chosen_after": CHOSEN}
+MORE_SEEDS = TRAINED | {"chosen_after": MORE}
 
 
 def _minus(
@@ -55,35 +56,40 @@ def halfspace_selectivity_beats_linear(fig_p2_cover: pd.DataFrame) -> Iterator[F
     table = fig_p2_cover
     error = table.standard_error.clip(lower=1e-12)
     yield at_most("largest_deviation_in_standard_errors", ((table.measured - table.exact).abs() / error).max(), 3)
-    wide = table.pivot(index=["n", "T"], columns="readout", values=["exact", "measured", "largest_ignored"])
+    values = ["exact", "measured", "standard_error", "most_ignored"]
+    wide = table.pivot(index=["n", "T"], columns="readout", values=values)
     twice = wide[np.isclose(wide.index.get_level_values("T"), 2 * wide.index.get_level_values("n"))]
     yield within("least_share_at_2n", twice.measured["half-space"].min(), 0.47, 0.53)
     yield within("largest_share_at_2n", twice.measured["half-space"].max(), 0.47, 0.53)
     beyond = wide[wide.index.get_level_values("T") > wide.index.get_level_values("n")]
-    ratio = beyond.exact["half-space"] / beyond.exact["linear"]
-    yield greater("least_half_space_over_linear", ratio.min(), 1)
-    more = beyond.largest_ignored["half-space"] - beyond.largest_ignored["linear"]
+    for (n, _), row in twice.iterrows():
+        half, linear = (
+            from_standard_error(row["measured", r], row["standard_error", r]) for r in ("half-space", "linear")
+        )
+        yield greater(f"half_space_minus_linear_at_2n_n{n:g}", difference(half, linear), 0)
+    more = beyond.most_ignored["half-space"] - beyond.most_ignored["linear"]
     yield greater("least_more_keys_ignored", more.min(), 0)
-    yield note("largest_half_space_over_linear", ratio.max())  # below 2 by Pascal's rule, for every n and T
+    ratio = beyond.exact["half-space"] / beyond.exact["linear"]  # between 1 and 2 by Pascal's rule, for every n and T
+    yield note("half_space_over_linear", f"{ratio.min():.3g} to {ratio.max():.3g}")
 
 
 @claim(
     "readout-zero-set-drives-recall",
     "With more keys than n, exp recalls better than the identity and elu + 1 features, and ignores more.",
-    **TRAINED,
+    **MORE_SEEDS,
 )
 def readout_zero_set_drives_recall(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     for study, task in (("readout", RECALL), ("noise", "noisy recall")):
-        runs = tab_seeds[(tab_seeds.study == study) & tab_seeds.variant.str.startswith("exp ")]
-        for n in sorted(runs.n.unique()):
-            exp, end, decides = f"exp n={n:g}", f"{study}_n{n:g}", {"decisive": study == "readout"}
+        runs = tab_seeds[tab_seeds.study == study]
+        for n in sorted(runs.n[runs.variant.str.startswith("exp ")].unique()):
+            exp, end = f"exp n={n:g}", f"{study}_n{n:g}"
             gap = _minus(tab_seeds, study, exp, f"identity n={n:g}", task)
-            yield at_least(f"exp_minus_identity_{end}", gap, 0.05, **decides)
+            yield at_least(f"exp_minus_identity_{end}", gap, 0.05)
             gap = _minus(tab_seeds, study, exp, f"elu1 features n={n:g}", task)
-            yield at_least(f"exp_minus_features_{end}", gap, 0.2, **decides)
+            yield at_least(f"exp_minus_features_{end}", gap, 0.2)
             zeros = _minus(tab_seeds, study, exp, f"identity n={n:g}", task, "near_zero")
-            yield greater(f"near_zero_exp_minus_identity_{end}", zeros, 0.15, **decides)
-            if f"softplus n={n:g}" in set(tab_seeds.variant):
+            yield greater(f"near_zero_exp_minus_identity_{end}", zeros, 0.15)
+            if f"softplus n={n:g}" in set(runs.variant):
                 soft = _minus(tab_seeds, study, f"softplus n={n:g}", f"identity n={n:g}", task)
                 yield at_least(f"softplus_minus_identity_{end}", soft, 0.05, decisive=False)
 
@@ -107,7 +113,7 @@ def positions_restore_order(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
 @claim(
     "evolution-structure-orders-overwriting",
     "On rebinding recall Householder beats a scalar gate, and that beats the identity, with a linear readout.",
-    **TRAINED,
+    **MORE_SEEDS,
 )
 def evolution_structure_orders_overwriting(tab_seeds: pd.DataFrame, tab_p4_stale: pd.DataFrame) -> Iterator[Finding]:
     task = "rebinding recall"
@@ -137,7 +143,9 @@ def normaliser_matches_stability(fig_p6_norm: pd.DataFrame) -> Iterator[Finding]
 
 
 @claim(
-    "unstable-evolution-costs-recall", "A constant a = 1.1 recalls worse than a = 1, for either normaliser.", **TRAINED
+    "unstable-evolution-costs-recall",
+    "A constant a = 1.1 recalls worse than a = 1, for either normaliser.",
+    **MORE_SEEDS,
 )
 def unstable_evolution_costs_recall(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     for eta in ("1", "sum"):

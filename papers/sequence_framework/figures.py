@@ -9,6 +9,7 @@ from shared.artifacts.line_panels import decade_ticks, line_panels
 from shared.artifacts.plots import legend, lines, log_ticks, panels, scale_line, styles, value_ticks
 from shared.artifacts.shapes import dots
 
+GUESS = "uniform guess"
 PHI = ["exp", "softplus", "relu", "identity", "elu + 1 features", "identity, eta = 1"]
 
 
@@ -32,6 +33,7 @@ def fig_p1_tradeoff(table: pd.DataFrame) -> Figure:
             own = part[part.phi == phi]
             how = {"linestyle": "none", "label": phi, "markersize": 5} | looks[phi]
             ax.errorbar(own.state, own.accuracy, own.standard_error, **how)
+        scale_line(ax, part.uniform_guess.iloc[0], GUESS)
         ax.set(title=f"{task}, n = {n:g}", xlabel="numbers kept for decoding", ylim=(-0.03, 1.08), xscale="log")
         ax.set_xlim(table.state.min() / 1.6, table.state.max() * 1.8)
         log_ticks(ax.xaxis, (1.0, 3.0))
@@ -70,7 +72,7 @@ def fig_p2_cover(table: pd.DataFrame) -> Figure:
         scale_line(ax, 0.5, "1/2")
         ax.axvline(2, color="0.7", linewidth=0.8, linestyle=":")
         ax.set(title=f"n = {n:g}", xlabel="T / n")
-    axes[0].set_ylabel("share of subsets that a query can keep")
+    axes[0].set_ylabel("share of subsets that can be kept")
     legend(figure, axes)
     return figure
 
@@ -86,6 +88,7 @@ def fig_p2_readout(table: pd.DataFrame) -> Figure:
             own = part[part.phi == phi]
             name = f"{phi} (softmax)" if phi == "exp" else phi
             ax.plot(own.near_zero, own.accuracy, linestyle="none", markersize=5, label=name, **looks[phi])
+        scale_line(ax, part.uniform_guess.iloc[0], GUESS)
         ax.set(title=f"{key[0]}, n = {key[1]:g}", xlim=(-0.04, 1.04), ylim=(-0.04, 1.06))
     for ax in axes[-max(1, table.n.nunique()) :]:
         ax.set_xlabel("share of |coefficients| below 0.001")
@@ -98,15 +101,19 @@ def _accuracies(table: pd.DataFrame, title: str) -> Figure:
     """A dot with its standard error per variant."""
     table = table.assign(low=table.accuracy - table.standard_error, high=table.accuracy + table.standard_error)
     table = table.assign(measure="mean of seeds, one standard error")
-    return dots({title: table}, "variant", "measure", "accuracy", {"mean of seeds, one standard error": "mean, s.e."},
-                "test accuracy", width=4.2, limits=(0, 1.02))  # fmt: skip
+    figure = dots({title: table}, "variant", "measure", "accuracy", {"mean of seeds, one standard error": "mean, s.e."},
+                  "test accuracy", width=4.2, limits=(0, 1.02))  # fmt: skip
+    for column, dash, name in (("uniform_guess", ":", GUESS), ("order_blind", "--", "all but the order known")):
+        figure.axes[0].axvline(table[column].iloc[0], color="0.35", linestyle=dash, linewidth=1.1, label=name, zorder=1)
+    for old in figure.legends:
+        old.remove()
+    legend(figure, figure.axes)
+    return figure
 
 
 def fig_p3_position(table: pd.DataFrame) -> Figure:
     """Accuracy by evolution."""
-    figure = _accuracies(table, "selective copying")
-    figure.axes[0].axvline(table.uniform_guess.iloc[0], color="0.35", linestyle=":", linewidth=1.1)
-    return figure
+    return _accuracies(table, "selective copying")
 
 
 def fig_p4_structure(table: pd.DataFrame) -> Figure:
@@ -125,12 +132,14 @@ def fig_p5_scaling(table: pd.DataFrame) -> Figure:
         how = {"linestyle": "none", "markersize": 4, "label": name} | looks[name]
         left.errorbar(own.n, own.variance, 2 * own.variance_error, **how)
     left.set(xscale="log", yscale="log", xlabel="n", ylabel="variance of q.k b")
-    lines(right, table.dropna(subset="accuracy"), "n", "accuracy", by="b", looks=looks, error="standard_error")
+    trained = table.dropna(subset="accuracy")
+    lines(right, trained, "n", "accuracy", by="b", looks=looks, error="standard_error")
+    scale_line(right, trained.uniform_guess.iloc[0], GUESS)
     right.set(xlabel="n", ylabel="test accuracy", ylim=(-0.03, 1.05))
     value_ticks(left.xaxis, table.n.unique())
     decade_ticks(left.yaxis)
-    value_ticks(right.xaxis, table.dropna(subset="accuracy").n.unique())
-    legend(figure, [left], "dashed: the law")
+    value_ticks(right.xaxis, trained.n.unique())
+    legend(figure, [left, right], "dashed: the law")
     return figure
 
 
@@ -145,7 +154,7 @@ def fig_p6_norm(table: pd.DataFrame) -> Figure:
     linear, softmax = table[table.phi == "identity"], table[table.phi == "exp"]
     looks = styles(sorted(linear.decay.unique()))
     how = {"panel": ["eta"], "by": "decay", "title": "a", "looks": looks, "name": lambda key: titles[key[0]], "most": 2}
-    how |= {"labels": ("i", "mean of the squared coefficients' sum"), "sharey": False, "size": (2.7, 2.3)}
+    how |= {"labels": ("i", "mean sum of squared coefficients"), "sharey": False, "size": (2.7, 2.3)}
     figure, axes = line_panels(linear, "i", "square_sum", error="standard_error", **how)
     for ax, (eta, part) in zip(axes, linear.groupby("eta", sort=False), strict=True):
         if eta == "one":
@@ -166,6 +175,7 @@ def fig_p6_accuracy(table: pd.DataFrame) -> Figure:
     figure, (ax,) = panels(1, width=3.4, height=2.6)
     shown, looks = {"one": "eta = 1", "abs_sum": "eta = sum |phi|"}, styles(list(dict.fromkeys(table.normaliser)))
     lines(ax, table, "decay", "accuracy", by="normaliser", looks=looks, error="standard_error", shown=shown)
+    scale_line(ax, table.uniform_guess.iloc[0], GUESS)
     ax.set(xlabel="a of A = a I", ylabel="test accuracy", ylim=(-0.03, 1.05))
     value_ticks(ax.xaxis, table.decay.unique(), log=None)
     legend(figure, ax)

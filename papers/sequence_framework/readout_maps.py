@@ -111,24 +111,22 @@ def ignorable(keys: np.ndarray, kept: np.ndarray, tolerance: float = 1e-9) -> bo
 def cover_rows(settings: Cover) -> Iterator[dict]:
     """Shares of random subsets of T Gaussian keys that a query can keep, beside the counts.
 
-    largest_ignored: the most keys that some query can ignore at once: n - 1 zeros, or a whole half-space.
+    most_ignored: the most keys that were ignored at once, over the subsets that could be kept; 0 if there were none.
     """
     for n in settings.ns:
         for ratio in settings.ratios:
             num_keys = round(ratio * n)
             rng = numpy_generator(0, "cover", n, num_keys)
-            half = linear = 0
+            rules = {"half-space": (separable, cover_count), "linear": (ignorable, linear_count)}
+            ignored: dict[str, list[int]] = {readout: [] for readout in rules}  # keys, of each subset that can be kept
             for _ in range(settings.num_subsets):
                 keys, kept = rng.standard_normal((num_keys, n)), rng.random(num_keys) < 0.5
-                half, linear = half + separable(keys, kept), linear + ignorable(keys, kept)
-            found = {"half-space": (half, cover_count), "linear": (linear, linear_count)}
-            for readout, (hits, count) in found.items():
-                half_space = readout == "half-space"
-                share, exact = hits / settings.num_subsets, count(num_keys, n) / 2**num_keys
-                error = (exact * (1 - exact) / settings.num_subsets) ** 0.5
+                for readout, (reaches, _) in rules.items():
+                    if reaches(keys, kept):
+                        ignored[readout].append(int((~kept).sum()))
+            for readout, (_, count) in rules.items():
+                share, exact = len(ignored[readout]) / settings.num_subsets, count(num_keys, n) / 2**num_keys
                 row = {"readout": readout, "n": n, "T": num_keys, "ratio": num_keys / n}
-                row |= {
-                    "num_subsets": settings.num_subsets,
-                    "largest_ignored": num_keys if half_space else min(n - 1, num_keys),
-                }
+                row |= {"num_subsets": settings.num_subsets, "most_ignored": max(ignored[readout], default=0)}
+                error = (exact * (1 - exact) / settings.num_subsets) ** 0.5
                 yield row | {"measured": share, "exact": exact, "standard_error": error}

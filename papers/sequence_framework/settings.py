@@ -1,10 +1,11 @@
 """Settings of the exact analyses and of the trained ablations; no torch here."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
+from shared.data.synthetic.config import SyntheticConfig, parse_synthetic
 from shared.train.recall.config import RecallSettings, RecallShard
 from shared.train.sweep.config import SweepConfig
 from shared.train.sweep.packing import sweep_shards
@@ -49,9 +50,15 @@ class Structures(StrictModel):
     """A key that is bound twice."""
 
     n: int = Field(ge=2)
-    lag: int = Field(ge=2)
+    lag: int = Field(ge=2)  # unit keys in between, so at most n
     decay: float = Field(gt=0, lt=1)
     betas: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Self:
+        if self.lag > self.n:
+            raise ValueError(f"lag {self.lag} exceeds n {self.n}: the keys in between would not be orthogonal")
+        return self
 
 
 class Scaling(StrictModel):
@@ -122,11 +129,23 @@ class Study(StrictModel):
             found[f"{name}-{start // self.per_job:02d}"] = AblateShard(study=name, cells=cells, **own)
         return found
 
+    def data_of(self, task: str) -> SyntheticConfig:
+        """The study's data with what the task changes."""
+        own, change = self.recall.data.model_dump(), self.tasks[task].data
+        return parse_synthetic(own | change if change.get("name", own["name"]) == own["name"] else change)
+
+    def uniform_guess(self, task: str) -> float:
+        """Accuracy of a guess among all symbols that the task can ask for; nan for tasks that no ablation has."""
+        data = self.data_of(task)
+        if data.name == "selective_copy":
+            return 1 / (data.vocab_size - 2)  # neither the blank nor the copy token
+        recall = ("in_context_recall", "noisy_recall", "rebinding_recall")
+        ordinary = getattr(data, "num_ordinary", data.vocab_size)  # half of them are keys
+        return 1 / (ordinary // 2) if data.name in recall else float("nan")
+
     def _cell(self, task: str, variant: str, num_gpus: int) -> "Cell":
-        change, settings = self.tasks[task], self.recall.model_dump() | {"num_gpus": num_gpus}
-        other = change.data.get("name", settings["data"]["name"]) != settings["data"]["name"]
-        settings["data"] = change.data if other else settings["data"] | change.data
-        settings["num_examples"] = change.num_examples or settings["num_examples"]
+        settings = self.recall.model_dump() | {"num_gpus": num_gpus, "data": self.data_of(task)}
+        settings["num_examples"] = self.tasks[task].num_examples or settings["num_examples"]
         settings["backbone"] = settings["backbone"] | self.variants[variant]
         recall = RecallSettings.model_validate(settings)
         label = f"{task}, {variant}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.sequence_framework.order_blind import order_blind_accuracy
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -11,10 +12,12 @@ from shared.artifacts.sweeps import tuned
 TUNED = ["lr", "weight_decay"]
 
 
-def final(records: Records) -> pd.DataFrame:
-    """One row per run with a fresh seed, at the tuned values."""
+def final(records: Records, settings: Settings) -> pd.DataFrame:
+    """One row per run with a fresh seed, at the tuned values, beside what a uniform guess would score."""
     runs = records("ablate")
-    return runs[runs.stage == "final"]
+    runs = runs[runs.stage == "final"]
+    pairs = runs[["study", "task"]].itertuples(index=False)
+    return runs.assign(uniform_guess=[settings.studies[pair.study].uniform_guess(pair.task) for pair in pairs])
 
 
 def scores(records: Records, final: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +30,7 @@ def scores(records: Records, final: pd.DataFrame) -> pd.DataFrame:
     found |= {"near_zero_error": ("near_zero", "sem"), "largest_grad_norm": ("largest_grad_norm", "max")}
     found |= {"seeds_solved": ("steps_to_solve", "count"), "steps_to_solve": ("steps_to_solve", "median")}
     found |= {name: (name, "first") for name in ("mixer", "readout", "features", "evolution", "decay", "scaling")}
-    found |= {name: (name, "first") for name in ("normaliser", "n", "num_layers", "seq_len")}
+    found |= {name: (name, "first") for name in ("normaliser", "n", "num_layers", "seq_len", "uniform_guess")}
     table = final.groupby(keys, sort=False).agg(**found).reset_index()
     return table.merge(searched, on=keys, how="left")
 
@@ -48,13 +51,14 @@ def tab_p1_rank(records: Records) -> pd.DataFrame:
     return groups.agg(smallest_rank="min", largest_rank="max", num_seeds="size").reset_index()
 
 
-def tab_p1_tradeoff(scores: pd.DataFrame) -> pd.DataFrame:
+def tab_p1_tradeoff(scores: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Numbers that decoding keeps after the whole sequence, beside accuracy: what a linear readout saves and costs.
 
     A linear phi with eta = 1 keeps n x d_v, with a sum of positive terms n x (d_v + 1); otherwise all keys and values.
+    Values are as wide as the model: these studies have one head.
     """
     table = _study(scores, "readout", "noise")
-    d_v = 32  # one head as wide as the model
+    d_v = table.study.map({name: settings.studies[name].recall.backbone.d_model for name in table.study.unique()})
     positive = table.features == "elu1"
     recurrent = (table.readout == "identity") & (positive | (table.normaliser == "one"))
     state = np.where(recurrent, table.n * (d_v + positive), table.seq_len * (table.n + d_v))
@@ -79,15 +83,21 @@ def tab_p2_intervals(records: Records, reported: Reported) -> pd.DataFrame:
     return table.assign(reported_epsilon=reported("Figure P2", "near-zero set", "epsilon"))
 
 
+def _beside_order_blind(scores: pd.DataFrame, study: str, settings: Settings) -> pd.DataFrame:
+    """A study's scores, and what a rule that does not know the order of the past would score."""
+    table, own = _study(scores, study), settings.studies[study]
+    blind = {task: order_blind_accuracy(own.data_of(task), own.test_examples) for task in table.task.unique()}
+    return table.assign(order_blind=table.task.map(blind))
+
+
 def tab_p3_position(scores: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Accuracy on selective copying by evolution; a uniform guess knows that neither blank nor copy token is due."""
-    guess = 1 / (settings.studies["position"].recall.data.vocab_size - 2)
-    return _study(scores, "position").assign(uniform_guess=guess)
+    """Accuracy on selective copying by evolution."""
+    return _beside_order_blind(scores, "position", settings)
 
 
-def tab_p4_structure(scores: pd.DataFrame) -> pd.DataFrame:
+def tab_p4_structure(scores: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Accuracy on rebinding recall by structure."""
-    return _study(scores, "structure")
+    return _beside_order_blind(scores, "structure", settings)
 
 
 def tab_seeds(final: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +110,8 @@ def fig_p5_scaling(records: Records, scores: pd.DataFrame) -> pd.DataFrame:
     exact, trained = records("exact", "scaling"), _study(scores, "scaling")
     exact = exact.rename(columns={"standard_error": "variance_error"})
     trained = trained.rename(columns={"scaling": "exponent"})
-    columns = ["exponent", "n", "accuracy", "standard_error", "num_seeds", "lr", "edge", "largest_grad_norm"]
+    columns = ["exponent", "n", "uniform_guess", "accuracy", "standard_error", "num_seeds"]
+    columns += ["lr", "edge", "largest_grad_norm"]
     return exact.merge(trained[columns], on=["exponent", "n"], how="left")
 
 

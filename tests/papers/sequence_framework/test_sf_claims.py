@@ -44,10 +44,21 @@ def test_readout_zero_set_drives_recall(exp, zeros, verdict):
     assert verdict_of(list(readout_zero_set_drives_recall(readouts(exp, zeros)))) == verdict
 
 
-def test_noisy_recall_and_softplus_do_not_decide():
+@pytest.mark.parametrize("study", ["readout", "noise"])
+def test_both_tasks_decide_and_softplus_does_not(study):
     table = readouts(0.9)
-    table.loc[(table.study == "noise") | table.variant.str.startswith("softplus"), "accuracy"] = 0.1
-    assert verdict_of(list(readout_zero_set_drives_recall(table))) == HOLDS
+    soft = table.variant.str.startswith("softplus")
+    low = table.assign(accuracy=table.accuracy.mask(soft, 0.1))
+    assert verdict_of(list(readout_zero_set_drives_recall(low))) == HOLDS
+    low = table.assign(accuracy=table.accuracy.mask((table.study == study) & (table.variant == "exp n=4"), 0.1))
+    assert verdict_of(list(readout_zero_set_drives_recall(low))) == FAILS
+
+
+def test_a_readout_that_one_study_leaves_out_is_not_asked_for_there():
+    table = readouts(0.9)
+    without = table[(table.study != "noise") | ~table.variant.str.startswith("softplus")]
+    names = {check.name for check in readout_zero_set_drives_recall(without)}
+    assert "softplus_minus_identity_readout_n4" in names and "softplus_minus_identity_noise_n4" not in names
 
 
 @pytest.mark.parametrize(
@@ -88,16 +99,18 @@ def test_a_rank_that_is_off_by_one_fails():
 
 def test_half_spaces_have_to_reach_more_subsets_and_ignore_more_keys():
     rows = [
-        ("half-space", 4, 8, 0.5, 8),
+        ("half-space", 4, 8, 0.5, 6),
         ("linear", 4, 8, 0.36, 3),
-        ("half-space", 4, 4, 1.0, 4),
-        ("linear", 4, 4, 0.94, 3),
+        ("half-space", 4, 6, 0.8, 5),
+        ("linear", 4, 6, 0.65, 3),
     ]
-    table = pd.DataFrame(rows, columns=["readout", "n", "T", "exact", "largest_ignored"])
+    table = pd.DataFrame(rows, columns=["readout", "n", "T", "exact", "most_ignored"])
     table = table.assign(measured=table.exact, standard_error=0.01)
     assert verdict_of(list(halfspace_selectivity_beats_linear(table))) == HOLDS
     linear = table.readout == "linear"
-    equal = table.assign(exact=table.exact.mask(linear, 0.5), measured=table.measured.mask(linear, 0.5))
-    assert verdict_of(list(halfspace_selectivity_beats_linear(equal))) == FAILS
-    assert verdict_of(list(halfspace_selectivity_beats_linear(table.assign(largest_ignored=3)))) == FAILS
+    equal = table.assign(exact=table.exact.mask(linear, 0.49), measured=table.measured.mask(linear, 0.49))
+    assert verdict_of(list(halfspace_selectivity_beats_linear(equal))) == NOISE
+    ahead = table.assign(exact=table.exact.mask(linear, 0.6), measured=table.measured.mask(linear, 0.6))
+    assert verdict_of(list(halfspace_selectivity_beats_linear(ahead))) == FAILS
+    assert verdict_of(list(halfspace_selectivity_beats_linear(table.assign(most_ignored=3)))) == FAILS
     assert verdict_of(list(halfspace_selectivity_beats_linear(table.assign(measured=table.measured - 0.04)))) == FAILS

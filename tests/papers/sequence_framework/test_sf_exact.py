@@ -174,7 +174,18 @@ def test_measured_shares_come_near_the_counts():
     assert {row["readout"] for row in rows} == {"half-space", "linear"}
     for row in rows:
         assert abs(row["measured"] - row["exact"]) < 4 * row["standard_error"]
-    assert [row["largest_ignored"] for row in rows] == [6, 2]
+
+
+def test_a_linear_readout_ignores_fewer_keys_than_their_width_and_a_half_space_more_but_not_all():
+    """Of keys all around the origin no query is negative on every one: they would lie in one half-space."""
+    half, linear = readout_maps.cover_rows(Cover(ns=(2,), ratios=(5.0,), num_subsets=1500))
+    assert linear["most_ignored"] == 1 < half["most_ignored"] < 10
+
+
+def test_a_share_of_nothing_ignores_nothing(monkeypatch):
+    monkeypatch.setattr(readout_maps, "ignorable", lambda keys, kept: False)
+    half, linear = readout_maps.cover_rows(Cover(ns=(2,), ratios=(2.0,), num_subsets=20))
+    assert linear["most_ignored"] == linear["measured"] == 0 < half["measured"]
 
 
 def test_permutations_change_every_evolution_but_the_identity():
@@ -190,6 +201,11 @@ def test_an_erased_key_leaves_what_its_strength_says():
     assert rows["Householder, beta = 2.5"]["radius"] == pytest.approx(1.5)  # 1 - beta, in size
     assert rows["Householder, beta = 1"]["radius"] == pytest.approx(1.0)
     assert all(row["fresh"] == pytest.approx(1) for row in rows.values())
+
+
+def test_keys_in_between_are_orthogonal_or_refused():
+    with pytest.raises(ValueError, match="lag 9 exceeds n 8"):
+        Structures(n=8, lag=9, decay=0.8, betas=(1.0,))
 
 
 def test_reflections_make_every_rotation_of_the_plane():

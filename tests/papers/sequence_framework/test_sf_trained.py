@@ -1,15 +1,23 @@
 """Ablations: what is measured on a trained model, how it is tuned, and the command that draws coefficients."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from papers.sequence_framework import ablate as ablation
 from papers.sequence_framework import inspect as inspection
+from papers.sequence_framework import order_blind
 from papers.sequence_framework.measuring import casts_of, macro_accuracy, micro_accuracy, near_zero_share
+from papers.sequence_framework.order_blind import order_blind_accuracy
 from papers.sequence_framework.settings import Study
+from papers.sequence_framework.tables import tab_p1_tradeoff
 from shared.artifacts.provenance import Provenance
+from shared.data.synthetic.config import parse_synthetic
 from shared.models.mixers.registry import mixer_names
 from shared.train.recall.task import RecallTask
 
@@ -47,6 +55,44 @@ def test_jobs_hold_every_task_with_every_variant_once():
     assert [len(shard.cells) for shard in found.values()] == [3, 1]
     other = found["toy-00"].cells[2].tuning
     assert other.data.name == "selective_copy" and other.data.num_content == 2
+
+
+def test_a_uniform_guess_is_one_of_the_symbols_that_can_be_due():
+    """By the labels of many examples; the recall of eight symbols has four values, copying six content tokens."""
+    study = Study.model_validate(STUDY | {"tasks": STUDY["tasks"] | {
+        "noisy": {"data": {"name": "noisy_recall", "vocab_size": 12, "seq_len": 12, "noise_vocab_size": 4}},
+        "again": {"data": {"name": "rebinding_recall", "vocab_size": 10, "seq_len": 12}},
+    }})  # fmt: skip
+    found = {}
+    for cell in (cell for shard in study.shards("toy", 0).values() for cell in shard.cells):
+        labels = RecallTask.of_shard(cell.tuning).held_out("test", 400).targets
+        found[cell.task] = len(np.unique(labels[labels >= 0]))
+    assert found == {"recall": 4, "copy": 6, "noisy": 4, "again": 5}
+    assert {task: round(1 / study.uniform_guess(task)) for task in found} == found
+
+
+def test_a_rule_without_order_names_the_most_frequent():
+    """Of three letters among five: E[largest count] / 3; a key whose values tie is a coin."""
+    letters = parse_synthetic({"name": "selective_copy", "vocab_size": 7, "seq_len": 12, "num_content": 3})
+    expected = np.mean([max(map(word.count, word)) / 3 for word in itertools.product(range(5), repeat=3)])
+    assert order_blind_accuracy(letters, 3000) == pytest.approx(expected, abs=0.02)
+    tokens, due = np.array([0, 5, 0, 6, 0, 6, 1, 5, 0, 6]), np.full(10, -100)
+    due[[4, 8]] = 6  # the first question ties between 5 and 6
+    assert order_blind._of_bindings(tokens, due) == [0.5, 1.0]
+    with pytest.raises(ValueError, match="no rule without order for 'in_context_recall'"):
+        order_blind_accuracy(parse_synthetic(STUDY["recall"]["data"]), 4)
+
+
+def test_what_decoding_keeps_is_as_wide_as_the_model():
+    rows = [("identity", None, "one"), ("identity", "elu1", "abs_sum"), ("identity", None, "abs_sum")]
+    rows.append(("exp", None, "abs_sum"))
+    scores = pd.DataFrame(rows, columns=["readout", "features", "normaliser"]).assign(study="readout", n=4, seq_len=12)
+    for d_model in (8, 128):
+        backbone = STUDY["recall"]["backbone"] | {"d_model": d_model}
+        study = Study.model_validate(STUDY | {"recall": STUDY["recall"] | {"backbone": backbone}})
+        table = tab_p1_tradeoff(scores, SimpleNamespace(studies={"readout": study}))
+        assert list(table.recurrent) == [True, True, False, False]
+        assert list(table.state) == [4 * d_model, 4 * (d_model + 1), 12 * (4 + d_model), 12 * (4 + d_model)]
 
 
 def test_a_job_tunes_and_then_trains_fresh_seeds_at_the_best(tmp_path):
