@@ -1,4 +1,4 @@
-"""A chat model's recorded answer to the question which pair to stitch. Nobody is asked here, and nothing is made up."""
+"""A chat model's recorded answer to the question of answers/form.json: which pair to stitch. Nothing is made up."""
 
 from pathlib import Path
 
