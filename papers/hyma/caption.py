@@ -10,10 +10,11 @@ import torch
 
 from papers.hyma.captioning import CaptionProblem, caption_flops
 from papers.hyma.embeddings import Embeddings
-from papers.hyma.flops import generation_flops, largest_shapes
+from papers.hyma.flops import generation_flops
 from papers.hyma.language import CaptionModel, caption_nll, train_language_model
 from papers.hyma.scenes import grammar_of, load_pairs
 from papers.hyma.settings import Captioning, CaptionShard
+from papers.hyma.shapes import largest_shapes
 from papers.hyma.training import Diverged, train_grid, train_hyma
 from shared.artifacts.step import step
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from papers.hyma.connectors import Layers, Shape, apply_connectors, chosen, connector_shapes
+from papers.hyma.connectors import Layers, apply_connectors, chosen
 from papers.hyma.deck import SampleOrder
 from papers.hyma.flops import linear_flops
 from papers.hyma.language import CaptionModel, caption_nll
+from papers.hyma.shapes import Shape, connector_shapes
 
 
 class CaptionProblem:

@@ -5,30 +5,16 @@ connector's own shape. Zeros stay zero: padded inputs are zero, and so are the g
 trains as its members would alone.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from papers.hyma.shapes import Shape
 from shared.base.seeding import torch_generator
 
-Shape = tuple[int, int]  # outputs, inputs
 Layers = list[tuple[Tensor, Tensor]]
-NAMES = {0: "linear", 1: "MLP_1", 2: "MLP_2"}
-
-
-def connector_shapes(depth: int, num_in: int, num_out: int, hidden: int) -> list[Shape]:
-    """(outputs, inputs) of each layer of a connector with `depth` hidden layers.
-
-    Raises:
-        ValueError: a depth other than 0, 1, 2.
-    """
-    if depth not in NAMES:
-        raise ValueError(f"connectors have 0, 1 or 2 hidden layers; got {depth}")
-    widths = [num_in, *[hidden] * depth, num_out]
-    return [(out, into) for into, out in itertools.pairwise(widths)]
 
 
 def apply_connectors(layers: Layers, x: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from papers.hyma import flops
-from papers.hyma.connectors import apply_connectors, connector_shapes, initial_connectors
+from papers.hyma.connectors import apply_connectors, initial_connectors
 from papers.hyma.contrastive import info_nce, unit
 from papers.hyma.ranking import gains, ndcg, random_ndcg
 from papers.hyma.settings import ExactShard
+from papers.hyma.shapes import connector_shapes
 from shared.artifacts.step import step
 from shared.base.seeding import torch_generator
 from shared.models.config import HypernetworkConfig

@@ -10,9 +10,8 @@ does not need; the image side is frozen. A generated connector costs 6 more for 
 
 from collections.abc import Sequence
 
+from papers.hyma.shapes import Shape, largest_shapes
 from shared.models.config import HypernetworkConfig
-
-Shape = tuple[int, int]  # outputs, inputs
 
 
 def linear_flops(batch: int, shapes: Sequence[Shape]) -> float:
@@ -28,11 +27,6 @@ def contrastive_flops(batch: int, shapes: Sequence[Shape], num_logits: int = 1) 
 def generation_flops(network: HypernetworkConfig, largest: Sequence[Shape]) -> float:
     """Forward and backward of predicting the connector of one pair; all of the largest shape is predicted."""
     return 6.0 * sum(network.multiply_adds(out, into) for out, into in largest)
-
-
-def largest_shapes(shapes: Sequence[Sequence[Shape]]) -> list[Shape]:
-    """Per layer the largest outputs and inputs over the pairs."""
-    return [tuple(max(pair[layer][k] for pair in shapes) for k in (0, 1)) for layer in range(len(shapes[0]))]
 
 
 def search_flops(

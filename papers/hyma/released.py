@@ -8,7 +8,8 @@ import re
 
 from torch import Tensor
 
-from papers.hyma.connectors import Layers, connector_shapes
+from papers.hyma.connectors import Layers
+from papers.hyma.shapes import connector_shapes
 
 KEYS = {0: (0,), 1: (0, 2), 2: (0, 2, 4)}  # places of the linear layers among the ReLUs
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from papers.hyma.connectors import Layers, connector_shapes
+from papers.hyma.connectors import Layers
 from papers.hyma.embeddings import Embeddings
-from papers.hyma.flops import contrastive_flops, generation_flops, largest_shapes, search_flops
+from papers.hyma.flops import contrastive_flops, generation_flops, search_flops
 from papers.hyma.retrieval import Alignment
 from papers.hyma.settings import Grid, Hyma, Search
+from papers.hyma.shapes import connector_shapes, largest_shapes
 from papers.hyma.training import Diverged, extend, groups, train_grid, train_halving, train_hyma
 
 

@@ -10,9 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from papers.hyma.connectors import Layers, Shape, initial_connectors
+from papers.hyma.connectors import Layers, initial_connectors
 from papers.hyma.deck import PairDeck
 from papers.hyma.settings import Grid, Hyma
+from papers.hyma.shapes import Shape
 from shared.base.seeding import torch_generator
 from shared.models.hypernetwork import Hypernetwork
 

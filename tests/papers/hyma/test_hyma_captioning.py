@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from papers.hyma.captioning import CaptionProblem, caption_flops
-from papers.hyma.connectors import connector_shapes, initial_connectors
+from papers.hyma.connectors import initial_connectors
 from papers.hyma.grammar import PADDING
 from papers.hyma.language import CaptionModel, caption_nll, train_language_model
 from papers.hyma.scenes import SCENES
 from papers.hyma.settings import LanguageModelPlan, Pretraining
+from papers.hyma.shapes import connector_shapes
 from papers.hyma.training import train_grid
 from shared.base.seeding import numpy_generator, torch_generator
 from shared.models.initialisation import drawing_from

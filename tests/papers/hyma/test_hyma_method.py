@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from papers.hyma.connectors import apply_connectors, chosen, connector_shapes, initial_connectors
+from papers.hyma.connectors import apply_connectors, chosen, initial_connectors
 from papers.hyma.contrastive import fast_info_nce, info_nce, unit
 from papers.hyma.deck import PairDeck, SampleOrder
 from papers.hyma.settings import Grid, Hyma
+from papers.hyma.shapes import connector_shapes
 from papers.hyma.training import extend, generated, groups, hyma_loss, train_grid, train_halving, train_hyma
 from shared.base.seeding import torch_generator
 from shared.models.config import HypernetworkConfig

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from papers.hyma.answers import recorded_pick
-from papers.hyma.connectors import connector_shapes, initial_connectors
+from papers.hyma.connectors import initial_connectors
 from papers.hyma.embeddings import Cached, Embeddings, centred, weights_digest
 from papers.hyma.encoders import embedded, image_network, text_network
 from papers.hyma.grammar import Grammar
@@ -14,6 +14,7 @@ from papers.hyma.released import manifest, released_connector
 from papers.hyma.retrieval import Alignment, ranks, recall_at, zero_shot
 from papers.hyma.scenes import PHOTOGRAPHS, SCENES, prompts, scenes
 from papers.hyma.settings import Data, ImageEncoder, Pretraining, TextEncoder, Zoo
+from papers.hyma.shapes import connector_shapes
 from papers.hyma.training import train_grid
 from papers.hyma.zoo import build_zoo
 from shared.base.seeding import numpy_generator
