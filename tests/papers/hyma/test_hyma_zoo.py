@@ -206,7 +206,7 @@ def test_wrong_caches_and_unknown_pairs_are_refused(zoo):
         replaced(zoo, splits=splits | {"test": splits["test"] * 2})
     with pytest.raises(ValueError, match="in another order"):
         replaced(zoo, ids=zoo.texts["words"].ids | {"train": "other"})
-    with pytest.raises(ValueError, match="no image encoder 'digit'.*digits"):
+    with pytest.raises(ValueError, match=r"no image encoder 'digit'.*digits"):
         zoo.pair("digit", "words")
     with pytest.raises(ValueError, match="made for drawn of width 5"):
         zoo.check_manifest({"drawn": 5})

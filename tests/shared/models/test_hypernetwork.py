@@ -102,7 +102,7 @@ def test_refusals():
         network(shapes=[])
     with pytest.raises(ValueError, match="same number of layers"):
         network(shapes=[[(2, 2)], [(2, 2), (2, 2)]])
-    with pytest.raises(ValueError, match="conditions are 0..2"):
+    with pytest.raises(ValueError, match=r"conditions are 0\.\.2"):
         network()(torch.tensor([3]))
     with pytest.raises(ValueError, match="larger than"):
         network().generate(torch.zeros(1, 6, dtype=torch.float64), torch.tensor([[[9, 6], [5, 8]]]))
