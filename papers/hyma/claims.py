@@ -13,7 +13,7 @@ from shared.artifacts.claims import at_least, at_most, claim, greater, less, not
 from shared.artifacts.estimates import mean_of, paired_difference
 
 CHOSEN = (
-    "Logit scale, steps and batches are those of a first exploration with one seed. The encoders train for 80 steps; after"
+    "Logit scale, steps and batches are those of a first exploration with one seed. Encoders train for 80 steps; after"
     " 150 three of them tie as the best alone."
 )
 _trained = functools.partial(

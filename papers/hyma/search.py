@@ -21,12 +21,13 @@ def search(settings: SearchShard, embeddings: Path, device: str) -> dict[str, li
         for seed in settings.seeds:
             study = Study(zoo, plan, depth, seed, device)
             found = {"scores": [*study.all_grids(), *study.hyma(), *study.halving()]}
-            subsets = [study.subset(size) for size in plan.scaling]
-            found |= {"curves": [*study.curve(), *(row for points, _ in subsets for row in points)]}
-            found |= {"subsets": [row for _, rows in subsets for row in rows]}
+            if depth in plan.scaling_depths:
+                subsets = [study.subset(size) for size in plan.scaling]
+                found |= {"curves": [*study.curve(), *(row for points, _ in subsets for row in points)]}
+                found |= {"subsets": [row for _, rows in subsets for row in rows]}
             if depth == plan.extend_depth:
                 found["extension"] = [*study.extension()]
-            if depth == plan.variant_depth:
+            if depth == plan.variant_depth and seed in plan.variant_seeds:
                 found["variants"] = [*study.variants()]
             if depth == plan.curve_depth and seed == plan.seeds[0]:
                 found["retrieved"] = [*study.retrieved()]

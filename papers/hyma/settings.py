@@ -142,14 +142,16 @@ class Search(StrictModel):
     num_checkpoints: int = Field(ge=2)  # of the learning curves, which are those of the first entry of `scaling`
     curve_depth: int = Field(ge=0, le=2)
     scaling: list[tuple[int, int]] = Field(min_length=1)  # first encoders of both kinds that get a hypernetwork alone
+    scaling_depths: list[int]  # for which depths; the curves' depth is one of them
     extend_image: str  # encoder that is added to a frozen hypernetwork
     extend_depth: int = Field(ge=0, le=2)
     extend_steps: int = Field(ge=1)
     variants: list[Variant] = []
     variant_depth: int = Field(ge=0, le=2)
+    variant_seeds: list[int] = []  # some of the seeds
     lrs_grid: list[float] = []  # tuning: learning rates around those above
     lrs_hyma: list[float] = []
-    tuning_depths: list[int] = []
+    tuning_depths: list[int] = []  # on the pairs of the last entry of `scaling`
     tuning_seed: int = 1000
     num_queries: int = Field(ge=1)  # of the picture of retrieved images
     ask_llm: str | None = None  # file of a chat model's recorded answer, below this folder
@@ -160,6 +162,8 @@ class Search(StrictModel):
         for name in ("curve_depth", "extend_depth", "variant_depth"):
             if getattr(self, name) not in planned:
                 raise ValueError(f"{name} is {getattr(self, name)}, and depths plans {planned}")
+        if self.curve_depth not in self.scaling_depths:
+            raise ValueError(f"scaling_depths has to name curve_depth, {self.curve_depth}; it is {self.scaling_depths}")
         return self
 
     def plan(self, depth: int) -> DepthPlan:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from papers.hyma.connectors import Layers
 from papers.hyma.embeddings import Embeddings
 from papers.hyma.searching import Study
 from papers.hyma.settings import TuneShard
@@ -21,23 +22,28 @@ def tune(settings: TuneShard, embeddings: Path, device: str) -> Iterator[dict]:
     zoo, plan = Embeddings.load(embeddings, device), settings.search
     for depth in settings.depths:
         study = Study(zoo, plan, depth, plan.tuning_seed, device)
+        pairs = study.within(*plan.scaling[-1])
         for lr in plan.lrs_grid:
             grid = plan.grid.model_copy(update={"lr": lr})
-            *_, (_, layers) = train_grid(study.problem, study.pairs, grid, study.plan.grid_steps, plan.tuning_seed)
-            yield {"depth": depth, "method": "grid", "lr": lr, "used": lr == plan.grid.lr} | _summary(study, layers)
+            *_, (_, layers) = train_grid(study.problem, pairs, grid, study.plan.grid_steps, plan.tuning_seed)
+            yield {"depth": depth, "method": "grid", "lr": lr, "used": lr == plan.grid.lr} | _summary(
+                study, pairs, layers
+            )
         for lr in plan.lrs_hyma:
             hyma = plan.hyma.model_copy(update={"lr": lr})
             try:
-                *_, (_, layers) = study.joint(study.pairs, hyma, study.plan.hyma_steps)
+                *_, (_, layers) = study.joint(pairs, hyma, study.plan.hyma_steps)
             except Diverged:
                 layers = None
-            yield {"depth": depth, "method": "hyma", "lr": lr, "used": lr == plan.hyma.lr} | _summary(study, layers)
+            yield {"depth": depth, "method": "hyma", "lr": lr, "used": lr == plan.hyma.lr} | _summary(
+                study, pairs, layers
+            )
 
 
-def _summary(study: Study, layers) -> dict:
+def _summary(study: Study, pairs: list[int], layers: Layers | None) -> dict:
     if layers is None:
         return {"mean_score": np.nan, "best_score": np.nan}
-    scores = [row["score"] for row in study.rows(study.pairs, layers, "validation")]
+    scores = [row["score"] for row in study.rows(pairs, layers, "validation")]
     return {"mean_score": float(np.mean(scores)), "best_score": float(np.max(scores))}
 
 
