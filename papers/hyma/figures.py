@@ -3,9 +3,8 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from papers.hyma.drawing import BEST, DEPTHS, LOOKS, NAMES, PICK, bars, curve_panels, delta_bars, heat, picture
+from papers.hyma.drawing import BEST, DEPTHS, LOOKS, NAMES, PICK, bars, curve_panels, delta_bars, gallery, heat
 from shared.artifacts.line_panels import decade_ticks
 from shared.artifacts.plots import legend, line, panels, scale_line, styles, value_ticks
 
@@ -121,28 +120,4 @@ def fig_tuning(table: pd.DataFrame) -> Figure:
 
 def fig_retrieval(table: pd.DataFrame) -> Figure:
     """A row per caption and method, its nearest images from left to right."""
-    queries, most = list(dict.fromkeys(table["query"])), int(table["rank"].max())
-    methods = ["grid", "hyma"]
-    figure, axes = plt.subplots(
-        len(queries) * len(methods),
-        most + 1,
-        figsize=(8.4, 0.78 * len(queries) * len(methods) + 0.5),
-        width_ratios=[1.9, *[1] * most],
-        squeeze=False,
-    )
-    for index, (query, method) in enumerate((q, m) for q in queries for m in methods):
-        own = table[(table["query"] == query) & (table.method == method)].sort_values("rank")
-        label = f"“{query}”\n{NAMES[method]}: {own.image.iloc[0]} + {own.text.iloc[0]}"
-        axes[index, 0].text(0, 0.5, label, fontsize=6.5, va="center", wrap=True)
-        axes[index, 0].axis("off")
-        for ax, row in zip(axes[index, 1:], own.itertuples(), strict=True):
-            picture(ax, row)
-            if index == 0:
-                ax.set_title(f"rank {row.rank}", fontsize=7.5)
-    figure.legend(
-        [Line2D([], [], color=c, linewidth=3) for c in (BEST, PICK)],
-        ["as the caption says", "something else"],
-        loc="outside lower center",
-        ncols=2,
-    )
-    return figure
+    return gallery(table)
