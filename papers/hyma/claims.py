@@ -14,7 +14,7 @@ from shared.artifacts.estimates import mean_of, paired_difference
 
 CHOSEN = (
     "Hyma's trunk, learning rate and steps (400, 500, 600 by depth): on validation scenes, with a seed of their own, as"
-    " 300 steps were too few for two hidden layers (best connector 0.80, grid search 0.96). Encoders of the zoo train for"
+    " 300 steps were too few for two hidden layers (best connector 0.80, grid search 0.96). The encoders train for"
     " 80 steps, as after 150 three of them tie as the best alone."
 )
 _trained = functools.partial(

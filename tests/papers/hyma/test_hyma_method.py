@@ -235,6 +235,15 @@ def test_extending_leaves_the_network_as_it_was_and_improves_the_new_pairs():
     assert (toy.losses(new, layers, rows) < toy.losses(new, start, rows)).all()
 
 
+def test_extending_by_pairs_that_the_network_knows_finds_their_connectors_again():
+    toy, pairs, rows = Toy(dtype=torch.float32), [0, 1, 2, 3], torch.arange(64)
+    *_, (_, trained, net) = train_hyma(toy, pairs, HYMA, 150, seed=0)
+    start = toy.losses(pairs, extend(toy, net, pairs, pairs, HYMA, 0, seed=0), rows).mean()
+    found = toy.losses(pairs, extend(toy, net, pairs, pairs, HYMA, 200, seed=0), rows).mean()
+    goal = toy.losses(pairs, trained, rows).mean()
+    assert found - goal < 0.2 * (start - goal)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="0, 1 or 2 hidden"):
         connector_shapes(3, 4, 4, 4)
