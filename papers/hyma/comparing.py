@@ -49,14 +49,17 @@ def against_grid(frame: pd.DataFrame, grid: pd.DataFrame, keys: list[str]) -> pd
     return pd.DataFrame(rows)
 
 
-def deltas(frame: pd.DataFrame, objective: str, unit_1: dict[str, tuple[str, str]]) -> list[dict]:
-    """Hyma's pick with its own connector less each baseline's value; perplexities for captioning."""
+def deltas(frame: pd.DataFrame, objective: str, named: dict[str, tuple[str, str]]) -> list[dict]:
+    """Hyma's pick with its own connector less each baseline's value; perplexities for captioning.
+
+    Args:
+        named: baseline -> the pair that it names; its value is that pair's under grid search.
+    """
     rows, sign = [], 1 if objective == "contrastive" else -1
     for (depth, seed), part in frame.groupby(RUN):
         own = {method: p.set_index(PAIR).score for method, p in part.groupby("method")}
         values = {"Random": own["grid"].mean(), "Oracle": own["grid"].max()}
-        if objective in unit_1:
-            values["UniT-1"] = own["grid"][unit_1[objective]]
+        values |= {baseline: own["grid"][pair] for baseline, pair in named.items()}
         if "halving" in own:
             values["AutoPair"] = own["halving"].max()
         for baseline, value in values.items():
@@ -74,10 +77,20 @@ def crossings(curves: pd.DataFrame, share: float) -> pd.DataFrame:
     for _, own in curves.groupby("seed"):
         parts = {method: part.sort_values("flops") for method, part in own.groupby("method")}
         bound = share * parts["grid"].score.iloc[-1]
-        there = {method: part[part.score >= bound].flops.min() for method, part in parts.items()}
-        hyma = np.inf if np.isnan(there["hyma"]) else there["hyma"]
-        rows.append({"fair": there["grid"] / hyma, "whole": parts["grid"].flops.iloc[-1] / hyma})
+        there = {
+            method: _first_at(part.flops.to_numpy(), part.score.to_numpy(), bound) for method, part in parts.items()
+        }
+        rows.append({"fair": there["grid"] / there["hyma"], "whole": parts["grid"].flops.iloc[-1] / there["hyma"]})
     return pd.DataFrame(rows)
+
+
+def _first_at(flops: np.ndarray, scores: np.ndarray, bound: float) -> float:
+    """Where a curve first reaches `bound`, on the line between its checkpoints; inf if it never does."""
+    reached = np.flatnonzero(scores >= bound)
+    if not len(reached):
+        return np.inf
+    last, first = max(reached[0] - 1, 0), reached[0]  # nothing is known of what lies before the first checkpoint
+    return float(np.interp(bound, scores[[last, first]], flops[[last, first]])) if last < first else float(flops[first])
 
 
 def over_seeds(frame: pd.DataFrame, keys: list[str], measures: list[str]) -> pd.DataFrame:
@@ -117,3 +130,14 @@ def points(reported, name: str) -> pd.DataFrame:
     table = pd.DataFrame({"study": "paper", "method": parts.str[0], "step": parts.str[1].astype(int), "seed": 0})
     values = {"flops": 1e12 * wide.tflops.to_numpy(), "reported": wide.score.to_numpy()}
     return table.assign(**values).sort_values(["method", "step"])
+
+
+def heat_map(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean score over the seeds of each pair under both methods."""
+    frame = scores[scores.method.isin(["grid", "hyma"])]
+    return (
+        frame.groupby(["depth", "method", *PAIR], sort=False)
+        .agg(score=("score", "mean"), spread=("score", "std"))
+        .reset_index()
+        .sort_values(["depth", "method"], kind="stable")
+    )

@@ -36,6 +36,15 @@ def unit_1(unimodal, records) -> dict[str, tuple[str, str]]:
     return found
 
 
+def named_pairs(unit_1, records) -> dict[str, dict[str, tuple[str, str]]]:
+    """Objective -> baseline -> the pair that it names without any stitching; Ask-LLM's where an answer is recorded."""
+    found = {objective: {"UniT-1": pair} for objective, pair in unit_1.items()}
+    search = records("search")
+    for answer in search[search.part == "asked"].itertuples():
+        found["contrastive"]["Ask-LLM"] = (answer.image, answer.text)
+    return found
+
+
 def fig_unimodal(scores, unimodal, unit_1, reported) -> pd.DataFrame:
     """Scores of encoders alone and of their pairs under grid search, beside the poster's."""
     rows = [{"part": k, "name": n, "score": s} for k, own in unimodal.items() for n, s in own.items()]
@@ -105,10 +114,11 @@ def tab_bench(scores, settings) -> pd.DataFrame:
     return over_seeds(pd.DataFrame(found), ["depth", "benchmark"], ["grid", "hyma", "difference"])
 
 
-def tab_delta(scores, caption_scores, unit_1, settings, reported) -> pd.DataFrame:
+def tab_delta(scores, caption_scores, named_pairs, settings, reported) -> pd.DataFrame:
     """Hyma's pick with its own connector less each baseline's, per seed; captioning in perplexity."""
     captions = caption_scores.assign(depth=settings.captioning.depth)
-    rows = [*deltas(scores, "contrastive", unit_1), *deltas(captions, "captioning", unit_1)]
+    rows = [*deltas(scores, "contrastive", named_pairs["contrastive"])]
+    rows += deltas(captions, "captioning", named_pairs.get("captioning", {}))
     how = {"rows": "baseline", "across": "objective", "value": "reported_delta"}
     return reported.beside(pd.DataFrame(rows), "delta", **how)
 
@@ -146,10 +156,8 @@ def tab_extend(scores, records, reported) -> pd.DataFrame:
     frame["ratio"] = frame.grid_flops / frame.flops
     frame["pair"] = frame.image + " + " + frame.text
     frame = frame.rename(columns={"score_extended": "extended", "score_grid": "grid"})
-    frame["difference"] = frame.extended - frame.grid
-    table = over_seeds(frame, ["pair"], ["extended", "grid", "difference", "ratio"])
     columns = {name: f"reported_{name}" for name in ("extended", "grid", "ratio")}
-    return reported.beside(table.drop(columns="ratio_error"), "extend", rows="pair", columns=columns)
+    return reported.beside(frame[["pair", "seed", *columns]], "extend", rows="pair", columns=columns)
 
 
 def tab_variants(scores, records, settings) -> pd.DataFrame:
@@ -160,11 +168,6 @@ def tab_variants(scores, records, settings) -> pd.DataFrame:
     rows = against_grid(frame, own[own.method == "grid"], ["variant", "depth"]).rename(columns={"hyma": "mean_score"})
     table = over_seeds(rows, ["variant", "flops"], ["mean_score", "best", "spearman", "regret"])
     return table.sort_values("mean_score", ascending=False)
-
-
-def fig_tuning(records) -> pd.DataFrame:
-    """Validation score by learning rate."""
-    return records("tune").sort_values(["depth", "method", "lr"])
 
 
 def tab_batch(scores, settings, reported) -> pd.DataFrame:
@@ -194,17 +197,6 @@ def tab_exact(records) -> pd.DataFrame:
     """Costs and orders against logged, counted and closed values."""
     frame = records("exact").rename(columns={"part": "check"})
     return frame.assign(relative_error=frame.value / frame.expected - 1)
-
-
-def fig_heatmap(scores) -> pd.DataFrame:
-    """Mean score over the seeds of each pair under both methods."""
-    frame = scores[scores.method.isin(["grid", "hyma"])]
-    return (
-        frame.groupby(["depth", "method", *PAIR], sort=False)
-        .agg(score=("score", "mean"), spread=("score", "std"))
-        .reset_index()
-        .sort_values(["depth", "method"], kind="stable")
-    )
 
 
 def fig_retrieval(records) -> pd.DataFrame:
