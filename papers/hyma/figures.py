@@ -76,6 +76,8 @@ def fig_score_flops(table: pd.DataFrame) -> Figure:
                 ax.plot(row.flops, row.pick_under_grid, **look | {"markerfacecolor": "none"})
         decade_ticks(ax.xaxis)
         ax.set(xlabel="training FLOPs of the search", title=DEPTHS[depth])
+    hollow = {"color": "0.3", "markerfacecolor": "none", "linestyle": "none", "marker": "o", "markersize": 7}
+    axes[0].plot([], [], label="pick with grid search's connector", **hollow)
     axes[0].set_ylabel("score of the pick")
     legend(figure, axes)
     return figure
