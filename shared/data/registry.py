@@ -148,6 +148,19 @@ SOURCES = (
         citation="Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning",
     ),
     Source(
+        name="llava-pretrain",
+        title="LLaVA's pretraining set, 558,128 images with captions",
+        kind="images",
+        hub="liuhaotian/LLaVA-Pretrain",
+        files=(
+            SourceFile(name="captions.json", path="blip_laion_cc_sbu_558k.json"),
+            SourceFile(name="images.zip", path="images.zip"),
+        ),
+        size="27 GB",
+        licence="those of LAION, CC and SBU",
+        citation="Liu et al. 2023, arXiv:2304.08485",
+    ),
+    Source(
         name="wikitext-2",
         title="WikiText-2, word-level (rare words are <unk>)",
         kind="text",

@@ -1,5 +1,6 @@
 """Settings of the backbone and of the models on it; imports without torch."""
 
+import itertools
 from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -235,3 +236,35 @@ class CNNConfig(StrictModel):
         if self.norm == "group" and wrong:
             raise ValueError(f"num_groups {self.num_groups} has to divide every width; it does not divide {wrong[0]}")
         return self
+
+
+class HypernetworkConfig(StrictModel):
+    """A network that predicts the weights of small linear layers from a learned condition and the layer's index."""
+
+    condition_dim: int = Field(32, ge=1)  # of the learned embedding of a condition and of a layer
+    widths: tuple[int, ...] = Field((128, 256), min_length=1)  # of the trunk's layers
+    combine: Literal["sum", "concat"] = "sum"  # of the condition's and the layer's embedding
+    decoder: Literal["full", "low_rank", "chunked"] = "full"
+    rank: int = Field(8, ge=1)  # low_rank: W = A B^T
+    chunk: int = Field(16, ge=1)  # chunked: side of the square blocks that W is put together from
+    scale: Literal["fan_in", "numel", "none"] = "fan_in"  # of the weights: 1/sqrt(3 inputs), 1/sqrt(entries), 1
+
+    def outputs(self, num_out: int, num_in: int) -> int:
+        """Numbers that the head of a layer predicts in one call (beside the bias, where it is chunked)."""
+        if self.decoder == "full":
+            return num_out * num_in + num_out
+        return self.rank * (num_out + num_in) + num_out if self.decoder == "low_rank" else self.chunk**2
+
+    def calls(self, num_out: int, num_in: int) -> int:
+        """Times that trunk and head are evaluated for one layer."""
+        return -(-num_out // self.chunk) * -(-num_in // self.chunk) if self.decoder == "chunked" else 1
+
+    def multiply_adds(self, num_out: int, num_in: int) -> int:
+        """Multiply-adds of predicting one layer of this (largest) shape."""
+        first = self.condition_dim * (2 if self.combine == "concat" else 1)
+        widths, calls = (first, *self.widths), self.calls(num_out, num_in)
+        trunk = sum(a * b for a, b in itertools.pairwise(widths))
+        product = calls * (trunk + widths[-1] * self.outputs(num_out, num_in))
+        if self.decoder == "low_rank":
+            product += num_out * num_in * self.rank
+        return product + (trunk + widths[-1] * num_out if self.decoder == "chunked" else 0)
