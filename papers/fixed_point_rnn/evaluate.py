@@ -27,7 +27,9 @@ def measure(model: SequenceModel, source: Source, length: int, settings: Evaluat
     batch = source.test(length, settings.num_words)
     parts: list[tuple[Tensor, ...]] = []
     most = 1.0
-    for tokens, targets in zip(batch["tokens"].split(settings.rows), batch["targets"].split(settings.rows), strict=True):
+    for tokens, targets in zip(
+        batch["tokens"].split(settings.rows), batch["targets"].split(settings.rows), strict=True
+    ):
         out = model(tokens)
         asked = targets != IGNORED_TARGET
         right = (out.logits.argmax(-1) == targets) & asked
@@ -71,8 +73,6 @@ def parallel_and_sequential(model: SequenceModel, source: Source, settings: Eval
 
     The parallel one stops where all sequences meet the tolerance, the other one at every token.
     """
-    if not settings.sequential or not model.implicit_layers:
-        return
     block, solver = model.blocks[0], model.blocks[0].layer.evaluation_solver
     for length in settings.lengths:
         tokens = source.test(length, settings.num_words)["tokens"]
@@ -88,5 +88,3 @@ def parallel_and_sequential(model: SequenceModel, source: Source, settings: Eval
             "high": float(found.quantile(0.75)),
             "largest": float(found.max()),
         }
-
-

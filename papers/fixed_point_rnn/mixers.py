@@ -148,11 +148,12 @@ def triangular_gram(flat: Tensor, n: int) -> Tensor:
 def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
     """Largest eigenvalue of PSD matrices (..., n, n) by the power method, from below; (..., 1, 1)."""
     with torch.no_grad():
-        vector = k.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
+        vector = k.sum(-1) + 1e-3  # not orthogonal to the top eigenvector but by accident
         for _ in range(iterations):
-            vector = k @ vector
-            vector = vector / vector.norm(dim=-2, keepdim=True).clamp_min(1e-12)
-    return vector.mT @ k @ vector  # gradient by the Rayleigh quotient, the vector fixed
+            vector = (k * vector.unsqueeze(-2)).sum(-1)  # a batch of tiny products: faster than bmm
+            vector = vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    # gradient by the Rayleigh quotient, the vector fixed
+    return (k * vector.unsqueeze(-2) * vector.unsqueeze(-1)).sum((-2, -1), keepdim=True)
 
 
 def largest_divisor(width: int) -> int:

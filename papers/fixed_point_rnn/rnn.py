@@ -16,11 +16,6 @@ from shared.kernels.diagonal import diagonal_recurrence
 from shared.models.backbone import RMSNorm
 
 
-def gated_iterate(lam: Tensor, mixed: Tensor, initial: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """h_t = lam_t h_{t-1} + (1 - lam_t) mixed_t: states (B, T, D) and the last one (B, D); lam in [0, 1)."""
-    return diagonal_recurrence(lam, (1 - lam) * mixed, initial)
-
-
 class FPRNN(ImplicitLayer):
     """The block of the paper: gated input, fixed point, gated read-out.
 
@@ -42,7 +37,8 @@ class FPRNN(ImplicitLayer):
     def prepare(self, u: Tensor) -> Prepared:
         x, z = self.in_proj(u).chunk(2, dim=-1)
         pre, state_map = self.mixer.prepare(x)
-        timed = {"x": x, "z": z, "v": F.silu(self.b_proj(x)) * x, "lam": self.lam_proj(x).sigmoid(), "pre": pre}
+        lam = self.lam_proj(x).sigmoid()
+        timed = {"x": x, "z": z, "v": F.silu(self.b_proj(x)) * x, "lam": lam, "keep": 1 - lam, "pre": pre}
         return Prepared(timed, {"state_map": state_map})
 
     def iterate(self, prepared: Prepared, y: Tensor, carry: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -51,7 +47,7 @@ class FPRNN(ImplicitLayer):
         if state_map is not None:
             pre = pre + F.linear(shift(y, carry), state_map)
         mixed = self.mixer.apply(self.mixer.coefficients(pre), timed["v"] - y) + y
-        return gated_iterate(timed["lam"], mixed, carry)
+        return diagonal_recurrence(timed["lam"], timed["keep"] * mixed, carry)
 
     def read_out(self, prepared: Prepared, y: Tensor) -> Tensor:
         x, z = prepared.timed["x"], prepared.timed["z"]

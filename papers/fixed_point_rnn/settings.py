@@ -86,12 +86,12 @@ class EvaluationSettings(StrictModel):
     """How trained models are measured."""
 
     lengths: tuple[int, ...] = ()  # test lengths
-    num_words: int = Field(default=256, ge=1)  # test sequences per length
-    rows: int = Field(default=256, ge=1)  # of one forward pass
+    num_words: int = Field(default=512, ge=1)  # test sequences per length
+    rows: int = Field(default=512, ge=1)  # of one forward pass
     cap: int = Field(default=64, ge=1)  # largest number of iterations; the paper's is 1000
     caps: tuple[int, ...] = ()  # accuracy at cap_length under these caps
     cap_length: int | None = None
-    sequential: bool = False  # token-by-token solution beside the parallel one
+    sequential: tuple[str, ...] = ()  # models whose token-by-token solution is set beside the parallel one
 
     @model_validator(mode="after")
     def _positive(self) -> Self:

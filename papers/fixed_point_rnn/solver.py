@@ -77,7 +77,11 @@ def solve(
             better = now < best
             waited = torch.where(better, settings.patience, patience - 1)
             drops = waited <= 0
-            stepped = new if settings.damping == 1 == settings.damping_decay else torch.lerp(y, new, damping[:, None, None].to(y.dtype))
+            stepped = (
+                new
+                if settings.damping == 1 == settings.damping_decay
+                else torch.lerp(y, new, damping[:, None, None].to(y.dtype))
+            )
             y = torch.where(done, y, stepped)
             residual = torch.where(done, residual, now)
             best = torch.where(done, best, torch.where(better, now, best))

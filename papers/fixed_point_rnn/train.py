@@ -34,7 +34,10 @@ def runs_of(study: Study, entry: Entry) -> list[Run]:
 def train_entry(study: Study, entry: Entry, source: Source, checkpoints: Path, device: str, threads: int):
     """Trained states by seed, logged rows by seed, whether each diverged, and seconds of CPU per update and seed."""
     task, runs = SequenceTask(study, entry, source), runs_of(study, entry)
-    described = {"study": study.model_dump(mode="json", exclude={"models", "seeds"}), "entry": entry.model_dump()}
+    described = {
+        "study": study.model_dump(mode="json", exclude={"models", "seeds", "evaluation"}),
+        "entry": entry.model_dump(),
+    }
     options = {"settings": described, "device": device, "num_threads": threads}
     started = time.process_time()
     if study.stacked and entry.model.baseline.get("name") not in UNMAPPED:
@@ -54,13 +57,13 @@ def train_entry(study: Study, entry: Entry, source: Source, checkpoints: Path, d
     return task, dict(zip(study.seeds, states, strict=True)), logged, diverged, seconds
 
 
-def measured(model: SequenceModel, source: Source, study: Study) -> dict[str, list[dict]]:
+def measured(name: str, model: SequenceModel, source: Source, study: Study) -> dict[str, list[dict]]:
     """Part of the record -> rows of one trained model."""
-    return {
-        "lengths": list(by_length(model, source, study.evaluation)),
-        "caps": list(by_cap(model, source, study.evaluation)),
-        "sequential": list(parallel_and_sequential(model, source, study.evaluation)),
-    }
+    found = {"lengths": list(by_length(model, source, study.evaluation))}
+    found["caps"] = list(by_cap(model, source, study.evaluation))
+    if name in study.evaluation.sequential:
+        found["sequential"] = list(parallel_and_sequential(model, source, study.evaluation))
+    return found
 
 
 @step
@@ -83,8 +86,10 @@ def train(settings: TrainShard, device: str, threads: int, checkpoints: Path, pr
             for row in curve:
                 counts = [v for k, v in row.items() if k.startswith("iterations_")]
                 for layer, count in enumerate(counts):
-                    parts["curves"].append(key | {"step": row["step"], "layer": layer, "iterations": count, "loss": row["loss"]})
-            for part, rows in measured(model, source, study).items():
+                    parts["curves"].append(
+                        key | {"step": row["step"], "layer": layer, "iterations": count, "loss": row["loss"]}
+                    )
+            for part, rows in measured(entry.name, model, source, study).items():
                 parts[part] += [key | row for row in rows]
     return {part: rows for part, rows in parts.items() if rows}
 
