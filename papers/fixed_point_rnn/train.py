@@ -6,7 +6,6 @@ python -m papers.fixed_point_rnn.train --scale cpu --shard dial-0
 import time
 from pathlib import Path
 
-
 from papers.fixed_point_rnn.config import TrainShard
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, parallel_and_sequential
 from papers.fixed_point_rnn.network import SequenceModel

@@ -89,7 +89,7 @@ class GatedDeltaNet(DeltaNet):
 
 @register(DeltaProductConfig)
 class DeltaProduct(DeltaNet):
-    """n steps of the delta rule per token, with keys, values and strengths of their own; the query reads after the last.
+    """n steps of the delta rule per token, each with its own key, value and strength; the query reads after the last.
 
     S_t = (prod_j (I - beta_tj k_tj k_tj^T)) S_{t-1} + ..., j = 1 first. One step is DeltaNet.
 
