@@ -48,7 +48,7 @@ class _FPMamba(ImplicitLayer):
         self.step_map = WeightNormLinear(width, self.num_steps_out) if self.reads["lam"] else None
         self.gate_map = WeightNormLinear(width, width) if self.reads["gate"] else None
         norm = RMSNorm if settings.layer == "fp_mamba2" else nn.LayerNorm
-        self.norm = norm(width, eps=1e-6) if settings.norm_in_loop else nn.Identity()
+        self.norm = norm(width, eps=1e-5) if settings.norm_in_loop else nn.Identity()
         self.implicit = settings.mixer.kind != "none" or any(self.reads[name] for name in ("lam", "b", "c"))
         self.implicit = self.implicit or (settings.gate_in_loop and self.reads["gate"])
 

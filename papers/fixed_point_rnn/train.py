@@ -3,7 +3,6 @@
 python -m papers.fixed_point_rnn.train --scale cpu --shard dial-0
 """
 
-import time
 from pathlib import Path
 
 from papers.fixed_point_rnn.config import TrainShard
@@ -31,18 +30,16 @@ def runs_of(study: Study, entry: Entry) -> list[Run]:
 
 
 def train_entry(study: Study, entry: Entry, source: Source, checkpoints: Path, device: str, threads: int):
-    """Trained states by seed, logged rows by seed, whether each diverged, and seconds of CPU per update and seed."""
+    """The task, trained states by seed, logged rows by seed, whether each diverged, seconds per update and seed."""
     task, runs = SequenceTask(study, entry, source), runs_of(study, entry)
-    described = {
-        "study": study.model_dump(mode="json", exclude={"models", "seeds", "evaluation"}),
-        "entry": entry.model_dump(),
-    }
+    own = study.model_dump(mode="json", exclude={"models", "seeds", "evaluation", "models_per_shard"})
+    described = {"study": own, "entry": entry.model_dump()}
     options = {"settings": described, "device": device, "num_threads": threads}
-    started = time.process_time()
     if study.stacked and entry.model.baseline.get("name") not in UNMAPPED:
-        options["checkpoint_dir"] = run_folder(checkpoints, entry.name, described)
-        found = train_ensemble(task, runs, study.training, title=entry.name, **options)
+        folder = run_folder(checkpoints, entry.name, described)
+        found = train_ensemble(task, runs, study.training, checkpoint_dir=folder, title=entry.name, **options)
         states, diverged, rows = found.states, found.diverged, found.rows
+        seconds = found.provenance["wall_seconds"]
     else:
         fitted = []
         for run in runs:
@@ -51,9 +48,9 @@ def train_entry(study: Study, entry: Entry, source: Source, checkpoints: Path, d
         states = [{name: v.cpu() for name, v in result.model.state_dict().items()} for result in fitted]
         diverged = [result.diverged for result in fitted]
         rows = [{"run": run.name, **row} for run, result in zip(runs, fitted, strict=True) for row in result.rows]
-    seconds = (time.process_time() - started) / (len(runs) * study.num_steps)
+        seconds = sum(result.provenance["wall_seconds"] for result in fitted)
     logged = {seed: [r for r in rows if r["run"] == run.name] for seed, run in zip(study.seeds, runs, strict=True)}
-    return task, dict(zip(study.seeds, states, strict=True)), logged, diverged, seconds
+    return task, dict(zip(study.seeds, states, strict=True)), logged, diverged, seconds / (len(runs) * study.num_steps)
 
 
 def measured(name: str, model: SequenceModel, source: Source, study: Study) -> dict[str, list[dict]]:
