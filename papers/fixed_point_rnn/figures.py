@@ -57,9 +57,10 @@ def fig_2(table: pd.DataFrame) -> Figure:
 def fig_3b(table: pd.DataFrame) -> Figure:
     """Heat map: models by groups."""
     cells = table.pivot_table(index="model", columns="task", values="longest", sort=False)
+    cells = cells.reindex(list(dict.fromkeys(table.model)))
     figure, (ax,) = panels(1, width=1.6 + 0.9 * cells.shape[1], height=0.7 + 0.26 * len(cells), beside=0.2)
-    high = np.nanmax(cells.to_numpy())
-    ax.imshow(np.ma.masked_invalid(cells.to_numpy()), cmap="viridis", vmin=0, vmax=max(high, 1), aspect="auto")
+    high = max(np.nanmax(cells.to_numpy()), 1)
+    ax.imshow(np.ma.masked_invalid(cells.to_numpy()), cmap="viridis", vmin=0, vmax=high, aspect="auto")
     for (row, column), number in np.ndenumerate(cells.to_numpy()):
         text = "" if np.isnan(number) else f"{number:.3g}"
         ax.text(
@@ -196,10 +197,9 @@ def fig_gradients(table: pd.DataFrame) -> Figure:
     for ax, (argument, title) in zip(axes, arguments.items(), strict=True):
         for label, look in looks.items():
             own = table[(table.argument == argument) & (table["scale"] == int(label[6:]))]
-            gap = own.assign(gap=(1 - own.cosine).clip(lower=1e-12))
             shift = 2.0 ** (0.12 if label.endswith("2") else -0.12)
-            ax.plot(gap.num_backward * shift, gap.gap, linestyle="none", markersize=3, alpha=0.5, **look)
-            middle = gap.groupby("num_backward").gap.median()
+            ax.plot(own.num_backward * shift, own.gap, linestyle="none", markersize=3, alpha=0.5, **look)
+            middle = own.groupby("num_backward").gap.median()
             ax.plot(middle.index, middle, label=f"{label}, median", markersize=0, **look)
         ax.set(title=title, xlabel="differentiable steps", yscale="log")
         value_ticks(ax.xaxis, table.num_backward.unique(), log=2)

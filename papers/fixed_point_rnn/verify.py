@@ -103,7 +103,7 @@ def gradient_rows(settings: Exact) -> Iterator[dict]:
         for num in settings.num_backward:
             found = cosine(truncated_gradient(layer, u, weights, y, num), exact)
             key = {"scale": scale, "argument": argument, "draw": draw, "num_backward": num}
-            yield key | {"cosine": found, "converged": residual < 1e-9}
+            yield key | {"cosine": found, "gap": max(1 - found, 1e-16), "converged": residual < 1e-9}
 
 
 def theorem_rows(settings: Exact) -> Iterator[dict]:

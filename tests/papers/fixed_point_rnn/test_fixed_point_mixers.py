@@ -80,7 +80,6 @@ def test_kronecker_is_a_kronecker_product(width):
 
 
 def test_kronecker_factors_are_gated_psd_matrices_of_norm_one():
-    mixer, _ = built("kronecker", power_iterations=200)
     flat = torch.randn(3, 10, generator=torch_generator(0, "c"), dtype=torch.float64)
     k = triangular_gram(flat, 4)
     values = torch.linalg.eigvalsh(k)
