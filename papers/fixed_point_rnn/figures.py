@@ -6,9 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shared.artifacts.line_panels import decade_ticks
-from shared.artifacts.plots import legend, mark_gone, nothing, panels, scale_line, seeds, styles, value_ticks
+from shared.artifacts.plots import MARKERS, legend, mark_gone, nothing, panels, scale_line, seeds, styles, value_ticks
 
 LENGTH = "test length"
+
+
+def _looks(names: pd.Series) -> dict[str, dict]:
+    """Styles of many models: no two share colour and marker."""
+    looks = styles(dict.fromkeys(names))
+    return {n: look | {"marker": MARKERS[(i + 3 * (i // 10)) % 10]} for i, (n, look) in enumerate(looks.items())}
 
 
 def _by_length(ax: Axes, table: pd.DataFrame, y: str, looks: dict, by: str = "model") -> None:
@@ -91,9 +97,8 @@ def fig_4(table: pd.DataFrame) -> Figure:
     studies = [s for s in ("mixers", "mamba", "mixers_s5", "long_a5", "long_s5") if s in set(table.study)]
     if not studies:
         return nothing("these records hold no such study")
-    names = table[table.study.isin(studies)].model.unique()
     figure, axes = panels(len(studies), width=3.2, height=3.2, beside=2.6)
-    looks = styles(names)
+    looks = _looks(table[table.study.isin(studies)].model)
     for ax, study in zip(axes, studies, strict=True):
         own = table[table.study == study]
         _by_length(ax, own, "seq_acc", looks)
@@ -118,7 +123,7 @@ def fig_6(table: pd.DataFrame) -> Figure:
     table = table[table.longest.notna()]
     tasks = list(dict.fromkeys(table.task))
     figure, axes = panels(len(tasks), width=3.2, height=3.2, beside=2.8)
-    looks = styles(table.model.unique())
+    looks = _looks(table.model)
     for ax, task in zip(axes, tasks, strict=True):
         for row in table[table.task == task].itertuples():
             ax.plot(row.scans, row.longest, linestyle="none", markersize=6, label=row.model, **looks[row.model])
