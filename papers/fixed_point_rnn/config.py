@@ -51,7 +51,7 @@ def entries_of(study: Study) -> list[Entry]:
         if own is None:
             continue
         values: dict[str, Any] = merge(study.model.model_dump(), own)
-        limits = study.l_max.get(name, (values["solver"]["l_max"],))
+        limits = study.l_max.get(name) or (values["solver"]["l_max"],)
         for l_max in limits:
             changed = merge(values, {"solver": {"l_max": l_max}})
             label = name if len(limits) == 1 else f"{name}, l_max {l_max}"

@@ -116,7 +116,7 @@ class Study(StrictModel):
     model: ModelSettings = ModelSettings()  # what all models of the study share
     models: dict[str, dict[str, Any] | None]  # name -> what differs from `model`; null leaves one out
     l_max: dict[str, tuple[int, ...]] = {}  # name -> training l_max, one model each; the model's own if absent
-    gamma: dict[str, int] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up
+    gamma: dict[str, int | None] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up
     stacked: bool = True  # seeds train as one program
     models_per_shard: int = Field(default=1, ge=1)
 
