@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.models.config import MixerContext
-from shared.models.mixers.coefficients import delta_rule_coefficients
 from shared.models.mixers.config import DeltaNetConfig, DeltaProductConfig, GatedDeltaNetConfig
 from shared.models.mixers.matrix_state import HeadInputs, MatrixStateMixer
 from shared.models.mixers.parts import (
@@ -33,6 +32,7 @@ class DeltaNet(MatrixStateMixer):
     def __init__(self, config: DeltaNetConfig, context: MixerContext) -> None:
         super().__init__(config, context)
         self._build_qkv(config, context)
+        self.query_scale = self.key_dim**-0.5
         self.beta_proj = nn.Linear(context.d_model, self.num_heads, bias=False)
         self.beta_scale = 2.0 if config.negative_eigenvalues else 1.0
         self.head_norm = HeadNorm(self.value_dim)
@@ -42,7 +42,7 @@ class DeltaNet(MatrixStateMixer):
 
     def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
         q, k, v, extra = self._qkv(x, extra)
-        q = F.normalize(q, dim=-1, eps=1e-6) * self.key_dim**-0.5
+        q = F.normalize(q, dim=-1, eps=1e-6) * self.query_scale
         beta = self.beta_scale * widen(self.beta_proj(x)).sigmoid()
         return HeadInputs(q, F.normalize(k, dim=-1, eps=1e-6), v, beta=beta), extra
 
@@ -51,9 +51,6 @@ class DeltaNet(MatrixStateMixer):
 
     def finish(self, heads: Tensor, x: Tensor) -> Tensor:
         return self.out_proj(self.head_norm(heads).flatten(2))
-
-    def _undivided_coefficients(self, inputs: HeadInputs) -> Tensor:
-        return delta_rule_coefficients(inputs.q, inputs.k, inputs.beta, inputs.log_decay)
 
 
 @register(GatedDeltaNetConfig)
@@ -116,7 +113,7 @@ class DeltaProduct(DeltaNet):
             qkv = F.silu(qkv)
         steps, heads = self.num_householder, self.num_heads
         q, k, v = qkv.split((self.num_keys, steps * self.num_keys, steps * self.num_values), dim=-1)
-        q = F.normalize(q.unflatten(-1, (1, heads, -1)), dim=-1, eps=1e-6) * self.key_dim**-0.5
+        q = F.normalize(q.unflatten(-1, (1, heads, -1)), dim=-1, eps=1e-6) * self.query_scale
         q = F.pad(q, (0, 0, 0, 0, steps - 1, 0)).flatten(1, 2)
         k, v = (z.unflatten(-1, (steps, heads, -1)).flatten(1, 2) for z in (k, v))
         beta = self.beta_scale * widen(self.beta_proj(x)).sigmoid().unflatten(-1, (steps, heads)).flatten(1, 2)
