@@ -56,6 +56,12 @@ def truncated_gradient(layer: ImplicitLayer, u: Tensor, weights: Tensor, y: Tens
     return flat(torch.autograd.grad(loss_of(layer, u, weights, state), parameters, allow_unused=True), parameters)
 
 
+def direct_gradient(layer: ImplicitLayer, u: Tensor, weights: Tensor, y: Tensor) -> Tensor:
+    """What the read-out's parameters get at the state y held fixed: the same part of both gradients."""
+    parameters = list(layer.parameters())
+    return flat(torch.autograd.grad(loss_of(layer, u, weights, y.detach()), parameters, allow_unused=True), parameters)
+
+
 def cosine(a: Tensor, b: Tensor) -> float:
     """Cosine of the angle between two vectors."""
     return float(a @ b / (a.norm() * b.norm()))

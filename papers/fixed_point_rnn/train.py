@@ -77,7 +77,7 @@ def train(settings: TrainShard, device: str, threads: int, checkpoints: Path, pr
             curve = [row for row in logged[seed] if row["phase"] == "train"]
             last = curve[-1] if curve else {}
             own = {"num_params": count_parameters(model), "num_layers": entry.model.num_layers, "diverged": gone}
-            own |= {"train_loss": last.get("loss", float("nan")), "scans": _scans(curve)}
+            own |= {"train_loss": last.get("loss", float("nan")), "scans": _scans(curve, entry.model.num_layers)}
             parts["runs"].append(key | own | {"update_seconds": seconds})
             for row in curve:
                 counts = [v for k, v in row.items() if k.startswith("iterations_")]
@@ -90,10 +90,13 @@ def train(settings: TrainShard, device: str, threads: int, checkpoints: Path, pr
     return {part: rows for part, rows in parts.items() if rows}
 
 
-def _scans(curve: list[dict]) -> float:
-    """Scans over time of a mean update: evaluations of each layer's map, summed; of the logged windows."""
+def _scans(curve: list[dict], num_layers: int) -> float:
+    """Scans over time of a mean update: evaluations of each layer's map, summed; of the logged windows.
+
+    A layer without an iteration is one scan.
+    """
     sums = [sum(v for k, v in row.items() if k.startswith("iterations_")) for row in curve]
-    return sum(sums) / len(sums) if sums and sums[0] else 1.0
+    return sum(sums) / len(sums) if sums and sums[0] else float(num_layers)
 
 
 if __name__ == "__main__":

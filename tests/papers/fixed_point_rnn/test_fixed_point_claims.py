@@ -30,7 +30,8 @@ MODELS = {  # study, model -> accuracy at 8, 16 and 24, iterations there
     ("dial", "diagonal, 2 layers"): (0.9, 0.1, 0.0, 1, 1, 1),
     ("dial", "LSTM"): (1.0, 1.0, 1.0, 1, 1, 1),
     ("mixers", "FP-RNN-H1"): (0.2, 0.0, 0.0, 9, 9, 9),
-    ("mixers", "FP-RNN-H2"): (0.98, 0.7, 0.4, 14, 20, 25),
+    ("mixers", "FP-RNN-H2, l_max 2"): (0.05, 0.0, 0.0, 12, 12, 12),
+    ("mixers", "FP-RNN-H2, l_max 16"): (0.98, 0.7, 0.4, 14, 20, 25),
     ("mixers", "FP-RNN-K"): (0.9, 0.5, 0.3, 14, 20, 25),
     ("mixers", "diagonal"): (0.1, 0.0, 0.0, 1, 1, 1),
     ("mixers", "diagonal, 2 layers"): (0.2, 0.0, 0.0, 1, 1, 1),
@@ -48,7 +49,8 @@ def seeds_table(**changes) -> pd.DataFrame:
         for (times, accuracy, count), seed in (
             (cell, s) for cell in zip((1, 2, 3), numbers[:3], numbers[3:], strict=True) for s in SEEDS
         ):
-            key = {"study": study, "task": "Z2", "model": model, "l_max": l_max, "seed": seed, "train_len": TRAIN}
+            task = "S3" if study == "mixers" else "Z2"
+            key = {"study": study, "task": task, "model": model, "l_max": l_max, "seed": seed, "train_len": TRAIN}
             jitter = 1e-4 * seed
             rows.append(key | {"test_len": times * TRAIN, "seq_acc": accuracy - jitter, "iterations": count + jitter})
     return pd.DataFrame(rows)
@@ -67,6 +69,9 @@ BROKEN = [  # claim, what breaks it
     (diagonal_fails_lstm_solves, {"dial/diagonal": (1.0, 0.9, 0.9, 1, 1, 1)}),
     (diagonal_fails_lstm_solves, {"dial/LSTM": (1.0, 0.9, 0.9, 1, 1, 1)}),
     (fp_solves_tracking, {"dial/FP-RNN-H1, l_max 16": (0.9, 0.5, 0.4, 9, 9, 9)}),
+    (diagonal_fails_lstm_solves, {"mixers/diagonal": (1.0, 0.9, 0.9, 1, 1, 1)}),
+    (diagonal_fails_lstm_solves, {"mixers/LSTM": (0.9, 0.8, 0.8, 1, 1, 1)}),
+    (fp_solves_tracking, {"mixers/FP-RNN-H2, l_max 16": (0.8, 0.5, 0.4, 9, 9, 9)}),
     (hidden_dependence_needed, {"dial/FP-RNN-H1, no hidden": (1.0, 0.9, 0.8, 9, 9, 9)}),
     (adaptive_iterations, {"dial/FP-RNN-H1, l_max 16": (1.0, 0.98, 0.9, 10, 12, 13)}),
     (adaptive_iterations, {"control/FP-RNN-H1": (1.0, 1.0, 1.0, 4, 7, 9)}),
@@ -79,6 +84,22 @@ BROKEN = [  # claim, what breaks it
 def test_a_claim_of_models_and_lengths_holds_and_fails(claim, changes):
     assert verdict(claim, seeds_table()) == HOLDS
     assert verdict(claim, seeds_table(**changes)) == FAILS
+
+
+def test_on_a_large_group_the_best_mixer_is_judged():
+    table = seeds_table(
+        **{"mixers/FP-RNN-K": (0.95, 0.5, 0.3, 14, 20, 25), "dial/FP-RNN-H1, l_max 16": (0.93,) * 3 + (9,) * 3}
+    )
+    large = table.assign(task="A5")
+    names = [c.name for c in fp_solves_tracking.claim.findings(tab_seeds=large) if c.name.startswith("mixers_FP")]
+    assert names == ["mixers_FP-RNN-H2, l_max 16"]  # 0.98, above 0.95
+    assert verdict(fp_solves_tracking, large) == HOLDS
+    assert verdict(fp_solves_tracking, table) == FAILS  # on Z2 H1 needs 0.99
+
+
+def test_mixers_are_not_compared_where_one_reflection_suffices():
+    table = seeds_table().assign(task="Z2")
+    assert list(kronecker_best_tracking.claim.findings(tab_seeds=table)) == []
 
 
 def test_the_dial_needs_a_gain_at_equal_parameters():

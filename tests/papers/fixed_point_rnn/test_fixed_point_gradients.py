@@ -7,13 +7,14 @@ from papers.fixed_point_rnn.config import Exact
 from papers.fixed_point_rnn.gradients import EXACT as SOLVER
 from papers.fixed_point_rnn.gradients import (
     cosine,
+    direct_gradient,
     fixed_point,
     flat,
     implicit_gradient,
     loss_of,
     truncated_gradient,
 )
-from papers.fixed_point_rnn.verify import complexity_rows, random_layer, theorem_rows
+from papers.fixed_point_rnn.verify import complexity_rows, gradient_rows, random_layer, theorem_rows
 
 EXACT = Exact(num_draws=2, num_linear=2, width=6, length=6, contraction_length=10, num_jacobians=20)
 
@@ -66,6 +67,24 @@ def test_training_takes_the_gradient_of_the_one_step():
     out, _ = layer(u)
     found = flat(torch.autograd.grad((out * weights).sum(), parameters, allow_unused=True), parameters)
     torch.testing.assert_close(found, truncated_gradient(layer, u, weights, y, 1), rtol=1e-8, atol=1e-10)
+
+
+def test_angles_are_those_of_the_parts_through_the_fixed_point():
+    """The state held fixed gives the read-out its gradient; one step adds J_x^T dL/dy, the exact one J_x^T (I-J)^-T."""
+    (found,) = [
+        r
+        for r in gradient_rows(EXACT)
+        if (r["scale"], r["argument"], r["draw"], r["num_backward"]) == (1, "concat", 0, 1)
+    ]
+    layer, u, weights, y = layer_at_its_fixed_point()
+    names = [name for name, _ in layer.named_parameters()]
+    direct = direct_gradient(layer, u, weights, y).split([p.numel() for p in layer.parameters()])
+    reached = {name for name, part in zip(names, direct, strict=True) if part.abs().max() > 0}
+    assert {n for n in names if n.startswith(("mixer", "lam_proj", "b_proj"))}.isdisjoint(reached)
+    assert {"out_proj.weight", "norm.weight"} <= reached
+    one, exact = truncated_gradient(layer, u, weights, y, 1), implicit_gradient(layer, u, weights, y)
+    whole, through = cosine(one, exact), cosine(one - torch.cat(direct), exact - torch.cat(direct))
+    assert found["cosine"] == pytest.approx(through, abs=1e-9) and through < whole
 
 
 def test_theorem_3_2_holds_below_norm_one_and_not_above():
