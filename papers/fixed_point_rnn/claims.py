@@ -50,9 +50,12 @@ def diagonal_fails_lstm_solves(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
                 yield at_least(f"{study}_LSTM_at_{times}", mean_of(_at(tab_seeds, study, "LSTM", times)), 0.99)
 
 
-@claim("fp-solves-tracking", "One fixed-point layer solves words of the training length: Z2, S3, or A5.", **TRAINED)
+@claim(
+    "fp-solves-tracking",
+    "One fixed-point layer solves words of the training length: Z2, S3, A5 (best mixer).",
+    **TRAINED,
+)
 def fp_solves_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    """The plan's mixers on Z2 and S3; on A5 the best one."""
     for study, mixer, needed in (("dial", "FP-RNN-H1", 0.99), ("mixers", "FP-RNN-H2", 0.9)):
         own = tab_seeds[(tab_seeds.study == study) & (tab_seeds.test_len == tab_seeds.train_len)]
         if own.task.iloc[0] not in ("Z2", "S3"):
@@ -77,8 +80,7 @@ def adaptive_iterations(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     ranks = [own.iterations.corr(own.test_len, method="spearman") for _, own in rows.groupby("seed")]
     yield greater("rank_correlation", mean_of(ranks), 0.9)
     yield at_least("tracking_ratio_3_to_1", mean_of(_ratio(tab_seeds, "dial", model)), 1.5)
-    control = tab_seeds.model[tab_seeds.study == "control"].iloc[0]
-    yield at_most("control_ratio_3_to_1", mean_of(_ratio(tab_seeds, "control", control)), 1.3)
+    yield at_most("control_ratio_3_to_1", mean_of(_ratio(tab_seeds, "control", "FP-RNN-H1")), 1.3)
 
 
 def _ratio(table: pd.DataFrame, study: str, model: str) -> pd.Series:
@@ -152,9 +154,7 @@ def more_reflections_help(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     yield at_least("H2_minus_H1_at_train_len", paired_difference(two, one), 0.5)
 
 
-@claim(
-    "bc-dependence-for-copy", "b and c have to depend on the last output for copying.", **LARGE, reported="0.81 to 0.55"
-)
+@claim("bc-dependence-for-copy", "Copying needs b and c of the last output.", **LARGE, reported="0.81 to 0.55")
 def bc_dependence_for_copy(tab_1: pd.DataFrame) -> Iterator[Finding]:
     ours = tab_1.dropna(subset="token_acc").set_index("model")
     without = ours[ours.index.str.startswith("bc none")]
@@ -167,11 +167,14 @@ def bc_dependence_for_copy(tab_1: pd.DataFrame) -> Iterator[Finding]:
 @claim("kronecker-best-tracking", "Kronecker mixers track twice the length at least as well as H1.", **TRAINED)
 def kronecker_best_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     """On groups that are not abelian: one reflection solves Z2."""
-    for study, family in (("mixers", "FP-RNN"), ("mamba", "FP-Mamba")):
-        own = tab_seeds[~tab_seeds.task.str.startswith("Z")]
-        pair = [_at(own, study, f"{family}-{mixer}", 2) for mixer in ("K", "H1")]
-        if len(pair[0]) and len(pair[1]):
-            yield at_least(f"{family}_K_minus_H1", paired_difference(*pair), 0)
+    own = tab_seeds[~tab_seeds.task.str.startswith("Z")]
+    pairs = {family: [_at(own, study, f"{family}-{mixer}", 2) for mixer in ("K", "H1")]
+             for study, family in (("mixers", "FP-RNN"), ("mamba", "FP-Mamba"))}  # fmt: skip
+    pairs = {family: pair for family, pair in pairs.items() if min(map(len, pair))}
+    if not pairs:
+        yield untestable("no group here needs more than one reflection")
+    for family, pair in pairs.items():
+        yield at_least(f"{family}_K_minus_H1", paired_difference(*pair), 0)
 
 
 @claim("householder-better-text", "On text two reflections are ahead of one, one of Mamba and of Kronecker.", **LARGE)
@@ -206,11 +209,7 @@ def table_1_blocks(tab_1: pd.DataFrame) -> Iterator[Finding]:
     yield greater("worst_with_minus_best_without", rows.reported[~without].min() - rows.reported[without].max(), 0)
 
 
-@claim(
-    "table-3-one-layer",
-    "In Table 3 every fixed-point model of one layer is above Mamba, of two layers it is not.",
-    kind="audit",
-)
+@claim("table-3-one-layer", "Table 3: of one layer every FP model is above Mamba, of two not every.", kind="audit")
 def table_3_one_layer(tab_3: pd.DataFrame) -> Iterator[Finding]:
     wide = tab_3.pivot(index="layers", columns="model", values="reported")
     ahead = (wide.filter(like="FP").sub(wide["Mamba"], axis=0) > 0).sum(axis=1)

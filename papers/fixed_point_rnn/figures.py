@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shared.artifacts.line_panels import decade_ticks
-from shared.artifacts.plots import MARKERS, legend, mark_gone, nothing, panels, scale_line, seeds, styles, value_ticks
+from shared.artifacts.plots import MARKERS, legend, mark_gone, panels, scale_line, seeds, styles, value_ticks
 from shared.artifacts.shapes import heat_maps
 
 SHARE = (-0.03, 1.05)
@@ -87,8 +87,7 @@ def fig_3c(table: pd.DataFrame) -> Figure:
     figure, (ax,) = panels(1, width=4.0, height=3.0, beside=1.8)
     _by_length(ax, swept, "iterations", looks, by="l_max")
     seeds(ax, control, "test_len", "iterations", label="control task", color="0.2", marker="X", linestyle="--")
-    lengths = np.array(sorted(swept.test_len.unique()))
-    ax.plot(lengths, lengths, "-", color="0.8", linewidth=1, label="one per token", zorder=0)
+    ax.axline((0, 0), slope=1, color="0.8", linewidth=1, label="one per token", zorder=0)
     ax.set(ylabel="iterations of the slowest word")
     legend(figure, ax)
     return figure
@@ -97,8 +96,6 @@ def fig_3c(table: pd.DataFrame) -> Figure:
 def fig_4(table: pd.DataFrame) -> Figure:
     """Accuracy over test length by channel mixer and model, a panel per study."""
     table = table[table.study.isin(STUDIES)]
-    if not len(table):
-        return nothing("these records hold no such study")
     parts, looks = _parts(table), _looks(table.model)
     figure, axes = panels(len(parts), width=3.2, height=3.6, beside=2.6)
     for ax, (study, own) in zip(axes, parts, strict=True):

@@ -25,18 +25,21 @@ def tab_seeds(records: Records, settings: Settings) -> pd.DataFrame:
 def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) -> pd.DataFrame:
     """Size, budget, cost of an update and longest solved length of every model."""
     runs = _part(records, settings, "runs").merge(longest(tab_seeds), on=KEY, how="left")
-    table = runs.groupby(KEY[:-1], sort=False).agg(
-        num_layers=("num_layers", "first"),
-        num_params=("num_params", "first"),
-        train_loss=("train_loss", "mean"),
-        standard_error=("train_loss", "sem"),
-        scans=("scans", "mean"),
-        update_ms=("update_seconds", lambda s: 1000 * s.mean()),
-        longest=("longest", "mean"),
-        num_diverged=("diverged", "sum"),
-        num_seeds=("seed", "size"),
+    table = (
+        runs.groupby(KEY[:-1], sort=False)
+        .agg(
+            num_layers=("num_layers", "first"),
+            num_params=("num_params", "first"),
+            train_loss=("train_loss", "mean"),
+            standard_error=("train_loss", "sem"),
+            scans=("scans", "mean"),
+            update_ms=("update_seconds", lambda s: 1000 * s.mean()),
+            longest=("longest", "mean"),
+            num_diverged=("diverged", "sum"),
+            num_seeds=("seed", "size"),
+        )
+        .reset_index()
     )
-    table = table.reset_index()
     budget = {name: study for name, study in settings.studies.items() if study is not None}
     steps, rates = ({n: getattr(s, key) for n, s in budget.items()} for key in ("num_steps", "lr"))
     return table.assign(num_steps=table.study.map(steps), lr=table.study.map(rates))
@@ -77,8 +80,7 @@ def tab_1(tab_seeds: pd.DataFrame, reported: Reported) -> pd.DataFrame:
 
 def tab_3(reported: Reported) -> pd.DataFrame:
     """The paper's Table 3, catbAbI: not rebuilt."""
-    rows = reported.table("Table 3")
-    return rows.assign(layers=rows.row.astype(int), model=rows.column, reported=rows.value)
+    return reported.table("Table 3").eval("layers = row\nmodel = column\nreported = value").astype({"layers": int})
 
 
 def tab_4(tab_seeds: pd.DataFrame, settings: Settings, reported: Reported) -> pd.DataFrame:
