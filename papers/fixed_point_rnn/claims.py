@@ -52,7 +52,7 @@ def diagonal_fails_lstm_solves(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
 
 @claim(
     "fp-solves-tracking",
-    "One fixed-point layer solves words of the training length: Z2, S3, A5 (best mixer).",
+    "One fixed-point layer solves words of the training length.",
     **TRAINED,
 )
 def fp_solves_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:

@@ -25,21 +25,18 @@ def tab_seeds(records: Records, settings: Settings) -> pd.DataFrame:
 def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) -> pd.DataFrame:
     """Size, budget, cost of an update and longest solved length of every model."""
     runs = _part(records, settings, "runs").merge(longest(tab_seeds), on=KEY, how="left")
-    table = (
-        runs.groupby(KEY[:-1], sort=False)
-        .agg(
-            num_layers=("num_layers", "first"),
-            num_params=("num_params", "first"),
-            train_loss=("train_loss", "mean"),
-            standard_error=("train_loss", "sem"),
-            scans=("scans", "mean"),
-            update_ms=("update_seconds", lambda s: 1000 * s.mean()),
-            longest=("longest", "mean"),
-            num_diverged=("diverged", "sum"),
-            num_seeds=("seed", "size"),
-        )
-        .reset_index()
-    )
+    groups = runs.groupby(KEY[:-1], sort=False)
+    table = groups.agg(
+        num_layers=("num_layers", "first"),
+        num_params=("num_params", "first"),
+        train_loss=("train_loss", "mean"),
+        standard_error=("train_loss", "sem"),
+        scans=("scans", "mean"),
+        update_ms=("update_seconds", lambda s: 1000 * s.mean()),
+        longest=("longest", "mean"),
+        num_diverged=("diverged", "sum"),
+        num_seeds=("seed", "size"),
+    ).reset_index()
     budget = {name: study for name, study in settings.studies.items() if study is not None}
     steps, rates = ({n: getattr(s, key) for n, s in budget.items()} for key in ("num_steps", "lr"))
     return table.assign(num_steps=table.study.map(steps), lr=table.study.map(rates))
@@ -64,18 +61,11 @@ def fig_12(records: Records, settings: Settings) -> pd.DataFrame:
 def tab_1(tab_seeds: pd.DataFrame, reported: Reported) -> pd.DataFrame:
     """Copying at twice the training length by what depends on y_{t-1}, beside the paper's Table 1."""
     rows = tab_seeds[(tab_seeds.task == "copy") & (tab_seeds.test_len == 2 * tab_seeds.train_len)]
-    table = (
-        rows[rows.model.str.startswith("bc")]
-        .groupby("model", sort=False)
-        .agg(
-            token_acc=("token_acc", "mean"),
-            standard_error=("token_acc", "sem"),
-            loss=("loss", "mean"),
-            num_seeds=("seed", "size"),
-        )
-    )
+    groups = rows[rows.model.str.startswith("bc")].groupby("model", sort=False)
+    means = {"token_acc": ("token_acc", "mean"), "standard_error": ("token_acc", "sem"), "loss": ("loss", "mean")}
+    table = groups.agg(**means, num_seeds=("seed", "size")).reset_index()
     columns = {"accuracy": "reported", "std": "reported_std"}
-    return reported.beside(table.reset_index(), "Table 1", rows="model", columns=columns)
+    return reported.beside(table, "Table 1", rows="model", columns=columns)
 
 
 def tab_3(reported: Reported) -> pd.DataFrame:
