@@ -78,7 +78,9 @@ def fig_3b(table: pd.DataFrame) -> Figure:
     """Heat map: models by groups, a panel per study."""
     cells = {"index": "model", "columns": "task", "values": "longest", "sort": False}
     parts = {study: own.pivot_table(**cells) for study, own in _parts(table)}
-    return heat_maps(parts, "longest solved word", limits=(0, None), size=2.9, form=".3g", annotate=99)
+    return heat_maps(
+        parts, "longest solved word", limits=(0, max(1, table.longest.max())), size=2.9, form=".3g", annotate=99
+    )
 
 
 def fig_3c(table: pd.DataFrame) -> Figure:
