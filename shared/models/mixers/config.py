@@ -140,6 +140,13 @@ class GatedDeltaNetConfig(DeltaNetConfig):
     value_expand: float = Field(2.0, gt=0)
 
 
+class DeltaProductConfig(DeltaNetConfig):
+    """Several steps of the delta rule per token: a product of generalised Householder matrices."""
+
+    name: Literal["deltaproduct"] = "deltaproduct"
+    num_householder: int = Field(2, ge=1)  # steps per token
+
+
 class MambaConfig(MixerConfig):
     """Mamba: selective scan with a diagonal state per channel (S6)."""
 

@@ -1,4 +1,4 @@
-"""DeltaNet and gated DeltaNet.
+"""DeltaNet, gated DeltaNet and DeltaProduct.
 
 Shapes: B batch, T time, D model width, H heads, K key width of a head, V value width of a head.
 """
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.models.config import MixerContext
-from shared.models.mixers.config import DeltaNetConfig, GatedDeltaNetConfig
+from shared.models.mixers.config import DeltaNetConfig, DeltaProductConfig, GatedDeltaNetConfig
 from shared.models.mixers.matrix_state import HeadInputs, MatrixStateMixer
 from shared.models.mixers.parts import (
     HeadNorm,
+    ShortConvolution,
     init_projection_,
     inverse_softplus_of_log_uniform,
     kernel_backend,
@@ -81,3 +82,49 @@ class GatedDeltaNet(DeltaNet):
 
     def finish(self, heads: Tensor, x: Tensor) -> Tensor:
         return self.out_proj(self.head_norm(heads).flatten(2) * F.silu(self.gate_proj(x)))
+
+
+@register(DeltaProductConfig)
+class DeltaProduct(DeltaNet):
+    """n steps of the delta rule per token, each with its own key, value and strength; the query reads after the last.
+
+    S_t = (prod_j (I - beta_tj k_tj k_tj^T)) S_{t-1} + ..., j = 1 first. One step is DeltaNet.
+
+    Source: Siems et al. 2025 (arXiv 2502.10297), section 4; negative eigenvalues as in Grazzi et al. 2024.
+    """
+
+    def __init__(self, config: DeltaProductConfig, context: MixerContext) -> None:
+        self.num_householder = config.num_householder
+        super().__init__(config, context)
+        self.beta_proj = nn.Linear(context.d_model, self.num_householder * self.num_heads, bias=False)
+        init_projection_(self.beta_proj, context.init_std)
+
+    def _build_qkv(self, config: DeltaProductConfig, context: MixerContext) -> None:
+        channels = self.num_keys + self.num_householder * (self.num_keys + self.num_values)
+        self.qkv_proj = nn.Linear(context.d_model, channels, bias=context.bias)
+        if config.conv_width:
+            self.conv = ShortConvolution(channels, config.conv_width)
+
+    def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
+        """Inputs of T n steps, token by token; the query is zero before a token's last step."""
+        qkv, conv_state = self.qkv_proj(x), None
+        if self.conv is not None:
+            qkv, conv_state = self.conv(qkv, None if extra is None else extra[0])
+            qkv = F.silu(qkv)
+        steps, heads = self.num_householder, self.num_heads
+        q, k, v = qkv.split((self.num_keys, steps * self.num_keys, steps * self.num_values), dim=-1)
+        q = F.normalize(q.unflatten(-1, (1, heads, -1)), dim=-1, eps=1e-6) * self.query_scale
+        q = F.pad(q, (0, 0, 0, 0, steps - 1, 0)).flatten(1, 2)
+        k, v = (z.unflatten(-1, (steps, heads, -1)).flatten(1, 2) for z in (k, v))
+        beta = self.beta_scale * widen(self.beta_proj(x)).sigmoid().unflatten(-1, (steps, heads)).flatten(1, 2)
+        return HeadInputs(q, F.normalize(k, dim=-1, eps=1e-6), v, beta=beta), (conv_state,)
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return super().finish(heads[:, self.num_householder - 1 :: self.num_householder], x)
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """alpha (B, H, T, T n): what a token reads of every step's value, `values(x)` (B, H, T n, V)."""
+        return super().coefficients(x)[:, :, self.num_householder - 1 :: self.num_householder]
+
+    def heads(self, x: Tensor) -> Tensor:
+        return super().heads(x)[:, self.num_householder - 1 :: self.num_householder]

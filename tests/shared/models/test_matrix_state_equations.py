@@ -81,3 +81,29 @@ def test_delta_rules(name, negative_eigenvalues):
 
     heads = run_by_hand(mixer, x, transition, lambda t, h, k: beta[t, h] * k / k.norm(), lambda q: 8**-0.5 / q.norm())
     torch.testing.assert_close(mixer.heads(x[None])[0], heads)
+
+
+@torch.no_grad()
+def test_delta_product_of_one_step_is_the_delta_rule():
+    single, x = build("deltaproduct", num_householder=1, conv_width=4), tokens()[None]
+    plain = build("deltanet", conv_width=4)
+    plain.load_state_dict(single.state_dict())
+    torch.testing.assert_close(single(x), plain(x))
+
+
+@pytest.mark.parametrize("negative_eigenvalues", [False, True])
+@torch.no_grad()
+def test_delta_product_applies_its_steps_in_order(negative_eigenvalues):
+    mixer, x = build("deltaproduct", num_householder=2, negative_eigenvalues=negative_eigenvalues), tokens()[None]
+    inputs, _ = mixer.project(x, None)
+    state = torch.zeros(mixer.num_heads, mixer.key_dim, mixer.value_dim, dtype=torch.float64)
+    for t in range(LENGTH):
+        for step in (2 * t, 2 * t + 1):
+            k, v, beta = inputs.k[0, step], inputs.v[0, step], inputs.beta[0, step][:, None, None]
+            eye = torch.eye(mixer.key_dim, dtype=torch.float64)
+            state = (eye - beta * k[:, :, None] * k[:, None, :]) @ state + beta * k[:, :, None] * v[:, None, :]
+        read = (inputs.q[0, 2 * t + 1][:, None, :] @ state)[:, 0]
+        torch.testing.assert_close(mixer.heads(x)[0, t], read)
+    alpha = mixer.coefficients(x)
+    assert alpha.shape[-2:] == (LENGTH, 2 * LENGTH)
+    torch.testing.assert_close((alpha @ mixer.values(x)).transpose(1, 2), mixer.heads(x))

@@ -132,6 +132,8 @@ PARAMETER_COUNTS = {  # D = 16, two heads; written from the layers' equations
     "gla": 3 * D * D + 2 * D * (D // 2) + (16 * D + 16 * (D // 2) + D // 2) + D // 2,
     "deltanet": 4 * D * D + 3 * D * 4 + 2 * D + D // 2,
     "gated_deltanet": 2 * D * D + 3 * D * 2 * D + 4 * D * 4 + 2 * 2 * D + 2 * 2 + D,
+    # one query, two keys and two values, with their convolutions; out, two strengths per head, norm
+    "deltaproduct": 6 * D * D + 5 * D * 4 + 2 * 2 * D + D // 2,
     # up and down, convolution, q k v in blocks of 4, gates, norm and skip; inner width 32
     "mlstm": 3 * D * 32 + 32 * 5 + 3 * 32 * 4 + (3 * 32 + 1) * 4 + 2 * 32,
     # in and out, convolution, x to (dt, B, C), dt, A, D; inner width 32, rank 1

@@ -1,0 +1,75 @@
+"""Scores that the paper reports, from the rows of records and tables: solved lengths, scaled accuracy, cosines.
+
+No torch here: tables are built without it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from shared.artifacts.records import Records
+
+SOLVED = 0.9  # a length is solved from this share of words on
+KEY = ["study", "task", "model", "l_max", "seed"]
+OTHERS = ["repeat", "copy", "text", "arithmetic"]  # tasks that are no word problem
+
+
+def by_length(tab_seeds: pd.DataFrame) -> pd.DataFrame:
+    """Every model at every test length: means over seeds, the standard error of seq_acc, median of the iterations."""
+    groups = tab_seeds.groupby([*KEY[:-1], "train_len", "test_len"], sort=False)
+    return groups.agg(
+        seq_acc=("seq_acc", "mean"),
+        standard_error=("seq_acc", "sem"),
+        token_acc=("token_acc", "mean"),
+        iterations=("iterations", "median"),
+        met=("met", "mean"),
+        num_seeds=("seed", "size"),
+    ).reset_index()
+
+
+def longest(tab_seeds: pd.DataFrame) -> pd.DataFrame:
+    """Per seed: the longest test length up to which every length tested is solved; 0 for none. Word problems alone."""
+    rows = tab_seeds[~tab_seeds.task.isin(OTHERS)].sort_values("test_len", kind="stable")
+    unbroken = (rows.seq_acc >= SOLVED).groupby([rows[k] for k in KEY]).cummin()
+    found = rows.assign(longest=rows.test_len.where(unbroken, 0))
+    return found.groupby(KEY, sort=False).longest.max().reset_index()
+
+
+def longest_by_model(tab_seeds: pd.DataFrame) -> pd.DataFrame:
+    """Longest solved length of every model and group: mean, smallest and largest over seeds."""
+    order = tab_seeds[["study", "task", "model"]].drop_duplicates()
+    groups = longest(tab_seeds).groupby(["study", "task", "model"], sort=False).longest
+    found = groups.agg(longest="mean", low="min", high="max", num_seeds="size").reset_index()
+    return order.merge(found)
+
+
+def scaled_accuracy(accuracy: pd.Series, modulus: int) -> pd.Series:
+    """0 at chance, 1 where all is right (Grazzi et al. 2024): (accuracy - 1 / modulus) / (1 - 1 / modulus)."""
+    return (accuracy - 1 / modulus) / (1 - 1 / modulus)
+
+
+def perplexities(tab_seeds: pd.DataFrame) -> pd.DataFrame:
+    """Validation perplexity of every language model and seed; loss in nats per token."""
+    rows = tab_seeds[tab_seeds.task == "text"]
+    return rows.assign(perplexity=np.exp(rows.loss))
+
+
+def _cosines(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    groups = rows.assign(positive=rows.cosine > 0).groupby(by)
+    table = groups.cosine.agg(smallest="min", median="median", num_draws="size")
+    return table.assign(share_positive=groups.positive.mean()).reset_index()
+
+
+def truncated_gradients(records: Records) -> pd.DataFrame:
+    """Cosines of truncated and exact gradients over random layers; share of layers whose cosine never falls with k."""
+    rows = records("verify", "gradients")
+    rows = rows[rows.converged.astype(bool)].sort_values("num_backward", kind="stable")
+    layer = [rows[k] for k in ("scale", "argument", "draw")]
+    falls = rows.groupby(["scale", "argument", "draw"]).cosine.diff().lt(-1e-12).groupby(layer).any()
+    monotone = 1 - falls.groupby(level=["scale", "argument"]).mean()
+    table = _cosines(rows, ["scale", "argument", "num_backward"])
+    return table.merge(monotone.rename("share_monotone").reset_index(), on=["scale", "argument"])
+
+
+def random_jacobians(records: Records) -> pd.DataFrame:
+    """Theorem 3.2 on random Jacobians: cosines of the one-step and the exact gradient step, by the Jacobian's norm."""
+    return _cosines(records("verify", "theorem"), ["norm"])

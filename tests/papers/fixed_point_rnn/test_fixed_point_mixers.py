@@ -1,0 +1,136 @@
+"""Channel mixers as matrices: closed forms, norms, limits, refusals."""
+
+import pytest
+import torch
+
+from papers.fixed_point_rnn.mixers import (
+    WeightNormLinear,
+    as_matrix,
+    build_channel_mixer,
+    top_eigenvalue,
+    triangular_gram,
+)
+from papers.fixed_point_rnn.settings import MixerSettings
+from shared.base.seeding import torch_generator
+from shared.models.initialisation import drawing_from
+
+D, SHAPE = 8, (2, 5)
+KINDS = ["householder", "dplr", "kronecker", "monarch", "constant", "none"]
+
+
+def built(kind, seed=0, width=D, **settings):
+    with drawing_from(torch_generator(seed, "mixer")):
+        settings = {"argument": "input", "block": 4} | settings
+        mixer = build_channel_mixer(width, MixerSettings(kind=kind, **settings)).double()
+    x = 3 * torch.randn(*SHAPE, width, generator=torch_generator(seed, "x"), dtype=torch.float64)
+    return mixer, mixer.coefficients(mixer.prepare(x)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_apply_is_multiplication_by_the_matrix(kind):
+    mixer, coefficients = built(kind, r=2)
+    v = torch.randn(*SHAPE, D, generator=torch_generator(1, "v"), dtype=torch.float64)
+    q = as_matrix(mixer, coefficients, SHAPE)
+    torch.testing.assert_close(mixer.apply(coefficients, v), (q @ v.unsqueeze(-1)).squeeze(-1))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_one_reflection(scale):
+    mixer, (u, strength) = built("householder", reflection_scale=scale)
+    q = as_matrix(mixer, (u, strength), SHAPE)
+    u, alpha = u[..., 0, :], strength[..., 0] / scale
+    eye = torch.eye(D, dtype=torch.float64)
+    expected = eye - scale * alpha[..., None, None] * u.unsqueeze(-1) * u.unsqueeze(-2)
+    torch.testing.assert_close(q, expected)
+    torch.testing.assert_close(torch.linalg.det(q), 1 - scale * alpha)
+    torch.testing.assert_close(u.norm(dim=-1), torch.ones(SHAPE, dtype=torch.float64))
+    assert ((alpha > 0) & (alpha < 1)).all()
+
+
+def test_reflections_apply_the_first_factor_first():
+    mixer, (u, alpha) = built("householder", r=2)
+    eye = torch.eye(D, dtype=torch.float64)
+    factors = eye - alpha[..., None, None] * u.unsqueeze(-1) * u.unsqueeze(-2)
+    torch.testing.assert_close(as_matrix(mixer, (u, alpha), SHAPE), factors[:, :, 1] @ factors[:, :, 0])
+
+
+def test_low_rank_of_several_terms_need_not_contract():
+    mixer, (u, alpha) = built("dplr", r=3)
+    same = u[:, :, :1].expand_as(u), torch.full_like(alpha, 0.9)
+    distance = torch.eye(D, dtype=torch.float64) - as_matrix(mixer, same, SHAPE)
+    norms = torch.linalg.matrix_norm(distance, 2)
+    torch.testing.assert_close(norms, torch.full_like(norms, 2.7))
+
+
+@pytest.mark.parametrize("kind", ["householder", "monarch"])
+def test_one_factor_contracts_at_scale_one(kind):
+    mixer, coefficients = built(kind)
+    distance = torch.eye(D, dtype=torch.float64) - as_matrix(mixer, coefficients, SHAPE)
+    assert torch.linalg.matrix_norm(distance, 2).max() < 1
+
+
+@pytest.mark.parametrize("width", [6, 8, 16])
+def test_kronecker_is_a_kronecker_product(width):
+    mixer, (k1, k2) = built("kronecker", width=width, reflection_scale=2)
+    eye = torch.eye(width, dtype=torch.float64)
+    q = as_matrix(mixer, (k1, k2), SHAPE)
+    for b in range(SHAPE[0]):
+        for t in range(SHAPE[1]):
+            torch.testing.assert_close(q[b, t], eye - 2 * torch.kron(k1[b, t].mT.contiguous(), k2[b, t]))
+
+
+def test_kronecker_factors_are_gated_psd_matrices_of_norm_one():
+    flat = torch.randn(3, 10, generator=torch_generator(0, "c"), dtype=torch.float64)
+    k = triangular_gram(flat, 4)
+    values = torch.linalg.eigvalsh(k)
+    assert values.min() > -1e-12
+    torch.testing.assert_close(values.sum(-1), torch.full((3,), 4.0, dtype=torch.float64))  # rows of unit length
+    torch.testing.assert_close(top_eigenvalue(k, 200)[:, 0, 0], values[:, -1])
+    upper = torch.linalg.cholesky(k.flip(-1, -2)).flip(-1, -2)  # k = C C^T with C upper triangular
+    torch.testing.assert_close(upper.abs(), (upper.triu()).abs())
+    assert top_eigenvalue(k, 2)[:, 0, 0].sub(values[:, -1]).max() < 1e-9  # the power method stays below
+
+
+def test_constant_mixer_is_orthogonal_and_none_the_identity():
+    mixer, coefficients = built("constant")
+    q, eye = as_matrix(mixer, coefficients, SHAPE)[0, 0], torch.eye(D, dtype=torch.float64)
+    torch.testing.assert_close(q @ q.mT, eye)
+    assert (q - eye).abs().max() > 1e-3
+    mixer, coefficients = built("none")
+    torch.testing.assert_close(as_matrix(mixer, coefficients, SHAPE)[0, 0], eye)
+
+
+def test_the_three_arguments():
+    x, h = torch.randn(2, 1, 2, D, generator=torch_generator(0, "xh"), dtype=torch.float64).unbind()
+    for argument in ("concat", "sum", "input"):
+        mixer = build_channel_mixer(D, MixerSettings(argument=argument)).double()
+        pre, state_map = mixer.prepare(x)
+        assert (state_map is None) == (argument == "input")
+        full = pre if state_map is None else pre + h @ state_map.mT
+        z = {"concat": torch.cat([x, h], -1), "sum": x + h, "input": x}[argument]
+        torch.testing.assert_close(full, mixer.map(z))
+
+
+def test_weight_norm_starts_at_the_plain_map_and_scales_by_its_gain():
+    linear = WeightNormLinear(5, 3).double()
+    torch.testing.assert_close(linear.weight(), linear.v.detach())
+    with torch.no_grad():
+        linear.v.mul_(7)
+    torch.testing.assert_close(linear.weight().norm(dim=1), linear.gain.detach())
+
+
+def test_the_zero_vector_has_a_direction_of_zero():
+    mixer = build_channel_mixer(D, MixerSettings(argument="input")).double()
+    u, _ = mixer.coefficients(torch.zeros(1, 1, D + 1, dtype=torch.float64))
+    assert (u == 0).all()
+
+
+def test_refusals_and_the_warning_of_a_prime_width():
+    with pytest.raises(ValueError, match="power of two"):
+        build_channel_mixer(12, MixerSettings(kind="monarch", block=4))
+    with pytest.raises(ValueError, match="its block divides"):
+        build_channel_mixer(8, MixerSettings(kind="monarch", block=3))
+    with pytest.warns(UserWarning, match="prime"):
+        build_channel_mixer(7, MixerSettings(kind="kronecker"))
+    with pytest.raises(ValueError):
+        MixerSettings(r=0)

@@ -1,0 +1,162 @@
+"""Tasks: targets by hand, rows that depend on themselves alone, a model that learns, the ensemble's numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from papers.fixed_point_rnn import arithmetic
+from papers.fixed_point_rnn.config import entries_of
+from papers.fixed_point_rnn.evaluate import by_cap, by_length, measure, parallel_and_sequential
+from papers.fixed_point_rnn.settings import Study, TaskSettings
+from papers.fixed_point_rnn.tasks import SequenceTask, row_loss, sampled_limit, source_of
+from papers.fixed_point_rnn.train import runs_of, train_entry
+from shared.base.seeding import numpy_generator
+from shared.models.language_model import IGNORED_TARGET
+from shared.train.ensemble.training import train_ensemble
+from shared.train.loop.fit import fit
+
+
+def source(kind, **settings):
+    return source_of(TaskSettings(kind=kind, **settings))
+
+
+def tiny(**changes):
+    values = {
+        "task": {"kind": "word", "group": "Z2", "train_len": 4},
+        "training": {"log_every": 2},
+        "num_steps": 4,
+        "batch_size": 8,
+        "lr": 1e-2,
+        "seeds": [0, 1],
+        "evaluation": {"lengths": [2, 5], "num_words": 16, "rows": 16, "cap": 20, "caps": [1, 4], "cap_length": 4},
+        "model": {"d_model": 4, "solver": {"l_max": 4}},
+        "models": {"FP": {}},
+    }
+    return Study(**values | changes)
+
+
+def test_words_ask_for_every_prefix_but_not_at_the_begin_token():
+    batch = source("word", group="Z2", train_len=5).train(0, 3, range(4), 8)
+    assert (batch["tokens"][:, 0] == 2).all() and (batch["targets"][:, 0] == IGNORED_TARGET).all()
+    assert torch.equal(batch["targets"][:, 1:], batch["tokens"][:, 1:].cumsum(1) % 2)
+
+
+def test_short_words_end_after_two_elements():
+    batch = source("word", group="S3", train_len=6, short_share=0.5).train(0, 0, range(64), 64)
+    asked = (batch["targets"] != IGNORED_TARGET).sum(1)
+    assert set(asked.tolist()) == {2, 6} and 16 < int((asked == 2).sum()) < 48
+
+
+def test_the_control_asks_for_the_token_itself():
+    batch = source("repeat", group="S3", train_len=6).train(0, 0, range(4), 4)
+    assert torch.equal(batch["targets"][:, 1:], batch["tokens"][:, 1:])
+
+
+def test_copying_by_hand():
+    own = source("copy", alphabet=3, min_len=2, train_len=4)
+    batch = own._batch(np.array([[2, 0, 1, 1]]), np.array([3]))
+    first, bar, stop, pad = 3, 4, 5, 6
+    whole = [first, 2, 0, 1, bar, 2, 0, 1, stop, pad, pad]
+    assert batch["tokens"][0].tolist() == whole[:-1]
+    expected = [IGNORED_TARGET] * 4 + [2, 0, 1, stop] + [IGNORED_TARGET] * 2
+    assert batch["targets"][0].tolist() == expected
+    lengths = (own.train(0, 0, range(64), 64)["targets"] != IGNORED_TARGET).sum(1) - 1
+    assert set(lengths.tolist()) == {2, 3, 4}
+
+
+@pytest.mark.parametrize("kind", ["word", "copy", "arithmetic"])
+def test_a_row_does_not_depend_on_the_others_and_seeds_differ(kind):
+    own = source(kind, group="A4", train_len=7)
+    whole, part = own.train(1, 2, range(6), 6), own.train(1, 2, range(2, 4), 6)
+    assert all(torch.equal(whole[name][2:4], part[name]) for name in whole)
+    assert not torch.equal(own.train(2, 2, range(6), 6)["tokens"], whole["tokens"])
+    assert torch.equal(own.test(5, 4)["tokens"], own.test(5, 8)["tokens"][:4])
+
+
+@pytest.mark.parametrize("length", [1, 3, 5, 9, 21])
+def test_expressions_have_their_length_and_pythons_value(length):
+    for draw in range(20):
+        rng = numpy_generator(draw, "expression", length)
+        tokens = arithmetic.expression(length, 5, rng)
+        assert len(tokens) == length
+        assert arithmetic.value(tokens, 5) == eval("".join(tokens)) % 5  # digits, + - * and brackets alone
+
+
+def test_expressions_show_every_symbol_and_bad_ones_are_refused():
+    seen = set()
+    for draw in range(50):
+        seen |= set(arithmetic.expression(15, 5, numpy_generator(draw, "symbols")))
+    assert seen == {*"01234", *"+-*()"}
+    for tokens in (["1", "+"], ["(", "1"], ["1", "2"], [")"]):
+        with pytest.raises(ValueError):
+            arithmetic.value(tokens, 5)
+    with pytest.raises(ValueError, match="odd lengths"):
+        arithmetic.expression(4, 5, numpy_generator(0))
+
+
+def test_arithmetic_asks_for_the_answer_at_the_equals_sign():
+    batch = source("arithmetic", train_len=9, min_len=3).train(0, 0, range(16), 16)
+    asked = batch["targets"] != IGNORED_TARGET
+    assert (asked.sum(1) == 1).all()
+    assert (batch["tokens"][asked] == arithmetic.symbol("=", 5)).all() and batch["targets"][asked].max() < 5
+
+
+def test_row_loss_weighs_rows_and_not_tokens():
+    logits = torch.zeros(2, 3, 4)
+    targets = torch.tensor([[1, IGNORED_TARGET, IGNORED_TARGET], [0, 1, 2]])
+    logits[0, 0, 1] = 50.0
+    torch.testing.assert_close(row_loss(logits, targets), torch.tensor([0.0, float(np.log(4.0))]))
+
+
+def test_sampled_limits_have_the_mean_of_their_gamma_rounded_up():
+    limits = [sampled_limit(4, numpy_generator(0, "limit", i)) for i in range(2000)]
+    assert min(limits) >= 1 and np.mean(limits) == pytest.approx(4 * 1.25 + 0.5, rel=0.05)
+
+
+def test_an_ensemble_with_fixed_points_gives_the_numbers_of_runs_alone():
+    study = tiny()
+    (entry,) = entries_of(study)
+    task, runs = SequenceTask(study, entry), runs_of(study, entry)
+    stacked = train_ensemble(task, runs, study.training, progress=False)
+    for index, run in enumerate(runs):
+        alone = fit(task, run, study.training, device="cpu", progress=False)
+        rows = [row for row in stacked.rows if row["run"] == run.name]
+        for ours, theirs in zip(rows, [r for r in alone.rows if r["phase"] == "train"], strict=True):
+            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+            assert ours["iterations_0"] == theirs["iterations_0"]
+        for name, value in alone.model.state_dict().items():
+            torch.testing.assert_close(stacked.states[index][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_learns_parity_of_four_and_is_measured(tmp_path):
+    study = tiny(num_steps=150, batch_size=32, model={"d_model": 8, "solver": {"l_max": 8}}, training={})
+    (entry,), source = entries_of(study), source_of(study.task)
+    task, states, logged, diverged, _ = train_entry(study, entry, source, tmp_path, "cpu", 1)
+    model = task.build(0)
+    model.load_state_dict(states[0])
+    model.eval()
+    rows = {row["test_len"]: row for row in by_length(model, source, study.evaluation)}
+    assert rows[2]["seq_acc"] > 0.9 and rows[2]["met"] == 1 and not any(diverged)
+    assert rows[2]["seq_acc"] <= rows[2]["token_acc"] and logged[0][-1]["loss"] < 0.5
+    caps = list(by_cap(model, source, study.evaluation))
+    assert [row["iterations"] for row in caps] == [2, 5]
+    after = measure(model, source, 2, study.evaluation)
+    assert after == {k: v for k, v in rows[2].items() if k != "test_len"}  # the cap is put back
+    (first, _) = parallel_and_sequential(model, source, study.evaluation)
+    assert 0 <= first["low"] <= first["median"] <= first["high"] <= first["largest"]
+
+
+def test_each_l_max_is_a_model_of_its_own_and_the_others_keep_theirs():
+    study = tiny(
+        models={"FP": {}, "other": {"mixer": {"r": 2}}, "gone": None}, l_max={"FP": [1, 2]}, gamma={"other": 4}
+    )
+    found = [(e.name, e.model.solver.l_max, e.model.mixer.r, e.gamma) for e in entries_of(study)]
+    assert found == [("FP, l_max 1", 1, 1, None), ("FP, l_max 2", 2, 1, None), ("other", 4, 2, 4)]
+
+
+def test_refused_tasks():
+    for values in ({"train_len": 3, "min_len": 4}, {"train_len": 0}, {"short_share": 1.0}):
+        with pytest.raises(ValueError):
+            TaskSettings(kind="word", **values)
+    with pytest.raises(ValueError, match="test lengths"):
+        tiny(evaluation={"lengths": [0, 2]})
