@@ -97,22 +97,23 @@ def heat_panels(
     columns: str,
     labels: tuple[str, str],
     most: int = 2,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Heat maps of a column with its numbers in the cells, a panel per combination of `panel`'s columns.
 
-    Colours are shared: dark from the smallest value, the lightest from twice the smallest on.
+    Colours are shared: dark from the smallest value, the lightest from twice the smallest on, or between `limits`.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
     if not keys:
         return nothing("these records hold no such runs")
     figure, axes = panels(len(keys), most=most, width=2.6, height=2.2, beside=0.3, sharey=False)
-    low = table[value].min()
+    low, high = limits or (table[value].min(), 2 * table[value].min())
     for ax, key in zip(axes, keys, strict=True):
         part = table[(table[list(panel)] == list(key)).all(axis=1)]
         cells = part.pivot(index=rows, columns=columns, values=value).sort_index()
-        ax.imshow(cells, cmap="viridis", vmin=low, vmax=2 * low, aspect="auto")
+        ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         for (row, column), number in np.ndenumerate(cells.to_numpy()):
-            color = "white" if number < 1.5 * low else "black"
+            color = "white" if number < (low + high) / 2 else "black"
             ax.text(column, row, f"{number:.3g}", ha="center", va="center", color=color, fontsize=7)
         ax.set(xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0])
         ax.set_xticklabels([f"{number:g}" for number in cells.columns])

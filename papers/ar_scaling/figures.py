@@ -1,0 +1,218 @@
+"""Tables -> figures. One function per figure of paper.yaml; the same table gives the same pixels."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from papers.ar_scaling.names import MODELS
+from shared.artifacts.line_panels import decade_ticks, heat_panels
+from shared.artifacts.plots import band, legend, line, nothing, panels, scale_line, styles, value_ticks
+from shared.artifacts.shapes import dots
+
+LR = "learning rate"
+BASELINE = "position-only rule"
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """With `label`: the row and its layers."""
+    layers = table.num_layers.map(lambda n: f"{n:g} layer" + ("s" if n > 1 else ""))
+    return table.assign(label=table.row + ", " + layers)
+
+
+def _ordered(labels: pd.Series) -> list[str]:
+    """Labels in the order of the models."""
+    names = list(MODELS.values())
+    return sorted(set(labels), key=lambda text: ([text.startswith(n) for n in names].index(True), text))
+
+
+def fig_1(table: pd.DataFrame) -> Figure:
+    """Accuracy over the learning rate, a panel per model; seeds as a band."""
+    table = _named(table)
+    looks = styles(_ordered(table.label))
+    figure, axes = panels(len(looks), width=1.9, height=2.4, sharex=True)
+    for ax, (label, look) in zip(axes, looks.items(), strict=True):
+        own = table[table.label == label].sort_values("lr")
+        line(ax, own.lr, own.accuracy, label="mean of seeds", **look)
+        band(ax, own.lr, own.low, own.high, look["color"])
+        scale_line(ax, own.baseline.iloc[0], BASELINE)
+        scale_line(ax, 0.9, "success, 0.9", linestyle="--", color="0.75")
+        ax.set(title=label, ylim=(-0.03, 1.03), xlabel=LR)
+        decade_ticks(ax.xaxis)
+    axes[0].set_ylabel("test accuracy")
+    legend(figure, axes)
+    return figure
+
+
+def fig_window(table: pd.DataFrame) -> Figure:
+    """Width of the window with its interval, a panel per threshold."""
+    table = _named(table).assign(by="width", width=table.width.where(table.width.notna(), -table.grid_step))
+    order = {label: i for i, label in enumerate(_ordered(table.label))}
+    table = table.sort_values("label", key=lambda c: c.map(order), kind="stable")
+    parts = {f"accuracy {t:g} or more": own for t, own in table.groupby("threshold")}
+    figure = dots(parts, "label", "by", "width", {"width": "decades, 95 % over seeds"}, "decades of learning rates")
+    for ax in figure.axes[: len(parts)]:
+        ax.axvline(-table.grid_step.max(), color="0.85", linewidth=6, zorder=0)
+        ax.axvline(table.decades.max(), color="0.35", linestyle=":", linewidth=1.1)
+    return figure
+
+
+def fig_3(table: pd.DataFrame) -> Figure:
+    """Accuracy over the width, one layer and two."""
+    layers = sorted(table.num_layers.unique())
+    figure, axes = panels(len(layers), width=2.9, height=2.6)
+    looks = styles(_ordered(table.row))
+    for ax, depth in zip(axes, layers, strict=True):
+        own = table[table.num_layers == depth]
+        for name, look in looks.items():
+            part = own[own.row == name].sort_values("d_model")
+            if len(part):
+                line(ax, part.d_model, part.accuracy, label=name, **look)
+                band(ax, part.d_model, part.low, part.high, look["color"])
+        scale_line(ax, own.baseline.iloc[0], BASELINE)
+        value_ticks(ax.xaxis, table.d_model, log=2)
+        ax.set(xlabel="width", ylim=(-0.03, 1.03), title=f"{depth:g} layer" + ("s" if depth > 1 else ""))
+    axes[0].set_ylabel("test accuracy at the best rate")
+    legend(figure, axes)
+    return figure
+
+
+def fig_4(table: pd.DataFrame) -> Figure:
+    """Accuracy over parameters; marker: model, dash: depth."""
+    figure, (ax,) = panels(1, width=4.6, height=3.0, beside=2.0)
+    table = _named(table)
+    looks, dashes = styles(_ordered(table.row)), {1: "-", 2: "--"}
+    for label in _ordered(table.label):
+        own = table[table.label == label].sort_values("params")
+        look = looks[own.row.iloc[0]] | {"linestyle": dashes.get(int(own.num_layers.iloc[0]), ":")}
+        line(ax, own.params, own.accuracy, error=own.standard_error, label=label, **look)
+    scale_line(ax, table.baseline.iloc[0], BASELINE)
+    ax.set(xlabel="parameters", ylabel="test accuracy at the best rate", ylim=(-0.03, 1.03), xscale="log")
+    decade_ticks(ax.xaxis)
+    legend(figure, ax)
+    return figure
+
+
+def fig_depth(table: pd.DataFrame) -> Figure:
+    """Heat maps of accuracy over width and depth."""
+    how = {"rows": "num_layers", "columns": "d_model", "labels": ("width", "layers"), "limits": (0.0, 1.0), "most": 4}
+    return heat_panels(table.assign(d_model=table.d_model.astype(int)), "accuracy", panel=["row"], **how)
+
+
+def fig_5(table: pd.DataFrame) -> Figure:
+    """Accuracy of copying over the learning rate."""
+    if not len(table):
+        return nothing("copying is not run at this scale")
+    figure, (ax,) = panels(1, width=4.0, height=2.8, beside=1.8)
+    for row, look in styles(dict.fromkeys(table.row)).items():
+        own = table[table.row == row].sort_values("lr")
+        line(ax, own.lr, own.accuracy, label=row, **look)
+        band(ax, own.lr, own.low, own.high, look["color"])
+    ax.set(xlabel=LR, ylabel="share of letters copied", ylim=(-0.03, 1.03))
+    decade_ticks(ax.xaxis)
+    legend(figure, ax)
+    return figure
+
+
+def fig_6(table: pd.DataFrame) -> Figure:
+    """Columns models; rows loss, accuracy, attention statistics."""
+    table = _named(table)
+    labels = _ordered(table.label)
+    rows = {
+        "loss, nats": {"loss": "training", "val_loss": "validation"},
+        "accuracy": {"accuracy": "training", "val_accuracy": "validation"},
+        "share of weight": {
+            f"{name}_{layer}": f"{text}, layer {layer + 1}"
+            for layer in (0, 1)
+            for name, text in (
+                ("values", "on values"),
+                ("induction", "on the right value"),
+                ("previous", "on previous"),
+            )
+        },
+    }
+    figure, axes = panels(
+        3 * len(labels), most=len(labels), width=2.1, height=1.8, beside=2.2, sharex="col", sharey="row"
+    )
+    looks = styles([*rows["share of weight"].values(), "training", "validation"], lines=True)
+    for index, (ylabel, measures) in enumerate(rows.items()):
+        for ax, label in zip(axes[index * len(labels) :], labels, strict=False):
+            own = table[table.label == label]
+            for measure, text in measures.items():
+                part = own[own.measure == measure].sort_values("step")
+                if len(part):
+                    line(ax, part.step, part.value, label=text, **(looks[text] | {"marker": ""}))
+                    band(ax, part.step, part.low, part.high, looks[text]["color"])
+            if ylabel == "accuracy":
+                scale_line(ax, own.baseline.iloc[0], BASELINE)
+            if index == 0:
+                ax.set_title(label)
+            if index == 2:
+                ax.set_xlabel("updates")
+                if not own.measure.str.startswith("values").any():
+                    ax.text(0.5, 0.5, "no attention", ha="center", va="center", transform=ax.transAxes, color="0.5")
+        axes[index * len(labels)].set_ylabel(ylabel)
+    legend(figure, axes)
+    return figure
+
+
+def _asked(table: pd.DataFrame, xlabel: str) -> Figure:
+    table = _named(table)
+    figure, (ax,) = panels(1, width=4.2, height=2.8, beside=1.9)
+    for label, look in styles(_ordered(table.label)).items():
+        own = table[table.label == label].sort_values("at")
+        line(ax, own["at"], own.accuracy, label=label, **look)
+        band(ax, own["at"], own.low, own.high, look["color"])
+    ax.set(xlabel=xlabel, ylabel="test accuracy", ylim=(-0.03, 1.03))
+    return figure
+
+
+def fig_gap(table: pd.DataFrame) -> Figure:
+    """Accuracy by the distance between a key and its query."""
+    figure = _asked(table, "positions from key to query, upper end of the bin")
+    legend(figure, figure.axes)
+    return figure
+
+
+def fig_pairs(table: pd.DataFrame) -> Figure:
+    """Accuracy by the number of pairs."""
+    figure = _asked(table, "pairs")
+    ax, base = figure.axes[0], table.drop_duplicates("at").sort_values("at")
+    ax.plot(base["at"], base.baseline, ":", color="0.35", linewidth=1.1, label=BASELINE)
+    ax.axvline(table.trained_on.iloc[0], color="0.8", linewidth=4, zorder=0, label="trained on")
+    legend(figure, ax)
+    return figure
+
+
+def fig_ablation(table: pd.DataFrame) -> Figure:
+    """Every variant's seeds as a row, the paper's number beside it."""
+    own = table[table.accuracy.notna()]
+    found = own.groupby("row", sort=False).agg(
+        value=("accuracy", "mean"), low=("accuracy", "min"), high=("accuracy", "max"), reported=("reported_v2", "first")
+    )
+    ours = found[["value", "low", "high"]].assign(by="ours")
+    theirs = pd.DataFrame({"value": found.reported / 100, "by": "paper"}).assign(
+        low=lambda t: t.value, high=lambda t: t.value
+    )
+    part = pd.concat([ours, theirs]).reset_index()
+    labels = {"ours": "ours, range over seeds", "paper": "paper, at its own size"}
+    figure = dots({"one layer": part}, "row", "by", "value", labels, "test accuracy", width=4.4, limits=(-0.02, 1.03))
+    ax = figure.axes[0]
+    ax.axvline(own.baseline.iloc[0], color="0.35", linestyle=":", linewidth=1.1)
+    ax.text(own.baseline.iloc[0], -0.45, f" {BASELINE}", fontsize=7, va="top")
+    return figure
+
+
+def fig_capacity(table: pd.DataFrame) -> Figure:
+    """Accuracy of DeltaNet's construction over the width of random keys."""
+    figure, (ax,) = panels(1, width=4.0, height=2.8, beside=1.4)
+    for num_pairs, look in styles(sorted(table.num_pairs.unique())).items():
+        own = (
+            table[table.num_pairs == num_pairs].groupby("key_width").accuracy.agg(["mean", "min", "max"]).reset_index()
+        )
+        line(ax, own.key_width, own["mean"], label=f"{num_pairs:g}", **look)
+        band(ax, own.key_width, own["min"], own["max"], look["color"])
+        ax.axvline(num_pairs, color=look["color"], linestyle=":", linewidth=1)
+    ax.set(xlabel="width of a key", ylabel="accuracy without training", ylim=(-0.03, 1.03))
+    value_ticks(ax.xaxis, np.unique(table.key_width), log=2)
+    legend(figure, ax, "pairs")
+    return figure
