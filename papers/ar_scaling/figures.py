@@ -133,7 +133,7 @@ def fig_6(table: pd.DataFrame) -> Figure:
     figure, axes = panels(
         3 * len(labels), most=len(labels), width=2.1, height=1.8, beside=2.2, sharex="col", sharey="row"
     )
-    looks = styles([*rows["share of weight"].values(), "training", "validation"], lines=True)
+    looks = styles(["validation", "training", *rows["share of weight"].values()], lines=True)
     for index, (ylabel, measures) in enumerate(rows.items()):
         for ax, label in zip(axes[index * len(labels) :], labels, strict=False):
             own = table[table.label == label]
@@ -142,6 +142,8 @@ def fig_6(table: pd.DataFrame) -> Figure:
                 if len(part):
                     line(ax, part.step, part.value, label=text, **(looks[text] | {"marker": ""}))
                     band(ax, part.step, part.low, part.high, looks[text]["color"])
+            if ylabel != "loss, nats":
+                ax.set_ylim(-0.03, 1.03)
             if ylabel == "accuracy":
                 scale_line(ax, own.baseline.iloc[0], BASELINE)
             if index == 0:
