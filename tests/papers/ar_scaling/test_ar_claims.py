@@ -20,6 +20,7 @@ from papers.ar_scaling.studies import Caps
 from papers.ar_scaling.tables import tab_bump, tab_coarse, tab_seeds, tab_window
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_config, load_shards
+from shared.train.sweep.__main__ import sweeps_of
 
 SEEDS = (0, 1, 2)
 B = 0.5
@@ -210,3 +211,9 @@ def test_the_papers_sizes_are_configured():
         r.seed for s in load_shards("ar_scaling", "subset")["train"].values() for p in s.parts for r in p.recall.runs
     } == {0}
     assert set(config.studies["attention_1"].widths) == {64, 128, 256, 512, 1024, 2048}
+
+
+def test_the_plan_counts_every_run_of_every_job():
+    shards = load_shards("ar_scaling", "gpu")["train"].values()
+    planned = [run.name for own in sweeps_of("ar_scaling", "gpu").values() for shard in own for run in shard.runs]
+    assert len(planned) == sum(len(part.recall.runs) for shard in shards for part in shard.parts) > 300
