@@ -96,6 +96,10 @@ class TrainShard(StrictModel):
     test: TestPlan
     num_gpus: int
 
+    def sweeps(self) -> list[RecallShard]:
+        """What `python -m shared.train.sweep plan` counts."""
+        return [part.recall for part in self.parts]
+
 
 class Counted(StrictModel):
     """A model whose parameters are counted."""
