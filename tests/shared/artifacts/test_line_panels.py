@@ -67,3 +67,11 @@ def test_cells_of_a_heat_map_hold_their_numbers():
     assert [text.get_text() for text in figure.axes[0].texts] == ["4", "5", "6", "21.5"]
     empty = heat_panels(table[:0], "ppl", panel=["method"], rows="row", columns="lr", labels=("lr", "row"))
     assert "no such runs" in empty.axes[0].texts[0].get_text()
+
+
+def test_heat_maps_have_their_own_colours_or_those_between_limits():
+    table = pd.DataFrame({"m": "a", "row": [1, 2], "lr": [0.1, 0.1], "share": [0.25, 0.75]})
+    how = {"panel": ["m"], "rows": "row", "columns": "lr", "labels": ("lr", "row")}
+    own = heat_panels(table, "share", **how).axes[0].images[0].get_clim()
+    given = heat_panels(table, "share", limits=(0.0, 1.0), **how).axes[0].images[0].get_clim()
+    assert own == (0.25, 0.5) and given == (0.0, 1.0)
