@@ -3,7 +3,7 @@
 Shapes: N examples, Q scored positions of an example.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import torch
@@ -20,7 +20,7 @@ from shared.train.recall.task import RecallTask, answers
 class TestSet:
     """The test examples of a task, made once for all of its runs."""
 
-    def __init__(self, settings: RecallSettings, plan: TestPlan) -> None:
+    def __init__(self, settings: RecallSettings, plan: TestPlan, num_pairs: Sequence[int] = ()) -> None:
         self.plan, self.settings, self.data = plan, settings, settings.data
         task = RecallTask(settings, {}, 1)
         self.batch = task.scored(task.held_out("test", plan.num_examples))
@@ -29,12 +29,12 @@ class TestSet:
         if isinstance(self.data, MQARConfig):
             distance = torch.from_numpy(gaps(self.batch["tokens"].numpy()))
             self.gaps = distance.gather(1, self.batch["positions"])
-            self.others = {num: self._with_pairs(num) for num in plan.num_pairs if 4 * num <= self.data.seq_len}
+            self.others = {num: self._with_pairs(num) for num in num_pairs if 4 * num <= self.data.seq_len}
 
     def _with_pairs(self, num_pairs: int) -> dict[str, Tensor]:
         data = self.data.model_copy(update={"num_pairs": num_pairs})
         task = RecallTask(self.settings.model_copy(update={"data": data}), {}, 1)
-        return task.scored(task.held_out("test pairs", self.plan.num_examples))
+        return task.scored(task.held_out("test pairs", -(-self.plan.num_examples // 2)))
 
     def to(self, device: str) -> Self:
         """The set on a device; returns itself."""

@@ -64,7 +64,7 @@ class TestPlan(StrictModel):
     """What trained models are asked at the end, on examples that neither training nor the choice of a rate has seen."""
 
     num_examples: int = Field(ge=1)
-    num_pairs: tuple[int, ...]  # recall with other numbers of pairs at the same length
+    num_pairs: tuple[int, ...]  # recall with other numbers of pairs at the same length, of the models of the sweeps
     gap_width: int = Field(ge=1)  # positions of a bin of distances between a key and its query
 
 
@@ -87,6 +87,7 @@ class Part(StrictModel):
     study: str
     task: str
     recall: RecallShard
+    num_pairs: tuple[int, ...]  # that its models are asked for besides their own
 
 
 class TrainShard(StrictModel):
@@ -165,7 +166,8 @@ def parts_of(config: Config) -> Iterator[Part]:
                 seeds=study.seeds,
             )
             cut = sweep_shards(RecallShard, settings, sweep, name=f"{name}-{task}", max_members=study.max_members)
-            yield from (Part(study=name, task=task, recall=shard) for shard in cut.values())
+            asked = config.test.num_pairs if "sweep" in study.shown else ()
+            yield from (Part(study=name, task=task, recall=shard, num_pairs=asked) for shard in cut.values())
 
 
 def dealt(config: Config) -> dict[str, TrainShard]:

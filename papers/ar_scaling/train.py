@@ -40,7 +40,7 @@ def train(settings: TrainShard, threads: int, checkpoints: Path, provenance: Pro
 def _tested(part: Part, plan: TestPlan, task: RecallTask, outcome: SweepOutcome) -> Iterator[dict]:
     """Rows of the test of every run; a diverged run is asked with its last parameters."""
     device = "cuda" if part.recall.num_gpus else "cpu"
-    test, model = TestSet(part.recall, plan).to(device), task.build(0).to(device).eval()
+    test, model = TestSet(part.recall, plan, part.num_pairs).to(device), task.build(0).to(device).eval()
     diverged = outcome.table.groupby("run").diverged.first()
     for run in part.recall.runs:
         model.load_state_dict(outcome.states[run.name], strict=False)  # an ensemble names a tied head once
