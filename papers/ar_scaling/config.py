@@ -4,7 +4,7 @@ from papers.ar_scaling.studies import Config as Config
 from papers.ar_scaling.studies import ExactShard, counted, dealt
 from shared.base.settings import StrictModel
 
-STEPS = {"tables": ("studies", "thresholds", "test", "tasks", "coarse_lrs"), "claims": ("coarse_lrs",)}
+STEPS = {"tables": ("studies", "thresholds", "tasks")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

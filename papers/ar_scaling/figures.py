@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from papers.ar_scaling.names import MODELS
+from papers.ar_scaling.names import COARSE, MODELS
 from shared.artifacts.line_panels import decade_ticks, heat_panels
 from shared.artifacts.plots import band, legend, line, nothing, panels, scale_line, styles, value_ticks
 from shared.artifacts.shapes import dots
@@ -29,16 +29,20 @@ def fig_1(table: pd.DataFrame) -> Figure:
     """Accuracy over the learning rate, a panel per model; seeds as a band."""
     table = _named(table)
     looks = styles(_ordered(table.label))
-    figure, axes = panels(len(looks), width=1.9, height=2.4, sharex=True)
+    figure, axes = panels(len(looks), most=3, width=2.3, height=2.2, sharex=True)
+    coarse = [lr for lr in COARSE if table.lr.min() < lr < table.lr.max()]
     for ax, (label, look) in zip(axes, looks.items(), strict=True):
         own = table[table.label == label].sort_values("lr")
         line(ax, own.lr, own.accuracy, label="mean of seeds", **look)
         band(ax, own.lr, own.low, own.high, look["color"])
         scale_line(ax, own.baseline.iloc[0], BASELINE)
         scale_line(ax, 0.9, "success, 0.9", linestyle="--", color="0.75")
-        ax.set(title=label, ylim=(-0.03, 1.03), xlabel=LR)
+        for lr in coarse:
+            ax.axvline(lr, color="0.8", linewidth=1, zorder=0, label="rates of earlier work")
+        ax.set(title=label, ylim=(-0.03, 1.03))
         decade_ticks(ax.xaxis)
-    axes[0].set_ylabel("test accuracy")
+    figure.supxlabel(LR, fontsize=9)
+    figure.supylabel("test accuracy", fontsize=9)
     legend(figure, axes)
     return figure
 
@@ -94,7 +98,7 @@ def fig_4(table: pd.DataFrame) -> Figure:
 
 def fig_depth(table: pd.DataFrame) -> Figure:
     """Heat maps of accuracy over width and depth."""
-    how = {"rows": "num_layers", "columns": "d_model", "labels": ("width", "layers"), "limits": (0.0, 1.0), "most": 4}
+    how = {"rows": "num_layers", "columns": "d_model", "labels": ("width", "layers"), "limits": (0.0, 1.0), "most": 3}
     return heat_panels(table.assign(d_model=table.d_model.astype(int)), "accuracy", panel=["row"], **how)
 
 
@@ -180,6 +184,7 @@ def fig_pairs(table: pd.DataFrame) -> Figure:
     figure = _asked(table, "pairs")
     ax, base = figure.axes[0], table.drop_duplicates("at").sort_values("at")
     ax.plot(base["at"], base.baseline, ":", color="0.35", linewidth=1.1, label=BASELINE)
+    value_ticks(ax.xaxis, base["at"], log=None)
     ax.axvline(table.trained_on.iloc[0], color="0.8", linewidth=4, zorder=0, label="trained on")
     legend(figure, ax)
     return figure

@@ -127,7 +127,6 @@ class Config(PaperConfig):
     studies: dict[str, Study | None]
     lengths: dict[str, Length] = {}  # by task
     caps: Caps | None = None
-    coarse_lrs: tuple[float, ...]  # the grid of earlier work
     thresholds: tuple[float, ...]  # accuracies that count as success, for windows
     test: TestPlan
     exact: Exact

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.ar_scaling.names import COARSE
 from papers.ar_scaling.runs import KEYS, baselines, best_rates, described, over_seeds, scored
 from papers.ar_scaling.window import counted, grid_step, window, window_interval
 from shared.artifacts.config import Settings
@@ -76,8 +77,8 @@ def tab_coarse(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Best accuracy on the whole grid, and on the points of the coarse grid that lie in it."""
     rows = []
     for key, own in _shown(means, settings, "sweep").groupby(MODEL, sort=False):
-        near = [own.iloc[(np.log(own.lr) - np.log(lr)).abs().argmin()] for lr in settings.coarse_lrs]
-        matched = [r for r, lr in zip(near, settings.coarse_lrs, strict=True) if abs(np.log(r.lr / lr)) < 0.1]
+        near = [own.iloc[(np.log(own.lr) - np.log(lr)).abs().argmin()] for lr in COARSE]
+        matched = [r for r, lr in zip(near, COARSE, strict=True) if abs(np.log(r.lr / lr)) < 0.1]
         coarse = max((r.accuracy for r in matched), default=np.nan)
         found = {"best_fine": own.accuracy.max(), "best_coarse": coarse, "num_fine": len(own)}
         rows.append(dict(zip(MODEL, key, strict=True)) | found
