@@ -35,6 +35,7 @@ class Study(StrictModel):
     batch_size: int = Field(ge=1)
     settings: dict[str, Any] = {}  # of RecallSettings, over those that all share
     max_members: int = Field(default=64, ge=1)
+    job: int = Field(default=0, ge=0)  # that trains it, where the scale does not deal studies itself
 
 
 class Caps(StrictModel):
@@ -120,7 +121,7 @@ class ExactShard(StrictModel):
 class Config(PaperConfig):
     """All of it."""
 
-    jobs: int = Field(ge=1)  # training jobs at most; parts are dealt to them in turn
+    jobs: int | None = Field(default=None, ge=1)  # training jobs; None: as the studies say
     common: dict[str, Any]  # RecallSettings that all studies share
     tasks: dict[str, dict[str, Any]]  # synthetic tasks by name
     models: dict[str, dict[str, Any]]  # backbones by name, over the common one
@@ -170,11 +171,18 @@ def parts_of(config: Config) -> Iterator[Part]:
 
 
 def dealt(config: Config) -> dict[str, TrainShard]:
-    """Job -> its parts, dealt in turn: a study that gets longer rates or updates leaves the other jobs alone."""
+    """Job -> its parts: as the studies say, or dealt in turn to as many jobs as the scale allows."""
     parts = list(parts_of(config))
-    num_jobs = min(config.jobs, len(parts))
-    name, own = f"train-{{:0{len(str(num_jobs))}d}}", {"test": config.test, "num_gpus": config.num_gpus}
-    return {name.format(index): TrainShard(parts=parts[index::num_jobs], **own) for index in range(num_jobs)}
+    if config.jobs is None:
+        numbers = [config.studies[part.study].job for part in parts]
+    else:
+        numbers = [index % config.jobs for index in range(len(parts))]
+    own = {"test": config.test, "num_gpus": config.num_gpus}
+    jobs: dict[int, list[Part]] = {}
+    for number, part in zip(numbers, parts, strict=True):
+        jobs.setdefault(number, []).append(part)
+    digits = max(2, len(str(max(jobs))))
+    return {f"train-{number:0{digits}d}": TrainShard(parts=jobs[number], **own) for number in sorted(jobs)}
 
 
 def counted(config: Config) -> tuple[Counted, ...]:
