@@ -96,7 +96,7 @@ def test_parameters_follow_the_formulas_and_tied_weights_count_once(scale):
         assert num == model_params(entry.recall.backbone, entry.recall.data.num_symbols), entry.model
 
 
-@pytest.mark.parametrize("model", ["attention", "mamba", "mamba2", "deltanet", "hyena", "attention_qkv_centred"])
+@pytest.mark.parametrize("model", ["attention", "mamba", "deltanet", "hyena", "attention_qkv_centred"])
 def test_every_model_starts_at_the_loss_of_a_uniform_guess_and_decays_each_parameter_once(model):
     entry = next(e for e in counted(load_config("ar_scaling", "cpu")) if e.model == model and e.task == "main")
     task = RecallTask(entry.recall.model_copy(update={"embedding_std": 0.02}), {}, 8)  # the paper's
