@@ -64,7 +64,7 @@ def one_layer_attention_at_baseline(tab_one_layer: pd.DataFrame) -> Iterator[Fin
 
 @claim("two-layer-attention-solves", "A second layer of attention solves recall where one cannot.", **TRAINED)
 def two_layer_attention_solves(tab_one_layer: pd.DataFrame) -> Iterator[Finding]:
-    means = tab_one_layer.groupby(["num_layers", "d_model", "lr"]).accuracy.apply(list)
+    means = tab_one_layer.groupby(["num_layers", "study", "d_model", "lr"]).accuracy.apply(list)
     best = {layers: max(means[layers], key=lambda values: sum(values) / len(values)) for layers in (1, 2)}
     yield at_least("two_layers", mean_of(best[2]), 0.95)
     yield at_most("one_layer_above_baseline", mean_of(best[1] - tab_one_layer.baseline.iloc[0]), MARGIN)

@@ -63,7 +63,7 @@ def attention(one: dict, two: float = 1.0) -> pd.DataFrame:
     """One-layer accuracies by (width, lr), one two-layer accuracy."""
     rows = [{"num_layers": 1, "d_model": width, "lr": lr, "accuracy": a} for (width, lr), a in one.items()]
     rows += [{"num_layers": 2, "d_model": 32, "lr": 1e-3, "accuracy": two}]
-    found = pd.concat([pd.DataFrame(rows).assign(seed=s, baseline=B) for s in SEEDS])
+    found = pd.concat([pd.DataFrame(rows).assign(study="a", seed=s, baseline=B) for s in SEEDS])
     return found.assign(accuracy=found.accuracy + 0.001 * found.seed)
 
 
@@ -136,7 +136,7 @@ def record() -> pd.DataFrame:
     for lr in (1e-3, 1e-2):
         for seed in (0, 1):
             lost = lr == 1e-2 and seed == 1
-            run = {"study": "attention_1", "task": "main", "model_num_layers": 1, "model_d_model": 32, "lr": lr}
+            run = {"study": "attention_long", "task": "main", "model_num_layers": 1, "model_d_model": 32, "lr": lr}
             run |= {"run": f"adamw lr={lr:g} seed={seed}", "seed": seed, "diverged": lost, "params": 10}
             for step, loss in ((10, 4.0), (11, 2.0), (20, 1.9)):
                 shares = {"previous_0": 0.1, "induction_0": 0.5, "values_0": 0.9}
@@ -185,7 +185,7 @@ def test_every_part_is_dealt_once():
     parts = [
         (p.study, run.name, tuple(run.model.items())) for s in shards.values() for p in s.parts for run in p.recall.runs
     ]
-    assert len(parts) == len(set(parts)) and len(shards) == 10
+    assert len(parts) == len(set(parts)) and len(shards) == 11
     rates = [len({run.lr for run in p.recall.runs}) for s in shards.values() for p in s.parts if p.study == "mamba"]
     assert rates == [5]
 
