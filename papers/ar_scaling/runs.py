@@ -26,7 +26,8 @@ def described(records: pd.DataFrame, studies: Mapping[str, Study | None], tasks:
         table[field] = table.study.map({name: getattr(study, field) for name, study in present.items()})
     shape = table.num_layers.astype(str) + "x" + table.d_model.astype(str)
     table["run"] = table.study + " " + table.task + " " + shape + " " + table.run
-    return table.assign(baseline=table.task.map(baselines(tasks)))
+    used = {name: tasks[name] for name in table.task.unique()}
+    return table.assign(baseline=table.task.map(baselines(used)))
 
 
 def scored(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,13 @@ from shared.train.sweep.packing import sweep_shards
 Place = Literal["sweep", "width", "depth", "ablation", "position", "copy", "dynamics"]
 
 
+class Own(StrictModel):
+    """What a study has of its own of the settings that all share; None: nothing."""
+
+    embedding_std: float | None = Field(default=None, gt=0)
+    stack: int | None = Field(default=None, ge=1)
+
+
 class Study(StrictModel):
     """One sweep of one model on one task."""
 
@@ -33,7 +40,7 @@ class Study(StrictModel):
     seeds: int | tuple[int, ...]
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    settings: dict[str, Any] = {}  # of RecallSettings, over those that all share
+    settings: Own = Own()
     max_members: int = Field(default=64, ge=1)
     job: int = Field(default=0, ge=0)  # that trains it, where the scale does not deal studies itself
 
@@ -126,7 +133,7 @@ class Config(PaperConfig):
     tasks: dict[str, dict[str, Any]]  # synthetic tasks by name
     models: dict[str, dict[str, Any]]  # backbones by name, over the common one
     studies: dict[str, Study | None]
-    lengths: dict[str, Length] = {}  # by task
+    lengths: dict[str, Length] | None = None  # by task
     caps: Caps | None = None
     thresholds: tuple[float, ...]  # accuracies that count as success, for windows
     test: TestPlan
@@ -146,7 +153,7 @@ class Config(PaperConfig):
         for kind, name, known in (("model", study.model, self.models), ("task", task, self.tasks)):
             if name not in known:
                 raise ValueError(f"a study names the {kind} '{name}'; known are {', '.join(known)}")
-        own, data = merge(self.common, study.settings), parse_synthetic(self.tasks[task])
+        own, data = merge(self.common, study.settings.model_dump(exclude_none=True)), parse_synthetic(self.tasks[task])
         size = {"num_layers": study.layers[0], "d_model": study.widths[0], "max_seq_len": data.num_positions}
         chosen = merge(merge(own["backbone"], self.models[study.model]), size | backbone)
         return RecallSettings(**own | {"backbone": chosen, "data": data, "num_gpus": self.num_gpus})
@@ -156,7 +163,7 @@ def parts_of(config: Config) -> Iterator[Part]:
     """All parts, study by study."""
     for name, study in config.present().items():
         for task in study.tasks:
-            settings, own = config.recall(study, task), config.lengths.get(task, study)
+            settings, own = config.recall(study, task), (config.lengths or {}).get(task, study)
             grid = {"model.num_layers": study.layers, "model.d_model": study.widths, "lr": study.lrs}
             sweep = SweepConfig(
                 blocks=(SweepBlock(optimizer="adamw", grid=grid, fixed={"weight_decay": 0.1, "beta2": 0.999}),),
