@@ -130,13 +130,13 @@ def test_copying_needs_the_gap_and_the_same_size():
     assert verdict_of(list(copy_width_beats_depth(table(0.2, 150)))) == FAILS
 
 
-def record() -> pd.DataFrame:
+def record(study: str) -> pd.DataFrame:
     """Two rates of one study, two seeds; the larger rate diverged for the second seed, its last answers are good."""
     rows = []
     for lr in (1e-3, 1e-2):
         for seed in (0, 1):
             lost = lr == 1e-2 and seed == 1
-            run = {"study": "attention_long", "task": "main", "model_num_layers": 1, "model_d_model": 32, "lr": lr}
+            run = {"study": study, "task": "main", "model_num_layers": 1, "model_d_model": 32, "lr": lr}
             run |= {"run": f"adamw lr={lr:g} seed={seed}", "seed": seed, "diverged": lost, "params": 10}
             for step, loss in ((10, 4.0), (11, 2.0), (20, 1.9)):
                 shares = {"previous_0": 0.1, "induction_0": 0.5, "values_0": 0.9}
@@ -152,7 +152,7 @@ def record() -> pd.DataFrame:
 
 def test_a_diverged_run_counts_as_nothing_and_rates_are_chosen_on_validation():
     config = load_config("ar_scaling", "cpu")
-    runs = scored(described(record(), config.studies, config.tasks))
+    runs = scored(described(record("attention_2"), config.studies, config.tasks))
     assert runs.run.nunique() == 4 and runs.set_index(["lr", "seed"]).accuracy[1e-2, 1] == 0
     means = over_seeds(runs, ["study", "row", "task", "num_layers", "d_model", "lr"])
     assert means.accuracy.tolist() == pytest.approx([0.9, 0.45])
@@ -167,7 +167,7 @@ def test_a_plateau_of_rates_has_its_best_in_the_middle():
 
 def test_windows_coarse_grids_and_bumps_of_a_record():
     config = load_config("ar_scaling", "cpu")
-    table = described(record(), config.studies, config.tasks)
+    table = described(record("attention_2"), config.studies, config.tasks)
     runs = scored(table)
     means = over_seeds(runs, ["study", "row", "task", "num_layers", "d_model", "lr"])
     seeds = tab_seeds(runs, config).set_index(["seed", "threshold"]).width
@@ -176,6 +176,8 @@ def test_windows_coarse_grids_and_bumps_of_a_record():
     assert window.width[0.9] == 0 and window.num_good[0.9] == 1 and np.isnan(window.width[0.95])
     coarse = tab_coarse(means, config).iloc[0]
     assert (coarse.best_fine, coarse.best_coarse, coarse.num_coarse) == pytest.approx((0.9, 0.45, 1))
+    table = described(record("attention_long"), config.studies, config.tasks)
+    means = over_seeds(scored(table), ["study", "row", "task", "num_layers", "d_model", "lr"])
     bump = tab_bump(table, means, config)
     assert bump.largest_fall.tolist() == pytest.approx([2.0, 2.0]) and bump.at_share.tolist() == [0.5, 0.5]
 
