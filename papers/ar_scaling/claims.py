@@ -14,7 +14,11 @@ GRID = LARGE | {"needs": "the grid of cpu is no finer than that of earlier work"
 WIDE = LARGE | {"needs": "cpu has few widths of recurrent models"}
 LONG = LARGE | {"needs": "strings long enough to tell them apart take an accelerator"}
 TRAINED = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few updates"}
-CHOSEN = "task, widths, embeddings' scale (0.2 of attention and Hyena, 0.02 of the others) and rates, after single runs"
+CHOSEN = (
+    "task, widths, embeddings' scale (0.2 of attention and Hyena, 0.02 of the others) and rates, after single runs; "
+    "then updates: of convolutions from 120 to 250; of all sweeps to the 700 that Mamba needs; 1000 for two layers of "
+    "attention, at 0.58 to 0.73 after 500, and for one, whose width 16 had not come up to the others after 300"
+)
 TRAINED |= {"chosen_after": CHOSEN}
 
 
@@ -54,7 +58,10 @@ def coarse_grid_misses(tab_coarse: pd.DataFrame) -> Iterator[Finding]:
 
 
 @claim(
-    "one-layer-attention-at-baseline", "One attention layer stays at the baseline at any width and rate.", kind="paper"
+    "one-layer-attention-at-baseline",
+    "One attention layer stays at the baseline at any width and rate.",
+    kind="paper",
+    chosen_after=CHOSEN,
 )
 def one_layer_attention_at_baseline(tab_one_layer: pd.DataFrame) -> Iterator[Finding]:
     own = tab_one_layer[tab_one_layer.num_layers == 1]
@@ -68,12 +75,14 @@ def one_layer_attention_at_baseline(tab_one_layer: pd.DataFrame) -> Iterator[Fin
         yield at_most("change_over_widths", paired_difference(tops[high], tops[low]), 0.05)
 
 
-@claim("two-layer-attention-solves", "A second layer of attention solves recall where one cannot.", **TRAINED)
+@claim("two-layer-attention-solves", "A second layer solves recall at the smallest width, one does nowhere.", **TRAINED)
 def two_layer_attention_solves(tab_one_layer: pd.DataFrame) -> Iterator[Finding]:
-    means = tab_one_layer.groupby(["num_layers", "study", "d_model", "lr"]).accuracy.apply(list)
-    best = {layers: max(means[layers], key=lambda values: sum(values) / len(values)) for layers in (1, 2)}
-    yield at_least("two_layers", mean_of(best[2]), 0.95)
-    yield at_most("one_layer_above_baseline", mean_of(best[1] - tab_one_layer.baseline.iloc[0]), MARGIN)
+    one, two = (tab_one_layer[tab_one_layer.num_layers == layers] for layers in (1, 2))
+    two = two[two.d_model == two.d_model.min()]
+    tops = max((cell.accuracy for _, cell in two.groupby(["study", "lr"])), key=lambda values: values.mean())
+    yield at_least("two_layers", mean_of(tops), 0.95)
+    above = one.assign(above=one.accuracy - one.baseline).groupby(["study", "task", "d_model", "lr"]).above
+    yield at_most("one_layer_above_baseline", mean_of(max((own for _, own in above), key=lambda v: v.mean())), MARGIN)
 
 
 @claim(
@@ -98,19 +107,19 @@ def conv_k_or_v_not_q(tab_ablation: pd.DataFrame) -> Iterator[Finding]:
     reported="2 % without, 99 % with; the first version marks both as solved",
     **TRAINED,
 )
-def mamba_needs_conv_at_depth_one(tab_ablation: pd.DataFrame) -> Iterator[Finding]:
-    for row, name in (("Mamba without conv1d", "without"), ("Mamba", "with")):
-        own = _rows(tab_ablation, row)
-        above = mean_of(own.accuracy - own.baseline)
-        if name == "without":
-            yield at_most("without_conv_above_baseline", above, MARGIN)
-        else:
-            yield at_least("with_conv_above_baseline", above, 0.3)
+def mamba_needs_conv_at_depth_one(tab_ablation: pd.DataFrame, settings) -> Iterator[Finding]:
+    without, full = (_rows(tab_ablation, row) for row in ("Mamba without conv1d", "Mamba"))
+    yield at_most("without_conv_above_baseline", mean_of(without.accuracy - without.baseline), MARGIN)
+    if settings.scale == "cpu":  # where few updates end on the way
+        yield at_least("with_conv_above_baseline", mean_of(full.accuracy - full.baseline), 0.3)
+    else:
+        yield at_least("with_conv", mean_of(full.accuracy), 0.95)
 
 
 @claim("recurrent-gain-from-width", "One recurrent layer gains from width, one attention layer does not.", **WIDE)
 def recurrent_gain_from_width(tab_width: pd.DataFrame) -> Iterator[Finding]:
     one = tab_width[tab_width.num_layers == 1].sort_values("d_model")
+    one = one[one.task == ("dense" if "dense" in set(one.task) else one.task[one.baseline.idxmin()])]  # the paper's
     for row in ("Mamba", "Hyena"):
         own = one[one.row == row]
         yield greater(f"rank_correlation_{row}", own.d_model.rank().corr(own.accuracy.rank()), 0.8, noise=UNKNOWN)

@@ -4,42 +4,36 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from papers.ar_scaling.names import COARSE, MODELS
-from shared.artifacts.line_panels import decade_ticks, heat_panels
+from papers.ar_scaling.names import COARSE, named, ordered
+from shared.artifacts.line_panels import decade_ticks
 from shared.artifacts.plots import band, legend, line, nothing, panels, scale_line, styles, value_ticks
 from shared.artifacts.shapes import dots
 
 LR = "learning rate"
 BASELINE = "position-only rule"
-
-
-def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """With `label`: the row and its layers."""
-    layers = table.num_layers.map(lambda n: f"{n:g} layer" + ("s" if n > 1 else ""))
-    return table.assign(label=table.row + ", " + layers)
-
-
-def _ordered(labels: pd.Series) -> list[str]:
-    """Labels in the order of the models."""
-    names = list(MODELS.values())
-    return sorted(set(labels), key=lambda text: ([text.startswith(n) for n in names].index(True), text))
+SHARES = {"values": "on values", "induction": "on the right value", "previous": "on previous"}
 
 
 def fig_1(table: pd.DataFrame) -> Figure:
     """Accuracy over the learning rate, a panel per model; seeds as a band."""
-    table = _named(table)
-    looks = styles(_ordered(table.label))
-    figure, axes = panels(len(looks), most=3, width=2.3, height=2.2, sharex=True)
+    table = named(table)
+    names, looks = ordered(table.panel), styles(ordered(table.row))
+    figure, axes = panels(len(names), most=4, width=1.9, height=2.3, sharex=True)
     coarse = [lr for lr in COARSE if table.lr.min() < lr < table.lr.max()]
-    for ax, (label, look) in zip(axes, looks.items(), strict=True):
-        own = table[table.label == label].sort_values("lr")
-        line(ax, own.lr, own.accuracy, label="mean of seeds", **look)
-        band(ax, own.lr, own.low, own.high, look["color"])
+    sizes = styles(dict.fromkeys(table["size"]))
+    for ax, name in zip(axes, names, strict=True):
+        own = table[table.panel == name]
+        several = own["size"].nunique() > 1
+        for size, part in own.groupby("size", sort=False):
+            look = sizes[size] if several else looks[own.row.iloc[0]]
+            line(ax, part.lr, part.accuracy, label=size if several else "mean of seeds", **look)
+            part = part.sort_values("lr")
+            band(ax, part.lr, part.low, part.high, look["color"])
         scale_line(ax, own.baseline.iloc[0], BASELINE)
         scale_line(ax, 0.9, "success, 0.9", linestyle="--", color="0.75")
         for lr in coarse:
             ax.axvline(lr, color="0.8", linewidth=1, zorder=0, label="rates of earlier work")
-        ax.set(title=label, ylim=(-0.03, 1.03))
+        ax.set(title=name, ylim=(-0.03, 1.03))
         decade_ticks(ax.xaxis)
     figure.supxlabel(LR, fontsize=9)
     figure.supylabel("test accuracy", fontsize=9)
@@ -49,8 +43,8 @@ def fig_1(table: pd.DataFrame) -> Figure:
 
 def fig_window(table: pd.DataFrame) -> Figure:
     """Width of the window with its interval, a panel per threshold."""
-    table = _named(table).assign(by="width", width=table.width.where(table.width.notna(), -table.grid_step))
-    order = {label: i for i, label in enumerate(_ordered(table.label))}
+    table = named(table).assign(by="width", width=table.width.where(table.width.notna(), -table.grid_step))
+    order = {label: i for i, label in enumerate(ordered(table.label))}
     table = table.sort_values("label", key=lambda c: c.map(order), kind="stable")
     parts = {f"accuracy {t:g} or more": own for t, own in table.groupby("threshold")}
     figure = dots(parts, "label", "by", "width", {"width": "decades, 95 % over seeds"}, "decades of learning rates")
@@ -61,45 +55,46 @@ def fig_window(table: pd.DataFrame) -> Figure:
 
 
 def fig_3(table: pd.DataFrame) -> Figure:
-    """Accuracy over the width, one layer and two."""
-    layers = sorted(table.num_layers.unique())
-    figure, axes = panels(len(layers), width=2.9, height=2.6)
-    looks = styles(_ordered(table.row))
-    for ax, depth in zip(axes, layers, strict=True):
-        own = table[table.num_layers == depth]
+    """Accuracy over the width, a panel per task and depth; a point where there is one width or two."""
+    cells, looks = table.groupby(["task", "num_layers"], sort=True), styles(ordered(table.row))
+    figure, axes = panels(len(cells), most=4, width=2.7, height=2.6)
+    for ax, ((task, depth), own) in zip(axes, cells, strict=True):
         for name, look in looks.items():
             part = own[own.row == name].sort_values("d_model")
             if len(part):
-                line(ax, part.d_model, part.accuracy, label=name, **look)
-                band(ax, part.d_model, part.low, part.high, look["color"])
+                dash = {} if len(part) > 2 else {"linestyle": "none"}
+                line(ax, part.d_model, part.accuracy, label=name, **(look | dash))
+                ax.vlines(part.d_model, part.low, part.high, look["color"], linewidth=1.3)
         scale_line(ax, own.baseline.iloc[0], BASELINE)
         value_ticks(ax.xaxis, table.d_model, log=2)
-        ax.set(xlabel="width", ylim=(-0.03, 1.03), title=f"{depth:g} layer" + ("s" if depth > 1 else ""))
+        ax.set(xlabel="width", ylim=(-0.03, 1.03), xlim=(table.d_model.min() / 1.3, table.d_model.max() * 1.3))
+        several = f"{task}, " if table.task.nunique() > 1 else ""
+        ax.set_title(f"{several}{depth:g} layer" + ("s" if depth > 1 else ""))
     axes[0].set_ylabel("test accuracy at the best rate")
     legend(figure, axes)
     return figure
 
 
 def fig_4(table: pd.DataFrame) -> Figure:
-    """Accuracy over parameters; marker: model, dash: depth."""
-    figure, (ax,) = panels(1, width=4.6, height=3.0, beside=2.0)
-    table = _named(table)
-    looks, dashes = styles(_ordered(table.row)), {1: "-", 2: "--"}
-    for label in _ordered(table.label):
-        own = table[table.label == label].sort_values("params")
-        look = looks[own.row.iloc[0]] | {"linestyle": dashes.get(int(own.num_layers.iloc[0]), ":")}
-        line(ax, own.params, own.accuracy, error=own.standard_error, label=label, **look)
-    scale_line(ax, table.baseline.iloc[0], BASELINE)
-    ax.set(xlabel="parameters", ylabel="test accuracy at the best rate", ylim=(-0.03, 1.03), xscale="log")
-    decade_ticks(ax.xaxis)
-    legend(figure, ax)
+    """Accuracy over parameters, a panel per task; marker: model, dash: depth."""
+    tasks = table.groupby("task", sort=True)
+    figure, axes = panels(len(tasks), most=3, width=4.2, height=3.0, beside=2.0)
+    table = named(table.assign(task=""))  # panels tell the tasks
+    looks, dashes = styles(ordered(table.row)), {1: "-", 2: "--"}
+    for ax, (task, rows) in zip(axes, tasks, strict=True):
+        for name in ordered(table.panel):
+            own = table.loc[rows.index][lambda t, name=name: t.panel == name].sort_values("params")
+            if len(own):
+                depth = int(own.num_layers.iloc[0])
+                look = looks[own.row.iloc[0]] | {"markerfacecolor": None if depth == 1 else "white"}
+                look |= {"linestyle": dashes.get(depth, ":") if len(own) > 2 else "none"}
+                line(ax, own.params, own.accuracy, error=own.standard_error, label=name, **look)
+        scale_line(ax, rows.baseline.iloc[0], BASELINE)
+        ax.set(xlabel="parameters", ylim=(-0.03, 1.03), xscale="log", title=task if len(tasks) > 1 else "")
+        decade_ticks(ax.xaxis)
+    axes[0].set_ylabel("test accuracy at the best rate")
+    legend(figure, axes)
     return figure
-
-
-def fig_depth(table: pd.DataFrame) -> Figure:
-    """Heat maps of accuracy over width and depth."""
-    how = {"rows": "num_layers", "columns": "d_model", "labels": ("width", "layers"), "limits": (0.0, 1.0), "most": 3}
-    return heat_panels(table.assign(d_model=table.d_model.astype(int)), "accuracy", panel=["row"], **how)
 
 
 def fig_5(table: pd.DataFrame) -> Figure:
@@ -111,6 +106,7 @@ def fig_5(table: pd.DataFrame) -> Figure:
         own = table[table.row == row].sort_values("lr")
         line(ax, own.lr, own.accuracy, label=row, **look)
         band(ax, own.lr, own.low, own.high, look["color"])
+    scale_line(ax, table.guess.iloc[0], "uniform guess")
     ax.set(xlabel=LR, ylabel="share of letters copied", ylim=(-0.03, 1.03))
     decade_ticks(ax.xaxis)
     legend(figure, ax)
@@ -119,24 +115,17 @@ def fig_5(table: pd.DataFrame) -> Figure:
 
 def fig_6(table: pd.DataFrame) -> Figure:
     """Columns models; rows loss, accuracy, attention statistics."""
-    table = _named(table)
-    labels = _ordered(table.label)
+    table = named(table)
+    labels = ordered(table.label)
     rows = {
         "loss, nats": {"loss": "training", "val_loss": "validation"},
         "accuracy": {"accuracy": "training", "val_accuracy": "validation"},
         "share of weight": {
-            f"{name}_{layer}": f"{text}, layer {layer + 1}"
-            for layer in (0, 1)
-            for name, text in (
-                ("values", "on values"),
-                ("induction", "on the right value"),
-                ("previous", "on previous"),
-            )
+            f"{name}_{layer}": f"{text}, layer {layer + 1}" for layer in (0, 1) for name, text in SHARES.items()
         },
     }
-    figure, axes = panels(
-        3 * len(labels), most=len(labels), width=2.1, height=1.8, beside=2.2, sharex="col", sharey="row"
-    )
+    size = {"most": len(labels), "width": 2.1, "height": 1.8, "beside": 2.2}
+    figure, axes = panels(3 * len(labels), **size, sharex="col", sharey="row")
     looks = styles(["validation", "training", *rows["share of weight"].values()], lines=True)
     for index, (ylabel, measures) in enumerate(rows.items()):
         for ax, label in zip(axes[index * len(labels) :], labels, strict=False):
@@ -162,9 +151,9 @@ def fig_6(table: pd.DataFrame) -> Figure:
 
 
 def _asked(table: pd.DataFrame, xlabel: str) -> Figure:
-    table = _named(table)
+    table = named(table)
     figure, (ax,) = panels(1, width=4.2, height=2.8, beside=1.9)
-    for label, look in styles(_ordered(table.label)).items():
+    for label, look in styles(ordered(table.label)).items():
         own = table[table.label == label].sort_values("at")
         line(ax, own["at"], own.accuracy, label=label, **look)
         band(ax, own["at"], own.low, own.high, look["color"])
@@ -182,10 +171,12 @@ def fig_gap(table: pd.DataFrame) -> Figure:
 def fig_pairs(table: pd.DataFrame) -> Figure:
     """Accuracy by the number of pairs."""
     figure = _asked(table, "pairs")
-    ax, base = figure.axes[0], table.drop_duplicates("at").sort_values("at")
-    ax.plot(base["at"], base.baseline, ":", color="0.35", linewidth=1.1, label=BASELINE)
-    value_ticks(ax.xaxis, base["at"], log=None)
-    ax.axvline(table.trained_on.iloc[0], color="0.8", linewidth=4, zorder=0, label="trained on")
+    ax = figure.axes[0]
+    for _, own in table.groupby("task"):
+        base = own.drop_duplicates("at").sort_values("at")
+        ax.plot(base["at"], base.baseline, ":", color="0.35", linewidth=1.1, label=BASELINE)
+        ax.axvline(own.trained_on.iloc[0], color="0.8", linewidth=4, zorder=0, label="trained on")
+    value_ticks(ax.xaxis, table["at"], log=None)
     legend(figure, ax)
     return figure
 
@@ -205,7 +196,7 @@ def fig_ablation(table: pd.DataFrame) -> Figure:
     figure = dots({"one layer": part}, "row", "by", "value", labels, "test accuracy", width=4.4, limits=(-0.02, 1.03))
     ax = figure.axes[0]
     ax.axvline(own.baseline.iloc[0], color="0.35", linestyle=":", linewidth=1.1)
-    ax.text(own.baseline.iloc[0], -0.45, f" {BASELINE}", fontsize=7, va="top")
+    ax.set_title(f"one layer; dotted: {BASELINE}", fontsize=8)
     return figure
 
 
@@ -213,9 +204,8 @@ def fig_capacity(table: pd.DataFrame) -> Figure:
     """Accuracy of DeltaNet's construction over the width of random keys."""
     figure, (ax,) = panels(1, width=4.0, height=2.8, beside=1.4)
     for num_pairs, look in styles(sorted(table.num_pairs.unique())).items():
-        own = (
-            table[table.num_pairs == num_pairs].groupby("key_width").accuracy.agg(["mean", "min", "max"]).reset_index()
-        )
+        cells = table[table.num_pairs == num_pairs].groupby("key_width").accuracy
+        own = cells.agg(["mean", "min", "max"]).reset_index()
         line(ax, own.key_width, own["mean"], label=f"{num_pairs:g}", **look)
         band(ax, own.key_width, own["min"], own["max"], look["color"])
         ax.axvline(num_pairs, color=look["color"], linestyle=":", linewidth=1)

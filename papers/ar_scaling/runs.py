@@ -51,6 +51,7 @@ def scored(table: pd.DataFrame) -> pd.DataFrame:
 def over_seeds(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Means over seeds with spread: accuracy (mean, smallest, largest, standard error), losses, divergence."""
     found = {"num_seeds": ("seed", "size"), "num_diverged": ("diverged", "sum"), "params": ("params", "first")}
+    found |= {"num_steps": ("num_steps", "first")}  # of a study on a task
     found |= {"val_accuracy": ("val_accuracy", "mean"), "accuracy": ("accuracy", "mean"), "whole": ("whole", "mean")}
     found |= {"low": ("accuracy", "min"), "high": ("accuracy", "max"), "standard_error": ("accuracy", "sem")}
     found |= {"loss": ("loss", "mean"), "steps_to_half": ("steps_to_half", "median"), "baseline": ("baseline", "first")}

@@ -61,12 +61,8 @@ def tab_window(runs: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         for threshold in settings.thresholds:
             rng = numpy_generator(0, "window", *map(str, key), str(threshold))
             width, low, high = window_interval(lrs, accuracy, threshold, rng)
-            found = dict(zip(MODEL, key, strict=True)) | {
-                "threshold": threshold,
-                "width": width,
-                "low": low,
-                "high": high,
-            }
+            found = dict(zip(MODEL, key, strict=True)) | {"threshold": threshold}
+            found |= {"width": width, "low": low, "high": high}
             found |= {"num_good": window(lrs, np.nan_to_num(accuracy).mean(0), threshold)[1], "num_lrs": len(lrs)}
             grid = {"grid_step": grid_step(lrs), "decades": np.log10(lrs[-1] / lrs[0])}
             rows.append(found | grid | {"num_seeds": len(table)})
@@ -94,7 +90,7 @@ def tab_width(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 def tab_one_layer(runs: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Every seed of one layer of attention and of two, at each width and rate: none is left out."""
     own = runs[runs.row.isin(["Attention"])]
-    return own[["study", "task", "num_layers", "d_model", "lr", "seed", "accuracy", "baseline"]]
+    return own[["study", "task", "num_layers", "d_model", "lr", "seed", "accuracy", "baseline", "num_steps"]]
 
 
 def tab_ablation(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings, reported: Reported) -> pd.DataFrame:
@@ -105,13 +101,13 @@ def tab_ablation(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings, re
     table = table.assign(paper_row=table.row.str.replace(r" \(.*\)$", "", regex=True))
     columns = {"v2": "reported_v2", "v1": "reported_v1"}
     table = reported.beside(table, "Table 2", rows="paper_row", columns=columns)
-    return table.assign(row=table.row.fillna(table.paper_row))
+    return table.assign(row=table.row.fillna(table.paper_row)).sort_values(["row", "seed"])
 
 
 def tab_position(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Mamba with and without positions, every seed at the best rate."""
     best = best_rates(_shown(means, settings, "position"), ["study", "row", "num_layers", "d_model", "task"])
-    return runs.merge(best[["study", "task", "num_layers", "d_model", "lr", "edge"]])
+    return runs.merge(best[["study", "task", "num_layers", "d_model", "lr", "edge", "num_lrs"]])
 
 
 def tab_copy(means: pd.DataFrame, settings: Settings, reported: Reported) -> pd.DataFrame:
@@ -122,8 +118,9 @@ def tab_copy(means: pd.DataFrame, settings: Settings, reported: Reported) -> pd.
 
 
 def fig_5(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Accuracy of copying over the learning rate."""
-    return _shown(means, settings, "copy")
+    """Accuracy of copying over the learning rate, beside a uniform guess of each letter."""
+    table = _shown(means, settings, "copy")
+    return table.assign(guess=[1 / settings.tasks[task]["num_letters"] for task in table.task])
 
 
 def fig_6(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -140,23 +137,24 @@ def fig_6(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.D
 
 
 def tab_bump(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Largest fall of the validation loss within a tenth of training, per seed, for one layer of attention."""
+    """Largest fall of the validation loss within a tenth of training, per seed, for one layer of attention.
+
+    Counted from ln(V / 2) down at most: to learn which symbols are values at all is no drop of the paper's kind.
+    """
     one = _shown(means, settings, "dynamics")
     best = best_rates(one[(one.row == "Attention") & (one.num_layers == 1)], ["study", "num_layers", "d_model", "task"])
     rows, ends = logged.merge(best[["study", "task", "num_layers", "d_model", "lr"]]), scored(logged)
     found = []
     for (run, seed), own in rows[rows.phase == "eval"].groupby(["run", "seed"], sort=False):
         own = own.sort_values("step")
-        steps, loss = own.step.to_numpy(), own.val_loss.to_numpy()
+        steps, values = own.step.to_numpy(), settings.tasks[own.task.iloc[0]]["vocab_size"] / 2
+        loss = np.minimum(own.val_loss.to_numpy(), np.log(values))
         near = [(steps > step) & (steps <= 1.001 * step + 0.1 * steps[-1]) for step in steps[:-1]]
         falls = [loss[i] - loss[within].min(initial=loss[i]) for i, within in enumerate(near)]
         end = ends.set_index("run").loc[run]
         row = {"task": end.task, "d_model": end.d_model, "lr": end.lr, "seed": seed, "largest_fall": max(falls)}
-        row |= {
-            "at_share": steps[int(np.argmax(falls))] / steps[-1],
-            "accuracy": end.accuracy,
-            "baseline": end.baseline,
-        }
+        row |= {"at_share": steps[int(np.argmax(falls))] / steps[-1]}
+        row |= {"accuracy": end.accuracy, "baseline": end.baseline}
         found.append(row | {name: own[f"{name}_0"].iloc[-1] for name in ("previous", "induction", "values")})
     return pd.DataFrame(found)
 

@@ -1,5 +1,7 @@
 """Claims that rest on several rows, on tables made by hand; cells, tables and settings of the paper."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,14 +58,22 @@ def test_convolutions_decide_row_by_row(values, verdict):
 )
 def test_mamba_is_judged_with_and_without_its_convolution(without, with_conv, verdict):
     table = ablation(**{"Mamba without conv1d": without, "Mamba": with_conv})
-    assert verdict_of(list(mamba_needs_conv_at_depth_one(table))) == verdict
+    assert verdict_of(list(mamba_needs_conv_at_depth_one(table, SimpleNamespace(scale="cpu")))) == verdict
+
+
+@pytest.mark.parametrize(("scale", "verdict"), [("cpu", HOLDS), ("gpu", FAILS)])
+def test_a_mamba_on_its_way_is_enough_at_cpu_alone(scale, verdict):
+    table = ablation(**{"Mamba without conv1d": 0.5, "Mamba": 0.85})
+    assert verdict_of(list(mamba_needs_conv_at_depth_one(table, SimpleNamespace(scale=scale)))) == verdict
 
 
 def attention(one: dict, two: float = 1.0) -> pd.DataFrame:
     """One-layer accuracies by (width, lr), one two-layer accuracy."""
     rows = [{"num_layers": 1, "d_model": width, "lr": lr, "accuracy": a} for (width, lr), a in one.items()]
     rows += [{"num_layers": 2, "d_model": 32, "lr": 1e-3, "accuracy": two}]
-    found = pd.concat([pd.DataFrame(rows).assign(study="a", seed=s, baseline=B) for s in SEEDS])
+    found = pd.concat(
+        [pd.DataFrame(rows).assign(study="a", task="main", seed=s, baseline=B) for s in SEEDS], ignore_index=True
+    )
     return found.assign(accuracy=found.accuracy + 0.001 * found.seed)
 
 
@@ -83,6 +93,16 @@ def test_one_layer_of_attention_is_judged_at_its_best(one, verdict):
 def test_the_second_layer_counts_only_where_the_first_fails():
     assert verdict_of(list(two_layer_attention_solves(attention({(32, 1e-3): 0.5})))) == HOLDS
     assert verdict_of(list(two_layer_attention_solves(attention({(32, 1e-3): 0.9})))) == FAILS
+
+
+def test_each_task_has_its_own_baseline_and_two_layers_are_judged_at_their_smallest_width():
+    easy = attention({(32, 1e-3): 0.5})
+    hard = attention({(32, 1e-3): 0.3}).assign(task="hard", baseline=0.1)
+    both = pd.concat([easy, hard])
+    assert verdict_of(list(two_layer_attention_solves(both))) == FAILS  # 0.2 above its own, 0.2 below the other's
+    wide = attention({(32, 1e-3): 0.5}, two=0.6)
+    wider = wide[wide.num_layers == 2].assign(d_model=64, accuracy=lambda t: 0.99 + 0.001 * t.seed)
+    assert verdict_of(list(two_layer_attention_solves(pd.concat([wide, wider])))) == FAILS
 
 
 def widths(**own) -> pd.DataFrame:
@@ -116,8 +136,15 @@ def test_claims_of_one_seed_decide_nothing():
         for row, top in (("Mamba", 1.0), ("Hyena", 1.0), ("Attention", 0.1))
         for d, a in ((64, 0.1), (128, top))
     ]
-    table = pd.DataFrame(grid, columns=["row", "d_model", "accuracy"]).assign(num_layers=1)
+    table = pd.DataFrame(grid, columns=["row", "d_model", "accuracy"]).assign(num_layers=1, task="dense", baseline=0.03)
     assert verdict_of(list(recurrent_gain_from_width(table))) == NOISE
+    easier = table.assign(task="m64", baseline=0.3, accuracy=1.0)  # where small widths do as well
+    gains = [
+        check.estimate.value
+        for check in recurrent_gain_from_width(pd.concat([easier, table]))
+        if check.name[:4] == "gain"
+    ]
+    assert gains == pytest.approx([0.9, 0.9])
 
 
 def test_copying_needs_the_gap_and_the_same_size():
@@ -137,7 +164,13 @@ def record(study: str) -> pd.DataFrame:
         for seed in (0, 1):
             lost = lr == 1e-2 and seed == 1
             run = {"study": study, "task": "main", "model_num_layers": 1, "model_d_model": 32, "lr": lr}
-            run |= {"run": f"adamw lr={lr:g} seed={seed}", "seed": seed, "diverged": lost, "params": 10}
+            run |= {
+                "run": f"adamw lr={lr:g} seed={seed}",
+                "seed": seed,
+                "diverged": lost,
+                "params": 10,
+                "num_steps": 20,
+            }
             for step, loss in ((10, 4.0), (11, 2.0), (20, 1.9)):
                 shares = {"previous_0": 0.1, "induction_0": 0.5, "values_0": 0.9}
                 rows.append(
@@ -179,7 +212,8 @@ def test_windows_coarse_grids_and_bumps_of_a_record():
     table = described(record("attention_long"), config.studies, config.tasks)
     means = over_seeds(scored(table), ["study", "row", "task", "num_layers", "d_model", "lr"])
     bump = tab_bump(table, means, config)
-    assert bump.largest_fall.tolist() == pytest.approx([2.0, 2.0]) and bump.at_share.tolist() == [0.5, 0.5]
+    falls = [np.log(32) - 2.0] * 2  # from 4 nats, of which those above ln(64 / 2) tell values from other symbols only
+    assert bump.largest_fall.tolist() == pytest.approx(falls) and bump.at_share.tolist() == [0.5, 0.5]
 
 
 def test_every_part_is_dealt_once():
@@ -187,9 +221,19 @@ def test_every_part_is_dealt_once():
     parts = [
         (p.study, run.name, tuple(run.model.items())) for s in shards.values() for p in s.parts for run in p.recall.runs
     ]
-    assert len(parts) == len(set(parts)) and len(shards) == 11
+    assert len(parts) == len(set(parts)) and len(shards) == 7
     rates = [len({run.lr for run in p.recall.runs}) for s in shards.values() for p in s.parts if p.study == "mamba"]
     assert rates == [5]
+
+
+def test_what_is_compared_has_the_same_updates():
+    studies = {n: s for n, s in load_config("ar_scaling", "cpu").studies.items() if s is not None}
+    swept = [s for s in studies.values() if "sweep" in s.shown]
+    assert len({(s.num_steps, s.lrs, s.batch_size) for s in swept}) == 1
+    assert len({(s.num_steps, s.lrs) for name, s in studies.items() if name.startswith("conv_")}) == 1
+    assert len({s.num_steps for s in studies.values() if s.model in ("mamba", "mamba_no_conv", "s6_mlp")
+                and "copy" not in s.shown}) == 1  # fmt: skip
+    assert studies["attention_1"].num_steps == studies["attention_long"].num_steps
 
 
 def test_caps_cut_and_unknown_models_are_named():
