@@ -156,14 +156,16 @@ def fig_path(table: pd.DataFrame) -> Figure:
 def fig_8(table: pd.DataFrame) -> Figure:
     """Normalised accuracy over both learning rates."""
     how = {"panel": ["method"], "rows": "lr_1", "columns": "lr_2", "labels": (f"{LR}, task 2", f"{LR}, task 1")}
-    return heat_panels(table, "normalised", high=table.normalised.max(), form="{:.1f}", size=(3.3, 2.7), **how)
+    return heat_panels(
+        table, "normalised", limits=(None, table.normalised.max()), form="{:.1f}", size=(3.3, 2.7), **how
+    )
 
 
 def fig_split(table: pd.DataFrame) -> Figure:
     """Accuracy gain over the learning rates before and after the fork."""
     how = {"panel": ["title"], "rows": "lr", "columns": "lr_after", "labels": ("lr after the fork", "lr before it")}
     table = table.assign(title=ACC)
-    return heat_panels(table, "acc_gain", high=table.acc_gain.max(), form="{:.2f}", size=(3.3, 2.7), **how)
+    return heat_panels(table, "acc_gain", limits=(None, table.acc_gain.max()), form="{:.2f}", size=(3.3, 2.7), **how)
 
 
 def fig_rebasin(table: pd.DataFrame) -> Figure:

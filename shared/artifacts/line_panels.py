@@ -150,23 +150,22 @@ def heat_panels(
     columns: str,
     labels: tuple[str, str],
     most: int = 2,
-    high: float | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
     form: str = "{:.3g}",
     size: tuple[float, float] = (2.6, 2.2),
 ) -> Figure:
     """Heat maps of a column with its numbers in the cells, a panel per combination of `panel`'s columns.
 
-    Colours are shared: dark from the smallest value, the lightest from `high` on; from twice the smallest if None.
-
     Args:
+        limits: of the colours, which the panels share; the smallest value and twice that where None.
         size: of a panel in inches. form: of the numbers.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
     if not keys:
         return nothing("these records hold no such runs")
     figure, axes = panels(len(keys), most=most, width=size[0], height=size[1], beside=0.3, sharey=False)
-    low = table[value].min()
-    high = 2 * low if high is None else high
+    low = table[value].min() if limits[0] is None else limits[0]
+    high = 2 * low if limits[1] is None else limits[1]
     for ax, key in zip(axes, keys, strict=True):
         part = table[(table[list(panel)] == list(key)).all(axis=1)]
         cells = part.pivot(index=rows, columns=columns, values=value).sort_index()

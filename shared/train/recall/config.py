@@ -20,6 +20,7 @@ class RecallSettings(SweepSettings):
     backbone: BackboneConfig
     tie_embeddings: bool = False
     embedding_std: float = Field(default=0.02, gt=0)  # normal init of embedding and head
+    embedding_dropout: float = Field(default=0.0, ge=0, lt=1)
     validation_examples: int = Field(ge=1)  # the same for every run
     validation_rows: int = Field(default=256, ge=1)  # examples of one forward pass; divides validation_examples
 
@@ -44,6 +45,7 @@ class RecallSettings(SweepSettings):
             backbone=BackboneConfig.model_validate(self.backbone.model_dump() | overrides),
             tie_embeddings=self.tie_embeddings,
             embedding_std=self.embedding_std,
+            embedding_dropout=self.embedding_dropout,
         )
 
     def model_cost(self, overrides: dict[str, Any]) -> ModelCost:

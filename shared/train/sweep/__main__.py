@@ -2,7 +2,8 @@
 
     python -m shared.train.sweep plan optimizer_gap --scale paper
 
-The jobs are those that the workflow would start: the shards of the paper's `config.py` that hold runs.
+The jobs are those that the workflow would start: the shards of the paper's `config.py` that hold runs, or whose method
+`sweeps()` gives several that do.
 """
 
 from typing import Annotated
@@ -49,8 +50,10 @@ def sweeps_of(paper: str, scale: str) -> dict[tuple[str, str], list[SweepShard]]
     found: dict[tuple[str, str], list[SweepShard]] = {}
     for step, shards in load_shards(paper, scale).items():
         for shard in shards.values():
-            if isinstance(shard, SweepShard):
-                found.setdefault((step, shard.sweep), []).append(shard)
+            held = shard.sweeps() if hasattr(shard, "sweeps") else [shard]  # a job may train several sweeps
+            for part in held:
+                if isinstance(part, SweepShard):
+                    found.setdefault((step, part.sweep), []).append(part)
     if not found:
         raise ValueError(f"papers/{paper}/config.py cuts no sweep into shards, so there is nothing to plan")
     return found

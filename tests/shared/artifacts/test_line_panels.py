@@ -72,8 +72,16 @@ def test_cells_of_a_heat_map_hold_their_numbers():
 def test_heat_maps_may_span_negative_numbers_and_say_how_they_are_written():
     table = pd.DataFrame({"m": "a", "row": [1, 1, 2, 2], "lr": [0.1, 1.0, 0.1, 1.0], "gain": [-2.0, 0.5, 1.0, 3.0]})
     how = {"panel": ["m"], "rows": "row", "columns": "lr", "labels": ("lr", "row")}
-    figure = heat_panels(table, "gain", high=3.0, form="{:.2f}", **how)
+    figure = heat_panels(table, "gain", limits=(None, 3.0), form="{:.2f}", **how)
     (image,) = figure.axes[0].get_images()
     assert image.get_clim() == (-2.0, 3.0)
     written = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
     assert written == {"-2.00": "white", "0.50": "black", "1.00": "black", "3.00": "black"}
+
+
+def test_heat_maps_have_their_own_colours_or_those_between_limits():
+    table = pd.DataFrame({"m": "a", "row": [1, 2], "lr": [0.1, 0.1], "share": [0.25, 0.75]})
+    how = {"panel": ["m"], "rows": "row", "columns": "lr", "labels": ("lr", "row")}
+    own = heat_panels(table, "share", **how).axes[0].images[0].get_clim()
+    given = heat_panels(table, "share", limits=(0.0, 1.0), **how).axes[0].images[0].get_clim()
+    assert own == (0.25, 0.5) and given == (0.0, 1.0)
