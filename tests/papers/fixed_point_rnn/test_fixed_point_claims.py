@@ -97,6 +97,11 @@ def test_on_a_large_group_the_best_mixer_is_judged():
     assert verdict(fp_solves_tracking, table) == FAILS  # on Z2 H1 needs 0.99
 
 
+def test_a_study_that_a_scale_leaves_out_is_not_judged():
+    table = seeds_table()
+    assert verdict(fp_solves_tracking, table[table.study != "mixers"]) == HOLDS
+
+
 def test_mixers_are_not_compared_where_one_reflection_suffices():
     table = seeds_table().assign(task="Z2")
     assert verdict(kronecker_best_tracking, table) == NOT_TESTABLE
