@@ -1,0 +1,191 @@
+"""Settings of the exact world and of language models; imports without torch."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from shared.base.settings import StrictModel
+from shared.data.config import TextConfig
+from shared.models.config import BackboneConfig
+from shared.models.lora.config import LoraConfig
+from shared.train.language.config import LanguageSettings
+
+
+class Variant(StrictModel):
+    """One way to train the pair. Everything here is a reconstruction: the paper's own choices are not public."""
+
+    name: str
+    eps: float = Field(0.05, gt=0, allow_inf_nan=False)  # allowed rise of cross-entropy and of KL, nats per token
+    combine: Literal["dual", "barrier", "weighted", "none"] = "dual"  # V3, V2, V1; none: the gap alone
+    detect: Literal["gap", "logistic"] = "logistic"
+    naturalness: Literal["ce", "ce+kl"] = "ce+kl"
+    numerator: Literal["observer", "performer"] = "observer"
+    roles: Literal["pair", "observer", "performer"] = "pair"  # which adapters are trained; the other one is the base
+    sampling_grad: Literal["none", "reinforce"] = "reinforce"
+    temperature: float = Field(0.1, gt=0)  # T of the logistic term
+    mu: float = Field(0.05, gt=0)  # of the barrier
+    eta: float = Field(5.0, gt=0)  # step of dual ascent
+    weight: float = Field(1.0, gt=0)  # lambda_w of V1, times the detectability term
+    weight_observer: float = Field(1.0, gt=0)  # lambda_O of V1, times the observer's cross-entropy
+
+
+class World(StrictModel):
+    """The bigram world: human text is a stationary chain with logits N(0, 1), and the base is that chain."""
+
+    vocab_size: int = Field(32, ge=2)  # V
+    rank: int = Field(4, ge=1)  # of the adapters, at most V
+    length: int = Field(64, ge=8)  # scored tokens of a text
+    lengths: tuple[int, ...] = (16, 32, 64)  # prefixes that are scored
+    num_steps: int = Field(250, ge=1)
+    batch_size: int = Field(48, ge=2)  # texts of each side in an update
+    lr: float = Field(0.02, gt=0)  # Adam, linear to 0
+    num_texts: int = Field(2000, ge=8)  # of each side in the evaluation
+    log_every: int = Field(10, ge=1)
+    robust: tuple[float, ...] = (0.1, 0.3, 0.5)  # shares of tokens that are replaced
+
+    @model_validator(mode="after")
+    def _fits(self) -> "World":
+        if self.rank > self.vocab_size or max(self.lengths) > self.length or min(self.lengths) < 8:
+            raise ValueError(f"rank is at most V, lengths lie in 8..{self.length}; got {self.rank}, {self.lengths}")
+        return self
+
+
+class WorldShard(StrictModel):
+    """One job of the bigram world: variants times seeds, trained side by side."""
+
+    world: World
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    seeds: tuple[int, ...]
+
+
+class HubModel(StrictModel):
+    """A published causal language model, read through `transformers`."""
+
+    name: str
+    revision: str | None = None  # None: the newest
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"  # of the frozen weights; scores are float32 always
+
+
+class Base(StrictModel):
+    """The model under both adapters: trained here on the text, or published."""
+
+    text: TextConfig = TextConfig()
+    backbone: BackboneConfig | None = None
+    hub: HubModel | None = None
+    vocab_size: int | None = Field(None, ge=2)  # None: that of the tokenizer
+    seq_len: int = Field(80, ge=2)  # tokens of a row of the base's own training
+    batch_size: int = Field(24, ge=1)
+    num_steps: int = Field(700, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    validation_windows: int = Field(128, ge=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Base":
+        if (self.backbone is None) == (self.hub is None):
+            raise ValueError("the base is either trained here (backbone) or published (hub); give one of the two")
+        return self
+
+    @property
+    def language(self) -> LanguageSettings:
+        """The base's own training as a language task; only where it is trained here."""
+        return LanguageSettings(
+            text=self.text,
+            vocab_size=self.vocab_size,
+            seq_len=self.seq_len,
+            backbone=self.backbone,
+            validation_windows=self.validation_windows,
+            validation_rows=min(32, self.validation_windows),
+        )
+
+
+class PairTraining(StrictModel):
+    """How pairs of adapters are trained on a base."""
+
+    lora: LoraConfig = LoraConfig()
+    num_prompt: int = Field(16, ge=1)  # tokens that are given and not scored
+    num_response: int = Field(64, ge=8)  # tokens that are scored, on both sides
+    batch_size: int = Field(12, ge=2)  # texts of each side in an update, over all processes
+    num_steps: int = Field(100, ge=1)
+    lr: float = Field(3e-3, gt=0)  # Adam, linear to 0
+    reference: Literal["base", "sft"] = (
+        "base"  # what cross-entropies are compared with; sft: a plain adapter trained first
+    )
+    checkpoint_every: int = Field(0, ge=0)  # updates; 0: only at the end
+
+
+class Member(StrictModel):
+    """One trained pair."""
+
+    variant: Variant
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name.replace(' ', '_').replace('.', '')}_s{self.seed}"
+
+
+class BaseShard(StrictModel):
+    """The one job that trains a base."""
+
+    base: Base
+    num_gpus: int = 0
+
+
+class PairShard(StrictModel):
+    """Pairs that are trained by one job."""
+
+    base: Base
+    base_shard: str | None  # whose weights; None where the base is published
+    training: PairTraining
+    members: tuple[Member, ...] = Field(min_length=1)
+    num_gpus: int = 0
+
+
+class Attacks(StrictModel):
+    """What is done to texts and to open weights; shares of tokens, or what the name says. Empty lists skip an attack."""
+
+    substitute: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5)  # by uniformly random tokens, and by tokens of the corpus
+    delete: tuple[float, ...] = (0.1, 0.3)
+    mix: tuple[float, ...] = (0.25, 0.5)  # share of the response that is human text again
+    resample: tuple[float, ...] = (0.1, 0.3)  # spans that the base model writes anew: a paraphrase by another model
+    temperatures: tuple[float, ...] = (0.7, 1.3)
+    top_p: tuple[float, ...] = (0.9,)
+    strengths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)  # of the performer's adapter
+    noise: tuple[float, ...] = (0.05,)  # standard deviation over that of each weight matrix
+    int8: bool = True
+    finetune: tuple[int, ...] = (25, 100)  # updates on clean text after merging
+    finetune_lr: float = 1e-3
+    num_texts: int = Field(96, ge=8)
+
+
+class Evaluation(StrictModel):
+    """Texts, lengths and what is measured of them."""
+
+    num_texts: int = Field(192, ge=8)  # prompts of the evaluation, each with human text and samples
+    num_calibration: int = Field(100, ge=8)  # other prompts, for thresholds
+    lengths: tuple[int, ...] = (16, 32, 48, 64)  # scored tokens
+    rows_per_pass: int = Field(64, ge=1)
+    num_shown: int = Field(3, ge=1)  # texts in the picture with per-token scores
+    num_bootstrap: int = Field(1000, ge=10)
+    attacks: Attacks = Attacks()
+    attacked: tuple[str, ...] = ()  # variants whose pairs are attacked
+
+
+class EvaluateShard(StrictModel):
+    """Pairs that are evaluated by one job: those that were trained together."""
+
+    base: Base
+    base_shard: str | None
+    training: PairTraining
+    members: tuple[Member, ...]
+    evaluation: Evaluation
+    num_gpus: int = 0
+
+
+class Exact(StrictModel):
+    """Checks by enumeration."""
+
+    num_batches: int = Field(1000, ge=20)  # of 20 texts, for the estimator's mean
+    lengths: tuple[int, ...] = (16, 64, 256)
+    num_texts: int = Field(2000, ge=100)
