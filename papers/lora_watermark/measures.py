@@ -63,7 +63,7 @@ class Judged:
             for length in self.bench.settings.evaluation.lengths:
                 yield self._row(kind, "own pair", length, terms, self.human_terms)
         full = self.bench.num_response
-        observer, performer = (role_name(self.member, role) for role in ("observer", "performer"))
+        performer = role_name(self.member, "performer")
         scorers = {"untrained pair": (None, None), "base as observer": (None, performer)}
         if self.other is not None:
             scorers["observer of another seed"] = (role_name(self.other, "observer"), performer)

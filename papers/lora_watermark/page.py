@@ -21,10 +21,12 @@ td { font-family: monospace; vertical-align: top; padding: .4em; border-top: 1px
 (as watermarked text is on average), red above. Grey: the prompt, which is not scored.</p>
 <table>
 <tr>{% for kind in kinds %}<th>{{ kind }}</th>{% endfor %}</tr>
-{% for row in rows %}<tr>{% for cell in row %}<td>{% for token in cell %}<span
-{%- if token.colour %} style="background:{{ token.colour }}" title="{{ token.excess }}"{% else %} class="given"{% endif -%}
->{{ token.text }}</span>{% endfor %}</td>{% endfor %}</tr>
-{% endfor %}</table></html>
+{% for row in rows %}<tr>
+{% for cell in row %}<td>{% for token in cell %}{% if token.colour -%}
+<span style="background:{{ token.colour }}" title="{{ token.excess }}">{% else %}<span class="given">{% endif -%}
+{{ token.text }}</span>{% endfor %}</td>
+{% endfor %}</tr>{% endfor %}
+</table></html>
 """,
     autoescape=True,
 )
@@ -46,11 +48,12 @@ def write_page(shown: Sequence[dict], path: Path) -> None:
     prompts = list(dict.fromkeys(row["prompt"] for row in shown))
 
     def cell(prompt: int, kind: str) -> list[dict]:
-        tokens = [row for row in shown if row["prompt"] == prompt and row["texts"] == kind]
-        return [
-            {"text": t["token"]}
-            | ({} if t["excess"] != t["excess"] else {"excess": f"{t['excess']:.2f}", "colour": colour(t["excess"])})
-            for t in tokens
-        ]
+        found = []
+        for row in shown:
+            if row["prompt"] == prompt and row["texts"] == kind:
+                scored = row["excess"] == row["excess"]
+                colours = {"excess": f"{row['excess']:.2f}", "colour": colour(row["excess"])} if scored else {}
+                found.append({"text": row["token"]} | colours)
+        return found
 
     write_text(path, _PAGE.render(kinds=kinds, rows=[[cell(p, k) for k in kinds] for p in prompts]) + "\n")

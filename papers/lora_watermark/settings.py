@@ -143,7 +143,7 @@ class PairShard(StrictModel):
 
 
 class Attacks(StrictModel):
-    """What is done to texts and to open weights; shares of tokens, or what the name says. Empty lists skip an attack."""
+    """What is done to texts and to open weights: shares of tokens, or what the name says. An empty list skips it."""
 
     substitute: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5)  # by uniformly random tokens, and by tokens of the corpus
     delete: tuple[float, ...] = (0.1, 0.3)

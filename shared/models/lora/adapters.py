@@ -90,12 +90,12 @@ def using(model: nn.Module, route: str | Sequence[str | None] | None) -> Iterato
     found = list(layers(model).values())
     before = [layer.route for layer in found]
     for layer in found:
-        layer.route = chosen
+        layer.use(chosen)
     try:
         yield model
     finally:
         for layer, old in zip(found, before, strict=True):
-            layer.route = old
+            layer.use(old)
 
 
 class Adapted:

@@ -15,7 +15,8 @@ Route = tuple[str | None, ...]  # adapter of each equal, contiguous group of row
 class LoraLinear(nn.Module):
     """y = x W0^T + b + strength * scale * (x A^T) B^T with the A and B of the adapter that is in use.
 
-    A is drawn Kaiming-uniform (sqrt 5) and B starts at zero, so a new adapter changes nothing. While an adapter is
+    A is drawn Kaiming-uniform (sqrt 5) and B starts at zero, so a new adapter changes nothing. Adapters of a base in half
+    precision are in float32, or an update as small as a learning rate would be lost in rounding. While an adapter is
     merged, W0 holds W0 + scale * B A; unmerging puts the very bits of W0 back.
 
     Args:
@@ -30,6 +31,7 @@ class LoraLinear(nn.Module):
         self.scales: dict[str, float] = {}
         self.strengths: dict[str, float] = {}
         self.route: Route = (None,)
+        self._kept: tuple[Tensor, Tensor] | None = None
         self.merged: str | None = None
         self._original: Tensor | None = None
 
@@ -41,7 +43,7 @@ class LoraLinear(nn.Module):
                 f"rank {rank} does not fit a map of {in_features} to {out_features}; it lies in"
                 f" 1..{min(out_features, in_features)}"
             )
-        like = {"dtype": self.base.weight.dtype}
+        like = {"dtype": torch.promote_types(self.base.weight.dtype, torch.float32)}
         bound = 1 / math.sqrt(in_features)  # Kaiming-uniform with a = sqrt(5)
         a = torch.empty(rank, in_features, **like).uniform_(-bound, bound, generator=generator)
         self.lora_a[name] = nn.Parameter(a.to(self.base.weight.device))
@@ -68,6 +70,12 @@ class LoraLinear(nn.Module):
         self.base.weight.data.copy_(self._original)
         self.merged = self._original = None
 
+    def use(self, route: Route) -> None:
+        """Use these adapters from now on. Where no gradient is asked for, those of a group are put together once."""
+        self.route, self._kept = route, None
+        if len(route) > 1 and any(route) and not torch.is_grad_enabled():
+            self._kept = self._together()
+
     def forward(self, x: Tensor) -> Tensor:
         """x (B, ..., I) -> (B, ..., O)."""
         y = self.base(x)
@@ -77,8 +85,9 @@ class LoraLinear(nn.Module):
             raise ValueError(f"adapter '{self.merged}' is merged; use no adapter then, or unmerge it")
         if len(self.route) == 1:
             name = self.route[0]
-            return y + self._factor(name) * F.linear(F.linear(x, self.lora_a[name]), self.lora_b[name])
-        return y + self._routed(x)
+            a, b = self.lora_a[name], self.lora_b[name]
+            return y + (self._factor(name) * F.linear(F.linear(x.to(a.dtype), a), b)).to(y.dtype)
+        return y + self._routed(x).to(y.dtype)
 
     def _factor(self, name: str) -> float:
         return self.strengths[name] * self.scales[name]
@@ -88,14 +97,19 @@ class LoraLinear(nn.Module):
         groups = len(self.route)
         if x.shape[0] % groups:
             raise ValueError(f"{x.shape[0]} rows cannot be shared by {groups} adapters equally")
+        a, b = self._together() if self._kept is None else self._kept
         used = [i for i, name in enumerate(self.route) if name is not None]
-        names = [self.route[i] for i in used]
-        a, b = (torch.stack([table[name] for name in names]) for table in (self.lora_a, self.lora_b))
-        factor = torch.tensor([self._factor(name) for name in names], dtype=x.dtype, device=x.device)
-        rows = x.reshape(groups, -1, x.shape[-1])  # (N, B/N * ..., I)
+        rows = x.reshape(groups, -1, x.shape[-1]).to(a.dtype)  # (N, B/N * ..., I)
         rows = rows if len(used) == groups else rows[used]
-        update = factor[:, None, None] * ((rows @ a.mT) @ b.mT)
+        update = (rows @ a) @ b
         if len(used) < groups:
             index = torch.tensor(used, device=x.device)
             update = update.new_zeros(groups, *update.shape[1:]).index_copy(0, index, update)
         return update.reshape(*x.shape[:-1], -1)
+
+    def _together(self) -> tuple[Tensor, Tensor]:
+        """A^T (N', I, r) and B^T times its factor (N', r, O) of the groups that have an adapter."""
+        names = [name for name in self.route if name is not None]
+        a = torch.stack([self.lora_a[name] for name in names])
+        b = torch.stack([self._factor(name) * self.lora_b[name] for name in names])
+        return a.mT, b.mT
