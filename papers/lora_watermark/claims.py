@@ -18,8 +18,12 @@ CHOSEN = "Language models at cpu: eps {0.05, 0.15, 0.4} were set after a first t
 
 
 def _pairs(table: pd.DataFrame, naturalness: str = "dual") -> dict[str, pd.DataFrame]:
-    """Variant -> rows in the order of seeds, of the pairs whose names start so; eps grows."""
-    rows = table[table.variant.str.startswith(naturalness)].dropna(subset="seed").sort_values(["eps", "seed"])
+    """Variant -> rows in the order of seeds, of the pairs whose names start so, on the first corpus; eps grows."""
+    rows = (
+        table[(table.data == table.data.iloc[0]) & table.variant.str.startswith(naturalness)]
+        .dropna(subset="seed")
+        .sort_values(["eps", "seed"])
+    )
     return dict(list(rows.groupby("variant", sort=False)))
 
 
@@ -46,7 +50,7 @@ def wm_detectable(tab_roles, tab_main, settings):
     exact = tab_roles[(tab_roles.roles == "pair") & (tab_roles.eps == tab_roles.eps.max())]
     yield at_least("bigram_auc", mean_of(exact.auc), 0.95)
     for name in settings.language.evaluation.attacked:
-        rows = tab_main[tab_main.variant == name]
+        rows = _pairs(tab_main, name)[name]
         gain, small = paired_difference(rows.auc, rows.untrained_auc), settings.language.base.hub is None
         decisive = settings.language.training.num_steps >= 20
         yield greater(f"{name}: auc minus untrained pair's", gain, 0.3, decisive=decisive)
@@ -191,7 +195,7 @@ def wm_specific(tab_specificity, settings):
 )
 def wm_no_shortcut(tab_quality, settings):
     for name in settings.language.evaluation.attacked:
-        rows = tab_quality[(tab_quality.variant == name) & (tab_quality.texts == "watermarked")]
+        rows = _pairs(tab_quality[tab_quality.texts == "watermarked"], name)[name]
         yield greater(f"{name}: auc of matched texts", mean_of(rows.matched_auc), 0.6)
         yield within(f"{name}: first token alone", mean_of(rows.first_token_auc), 0.4, 0.7)
         yield note(f"{name}: predictability alone", float(rows.predictability_auc.mean()))

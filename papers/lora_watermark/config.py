@@ -62,6 +62,8 @@ class Language(StrictModel):
         for name in self.evaluation.attacked:
             if name not in names:
                 raise ValueError(f"attacked names '{name}'; {nearest_or_all(name, names)}")
+        if self.evaluation.sources and self.base.text.tokenizer.kind != "hub":
+            raise ValueError("a tokenizer that is trained here knows one corpus; sources need a hub tokenizer")
         if max(self.evaluation.lengths) != self.training.num_response:
             raise ValueError("the largest of evaluation.lengths has to be training.num_response, the whole text")
         return self

@@ -13,7 +13,7 @@ from shared.artifacts.step import step
 
 
 @step(
-    inputs={"base": "weights/base-{base_shard}.safetensors", "adapters": "weights/pair-{shard}.safetensors"},
+    inputs={"base": "weights/base-{base_shard}.safetensors", "adapters": "weights/pair-{pair_shard}.safetensors"},
     outputs={"page": "pages/{shard}.html"},
 )
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
         judged = Judged(bench, member)
         for name in ("detection", "curves", "scores", "quality"):
             parts[name] += getattr(judged, name)()
-        if member.variant.name in settings.evaluation.attacked:
+        if member.variant.name in settings.evaluation.attacked and settings.source == settings.base.text.source:
             parts["attacked"] += judged.attacked()
         if member is settings.members[0]:
             parts["shown"] += judged.shown()

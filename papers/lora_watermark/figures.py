@@ -20,11 +20,11 @@ def fig_training(table: pd.DataFrame) -> Figure:
     """Scores of both sides, and the rises, along training; rows worlds."""
     shown = [("score_samples", "B of samples"), ("score_human", "B of human text"), ("rise_performer", "rise of CE, P")]
     shown += [("kl", "KL of P to base")]
-    worlds = _worlds(table)
+    worlds, every = _worlds(table), styles(zip(table.world, table.variant, strict=True), lines=True)
     figure, axes = panels(len(shown) * len(worlds), most=len(shown), width=2.1, height=2.2, sharey=False)
     for row, world in enumerate(worlds):
         part = table[table.world == world]
-        looks = styles(part.variant.unique(), lines=True)
+        looks = {v: look for (w, v), look in every.items() if w == world}
         for ax, (column, title) in zip(axes[row * len(shown) :], shown, strict=False):
             for variant, look in looks.items():
                 own = part[part.variant == variant]
@@ -52,7 +52,7 @@ def fig_tradeoff(table: pd.DataFrame) -> Figure:
                 ax.plot(own.x, own.llr_auc, ":", linewidth=1, color=look["color"])
         ax.plot([], [], ":", color="0.3", label="oracle: likelihood ratio")
         scale_line(ax, 0.5, "chance", linestyle="--")
-        ax.set(xlabel="rise of the performer's CE, nats/token", title=TITLES[world], ylim=(0.3, 1.02))
+        ax.set(xlabel="rise of the performer's CE, nats/token", title=TITLES[world], ylim=(0, 1.02))
         decade_ticks(ax.xaxis)
     axes[0].set_ylabel("AUC at full length")
     legend(figure, axes)
@@ -132,14 +132,16 @@ def fig_robust(table: pd.DataFrame) -> Figure:
 
 def fig_texts(table: pd.DataFrame) -> Figure:
     """Texts with the per-token score as colour; prompts are grey."""
-    kinds, width = [k for k in KINDS if k in set(table.texts)], 44
+    kinds, width = [k for k in KINDS if k in set(table.texts)], min(44, 1 + int(table.position.max()))
     prompts = sorted(table.prompt.unique())
     blocks = {
         (p, k): table[(table.prompt == p) & (table.texts == k)].sort_values("position") for p in prompts for k in kinds
     }
     placed = {key: _placed(block, width) for key, block in blocks.items()}
     tall = {p: 1 + max(line for k in kinds for _, line, _, _ in placed[p, k]) for p in prompts}
-    figure, ax = plt.subplots(figsize=(4.1 * len(kinds) + 0.4, 0.9 + 0.19 * sum(t + 1 for t in tall.values())))
+    figure, ax = plt.subplots(
+        figsize=(0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
+    )
     norm, colours, top = plt.Normalize(-3, 3), plt.get_cmap("RdBu_r"), 0.0
     for p in prompts:
         for column, kind in enumerate(kinds):
@@ -153,8 +155,8 @@ def fig_texts(table: pd.DataFrame) -> Figure:
         ax.text(column * (width + 4), -0.6, kind, fontsize=9, weight="bold")
     ax.set(xlim=(0, len(kinds) * (width + 4)), ylim=(top, -1.6))
     ax.axis("off")
-    bar = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=ax, shrink=0.6, pad=0.01)
-    bar.set_label("-log M_O(token) minus its mean, nats")
+    bar = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=ax, shrink=0.8, pad=0.01)
+    bar.set_label("added to the score, nats")
     return figure
 
 

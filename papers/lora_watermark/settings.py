@@ -170,6 +170,7 @@ class Evaluation(StrictModel):
     num_bootstrap: int = Field(1000, ge=10)
     attacks: Attacks = Attacks()
     attacked: tuple[str, ...] = ()  # variants whose pairs are attacked
+    sources: tuple[str, ...] = ()  # further sources of human text, by their names in the registry; hub tokenizers only
 
 
 class EvaluateShard(StrictModel):
@@ -177,10 +178,17 @@ class EvaluateShard(StrictModel):
 
     base: Base
     base_shard: str | None
+    pair_shard: str  # whose adapters
+    source: str  # of the human text and of the prompts
     training: PairTraining
     members: tuple[Member, ...]
     evaluation: Evaluation
     num_gpus: int = 0
+
+    @property
+    def text(self) -> TextConfig:
+        """The corpus of the human text, under the base's tokenizer."""
+        return self.base.text.model_copy(update={"source": self.source})
 
 
 class Exact(StrictModel):

@@ -31,8 +31,13 @@ def detection(records) -> pd.DataFrame:
     return table.assign(world=LANGUAGE, full=table.length == table.length.max())
 
 
+def at_home(detection, settings) -> pd.DataFrame:
+    """`detection` on the corpus that the pairs were trained on."""
+    return detection[detection.data == settings.language.base.text.source]
+
+
 def quality(records) -> pd.DataFrame:
-    """Language models: a row per pair and kind of text."""
+    """Language models: a row per corpus, pair and kind of text."""
     return _with(records("evaluate", "quality"), "matched_auc")
 
 
@@ -52,7 +57,7 @@ def tab_roles(results) -> pd.DataFrame:
 
 def tab_main(detection, quality, reported) -> pd.DataFrame:
     """A row per language pair at full length, beside the paper's number."""
-    keys = ["variant", "seed"]
+    keys = ["data", "variant", "seed"]
     own = detection[detection.full & (detection.texts == "watermarked")]
     table = own[own.scorer == "own pair"].set_index(keys)
     for scorer, name in (("untrained pair", "untrained"), ("likelihood ratio", "llr")):
@@ -77,9 +82,9 @@ def tab_robust(records) -> pd.DataFrame:
     return _over_seeds(table, ["world", "variant", "eps", "attack", "strength"], ["auc", "base_nll"])
 
 
-def tab_specificity(detection) -> pd.DataFrame:
+def tab_specificity(at_home) -> pd.DataFrame:
     """Texts of each kind by each scorer, per pair, at full length."""
-    return detection[detection.full & (detection.scorer != "likelihood ratio")]
+    return at_home[at_home.full & (at_home.scorer != "likelihood ratio")]
 
 
 def fig_training(records) -> pd.DataFrame:
@@ -94,11 +99,11 @@ def fig_training(records) -> pd.DataFrame:
     return _over_seeds(table, ["world", "variant", "step"], values)
 
 
-def fig_tradeoff(results, detection, quality) -> pd.DataFrame:
+def fig_tradeoff(results, at_home, quality) -> pd.DataFrame:
     """AUC at full length over the performer's rise in cross-entropy; the oracle is the likelihood ratio."""
     exact = results[results.full & results.variant.isin(["dual", "barrier", "weighted", "performer only"])]
-    keys = ["variant", "seed"]
-    own = detection[detection.full & (detection.texts == "watermarked")]
+    keys = ["data", "variant", "seed"]
+    own = at_home[at_home.full & (at_home.texts == "watermarked")]
     rise = quality[quality.texts == "watermarked"].set_index(keys).rise_performer
     llr = own[own.scorer == "likelihood ratio"].set_index(keys).auc.rename("llr_auc")
     language = own[own.scorer == "own pair"].join(rise, on=keys).join(llr, on=keys)
@@ -107,10 +112,10 @@ def fig_tradeoff(results, detection, quality) -> pd.DataFrame:
     return _over_seeds(table, ["world", "variant", "eps", "weight"], ["auc", "llr_auc", "rise_performer"])
 
 
-def fig_length(results, detection) -> pd.DataFrame:
+def fig_length(results, at_home) -> pd.DataFrame:
     """AUC by scored tokens and seed."""
     exact = results[results.variant == "dual"]
-    language = detection[(detection.texts == "watermarked") & (detection.scorer == "own pair")]
+    language = at_home[(at_home.texts == "watermarked") & (at_home.scorer == "own pair")]
     columns = ["world", "variant", "eps", "seed", "length", "auc"]
     table = pd.concat([exact[columns], language[columns]], ignore_index=True)
     return table.assign(kind=table.variant.str.replace(r" [\d.]+$", "", regex=True))
@@ -120,13 +125,14 @@ def fig_roc(records, settings) -> pd.DataFrame:
     """Mean ROC over seeds of the pairs that are attacked, by scored tokens."""
     table = records("evaluate", "curves")
     table = table[table.variant.isin(settings.language.evaluation.attacked)]
+    table = table[table.data == settings.language.base.text.source]
     return _over_seeds(table, ["variant", "length", "fpr"], ["tpr"])
 
 
-def fig_scores(records) -> pd.DataFrame:
+def fig_scores(records, settings) -> pd.DataFrame:
     """Share of texts by score, in bins, over all seeds."""
     table = records("evaluate", "scores")
-    table = table[table.texts != "other seed"]
+    table = table[(table.texts != "other seed") & (table.data == settings.language.base.text.source)]
     edges = np.round(np.linspace(0, 2, 51), 2)
     table = table.assign(score=edges[np.clip(np.searchsorted(edges, table.score, "right") - 1, 0, 49)])
     counts = table.groupby(["variant", "texts", "score"], sort=False).size()
@@ -139,4 +145,5 @@ def fig_scores(records) -> pd.DataFrame:
 def fig_texts(records, settings) -> pd.DataFrame:
     """Tokens of a few texts of the pairs that are attacked."""
     table = records("evaluate", "shown")
+    table = table[table.data == settings.language.base.text.source]
     return table[table.variant == settings.language.evaluation.attacked[0]]

@@ -32,7 +32,7 @@ class Bench:
     def __init__(self, settings: EvaluateShard, base, adapters, device: str) -> None:
         self.settings, self.device, self.training = settings, device, settings.training
         self.num_prompt, self.num_response = self.training.num_prompt, self.training.num_response
-        self.data: TextData = load_text_data(settings.base.text)
+        self.data: TextData = load_text_data(settings.text)
         self.model: nn.Module = load_base(settings.base, base, device)
         states = load_tree(adapters)
         for member in settings.members:
