@@ -97,5 +97,8 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         common = {"base": own.base, "base_shard": home, "training": own.training, "members": members}
         shard = variant.name.replace(" ", "-")
         found["pair"][shard] = PairShard(**common, num_gpus=config.num_gpus)
-        found["evaluate"][shard] = EvaluateShard(**common, evaluation=own.evaluation, num_gpus=min(config.num_gpus, 1))
+        judged = {**common, "pair_shard": shard, "evaluation": own.evaluation, "num_gpus": min(config.num_gpus, 1)}
+        for source in (own.base.text.source, *own.evaluation.sources):
+            name = shard if source == own.base.text.source else f"{shard}-on-{source}"
+            found["evaluate"][name] = EvaluateShard(source=source, **judged)
     return found

@@ -139,9 +139,8 @@ def fig_texts(table: pd.DataFrame) -> Figure:
     }
     placed = {key: _placed(block, width) for key, block in blocks.items()}
     tall = {p: 1 + max(line for k in kinds for _, line, _, _ in placed[p, k]) for p in prompts}
-    figure, ax = plt.subplots(
-        figsize=(0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
-    )
+    size = (0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
+    figure, ax = plt.subplots(figsize=size)
     norm, colours, top = plt.Normalize(-3, 3), plt.get_cmap("RdBu_r"), 0.0
     for p in prompts:
         for column, kind in enumerate(kinds):

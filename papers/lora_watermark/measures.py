@@ -38,12 +38,8 @@ class Judged:
 
     def __init__(self, bench: Bench, member: Member) -> None:
         self.bench, self.member = bench, member
-        self.columns = {
-            "data": bench.settings.source,
-            "variant": member.variant.name,
-            "eps": member.variant.eps,
-            "seed": member.seed,
-        }
+        self.columns = {"data": bench.settings.source, "variant": member.variant.name, "eps": member.variant.eps}
+        self.columns |= {"seed": member.seed}
         performer, others = role_name(member, "performer"), [m for m in bench.settings.members if m.seed != member.seed]
         calibration, self.human = bench.windows
         self.texts = {

@@ -15,9 +15,9 @@ Route = tuple[str | None, ...]  # adapter of each equal, contiguous group of row
 class LoraLinear(nn.Module):
     """y = x W0^T + b + strength * scale * (x A^T) B^T with the A and B of the adapter that is in use.
 
-    A is drawn Kaiming-uniform (sqrt 5) and B starts at zero, so a new adapter changes nothing. Adapters of a base in half
-    precision are in float32, or an update as small as a learning rate would be lost in rounding. While an adapter is
-    merged, W0 holds W0 + scale * B A; unmerging puts the very bits of W0 back.
+    A is drawn Kaiming-uniform (sqrt 5) and B starts at zero, so a new adapter changes nothing. Adapters of a base in
+    half precision are in float32, or updates would be lost in rounding. While an adapter is merged, W0 holds
+    W0 + scale * B A; unmerging puts the very bits of W0 back.
 
     Args:
         base: the map; its parameters are frozen.

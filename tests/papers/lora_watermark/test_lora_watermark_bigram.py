@@ -40,9 +40,8 @@ def test_sampled_transitions_have_the_chain_s_frequencies():
     start = torch.randint(4, (1, 500), generator=generator)
     texts = bigram.chain(logits, start, torch.rand(1, 100, 500, generator=generator))
     counts = torch.zeros(4, 4, dtype=torch.float64)
-    counts.index_put_(
-        (texts[0, :, :-1].flatten(), texts[0, :, 1:].flatten()), torch.ones(50_000).double(), accumulate=True
-    )
+    before, after = texts[0, :, :-1].flatten(), texts[0, :, 1:].flatten()
+    counts.index_put_((before, after), torch.ones(50_000).double(), accumulate=True)
     total = counts.sum(1, keepdim=True)
     expected = total * logits[0].softmax(-1)
     assert ((counts - expected).square() / expected).sum() < 35  # chi-square with 12 degrees of freedom; 0.05 % is 34.8

@@ -198,9 +198,8 @@ def bench(tmp_path_factory):
     evaluation = Evaluation(
         num_texts=16, num_calibration=8, lengths=(8, 10), num_bootstrap=20, num_shown=1, attacks=small
     )
-    shard = EvaluateShard(
-        base=BASE, base_shard="base", training=TRAINING, members=tuple(MEMBERS), evaluation=evaluation
-    )
+    files = {"base_shard": "base", "pair_shard": "pairs", "source": "docstrings"}
+    shard = EvaluateShard(base=BASE, training=TRAINING, members=tuple(MEMBERS), evaluation=evaluation, **files)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("papers.lora_watermark.texts.load_text_data", lambda config: text())
         built = Bench(shard, folder / "base.safetensors", folder / "pairs.safetensors", "cpu")
