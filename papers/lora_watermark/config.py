@@ -96,7 +96,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         members = tuple(Member(variant=variant, seed=seed) for seed in own.seeds)
         common = {"base": own.base, "base_shard": home, "training": own.training, "members": members}
         shard = variant.name.replace(" ", "-")
-        found["pair"][shard] = PairShard(**common, num_gpus=config.num_gpus)
+        found["pair"][shard] = PairShard(**common, num_gpus=config.num_gpus, processes=max(1, config.num_gpus))
         judged = {**common, "pair_shard": shard, "evaluation": own.evaluation, "num_gpus": min(config.num_gpus, 1)}
         for source in (own.base.text.source, *own.evaluation.sources):
             name = shard if source == own.base.text.source else f"{shard}-on-{source}"

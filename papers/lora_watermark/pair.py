@@ -19,7 +19,7 @@ from shared.train.loop.runtime import limited_threads, make_accelerator
 @step(
     inputs={"base": "weights/base-{base_shard}.safetensors"},
     outputs={"adapters": "weights/pair-{shard}.safetensors"},
-    processes="num_gpus",
+    processes="processes",
 )
 def pair(
     settings: PairShard, device: str, threads: int, checkpoints: Path, base: Path | None, adapters: Path

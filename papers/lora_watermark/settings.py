@@ -140,6 +140,7 @@ class PairShard(StrictModel):
     training: PairTraining
     members: tuple[Member, ...] = Field(min_length=1)
     num_gpus: int = 0
+    processes: int = Field(1, ge=1)  # one per GPU; each has its share of every batch
 
 
 class Attacks(StrictModel):
