@@ -9,7 +9,7 @@ import torch
 
 from papers.lora_watermark import bigram
 from papers.lora_watermark.bigram_training import TrainedPairs, train
-from papers.lora_watermark.metrics import auc, auc_bound, auc_error
+from papers.lora_watermark.metrics import auc, auc_bound
 from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant, World, WorldShard
 from shared.artifacts.step import step
@@ -48,7 +48,7 @@ class Judge:
             llr = [-x[:, :, :length].sum(-1) for x in gain]
             for m, (variant, seed) in enumerate(zip(self.variants, self.seeds, strict=True)):
                 row = {"variant": variant.name, "eps": variant.eps, "weight": variant.weight, "seed": seed}
-                row |= {"length": length, "auc": auc(ours[m], theirs[m]), "auc_error": auc_error(ours[m], theirs[m])}
+                row |= {"length": length, "auc": auc(ours[m], theirs[m])}
                 row |= {"llr_auc": auc(llr[0][m], llr[1][m]), "kl": kl[m].item(), "bound": auc_bound(kl[m].item())}
                 row |= {f"rise_{role}": rise[m].item() for role, rise in rises.items()}
                 yield row | {"score_samples": ours[m].mean().item(), "score_human": theirs[m].mean().item()}
