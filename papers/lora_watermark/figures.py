@@ -63,15 +63,15 @@ def fig_length(table: pd.DataFrame) -> Figure:
     """AUC over scored tokens; a band spans the seeds."""
     worlds = _worlds(table)
     figure, axes = panels(len(worlds), width=3.2, height=2.8, beside=1.7)
+    table = table.assign(line=table.world + ": " + table.kind + ", eps " + table.eps.map("{:g}".format))
+    looks = styles(table.line)
     for ax, world in zip(axes, worlds, strict=True):
-        part = table[table.world == world]
-        part = part.assign(line=part.kind + ", eps " + part.eps.map("{:g}".format))
-        for name, look in styles(part.line.unique()).items():
-            found = part[part.line == name].groupby("length").auc
+        for name, part in table[table.world == world].groupby("line", sort=False):
+            found = part.groupby("length").auc
             error = found.std() / np.sqrt(found.count())
-            line(ax, found.mean().index, found.mean(), error=error, label=f"{world}: {name}", **look)
+            line(ax, found.mean().index, found.mean(), error=error, label=name, **looks[name])
         scale_line(ax, 0.5, "chance", linestyle="--")
-        ax.set(xlabel="scored tokens", title=TITLES[world], ylim=(0.2, 1.02))
+        ax.set(xlabel="scored tokens", title=TITLES[world], ylim=(0, 1.02))
     axes[0].set_ylabel("AUC, watermarked against human")
     legend(figure, axes)
     return figure
@@ -115,7 +115,7 @@ def fig_robust(table: pd.DataFrame) -> Figure:
     table = table[table.world == "language"].iloc[::-1]
     if not len(table):
         return nothing("no pair was attacked here")
-    names = table.attack + table.strength.map(lambda s: f" {s:g}" if s else "")
+    names = table.attack + np.where(table.attack == "none", "", table.strength.map(" {:g}".format))
     figure, ax = plt.subplots(figsize=(6.4, 0.8 + 0.19 * len(table)))
     rows = np.arange(len(table))
     untouched = table[table.attack == "none"]
