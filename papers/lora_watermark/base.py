@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.lora_watermark.settings import BaseShard
+from papers.lora_watermark.language_settings import BaseShard
 from shared.artifacts.step import step
 from shared.train.checkpoint import run_folder, save_weights
 from shared.train.config import TrainingConfig

@@ -1,6 +1,6 @@
 """Is this text watermarked? A pair of roles, a threshold that was fixed on human text, and a refusal of short texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +55,3 @@ def check_length(num_tokens: int) -> None:
     """ValueError for texts that are too short to say anything of."""
     if num_tokens < SMALLEST:
         raise ValueError(f"a text of {num_tokens} scored tokens is too short to judge; {SMALLEST} are needed")
-
-
-def matched_pairs(first: Sequence[float], second: Sequence[float], caliper: float) -> list[tuple[int, int]]:
-    """Pairs of texts of two sides whose values differ by at most `caliper`, each text once; the closest first."""
-    a, b = np.asarray(first, float), np.asarray(second, float)
-    gaps = np.abs(a[:, None] - b[None])
-    taken_a, taken_b, pairs = set(), set(), []
-    for i, j in zip(*np.unravel_index(np.argsort(gaps, axis=None, kind="stable"), gaps.shape), strict=True):
-        if gaps[i, j] > caliper:
-            break
-        if i not in taken_a and j not in taken_b:
-            taken_a.add(i), taken_b.add(j), pairs.append((int(i), int(j)))
-    return pairs

@@ -5,9 +5,9 @@ python -m papers.lora_watermark.evaluate --scale cpu --shard dual-0.15
 
 from pathlib import Path
 
+from papers.lora_watermark.language_settings import EvaluateShard
 from papers.lora_watermark.measures import Judged
 from papers.lora_watermark.page import write_page
-from papers.lora_watermark.settings import EvaluateShard
 from papers.lora_watermark.texts import Bench
 from shared.artifacts.step import step
 

@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 
 from papers.lora_watermark import attacks
-from papers.lora_watermark.detector import Detector, matched_pairs
+from papers.lora_watermark.detector import Detector
+from papers.lora_watermark.language_settings import Member
 from papers.lora_watermark.metrics import (
     auc,
     auc_error,
     best_f1_threshold,
     distinct,
     f1,
+    matched_pairs,
     repetition,
     roc,
-    threshold_at_fpr,
     tpr_at_fpr,
 )
 from papers.lora_watermark.models import role_name
 from papers.lora_watermark.score import ratio
-from papers.lora_watermark.settings import Member
 from papers.lora_watermark.texts import Bench
 from shared.base.seeding import numpy_generator, torch_generator
 from shared.models.lora.adapters import set_strength
@@ -55,6 +55,7 @@ class Judged:
         self.terms = bench.own_terms(member)
         self.human_terms = self.terms(self.human)
         self.calibration_terms = self.terms(calibration)
+        self.detector = Detector.calibrated(self.terms, calibration) if len(calibration) >= 100 else None  # 1 % of them
         self.calibration_marked = self.terms(bench.write(performer, calibration, "calibration", member.seed))
         self.of = {kind: self.terms(texts) for kind, texts in self.texts.items()}
 
@@ -86,9 +87,9 @@ class Judged:
                 ratio(*(t[:, :length] for t in p)).numpy() for p in (self.calibration_terms, self.calibration_marked)
             )
             row["f1"] = f1(scores, negatives, best_f1_threshold(marked, held_out))
-            if len(held_out) >= 100:
-                row["flagged"] = float((scores < threshold_at_fpr(held_out, 0.01)).mean())
-                row["human_flagged"] = float((negatives < threshold_at_fpr(held_out, 0.01)).mean())
+            if length == self.bench.num_response and self.detector is not None:
+                row["flagged"] = float(self.detector.flags(self.texts[kind]).mean())
+                row["human_flagged"] = float(self.detector.flags(self.human).mean())
         return row
 
     def _measured(self, kind: str, scorer: str, length: int, scores: np.ndarray, negatives: np.ndarray) -> dict:
@@ -251,8 +252,3 @@ class Judged:
                         "token": strings[token].replace("\n", "⏎"),
                         "excess": excess,
                     }
-
-
-def detector_of(judged: Judged) -> Detector:
-    """The calibrated detector of a member."""
-    return Detector.calibrated(judged.terms, judged.bench.windows[0])

@@ -105,6 +105,19 @@ def repetition(texts: np.ndarray, n: int = 4) -> float:
     return float(np.mean([1 - distinct(text[None], n) for text in np.asarray(texts)]))
 
 
+def matched_pairs(first: Sequence[float], second: Sequence[float], caliper: float) -> list[tuple[int, int]]:
+    """Pairs of texts of two sides whose values differ by at most `caliper`, each text once; the closest first."""
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    gaps = np.abs(a[:, None] - b[None])
+    taken_a, taken_b, pairs = set(), set(), []
+    for i, j in zip(*np.unravel_index(np.argsort(gaps, axis=None, kind="stable"), gaps.shape), strict=True):
+        if gaps[i, j] > caliper:
+            break
+        if i not in taken_a and j not in taken_b:
+            taken_a.add(i), taken_b.add(j), pairs.append((int(i), int(j)))
+    return pairs
+
+
 def auc_bound(kl: float) -> float:
     """No detector has a larger AUC, if KL(watermarked || other) = `kl` nats over the scored text.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from papers.lora_watermark.settings import Base, HubModel, Member
+from papers.lora_watermark.language_settings import Base, HubModel, Member
 from shared.base.seeding import torch_generator
 from shared.models.language_model import LanguageModel, generate
 from shared.models.lora.adapters import adapter_parameters, add_adapter, layers, using

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from papers.lora_watermark.language_settings import PairShard
 from papers.lora_watermark.models import adapter_state, load_base, role_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer
-from papers.lora_watermark.settings import PairShard
 from shared.artifacts.step import step
 from shared.data.text import load_text_data
 from shared.train.checkpoint import run_folder, save_tree

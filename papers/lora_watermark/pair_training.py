@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from papers.lora_watermark.language_settings import Member, PairTraining
 from papers.lora_watermark.models import ROLES, add_pair, continue_prompts, role_name
 from papers.lora_watermark.objective import Measured, Objective
 from papers.lora_watermark.score import ratio, token_terms
-from papers.lora_watermark.settings import Member, PairTraining
 from shared.base.seeding import torch_generator
 from shared.data.text import TextData
 from shared.models.lora.adapters import Adapted, adapter_parameters, add_adapter

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from papers.lora_watermark.language_settings import EvaluateShard, Member
 from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name
 from papers.lora_watermark.pair_training import ROLES, SFT, nll, response_logits
 from papers.lora_watermark.score import token_terms
-from papers.lora_watermark.settings import EvaluateShard, Member
 from shared.base.seeding import torch_generator
 from shared.data.text import TextData, load_text_data
 from shared.models.lora.adapters import add_adapter

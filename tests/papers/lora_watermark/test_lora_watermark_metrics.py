@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from papers.lora_watermark import metrics
-from papers.lora_watermark.detector import Detector, check_length, matched_pairs
+from papers.lora_watermark.detector import Detector, check_length
 
 A, B = np.array([0.2, 0.5, 0.5, 0.9]), np.array([0.5, 0.7, 0.9, 1.0, 1.1])
 
@@ -72,15 +73,14 @@ def test_the_bound_holds_for_every_pair_of_laws_on_three_outcomes():
 
 
 def test_matched_pairs_are_near_and_disjoint():
-    pairs = matched_pairs([0.0, 1.0, 2.0], [0.95, 1.02, 5.0], 0.1)
+    pairs = metrics.matched_pairs([0.0, 1.0, 2.0], [0.95, 1.02, 5.0], 0.1)
     assert pairs == [(1, 1)]
-    assert matched_pairs([0.0], [1.0], 0.1) == []
+    assert metrics.matched_pairs([0.0], [1.0], 0.1) == []
 
 
 def test_short_texts_and_texts_of_another_length_are_refused():
     with pytest.raises(ValueError, match="too short"):
         check_length(7)
-    import torch
 
     def terms(texts):
         return texts.double(), torch.ones(texts.shape, dtype=torch.float64)

@@ -7,10 +7,7 @@ import pytest
 import torch
 
 from papers.lora_watermark import attacks
-from papers.lora_watermark.measures import Judged
-from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name
-from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
-from papers.lora_watermark.settings import (
+from papers.lora_watermark.language_settings import (
     Attacks,
     Base,
     EvaluateShard,
@@ -18,8 +15,11 @@ from papers.lora_watermark.settings import (
     HubModel,
     Member,
     PairTraining,
-    Variant,
 )
+from papers.lora_watermark.measures import Judged
+from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name
+from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
+from papers.lora_watermark.settings import Variant
 from papers.lora_watermark.texts import Bench
 from shared.data.text import TextData, TokenDataset
 from shared.data.tokenizers import ByteCodec, Tokenizer
