@@ -148,7 +148,9 @@ def fig_texts(table: pd.DataFrame) -> Figure:
                 face = "0.85" if np.isnan(excess) else colours(norm(excess))
                 place = (column * (width + 4) + x, top + row)
                 ax.add_patch(plt.Rectangle(place, len(text), 0.95, color=face, linewidth=0))
-                ax.text(place[0], place[1] + 0.75, text.replace("$", r"\$"), family="DejaVu Sans Mono", fontsize=6)
+                ink = "white" if abs(excess) > 2 else "black"
+                text = text.replace("$", r"\$")
+                ax.text(place[0], place[1] + 0.75, text, family="DejaVu Sans Mono", fontsize=6, color=ink)
         top += tall[p] + 1
     for column, kind in enumerate(kinds):
         ax.text(column * (width + 4), -0.6, kind, fontsize=9, weight="bold")

@@ -1,0 +1,56 @@
+"""Claims on tables made by hand: each holds on one and fails on another."""
+
+import pandas as pd
+import pytest
+
+from papers.lora_watermark import claims
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
+
+
+def robust(aucs: list[float], error: float = 0.01) -> pd.DataFrame:
+    rows = {"strength": [0.05, 0.1, 0.2, 0.5], "auc": aucs, "auc_error": error, "num_seeds": 3}
+    return pd.DataFrame(rows | {"world": "language", "attack": "substitution"})
+
+
+@pytest.mark.parametrize(
+    ("aucs", "verdict"),
+    [([0.95, 0.9, 0.8, 0.6], HOLDS), ([0.95, 0.5, 0.4, 0.3], FAILS), ([0.7, 0.9, 0.9, 0.9], FAILS)],
+)
+def test_decay_needs_an_order_and_a_tenth_that_is_still_found(aucs, verdict):
+    assert verdict_of(list(claims.wm_robust_decay(robust(aucs)))) == verdict
+
+
+def test_decay_with_noise_as_large_as_the_distance_decides_nothing():
+    assert verdict_of(list(claims.wm_robust_decay(robust([0.95, 0.7, 0.65, 0.6], error=0.1)))) == NOISE
+
+
+def quality(nll: float, distinct: float) -> pd.DataFrame:
+    rows = []
+    for seed in range(3):
+        same = {"data": "docstrings", "variant": "dual 0.1", "eps": 0.1, "seed": seed}
+        rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4})
+        rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
+def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
+    assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct)))) == verdict
+
+
+def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
+    rows = []
+    for seed in range(5):
+        for k, rise in enumerate((0.01, 0.05, 0.1)):
+            for role, auc in (("pair", pair), ("performer only", alone), ("observer only", observer)):
+                value = auc + 0.05 * k + 0.001 * seed * (role == "pair") if role != "observer only" else auc
+                rows.append({"roles": role, "eps": rise, "seed": seed, "auc": value, "rise_performer": rise})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "verdict"), [(roles(0.8, 0.7), HOLDS), (roles(0.6, 0.7), FAILS), (roles(0.8, 0.7, 0.6), FAILS)]
+)
+def test_the_pair_is_compared_at_equal_rise(table, verdict):
+    table = table.assign(auc=table.auc + 1e-6 * table.seed)
+    assert verdict_of(list(claims.wm_pair_needed(table))) == verdict
