@@ -1,6 +1,6 @@
 """The paper's statements, as far as they are public, and ours, as checks over the rebuilt tables.
 
-The exact world is judged over five seeds, language models over three; differences are paired by seed. The threshold of
+The exact world is judged over four seeds, language models over three; differences are paired by seed. The threshold of
 every claim was fixed in our notes before the builds whose numbers stand here.
 """
 
