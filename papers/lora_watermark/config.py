@@ -25,10 +25,11 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     found: dict[str, dict[str, StrictModel]] = {
         "verify": {"exact": config.exact},
         "world": {"bigram": WorldShard(world=bigram.world, variants=variants, seeds=bigram.seeds)},
-        "base": {"base": BaseShard(base=own.base, num_gpus=min(config.num_gpus, 1))} if home else {},
         "pair": {},
         "evaluate": {},
     }
+    if home:
+        found["base"] = {"base": BaseShard(base=own.base, num_gpus=min(config.num_gpus, 1))}
     for variant in own.variants:
         members = tuple(Member(variant=variant, seed=seed) for seed in own.seeds)
         common = {"base": own.base, "base_shard": home, "training": own.training, "members": members}
