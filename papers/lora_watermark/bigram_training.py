@@ -20,7 +20,7 @@ from papers.lora_watermark.bigram import (
     log_tables,
     stationary,
 )
-from papers.lora_watermark.objective import Measured, Objective, clip_by_member
+from papers.lora_watermark.objective import CONSTRAINTS, Measured, Objective, clip_by_member
 from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant, World
 from shared.base.seeding import torch_generator
@@ -51,6 +51,7 @@ def measure(pair: Pair, base: Tensor, samples: Tensor, human: Tensor, performer_
         ce=-roles,
         reference=-at_transitions(log_base, human).mean((1, 2)),
         kl=at_contexts(rows, samples).mean(-1),
+        plain_nll=-at_transitions(log_base, samples).mean(-1),
     )
 
 
@@ -111,6 +112,6 @@ def _rows(step: int, measured: Measured, used: Tensor, multipliers: Tensor, memb
         "rise_observer": used[:, 1],
         "kl": used[:, 2],
     }
-    values |= {f"multiplier_{name}": multipliers[:, i] for i, name in enumerate(("performer", "observer", "kl"))}
+    values |= {f"multiplier_{name}": multipliers[:, i] for i, name in enumerate(CONSTRAINTS)}
     columns = {name: value.detach().tolist() for name, value in values.items()}
     return [{"member": m, "step": step, **{k: v[m] for k, v in columns.items()}} for m in range(members)]

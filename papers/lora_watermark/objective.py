@@ -4,7 +4,10 @@ Detectability of samples s and human texts h (both over both adapters):
     gap       J = mean B(s) - mean B(h)
     logistic  J = mean over pairs of softplus((B(s) - B(h)) / T)
 Constraints, in nats per token: g_P and g_O, the rise of each role's cross-entropy on human text over the reference,
-minus eps; g_K, the mean KL of performer to base along samples, minus eps.
+minus eps; g_K, the mean KL of performer to base along samples, minus eps; g_N (off unless asked for), by how much the
+reference finds samples easier to predict than human text, minus eps. g_K alone leaves room: a KL of eps per token is
+eps * L nats per text, which buys text that the base itself writes with probability exp(-eps * L), such as long runs of
+spaces, and once there every further token is free.
 How they are combined:
     weighted (V1)  CE_P + weight * J + weight_observer * CE_O
     barrier  (V2)  J + mu * sum of phi(g), the log barrier with a linear extension beyond g = -eps / 10
@@ -30,7 +33,7 @@ from papers.lora_watermark.settings import Variant
 
 TAU = 0.1  # of eps: where the barrier becomes linear
 LARGEST = 50.0  # multiplier
-CONSTRAINTS = ("performer", "observer", "kl")
+CONSTRAINTS = ("performer", "observer", "kl", "predictable")  # in this order everywhere
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Measured:
         log_likelihood: log M_P(s) of whole samples, (M, S).
         ce: cross-entropy of performer and observer on human text, (M, 2), and reference: that of the reference there.
         kl: mean KL(M_P || base) along each sample, (M, S).
+        plain_nll: mean -log of each sample's tokens under the reference, (M, S); without gradient.
     """
 
     scores: Tensor
@@ -50,6 +54,7 @@ class Measured:
     ce: Tensor
     reference: Tensor
     kl: Tensor
+    plain_nll: Tensor
 
 
 def barrier(g: Tensor, eps: Tensor) -> Tensor:
@@ -94,9 +99,9 @@ class Objective:
         self.sampled = column(lambda v: v.sampling_grad == "reinforce")
         self.combine = {kind: column(lambda v, k=kind: v.combine == k) for kind in ("dual", "barrier", "weighted")}
         self.trained = column(lambda v: [v.roles != "observer", v.roles != "performer"])  # performer, observer; (M, 2)
-        kl = column(lambda v: v.naturalness == "ce+kl")
-        self.active = torch.cat([self.trained, (kl & self.trained[:, 0])[:, None]], 1)  # (M, 3)
-        self.multipliers = torch.zeros(len(variants), 3, device=device, dtype=dtype)
+        along = column(lambda v: [kind in v.naturalness.split("+") for kind in ("kl", "nll")])  # (M, 2), of samples
+        self.active = torch.cat([self.trained, along & self.trained[:, :1]], 1)  # (M, 4)
+        self.multipliers = torch.zeros(len(variants), len(CONSTRAINTS), device=device, dtype=dtype)
 
     def detectability(self, measured: Measured) -> tuple[Tensor, Tensor]:
         """J of each member, (M,), and what each sample adds to it, (M, S)."""
@@ -106,11 +111,13 @@ class Objective:
         return own.mean(1), own
 
     def constraints(self, measured: Measured) -> Tensor:
-        """g of each member, (M, 3), with the whole gradient: a sample's KL counts by its distribution, too."""
-        rise = measured.ce - measured.reference[:, None]
-        kl = measured.kl.mean(1)
-        kl = kl + torch.where(self.sampled, score_function(measured.kl, measured.log_likelihood), 0.0)
-        return torch.cat([rise, kl[:, None]], 1) - self.eps[:, None]
+        """g of each member, (M, 4), with the whole gradient: a sample counts by its distribution, too."""
+        reference = measured.reference[:, None]
+        columns = [*(measured.ce - reference).unbind(1)]
+        for own in (measured.kl, reference - measured.plain_nll):  # (M, S)
+            moved = torch.where(self.sampled, score_function(own, measured.log_likelihood), 0.0)
+            columns.append(own.mean(1) + moved)
+        return torch.stack(columns, 1) - self.eps[:, None]
 
     def loss(self, measured: Measured) -> Tensor:
         """The loss of each member, (M,); members do not touch each other, so the sum may be differentiated."""
@@ -128,7 +135,7 @@ class Objective:
 
     @torch.no_grad()
     def ascend(self, constraints: Tensor) -> None:
-        """Dual ascent by the constraints' values, (M, 3)."""
+        """Dual ascent by the constraints' values, (M, 4)."""
         lifted = (self.multipliers + self.eta[:, None] * constraints).clamp(0.0, LARGEST)
         self.multipliers = torch.where(self.active & self.combine["dual"][:, None], lifted, self.multipliers)
 

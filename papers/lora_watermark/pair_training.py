@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from papers.lora_watermark.language_settings import Member, PairTraining
 from papers.lora_watermark.models import ROLES, add_pair, continue_prompts, role_name
-from papers.lora_watermark.objective import Measured, Objective
+from papers.lora_watermark.objective import CONSTRAINTS, Measured, Objective
 from papers.lora_watermark.score import ratio, token_terms
 from shared.base.seeding import torch_generator
 from shared.data.text import TextData
@@ -45,18 +45,20 @@ def measure(
     target = tokens[:, num_prompt:]
     p, o = (response_logits(model, role_name(member, role), tokens, num_prompt) for role in ROLES)
     with torch.no_grad():
-        of_base = response_logits(model, None, tokens if reference is None else samples, num_prompt)
-        of_reference = of_base[:count] if reference is None else response_logits(model, reference, human, num_prompt)
+        of_reference = response_logits(model, reference, tokens, num_prompt)
+        of_base = of_reference[count:] if reference is None else response_logits(model, None, samples, num_prompt)
+        plain = nll(of_reference, target)
     scores = ratio(*token_terms(o, p, target, numerator=member.variant.numerator))
     nll_p, nll_o = nll(p, target), nll(o[:count], target[:count])
-    drift = kl(p[count:], of_base[-len(samples) :], target[count:]).mean(-1)
+    drift = kl(p[count:], of_base, target[count:]).mean(-1)
     return Measured(
         scores=scores[None, count:],
         human_scores=scores[None, :count],
         log_likelihood=-nll_p[None, count:].sum(-1),
         ce=torch.stack([nll_p[:count].mean(), nll_o.mean()])[None],
-        reference=nll(of_reference, target[:count]).mean()[None],
+        reference=plain[:count].mean()[None],
         kl=drift[None],
+        plain_nll=plain[None, count:].mean(-1),
     )
 
 
@@ -182,11 +184,10 @@ class PairTrainer:
             optimizer.step()
 
     def _log(self, member: Member, measured: Measured, used: Tensor, multipliers: Tensor) -> None:
-        names = ("performer", "observer", "kl")
         row = {"variant": member.variant.name, "seed": member.seed, "step": self.step + 1}
         row |= {"score_samples": measured.scores.mean().item(), "score_human": measured.human_scores.mean().item()}
-        row |= dict(zip(("rise_performer", "rise_observer", "kl"), used[0].tolist(), strict=True))
-        row |= {f"multiplier_{n}": value for n, value in zip(names, multipliers[0].tolist(), strict=True)}
+        row |= dict(zip(("rise_performer", "rise_observer", "kl", "predictable"), used[0].tolist(), strict=True))
+        row |= {f"multiplier_{n}": value for n, value in zip(CONSTRAINTS, multipliers[0].tolist(), strict=True)}
         self.rows.append(row)
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:

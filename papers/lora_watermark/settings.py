@@ -14,7 +14,7 @@ class Variant(StrictModel):
     eps: float = Field(0.05, gt=0, allow_inf_nan=False)  # allowed rise of cross-entropy and of KL, nats per token
     combine: Literal["dual", "barrier", "weighted", "none"] = "dual"  # V3, V2, V1; none: the gap alone
     detect: Literal["gap", "logistic"] = "logistic"
-    naturalness: Literal["ce", "ce+kl"] = "ce+kl"
+    naturalness: Literal["ce", "ce+kl", "ce+kl+nll"] = "ce+kl"  # which constraints hold; see `objective`
     numerator: Literal["observer", "performer"] = "observer"
     roles: Literal["pair", "observer", "performer"] = "pair"  # which adapters are trained; the other one is the base
     sampling_grad: Literal["none", "reinforce"] = "reinforce"

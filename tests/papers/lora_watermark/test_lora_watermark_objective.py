@@ -24,7 +24,13 @@ def measured(members: int, seed: int = 0, kl: float = 0.1) -> Measured:
     parts = [normal(members, 6, seed=seed + i).requires_grad_() for i in range(4)]
     ce = (2 + 0.1 * normal(members, 2, seed=seed + 9)).requires_grad_()
     return Measured(
-        1 + 0.1 * parts[0], 1 + 0.1 * parts[1], parts[2], ce, torch.full((members,), 2.0), kl + 0.01 * parts[3]
+        1 + 0.1 * parts[0],
+        1 + 0.1 * parts[1],
+        parts[2],
+        ce,
+        torch.full((members,), 2.0, dtype=torch.float64),
+        kl + 0.01 * parts[3],
+        1.8 + 0.1 * normal(members, 6, seed=seed + 20),
     )
 
 
@@ -81,23 +87,43 @@ def test_the_barrier_and_its_slope_are_continuous_and_it_is_convex():
 def test_multipliers_stay_in_their_range_and_vanish_where_a_constraint_is_slack():
     objective = Objective([Variant(name="dual", eta=5.0)], dtype=torch.float64)
     for _ in range(30):
-        objective.ascend(torch.tensor([[0.5, -0.5, 0.0]], dtype=torch.float64))
-    assert objective.multipliers.tolist() == [[LARGEST, 0.0, 0.0]]
+        objective.ascend(torch.tensor([[0.5, -0.5, 0.0, 0.5]], dtype=torch.float64))
+    assert objective.multipliers.tolist() == [[LARGEST, 0.0, 0.0, 0.0]]
     for _ in range(30):
-        objective.ascend(torch.tensor([[-0.5, -0.5, -0.5]], dtype=torch.float64))
-    assert objective.multipliers.tolist() == [[0.0, 0.0, 0.0]]
+        objective.ascend(torch.tensor([[-0.5, -0.5, -0.5, -0.5]], dtype=torch.float64))
+    assert objective.multipliers.tolist() == [[0.0, 0.0, 0.0, 0.0]]
 
 
 def test_only_dual_members_with_that_constraint_have_multipliers():
-    kinds = [{}, {"naturalness": "ce"}, {"roles": "observer"}, {"combine": "barrier"}]
+    kinds = [{}, {"naturalness": "ce"}, {"roles": "observer"}, {"combine": "barrier"}, {"naturalness": "ce+kl+nll"}]
     objective = Objective([Variant(name=str(i), **kind) for i, kind in enumerate(kinds)])
-    objective.ascend(torch.full((4, 3), 0.1))
+    objective.ascend(torch.full((5, 4), 0.1))
     assert (objective.multipliers > 0).tolist() == [
-        [True, True, True],
-        [True, True, False],
-        [False, True, False],
-        [False, False, False],
+        [True, True, True, False],
+        [True, True, False, False],
+        [False, True, False, False],
+        [False, False, False, False],
+        [True, True, True, True],
     ]
+
+
+def test_constraints_are_what_they_say():
+    variant = Variant(name="n", eps=0.3, naturalness="ce+kl+nll")
+    m = measured(1)
+    expected = [*(m.ce[0] - 2.0), m.kl.mean(), 2.0 - m.plain_nll.mean()]
+    found = Objective([variant], dtype=torch.float64).constraints(m)[0]
+    torch.testing.assert_close(found, torch.stack(expected) - 0.3)
+
+
+def test_the_dual_loss_pushes_samples_towards_text_that_is_not_too_easy():
+    """Where the multiplier of predictability alone is on, gradient descent raises the likelihood of surprising samples."""
+    objective = Objective([Variant(name="n", naturalness="ce+kl+nll")], dtype=torch.float64)
+    m = measured(1)
+    base = torch.autograd.grad(objective.loss(m).sum(), m.log_likelihood, retain_graph=True)[0]
+    objective.multipliers[0, 3] = 10.0
+    moved = torch.autograd.grad(objective.loss(m).sum(), m.log_likelihood)[0] - base
+    centred = m.plain_nll - others_mean(m.plain_nll)
+    torch.testing.assert_close(moved, -10.0 * centred / 6)
 
 
 @pytest.mark.parametrize("combine", ["dual", "barrier", "weighted", "none"])

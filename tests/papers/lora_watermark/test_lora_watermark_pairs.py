@@ -138,6 +138,7 @@ def test_what_an_update_reads_is_what_the_definitions_say():
         ce = [-m(human[:, :-1])[:, 3:].log_softmax(-1).gather(-1, human[:, 4:, None]).mean() for m in (p, o, base)]
         torch.testing.assert_close(found.ce[0], torch.stack(ce[:2]))
         torch.testing.assert_close(found.reference[0], ce[2])
+        torch.testing.assert_close(found.plain_nll[0], -log_b.gather(-1, target)[..., 0].mean(1))
 
 
 def test_both_roles_get_gradient_from_both_sides():
