@@ -14,7 +14,10 @@ from shared.artifacts.estimates import from_standard_error, mean_of, paired_diff
 
 TRAINED = ["cpu", "gpu", "paper"]
 SMALL = "smoke trains language models for a handful of updates"
-CHOSEN = "Language models at cpu: eps up to 0.2 after a trial with 0.05, 0.2 and 0.4 (one seed, 96 characters)."
+CHOSEN = (
+    "Language models at cpu: eps up to 0.2 after a trial with 0.05, 0.2 and 0.4 (one seed, 96 characters, batch 12);"
+    " then cut for time to 64 characters, batches of 8, 60 updates, 400 updates of the base and 128 texts."
+)
 
 
 def _pairs(table: pd.DataFrame, naturalness: str = "dual") -> dict[str, pd.DataFrame]:
@@ -54,6 +57,7 @@ def wm_detectable(tab_roles, tab_main, settings):
         gain, small = paired_difference(rows.auc, rows.untrained_auc), settings.language.base.hub is None
         decisive = settings.language.training.num_steps >= 20
         yield greater(f"{name}: auc minus untrained pair's", gain, 0.3, decisive=decisive)
+        yield note(f"{name}: zero-shot auc of its text", float(rows.zero_shot_auc.mean()))
         floor = 0.95 if not small else 0.9
         on_gpu = settings.language.training.reference == "sft"  # gpu and paper
         yield at_least(f"{name}: auc", mean_of(rows.auc), floor, decisive=on_gpu)
@@ -64,6 +68,7 @@ def wm_detectable(tab_roles, tab_main, settings):
     "The performer's cross-entropy on held-out human text rises by no more than 1.25 times what is allowed.",
     kind="paper",
     reported="task performance 'preserved' (read in public summaries)",
+    chosen_after=CHOSEN,
 )
 def wm_task_preserved(tab_roles, tab_main):
     for eps, rows in tab_roles[tab_roles.roles == "pair"].groupby("eps"):
@@ -99,7 +104,7 @@ def wm_constraint_needed(tab_objectives):
     free = tab_objectives[tab_objectives.variant == "unconstrained"].iloc[0]
     dual = tab_objectives[tab_objectives.variant == "dual"]
     rise = from_standard_error(free.rise_performer, free.rise_performer_error, free.num_seeds)
-    yield greater("unconstrained_rise", rise, 10 * dual.rise_performer.max())
+    yield greater("unconstrained_rise", rise, 10 * dual.eps.max())
     for row in tab_objectives[tab_objectives.variant == "weighted"].itertuples():
         yield note(f"weight_{row.weight:g}_rise", row.rise_performer)
 
@@ -137,7 +142,7 @@ def wm_sampling_gradient_needed(tab_objectives):
     yield greater("auc_with_minus_without", from_standard_error(both.auc - one.auc, error, both.num_seeds), 0.1)
 
 
-@claim("wm-length", "More tokens, better detection.", kind="paper")
+@claim("wm-length", "More tokens, better detection.", kind="paper", chosen_after=CHOSEN)
 def wm_length(fig_length, settings):
     attacked = settings.language.evaluation.attacked
     exact = fig_length[(fig_length.world == "bigram") & (fig_length.eps == 0.05)]
@@ -155,9 +160,10 @@ def wm_length(fig_length, settings):
     kind="ours",
     scales=["cpu", "gpu"],
     needs=SMALL,
+    chosen_after=CHOSEN,
 )
 def wm_no_collapse(tab_quality):
-    for decisive, start in ((True, "dual"), (False, "CE only")):
+    for decisive, start in ((True, "dual"), (False, "CE only"), (False, "NLL too")):
         for name, rows in _pairs(tab_quality, start).items():
             marked, base = (rows[rows.texts == kind].sort_values("seed") for kind in ("watermarked", "base"))
             fall = paired_difference(base.base_nll, marked.base_nll)
@@ -173,6 +179,7 @@ def wm_no_collapse(tab_quality):
     kind="ours",
     scales=TRAINED,
     needs=SMALL,
+    chosen_after=CHOSEN,
 )
 def wm_specific(tab_specificity, settings):
     for name in settings.language.evaluation.attacked:
@@ -191,6 +198,7 @@ def wm_specific(tab_specificity, settings):
     kind="ours",
     scales=TRAINED,
     needs=SMALL,
+    chosen_after=CHOSEN,
 )
 def wm_no_shortcut(tab_quality, settings):
     for name in settings.language.evaluation.attacked:

@@ -18,10 +18,14 @@ def _worlds(table: pd.DataFrame) -> list[str]:
 
 def fig_training(table: pd.DataFrame) -> Figure:
     """Scores of both sides, and the rises, along training; rows worlds."""
-    shown = [("score_samples", "B of samples"), ("score_human", "B of human text"), ("rise_performer", "rise of CE, P")]
-    shown += [("kl", "KL of P to base")]
+    shown = [
+        ("score_samples", "B of samples"),
+        ("score_human", "B of human text"),
+        ("rise_performer", "rise of P's CE, nats/token"),
+    ]
+    shown += [("kl", "P's KL to base, nats/token")]
     worlds, every = _worlds(table), styles(zip(table.world, table.variant, strict=True), lines=True)
-    figure, axes = panels(len(shown) * len(worlds), most=len(shown), width=2.1, height=2.2, sharey=False)
+    figure, axes = panels(len(shown) * len(worlds), most=len(shown), width=2.3, height=2.2, sharey=False)
     for row, world in enumerate(worlds):
         part = table[table.world == world]
         looks = {v: look for (w, v), look in every.items() if w == world}

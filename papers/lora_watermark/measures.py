@@ -65,16 +65,18 @@ class Judged:
             for length in self.bench.settings.evaluation.lengths:
                 yield self._row(kind, "own pair", length, terms, self.human_terms)
         full = self.bench.num_response
-        performer = role_name(self.member, "performer")
+        performer, sides = role_name(self.member, "performer"), {k: self.texts[k] for k in ("watermarked", "base")}
         scorers = {"untrained pair": (None, None), "base as observer": (None, performer)}
         if self.other is not None:
             scorers["observer of another seed"] = (role_name(self.other, "observer"), performer)
         if self.bench.reference:
             scorers["base and SFT"] = (None, self.bench.reference)
         for name, pair in scorers.items():
-            human = self.bench.terms(self.human, *pair)
-            for kind in ("watermarked", "base"):
-                yield self._row(kind, name, full, self.bench.terms(self.texts[kind], *pair), human, calibrated=False)
+            human, *own = (
+                self.bench.terms(t, *pair, self.member.variant.numerator) for t in (self.human, *sides.values())
+            )
+            for kind, terms in zip(sides, own, strict=True):
+                yield self._row(kind, name, full, terms, human, calibrated=False)
         gain = [self.bench.nll(t, performer) - self.bench.nll(t, None) for t in (self.texts["watermarked"], self.human)]
         gain = [g.mean(1).numpy() for g in gain]
         yield self._measured("watermarked", "likelihood ratio", full, *gain)
@@ -201,7 +203,11 @@ class Judged:
         for share in own.resample:
             draw = numpy_generator(self.member.seed, "attack", "resampling", str(share))
             changed = attacks.resample_spans(
-                texts, prompt, share, lambda t, n: bench.write(None, t, "spans", t.shape[1], num=n), draw
+                texts,
+                prompt,
+                share,
+                lambda t, n: bench.write(None, t, "spans", self.member.seed, t.shape[1], num=n),
+                draw,
             )
             yield "spans rewritten by the base", share, changed
         performer, seed = role_name(self.member, "performer"), self.member.seed
@@ -220,7 +226,11 @@ class Judged:
             changed = bench.write(performer, human, "strength", seed)
             set_strength(bench.model, performer, 1.0)
             yield "adapter weakened", strength, changed
-        changes = [("noise on weights", s, attacks.with_noise(s, torch_generator(seed, "noise"))) for s in own.noise]
+
+        def draw() -> torch.Generator:
+            return torch_generator(seed, "noise", device=bench.device)
+
+        changes = [("noise on weights", s, attacks.with_noise(s, draw())) for s in own.noise]
         changes += [("int8 weights", 8.0, attacks.quantized)] if own.int8 else []
         for name, strength, change in changes:
             with attacks.altered(bench.model, performer, change):

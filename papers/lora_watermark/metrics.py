@@ -30,15 +30,19 @@ def _both(watermarked: Sequence[float], other: Sequence[float]) -> tuple[np.ndar
 
 
 def auc_error(watermarked: Sequence[float], other: Sequence[float], *, num_draws: int = 1000, seed: int = 0) -> float:
-    """Bootstrap standard error of the AUC, texts of each side drawn with replacement."""
+    """Bootstrap standard error of the AUC by prompt: the i-th texts of both sides are drawn together, with replacement.
+
+    Raises:
+        ValueError: sides of different sizes, whose texts cannot have their prompts in common.
+    """
     a, b = _both(watermarked, other)
+    if len(a) != len(b):
+        raise ValueError(f"texts are drawn by prompt, so both sides need as many; got {len(a)} and {len(b)}")
     draw, order = numpy_generator(seed, "auc"), np.sort(b)
     below = (len(b) - np.searchsorted(order, a, "right") + 0.5 * _ties(order, a)) / len(b)  # of each watermarked text
     above = (np.searchsorted(np.sort(a), b, "left") + 0.5 * _ties(np.sort(a), b)) / len(a)  # of each other text
     # a two-sample U-statistic: both sides' resampled placements, to first order
-    draws_a = below[draw.integers(len(a), size=(num_draws, len(a)))].mean(1)
-    draws_b = above[draw.integers(len(b), size=(num_draws, len(b)))].mean(1)
-    return float((draws_a + draws_b - below.mean()).std(ddof=1))
+    return float((below + above)[draw.integers(len(a), size=(num_draws, len(a)))].mean(1).std(ddof=1))
 
 
 def _ties(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:

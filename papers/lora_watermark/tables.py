@@ -58,11 +58,15 @@ def tab_roles(results) -> pd.DataFrame:
 def tab_main(detection, quality, reported) -> pd.DataFrame:
     """A row per language pair at full length, beside the paper's number."""
     keys = ["data", "variant", "seed"]
-    own = detection[detection.full & (detection.texts == "watermarked")]
-    table = own[own.scorer == "own pair"].set_index(keys)
-    for scorer, name in (("untrained pair", "untrained"), ("likelihood ratio", "llr")):
-        other = own[own.scorer == scorer].set_index(keys)
-        table = table.join(other[["auc", "auc_error"]].add_prefix(f"{name}_"))
+    full = detection[detection.full]
+
+    def judged(texts: str, scorer: str) -> pd.DataFrame:
+        return full[(full.texts == texts) & (full.scorer == scorer)].set_index(keys)
+
+    table = judged("watermarked", "own pair")
+    others = {"untrained": ("base", "untrained pair"), "zero_shot": ("watermarked", "untrained pair")}
+    for name, kind in {**others, "llr": ("watermarked", "likelihood ratio")}.items():
+        table = table.join(judged(*kind).auc.rename(f"{name}_auc"))
     marked = quality[quality.texts == "watermarked"].set_index(keys)
     table = table.join(marked[["rise_performer", "rise_observer"]]).reset_index().rename(columns={"length": "tokens"})
     return reported.beside(table, "tab_main", rows="variant", columns={"auc": "reported_auc"})

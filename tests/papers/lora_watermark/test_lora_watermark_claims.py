@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from papers.lora_watermark import claims
+from papers.lora_watermark import claims, tables
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 
 
@@ -54,3 +54,26 @@ def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
 def test_the_pair_is_compared_at_equal_rise(table, verdict):
     table = table.assign(auc=table.auc + 1e-6 * table.seed)
     assert verdict_of(list(claims.wm_pair_needed(table))) == verdict
+
+
+def test_the_untrained_pair_is_judged_on_its_own_text_and_zero_shot_on_the_watermarked():
+    rows = [
+        ("watermarked", "own pair", 16, 0.9),
+        ("watermarked", "own pair", 8, 0.7),
+        ("base", "own pair", 16, 0.6),
+        ("base", "untrained pair", 16, 0.3),
+        ("watermarked", "untrained pair", 16, 0.8),
+        ("watermarked", "likelihood ratio", 16, 0.95),
+    ]
+    detection = pd.DataFrame(rows, columns=["texts", "scorer", "length", "auc"])
+    detection = detection.assign(data="docstrings", variant="dual 0.1", seed=0, full=detection.length == 16)
+    one = {"data": "docstrings", "variant": "dual 0.1", "seed": 0, "texts": "watermarked"}
+    looks = pd.DataFrame([one | {"rise_performer": 0.1, "rise_observer": 0.2}])
+
+    class Reported:
+        def beside(self, table, name, rows, columns):
+            return table
+
+    row = tables.tab_main(detection, looks, Reported()).iloc[0]
+    assert (row.auc, row.untrained_auc, row.zero_shot_auc, row.llr_auc) == (0.9, 0.3, 0.8, 0.95)
+    assert (row.tokens, row.rise_performer) == (16, 0.1)

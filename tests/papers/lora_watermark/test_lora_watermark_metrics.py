@@ -22,12 +22,17 @@ def test_swapping_the_sides_gives_one_minus_auc_and_constant_scores_one_half():
     assert metrics.auc(np.ones(5), np.ones(7)) == 0.5
 
 
-def test_auc_error_is_that_of_repeated_samples():
+@pytest.mark.parametrize("shared", [0.0, 0.9])  # how much of a score is its prompt's
+def test_auc_error_is_that_of_repeated_prompts(shared):
     draw = np.random.default_rng(0)
-    sides = [(draw.normal(size=100), draw.normal(size=80) + 1) for _ in range(400)]
+    own = (1 - shared**2) ** 0.5
+    prompts = [draw.normal(size=100) for _ in range(400)]
+    sides = [[shared * p + own * draw.normal(size=100) + shift for shift in (0, 1)] for p in prompts]
     spread = np.std([metrics.auc(a, b) for a, b in sides])
     errors = [metrics.auc_error(a, b, num_draws=300) for a, b in sides[:40]]
     assert np.mean(errors) == pytest.approx(spread, rel=0.12)
+    with pytest.raises(ValueError, match="by prompt"):
+        metrics.auc_error(*sides[0][:1], sides[0][1][:50])
 
 
 def test_roc_and_tpr_agree_with_counting():

@@ -116,7 +116,7 @@ def test_constraints_are_what_they_say():
 
 
 def test_the_dual_loss_pushes_samples_towards_text_that_is_not_too_easy():
-    """Where the multiplier of predictability alone is on, gradient descent raises the likelihood of surprising samples."""
+    """What the multiplier of predictability adds raises the likelihood of samples that surprise the reference."""
     objective = Objective([Variant(name="n", naturalness="ce+kl+nll")], dtype=torch.float64)
     m = measured(1)
     base = torch.autograd.grad(objective.loss(m).sum(), m.log_likelihood, retain_graph=True)[0]

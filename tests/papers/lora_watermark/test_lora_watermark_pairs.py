@@ -217,6 +217,14 @@ def test_calibration_and_evaluation_have_texts_of_their_own(bench):
     assert not crops & {tuple(row) for row in everything.tolist()}
 
 
+def test_every_scorer_has_the_member_s_numerator_on_top(bench):
+    member = MEMBERS[0].model_copy(update={"variant": MEMBERS[0].variant.model_copy(update={"numerator": "performer"})})
+    judged = Judged(bench, member)
+    row = next(r for r in judged.detection() if (r["texts"], r["scorer"]) == ("base", "base as observer"))
+    above, below = bench.terms(judged.texts["base"], None, role_name(member, "performer"), "performer")
+    assert row["score"] == pytest.approx((above.mean(1) / (below.mean(1) + 1e-6)).mean().item())
+
+
 def test_attacks_on_weights_are_undone(bench):
     judged, before = Judged(bench, MEMBERS[0]), digest(bench.model)
     rows = list(judged.attacked())
