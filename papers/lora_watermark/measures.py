@@ -135,6 +135,7 @@ class Judged:
             texts = self.human if kind == "human" else self.texts[kind]
             responses, base_nll = texts[:, bench.num_prompt :].cpu().numpy(), bench.nll(texts, None)
             row = {**self.columns, "texts": kind, "base_nll": base_nll.mean().item()}
+            row["base_nll_spread"] = base_nll.mean(1).std().item()
             row |= {"distinct_1": distinct(responses, 1), "distinct_2": distinct(responses, 2)}
             row |= {
                 "repetition": repetition(responses),

@@ -103,6 +103,23 @@ def test_an_objective_has_one_setting_per_member():
     torch.testing.assert_close(objective.eps, torch.tensor([0.1, 0.3]))
 
 
+def test_samples_of_an_untrained_performer_are_no_copies_of_human_text():
+    variants = [Variant(name="dual")]
+    judge = Judge(WORLD, variants, [0], train(WORLD.model_copy(update={"lr": 1e-12}), variants, [0]))
+    assert (judge.samples == judge.human).double().mean() < 0.5
+    assert all(0.4 < row["auc"] < 0.6 for row in judge.rows())
+
+
+def test_replacing_no_token_changes_nothing_and_replacing_all_leaves_human_text():
+    world = WORLD.model_copy(update={"num_steps": 60, "robust": (0.0, 1.0)})
+    variants = [Variant(name="dual", eps=0.2)]
+    judge = Judge(world, variants, [0], train(world, variants, [0]))
+    found = {r["strength"]: r["auc"] for r in judge.robustness() if r["attack"] == "tokens of other texts"}
+    whole = list(judge.rows())[-1]["auc"]
+    assert found[0.0] == whole > 0.58
+    assert abs(found[1.0] - 0.5) < 0.08  # the prompt stays the sample's own; standard error of 400 texts: 0.02
+
+
 def test_worlds_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="at most V"):
         World(vocab_size=4, rank=5)

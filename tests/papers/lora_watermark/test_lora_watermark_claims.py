@@ -7,6 +7,17 @@ from papers.lora_watermark import claims, tables
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 
 
+class Own:
+    """Settings as far as claims read them."""
+
+    class language:
+        class evaluation:
+            attacked = ("dual 0.1",)
+
+        class training:
+            num_response = 50
+
+
 def robust(aucs: list[float], error: float = 0.01) -> pd.DataFrame:
     rows = {"strength": [0.05, 0.1, 0.2, 0.5], "auc": aucs, "auc_error": error, "num_seeds": 3}
     return pd.DataFrame(rows | {"world": "language", "attack": "substitution"})
@@ -25,17 +36,17 @@ def test_decay_with_noise_as_large_as_the_distance_decides_nothing():
 
 
 def quality(nll: float, distinct: float) -> pd.DataFrame:
-    rows = []
+    rows, spread = [], {"base_nll_spread": 0.25}
     for seed in range(3):
         same = {"data": "docstrings", "variant": "dual 0.1", "eps": 0.1, "seed": seed}
-        rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4})
-        rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct})
+        rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4} | spread)
+        rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct} | spread)
     return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
 def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
-    assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct)))) == verdict
+    assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct), Own))) == verdict
 
 
 def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
@@ -77,3 +88,47 @@ def test_the_untrained_pair_is_judged_on_its_own_text_and_zero_shot_on_the_water
     row = tables.tab_main(detection, looks, Reported()).iloc[0]
     assert (row.auc, row.untrained_auc, row.zero_shot_auc, row.llr_auc) == (0.9, 0.3, 0.8, 0.95)
     assert (row.tokens, row.rise_performer) == (16, 0.1)
+
+
+def kinds(watermarked: float, base: float) -> pd.DataFrame:
+    rows = []
+    for seed in range(3):
+        same = {"variant": "dual 0.1", "scorer": "own pair", "seed": seed, "flagged": 0.0}
+        rows += [same | {"texts": "watermarked", "auc": watermarked + 0.01 * seed}]
+        rows += [same | {"texts": "base", "auc": base}, same | {"texts": "other seed", "auc": 0.5}]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("watermarked", "base", "verdict"), [(0.9, 0.4, HOLDS), (0.4, 0.9, FAILS), (0.9, 0.8, FAILS)])
+def test_text_of_the_base_has_to_be_found_less(watermarked, base, verdict):
+    assert verdict_of(list(claims.wm_specific(kinds(watermarked, base), Own))) == verdict
+
+
+@pytest.mark.parametrize(
+    ("aucs", "verdict"), [([0.6, 0.8, 0.9], HOLDS), ([0.9, 0.8, 0.6], FAILS), ([0.6, 0.95, 0.8], FAILS)]
+)
+def test_the_tradeoff_is_an_order_and_a_span(aucs, verdict):
+    rows = [
+        {
+            "roles": "pair",
+            "variant": f"dual {eps}",
+            "data": "d",
+            "eps": eps,
+            "seed": seed,
+            "auc": auc + 0.001 * seed * eps,
+        }
+        for eps, auc in zip((0.05, 0.1, 0.2), aucs, strict=True)
+        for seed in range(3)
+    ]
+    table = pd.DataFrame(rows)
+    assert verdict_of(list(claims.wm_tradeoff(table, table))) == verdict
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.7, HOLDS), (0.85, FAILS)])
+def test_one_detector_above_the_oracle_is_enough(worst, verdict):
+    rows = [
+        {"roles": roles, "eps": 0.1, "seed": seed, "auc": auc + 0.001 * seed, "llr_auc": 0.8, "bound": 0.9}
+        for roles, auc in (("pair", 0.6), ("performer only", worst))
+        for seed in range(3)
+    ]
+    assert verdict_of(list(claims.wm_below_oracle(pd.DataFrame(rows)))) == verdict

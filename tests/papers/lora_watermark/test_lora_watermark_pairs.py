@@ -225,6 +225,23 @@ def test_every_scorer_has_the_member_s_numerator_on_top(bench):
     assert row["score"] == pytest.approx((above.mean(1) / (below.mean(1) + 1e-6)).mean().item())
 
 
+def test_quality_is_what_the_definitions_say(bench):
+    judged, performer = Judged(bench, MEMBERS[0]), role_name(MEMBERS[0], "performer")
+    rows = {row["texts"]: row for row in judged.quality()}
+    own = judged.texts["watermarked"]
+    with torch.no_grad():
+        log_p, log_b = (Adapted(bench.model, r)(own[:, :-1])[:, 3:].log_softmax(-1) for r in (performer, None))
+    drift = (log_p.exp() * (log_p - log_b)).sum(-1).mean().item()
+    assert rows["watermarked"]["kl"] == pytest.approx(drift, rel=1e-3, abs=1e-6)
+    own_nll, human_nll = (bench.nll(texts, None).mean(1) for texts in (own, judged.human))
+    share = (
+        (own_nll[:, None] < human_nll[None]).double().mean().item()
+    )  # text that is easier to predict counts as found
+    assert rows["watermarked"]["predictability_auc"] == pytest.approx(share)
+    rise = (bench.nll(judged.human, performer) - bench.nll(judged.human, None)).mean().item()
+    assert rows["watermarked"]["rise_performer"] == pytest.approx(rise, abs=1e-9)
+
+
 def test_attacks_on_weights_are_undone(bench):
     judged, before = Judged(bench, MEMBERS[0]), digest(bench.model)
     rows = list(judged.attacked())
