@@ -1,6 +1,6 @@
 """Settings of language models, their pairs and their evaluation; imports without torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -120,7 +120,7 @@ class Evaluation(StrictModel):
 
     num_texts: int = Field(192, ge=8)  # prompts of the evaluation, each with human text and samples
     num_calibration: int = Field(100, ge=8)  # other prompts, for thresholds
-    lengths: tuple[int, ...] = (16, 32, 48, 64)  # scored tokens
+    lengths: tuple[Annotated[int, Field(ge=8)], ...] = (16, 32, 48, 64)  # scored tokens; fewer are too few to judge
     rows_per_pass: int = Field(64, ge=1)
     num_shown: int = Field(3, ge=1)  # texts in the picture with per-token scores
     num_bootstrap: int = Field(1000, ge=10)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from papers.lora_watermark.enumeration import estimated_gradients, exact_gradients, largest_z
+from papers.lora_watermark.language_settings import Evaluation
 from papers.lora_watermark.objective import (
     LARGEST,
     Measured,
@@ -173,6 +174,8 @@ def test_clipping_is_by_member():
 
 
 def test_impossible_settings_are_refused():
+    with pytest.raises(ValueError, match="greater than or equal to 8"):
+        Evaluation(lengths=(4, 16))
     with pytest.raises(ValueError):
         Variant(name="x", eps=0)
     with pytest.raises(ValueError, match="did you mean"):
