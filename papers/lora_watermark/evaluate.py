@@ -1,0 +1,38 @@
+"""Step: judge the pairs of a shard on held-out prompts.
+
+python -m papers.lora_watermark.evaluate --scale cpu --shard dual-0.15
+"""
+
+from pathlib import Path
+
+from papers.lora_watermark.language_settings import EvaluateShard
+from papers.lora_watermark.measures import Judged
+from papers.lora_watermark.page import write_page
+from papers.lora_watermark.texts import Bench
+from shared.artifacts.step import step
+
+
+@step(
+    inputs={"base": "weights/base-{base_shard}.safetensors", "adapters": "weights/pair-{pair_shard}.safetensors"},
+    outputs={"page": "pages/{shard}.html"},
+)
+def evaluate(
+    settings: EvaluateShard, device: str, base: Path | None, adapters: Path, page: Path
+) -> dict[str, list[dict]]:
+    """Detection, quality, attacks and coloured texts of every pair."""
+    bench = Bench(settings, base, adapters, device)
+    parts = {name: [] for name in ("detection", "curves", "scores", "quality", "attacked", "shown")}
+    for member in settings.members:
+        judged = Judged(bench, member)
+        for name in ("detection", "curves", "scores", "quality"):
+            parts[name] += getattr(judged, name)()
+        if member.variant.name in settings.evaluation.attacked and settings.source == settings.base.text.source:
+            parts["attacked"] += judged.attacked()
+        if member is settings.members[0]:
+            parts["shown"] += judged.shown()
+    write_page(parts["shown"], page)
+    return parts
+
+
+if __name__ == "__main__":
+    evaluate.main()

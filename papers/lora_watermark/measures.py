@@ -1,0 +1,265 @@
+"""What is measured of a trained pair: detection by length, quality, shortcuts, attacks, coloured texts. Rows of dicts.
+
+Shapes: B texts, P tokens of a prompt, G of a response.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from papers.lora_watermark import attacks
+from papers.lora_watermark.detector import Detector
+from papers.lora_watermark.language_settings import Member
+from papers.lora_watermark.metrics import (
+    auc,
+    auc_error,
+    best_f1_threshold,
+    distinct,
+    f1,
+    matched_pairs,
+    repetition,
+    roc,
+    tpr_at_fpr,
+)
+from papers.lora_watermark.models import role_name
+from papers.lora_watermark.score import ratio
+from papers.lora_watermark.texts import Bench
+from shared.base.seeding import numpy_generator, torch_generator
+from shared.models.lora.adapters import set_strength
+
+FPRS = np.unique(np.concatenate([np.linspace(0, 0.1, 11), np.linspace(0.1, 1, 19)]))
+CALIPER = 0.05  # nats per token: how near two texts' NLL under the base must be to count as equally predictable
+
+
+class Judged:
+    """A member with its texts and scores, each made once."""
+
+    def __init__(self, bench: Bench, member: Member) -> None:
+        self.bench, self.member = bench, member
+        self.columns = {"data": bench.settings.source, "variant": member.variant.name, "eps": member.variant.eps}
+        self.columns |= {"seed": member.seed}
+        performer, others = role_name(member, "performer"), [m for m in bench.settings.members if m.seed != member.seed]
+        calibration, self.human = bench.windows
+        self.texts = {
+            "watermarked": bench.write(performer, self.human, "watermarked", member.seed),
+            "base": bench.write(None, self.human, "base", member.seed),
+        }
+        if bench.reference:
+            self.texts["sft"] = bench.write(bench.reference, self.human, "sft", member.seed)
+        same = [m for m in others if m.variant == member.variant]
+        self.other = same[0] if same else None
+        if self.other is not None:
+            self.texts["other seed"] = bench.write(role_name(self.other, "performer"), self.human, "watermarked", -1)
+        self.terms = bench.own_terms(member)
+        self.human_terms = self.terms(self.human)
+        self.calibration_terms = self.terms(calibration)
+        self.detector = Detector.calibrated(self.terms, calibration) if len(calibration) >= 100 else None  # 1 % of them
+        self.calibration_marked = self.terms(bench.write(performer, calibration, "calibration", member.seed))
+        self.of = {kind: self.terms(texts) for kind, texts in self.texts.items()}
+
+    def detection(self) -> Iterator[dict]:
+        """AUC, TPR and F1 of texts of each kind against human text, by scored tokens and by who scores."""
+        for kind, terms in self.of.items():
+            for length in self.bench.settings.evaluation.lengths:
+                yield self._row(kind, "own pair", length, terms, self.human_terms)
+        full = self.bench.num_response
+        performer, sides = role_name(self.member, "performer"), {k: self.texts[k] for k in ("watermarked", "base")}
+        scorers = {"untrained pair": (None, None), "base as observer": (None, performer)}
+        if self.other is not None:
+            scorers["observer of another seed"] = (role_name(self.other, "observer"), performer)
+        if self.bench.reference:
+            scorers["base and SFT"] = (None, self.bench.reference)
+        for name, pair in scorers.items():
+            human, *own = (
+                self.bench.terms(t, *pair, self.member.variant.numerator) for t in (self.human, *sides.values())
+            )
+            for kind, terms in zip(sides, own, strict=True):
+                yield self._row(kind, name, full, terms, human, calibrated=False)
+        gain = [self.bench.nll(t, performer) - self.bench.nll(t, None) for t in (self.texts["watermarked"], self.human)]
+        gain = [g.mean(1).numpy() for g in gain]
+        yield self._measured("watermarked", "likelihood ratio", full, *gain)
+
+    def _row(self, kind: str, scorer: str, length: int, terms, human, calibrated: bool = True) -> dict:
+        scores, negatives = (ratio(*(t[:, :length] for t in pair)).numpy() for pair in (terms, human))
+        row = self._measured(kind, scorer, length, scores, negatives)
+        if calibrated:
+            held_out, marked = (
+                ratio(*(t[:, :length] for t in p)).numpy() for p in (self.calibration_terms, self.calibration_marked)
+            )
+            row["f1"] = f1(scores, negatives, best_f1_threshold(marked, held_out))
+            if length == self.bench.num_response and self.detector is not None:
+                row["flagged"] = float(self.detector.flags(self.texts[kind]).mean())
+                row["human_flagged"] = float(self.detector.flags(self.human).mean())
+        return row
+
+    def _measured(self, kind: str, scorer: str, length: int, scores: np.ndarray, negatives: np.ndarray) -> dict:
+        draws = self.bench.settings.evaluation.num_bootstrap
+        row = {**self.columns, "texts": kind, "scorer": scorer, "length": length, "num_texts": len(scores)}
+        row |= {"auc": auc(scores, negatives), "auc_error": auc_error(scores, negatives, num_draws=draws)}
+        row |= {"tpr_1": tpr_at_fpr(scores, negatives, 0.01), "tpr_01": tpr_at_fpr(scores, negatives, 0.001)}
+        return (
+            row
+            | {"score": scores.mean(), "score_human": negatives.mean(), "f1": np.nan, "flagged": np.nan}
+            | {"human_flagged": np.nan}
+        )
+
+    def curves(self) -> Iterator[dict]:
+        """ROC of watermarked against human text on a grid of false positive rates, by scored tokens."""
+        for length in self.bench.settings.evaluation.lengths:
+            scores, negatives = (
+                ratio(*(t[:, :length] for t in pair)).numpy() for pair in (self.of["watermarked"], self.human_terms)
+            )
+            fpr, tpr = roc(scores, negatives)
+            at = tpr[np.searchsorted(fpr, FPRS + 1e-12, "right") - 1]
+            for x, y in zip(FPRS, at, strict=True):
+                yield {**self.columns, "length": length, "fpr": x, "tpr": y}
+
+    def scores(self) -> Iterator[dict]:
+        """Score of every text at full length."""
+        for kind, terms in {"human": self.human_terms, **self.of}.items():
+            for prompt, score in enumerate(ratio(*terms).tolist()):
+                yield {**self.columns, "texts": kind, "prompt": prompt, "score": score}
+
+    def quality(self) -> Iterator[dict]:
+        """Cross-entropy on human text and looks of samples, and what a detector without the pair would find."""
+        bench, reference = self.bench, self.bench.reference
+        ce = {
+            role: bench.nll(self.human, role_name(self.member, role)).mean().item()
+            for role in ("performer", "observer")
+        }
+        ce_reference = bench.nll(self.human, reference).mean().item()
+        human_nll = bench.nll(self.human, None)
+        for kind in ("human", *self.texts):
+            texts = self.human if kind == "human" else self.texts[kind]
+            responses, base_nll = texts[:, bench.num_prompt :].cpu().numpy(), bench.nll(texts, None)
+            row = {**self.columns, "texts": kind, "base_nll": base_nll.mean().item()}
+            row["base_nll_spread"] = base_nll.mean(1).std().item()
+            row |= {"distinct_1": distinct(responses, 1), "distinct_2": distinct(responses, 2)}
+            row |= {
+                "repetition": repetition(responses),
+                "kl": np.nan,
+                "rise_performer": np.nan,
+                "rise_observer": np.nan,
+            }
+            row |= {"predictability_auc": auc(base_nll.mean(1).numpy(), human_nll.mean(1).numpy())}
+            row |= {"first_token_auc": self._first_token_auc(texts), "matched_auc": np.nan, "num_matched": 0}
+            if kind != "human":
+                pairs = matched_pairs(base_nll.mean(1), human_nll.mean(1), CALIPER)
+                row["num_matched"] = len(pairs)
+                if len(pairs) >= 8:
+                    own, human = ratio(*self.of[kind]).numpy(), ratio(*self.human_terms).numpy()
+                    row["matched_auc"] = auc([own[i] for i, _ in pairs], [human[j] for _, j in pairs])
+            if kind == "watermarked":
+                row |= {f"rise_{role}": value - ce_reference for role, value in ce.items()}
+                performer = role_name(self.member, "performer")
+                row["kl"] = self._kl(texts, performer)
+            yield row
+
+    def _kl(self, texts: Tensor, performer: str) -> float:
+        """Mean KL(M_P || base) along samples, nats per token."""
+        cross = self.bench.terms(texts, performer, None)[1]
+        return (cross - self.bench.terms(texts, performer, performer)[1]).mean().item()
+
+    def _first_token_auc(self, texts: Tensor) -> float:
+        """A classifier that knows the first response token's frequencies in half of the texts, on the other half."""
+        own, human = (t[:, self.bench.num_prompt].cpu().numpy() for t in (texts, self.human))
+        size, half = int(max(own.max(), human.max())) + 1, len(own) // 2
+        counts = [np.bincount(side[:half], minlength=size) + 1.0 for side in (own, human)]
+        odds = np.log(counts[1] / counts[0])
+        return auc(odds[own[half:]], odds[human[half:]])
+
+    def attacked(self) -> Iterator[dict]:
+        """AUC against human text after attacks on texts and on weights."""
+        own, texts = self.bench.settings.evaluation.attacks, self.texts["watermarked"][:, :]
+        texts, human = texts[: own.num_texts], self.human[: own.num_texts]
+        for attack, strength, changed in (*self._on_texts(texts, human), *self._on_weights(human)):
+            shorter = human[:, : changed.shape[1]]
+            scores, negatives = (ratio(*self.terms(t)).numpy() for t in (changed, shorter))
+            row = {**self.columns, "attack": attack, "strength": strength, "num_texts": len(scores)}
+            row |= {"auc": auc(scores, negatives), "auc_error": auc_error(scores, negatives)}
+            base_nll = self.bench.nll(changed, None).mean().item()
+            yield row | {"length": changed.shape[1] - self.bench.num_prompt, "base_nll": base_nll}
+
+    def _on_texts(self, texts: Tensor, human: Tensor) -> Iterator[tuple[str, float, Tensor]]:
+        own, prompt, bench = self.bench.settings.evaluation.attacks, self.bench.num_prompt, self.bench
+        responses, theirs = (t[:, prompt:].cpu().numpy() for t in (texts, human))
+        corpus = np.asarray(bench.data.train.tokens[:200_000])
+        pools = {"substitution": np.arange(bench.data.tokenizer.num_ordinary), "substitution (corpus)": corpus}
+
+        def joined(changed: np.ndarray) -> Tensor:
+            return torch.cat([texts[:, :prompt], torch.as_tensor(changed, device=texts.device)], 1)
+
+        yield "none", 0.0, texts
+        for share in own.substitute:
+            for name, pool in pools.items():
+                draw = numpy_generator(self.member.seed, "attack", name, str(share))
+                yield name, share, joined(attacks.substitute(responses, share, pool, draw).astype(np.int64))
+        for share in own.delete:
+            draw = numpy_generator(self.member.seed, "attack", "deletion", str(share))
+            yield "deletion", share, joined(attacks.delete(responses, share, draw))
+        for share in own.mix:
+            yield "human text mixed in", share, joined(attacks.mix(responses, theirs, share))
+        for share in own.resample:
+            draw = numpy_generator(self.member.seed, "attack", "resampling", str(share))
+            changed = attacks.resample_spans(
+                texts,
+                prompt,
+                share,
+                lambda t, n: bench.write(None, t, "spans", self.member.seed, t.shape[1], num=n),
+                draw,
+            )
+            yield "spans rewritten by the base", share, changed
+        performer, seed = role_name(self.member, "performer"), self.member.seed
+        for temperature in own.temperatures:
+            changed = bench.write(performer, human, "temperature", seed, temperature=temperature)
+            yield "temperature", temperature, changed
+        for top_p in own.top_p:
+            yield "top-p", top_p, bench.write(performer, human, "top-p", seed, top_p=top_p)
+
+    def _on_weights(self, human: Tensor) -> Iterator[tuple[str, float, Tensor]]:
+        """Texts of altered performers; they are scored by the pair as it was."""
+        own, bench, seed = self.bench.settings.evaluation.attacks, self.bench, self.member.seed
+        performer = role_name(self.member, "performer")
+        for strength in own.strengths:
+            set_strength(bench.model, performer, strength)
+            changed = bench.write(performer, human, "strength", seed)
+            set_strength(bench.model, performer, 1.0)
+            yield "adapter weakened", strength, changed
+
+        def draw() -> torch.Generator:
+            return torch_generator(seed, "noise", device=bench.device)
+
+        changes = [("noise on weights", s, attacks.with_noise(s, draw())) for s in own.noise]
+        changes += [("int8 weights", 8.0, attacks.quantized)] if own.int8 else []
+        for name, strength, change in changes:
+            with attacks.altered(bench.model, performer, change):
+                changed = bench.write(None, human, name, seed)
+            yield name, strength, changed
+        length, rows = bench.num_prompt + bench.num_response, 2 * bench.training.batch_size
+
+        def clean(step: int) -> Tensor:
+            return bench.data.train.crops(1000 + seed, step, range(rows), rows, length).to(bench.device)
+
+        for steps in own.finetune:
+            how = (performer, clean, bench.num_prompt, steps, own.finetune_lr)
+            with attacks.finetuned(bench.model, *how):
+                changed = bench.write(None, human, "finetuned", seed)
+            yield "fine-tuned on clean text", float(steps), changed
+
+    def shown(self) -> Iterator[dict]:
+        """Tokens of a few texts side by side with what each adds to the score."""
+        strings = self.bench.data.tokenizer.token_strings
+        sides = {"human": (self.human, self.human_terms)}
+        sides |= {kind: (self.texts[kind], self.of[kind]) for kind in ("base", "watermarked")}
+        for prompt in range(self.bench.settings.evaluation.num_shown):
+            for kind, (texts, (above, below)) in sides.items():
+                row = texts[prompt].tolist()
+                for position, token in enumerate(row):
+                    place = position - self.bench.num_prompt
+                    excess = (above - below)[prompt, place].item() if place >= 0 else np.nan
+                    yield {**self.columns, "prompt": prompt, "texts": kind, "position": position} | {
+                        "token": strings[token].replace("\n", "⏎"),
+                        "excess": excess,
+                    }

@@ -1,0 +1,153 @@
+"""Records -> tables; paper.yaml says which columns each has. Errors are standard errors over seeds."""
+
+import numpy as np
+import pandas as pd
+
+EXACT, LANGUAGE = "bigram", "language"
+
+
+def _over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """Means over seeds, <value>_error beside them, and num_seeds; in the order of the rows."""
+    grouped = frame.groupby(keys, sort=False, dropna=False)[values]
+    means, errors = grouped.mean(), grouped.std() / np.sqrt(grouped.count())
+    table = means.join(errors.add_suffix("_error"))
+    return table.join(grouped.size().rename("num_seeds")).reset_index()
+
+
+def _with(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The frame with columns that no row has a value of: too few texts for them."""
+    return frame.assign(**{name: np.nan for name in columns if name not in frame})
+
+
+def results(records) -> pd.DataFrame:
+    """Bigram world: a row per variant, eps, weight, seed and length, and what rises alone would be zero-shot."""
+    table = records("world", "results")
+    return table.assign(world=EXACT, full=table.length == table.length.max())
+
+
+def detection(records) -> pd.DataFrame:
+    """Language models: a row per pair, kind of text, scorer and length."""
+    table = _with(records("evaluate", "detection"), "tpr_1", "tpr_01", "flagged", "human_flagged")
+    return table.assign(world=LANGUAGE, full=table.length == table.length.max())
+
+
+def at_home(detection, settings) -> pd.DataFrame:
+    """`detection` on the corpus that the pairs were trained on."""
+    return detection[detection.data == settings.language.base.text.source]
+
+
+def quality(records) -> pd.DataFrame:
+    """Language models: a row per corpus, pair and kind of text."""
+    return _with(records("evaluate", "quality"), "matched_auc")
+
+
+def tab_objectives(results) -> pd.DataFrame:
+    """Every variant of the exact world at full length, mean over seeds."""
+    values = ["auc", "llr_auc", "bound", "rise_performer", "rise_observer", "kl", "score_samples", "score_human"]
+    table = results[results.full].assign(kl=lambda t: t.kl / t.length)
+    return _over_seeds(table, ["variant", "eps", "weight"], values)
+
+
+def tab_roles(results) -> pd.DataFrame:
+    """Who is trained, per seed, in the exact world at full length; zero-shot is the base with itself."""
+    shown = {"dual": "pair", "performer only": "performer only", "observer only": "observer only"}
+    table = results[results.full & results.variant.isin(shown)]
+    return table.assign(roles=table.variant.map(shown))
+
+
+def tab_main(detection, quality, reported) -> pd.DataFrame:
+    """A row per language pair at full length, beside the paper's number."""
+    keys = ["data", "variant", "seed"]
+    full = detection[detection.full]
+
+    def judged(texts: str, scorer: str) -> pd.DataFrame:
+        return full[(full.texts == texts) & (full.scorer == scorer)].set_index(keys)
+
+    table = judged("watermarked", "own pair")
+    others = {"untrained": ("base", "untrained pair"), "zero_shot": ("watermarked", "untrained pair")}
+    for name, kind in {**others, "llr": ("watermarked", "likelihood ratio")}.items():
+        table = table.join(judged(*kind).auc.rename(f"{name}_auc"))
+    marked = quality[quality.texts == "watermarked"].set_index(keys)
+    table = table.join(marked[["rise_performer", "rise_observer"]]).reset_index().rename(columns={"length": "tokens"})
+    return reported.beside(table, "tab_main", rows="variant", columns={"auc": "reported_auc"})
+
+
+def tab_quality(quality, reported) -> pd.DataFrame:
+    """Looks of texts of each kind; the paper's benchmark scores are not public."""
+    table = quality[quality.texts != "other seed"]
+    return reported.beside(table, "tab_quality", rows="variant", columns={"benchmark_mean": "reported_benchmark"})
+
+
+def tab_robust(records) -> pd.DataFrame:
+    """AUC after attacks, mean over seeds, in both worlds."""
+    exact, language = records("world", "robust"), records("evaluate", "attacked")
+    exact = exact[(exact.variant == "dual")].assign(world=EXACT)
+    table = pd.concat([language.assign(world=LANGUAGE), exact], ignore_index=True)
+    return _over_seeds(table, ["world", "variant", "eps", "attack", "strength"], ["auc", "base_nll"])
+
+
+def tab_specificity(at_home) -> pd.DataFrame:
+    """Texts of each kind by each scorer, per pair, at full length."""
+    return at_home[at_home.full & (at_home.scorer != "likelihood ratio")]
+
+
+def fig_training(records) -> pd.DataFrame:
+    """Scores and rises along training; the constrained pairs."""
+    exact = records("world", "history")
+    exact = exact[exact.variant == "dual"].assign(world=EXACT)
+    exact = exact.assign(variant="dual " + exact.eps.map("{:g}".format))
+    table = pd.concat([exact, records("pair").assign(world=LANGUAGE)], ignore_index=True)
+    values = ["score_samples", "score_human", "rise_performer", "rise_observer", "kl"]
+    table["step"] = table.groupby("world").step.transform(lambda s: -(-s // (s.max() / 40)) * (s.max() / 40)).round(2)
+    table = table.groupby(["world", "variant", "step", "seed"], sort=False)[values].mean().reset_index()
+    return _over_seeds(table, ["world", "variant", "step"], values)
+
+
+def fig_tradeoff(results, at_home, quality) -> pd.DataFrame:
+    """AUC at full length over the performer's rise in cross-entropy; the oracle is the likelihood ratio."""
+    exact = results[results.full & results.variant.isin(["dual", "barrier", "weighted", "performer only"])]
+    keys = ["data", "variant", "seed"]
+    own = at_home[at_home.full & (at_home.texts == "watermarked")]
+    rise = quality[quality.texts == "watermarked"].set_index(keys).rise_performer
+    llr = own[own.scorer == "likelihood ratio"].set_index(keys).auc.rename("llr_auc")
+    language = own[own.scorer == "own pair"].join(rise, on=keys).join(llr, on=keys)
+    language = language.assign(variant=language.variant.str.replace(r" [\d.]+$", "", regex=True), weight=1.0)
+    table = pd.concat([exact, language], ignore_index=True)
+    return _over_seeds(table, ["world", "variant", "eps", "weight"], ["auc", "llr_auc", "rise_performer"])
+
+
+def fig_length(results, at_home) -> pd.DataFrame:
+    """AUC by scored tokens and seed."""
+    exact = results[results.variant == "dual"]
+    language = at_home[(at_home.texts == "watermarked") & (at_home.scorer == "own pair")]
+    columns = ["world", "variant", "eps", "seed", "length", "auc"]
+    table = pd.concat([exact[columns], language[columns]], ignore_index=True)
+    return table.assign(kind=table.variant.str.replace(r" [\d.]+$", "", regex=True))
+
+
+def fig_roc(records, settings) -> pd.DataFrame:
+    """Mean ROC over seeds of the pairs that are attacked, by scored tokens."""
+    table = records("evaluate", "curves")
+    table = table[table.variant.isin(settings.language.evaluation.attacked)]
+    table = table[table.data == settings.language.base.text.source]
+    return _over_seeds(table, ["variant", "length", "fpr"], ["tpr"])
+
+
+def fig_scores(records, settings) -> pd.DataFrame:
+    """Share of texts by score, in bins, over all seeds."""
+    table = records("evaluate", "scores")
+    table = table[(table.texts != "other seed") & (table.data == settings.language.base.text.source)]
+    edges = np.round(np.linspace(0, 2, 51), 2)
+    table = table.assign(score=edges[np.clip(np.searchsorted(edges, table.score, "right") - 1, 0, 49)])
+    counts = table.groupby(["variant", "texts", "score"], sort=False).size()
+    share = counts / counts.groupby(["variant", "texts"]).transform("sum")
+    means = table.groupby(["variant", "texts"]).score.transform("mean")
+    share = share.rename("share").reset_index().sort_values(["variant", "texts", "score"], ignore_index=True)
+    return share.join(means.groupby([table.variant, table.texts]).first().rename("mean_score"), on=["variant", "texts"])
+
+
+def fig_texts(records, settings) -> pd.DataFrame:
+    """Tokens of a few texts of the pairs that are attacked."""
+    table = records("evaluate", "shown")
+    table = table[table.data == settings.language.base.text.source]
+    return table[table.variant == settings.language.evaluation.attacked[0]]

@@ -1,0 +1,90 @@
+"""Texts of all kinds for an evaluation: human, of the base, watermarked, of another seed, and their scores.
+
+Calibration and evaluation have prompts of their own: windows of the held-out text that do not overlap.
+
+Shapes: B texts, P tokens of a prompt, G of a response.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from papers.lora_watermark.language_settings import EvaluateShard, Member
+from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name
+from papers.lora_watermark.pair_training import ROLES, SFT, nll, response_logits
+from papers.lora_watermark.score import token_terms
+from shared.base.seeding import torch_generator
+from shared.data.text import TextData, load_text_data
+from shared.models.lora.adapters import add_adapter
+from shared.train.checkpoint import load_tree
+
+
+class Bench:
+    """A base with the trained pairs of a shard, and the texts that they are judged on.
+
+    Args:
+        settings: of the shard. base: its weights. adapters: file of the pairs.
+    """
+
+    def __init__(self, settings: EvaluateShard, base, adapters, device: str) -> None:
+        self.settings, self.device, self.training = settings, device, settings.training
+        self.num_prompt, self.num_response = self.training.num_prompt, self.training.num_response
+        self.data: TextData = load_text_data(settings.text)
+        self.model: nn.Module = load_base(settings.base, base, device)
+        states = load_tree(adapters)
+        for member in settings.members:
+            add_pair(self.model, member, self.training.lora)
+            for role in ROLES:
+                load_adapter_state(self.model, role_name(member, role), states[role_name(member, role)])
+        self.reference = SFT if SFT in states else None
+        if self.reference:
+            add_adapter(self.model, SFT, self.training.lora)
+            load_adapter_state(self.model, SFT, states[SFT])
+
+    @cached_property
+    def windows(self) -> tuple[Tensor, Tensor]:
+        """Human texts of calibration and of evaluation, (B, P + G); no window of one overlaps one of the other."""
+        own = self.settings.evaluation
+        total = own.num_calibration + own.num_texts
+        windows = self.data.validation.windows(self.num_prompt + self.num_response, total).to(self.device)
+        place = np.arange(total) * own.num_calibration // total
+        first = np.diff(place, append=own.num_calibration) > 0  # evenly spread over the held-out text
+        calibration, evaluation = windows[torch.as_tensor(first)], windows[torch.as_tensor(~first)]
+        assert len(calibration) == own.num_calibration and len(evaluation) == own.num_texts
+        return calibration, evaluation
+
+    def write(self, route: str | None, prompts: Tensor, *purpose: str | int, num: int | None = None, **how) -> Tensor:
+        """Prompts and samples after them; the draws depend on `purpose` alone."""
+        draw = torch_generator(0, "texts", *purpose, device=self.device)
+        count = self.num_response if num is None else num
+        parts = prompts[:, : self.num_prompt if num is None else None].split(self.settings.evaluation.rows_per_pass)
+        return torch.cat([continue_prompts(self.model, route, part, count, draw, **how) for part in parts])
+
+    def terms(self, texts: Tensor, observer: str | None, performer: str | None, numerator="observer"):
+        """Terms of B of responses under a pair, (B, G) each, float64 on the CPU."""
+        return self._by_parts(texts, lambda part: self._pair_terms(part, observer, performer, numerator))
+
+    def _pair_terms(self, texts: Tensor, observer: str | None, performer: str | None, numerator) -> tuple:
+        logits = [response_logits(self.model, name, texts, self.num_prompt) for name in (observer, performer)]
+        return token_terms(*logits, texts[:, self.num_prompt :], numerator=numerator)
+
+    def own_terms(self, member: Member) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Scorer of a member's own pair."""
+        names = [role_name(member, role) for role in ("observer", "performer")]
+        return lambda texts: self.terms(texts, *names, numerator=member.variant.numerator)
+
+    def nll(self, texts: Tensor, route: str | None) -> Tensor:
+        """-log M(x) of responses under an adapter or the base, (B, G)."""
+        target = slice(self.num_prompt, None)
+        found = self._by_parts(
+            texts, lambda part: (nll(response_logits(self.model, route, part, self.num_prompt), part[:, target]),)
+        )
+        return found[0]
+
+    @torch.no_grad()
+    def _by_parts(self, texts: Tensor, score: Callable[[Tensor], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        parts = [score(part.to(self.device)) for part in texts.split(self.settings.evaluation.rows_per_pass)]
+        return tuple(torch.cat(columns).double().cpu() for columns in zip(*parts, strict=True))

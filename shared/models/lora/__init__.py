@@ -1,0 +1,1 @@
+"""Low-rank adapters by name on the linear maps of any model."""

@@ -1,0 +1,134 @@
+"""Claims on tables made by hand: each holds on one and fails on another."""
+
+import pandas as pd
+import pytest
+
+from papers.lora_watermark import claims, tables
+from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
+
+
+class Own:
+    """Settings as far as claims read them."""
+
+    class language:
+        class evaluation:
+            attacked = ("dual 0.1",)
+
+        class training:
+            num_response = 50
+
+
+def robust(aucs: list[float], error: float = 0.01) -> pd.DataFrame:
+    rows = {"strength": [0.05, 0.1, 0.2, 0.5], "auc": aucs, "auc_error": error, "num_seeds": 3}
+    return pd.DataFrame(rows | {"world": "language", "attack": "substitution"})
+
+
+@pytest.mark.parametrize(
+    ("aucs", "verdict"),
+    [([0.95, 0.9, 0.8, 0.6], HOLDS), ([0.95, 0.5, 0.4, 0.3], FAILS), ([0.7, 0.9, 0.9, 0.9], FAILS)],
+)
+def test_decay_needs_an_order_and_a_tenth_that_is_still_found(aucs, verdict):
+    assert verdict_of(list(claims.wm_robust_decay(robust(aucs)))) == verdict
+
+
+def test_decay_with_noise_as_large_as_the_distance_decides_nothing():
+    assert verdict_of(list(claims.wm_robust_decay(robust([0.95, 0.7, 0.65, 0.6], error=0.1)))) == NOISE
+
+
+def quality(nll: float, distinct: float) -> pd.DataFrame:
+    rows, spread = [], {"base_nll_spread": 0.25}
+    for seed in range(3):
+        same = {"data": "docstrings", "variant": "dual 0.1", "eps": 0.1, "seed": seed}
+        rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4} | spread)
+        rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct} | spread)
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
+def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
+    assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct), Own))) == verdict
+
+
+def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
+    rows = []
+    for seed in range(5):
+        for k, rise in enumerate((0.01, 0.05, 0.1)):
+            for role, auc in (("pair", pair), ("performer only", alone), ("observer only", observer)):
+                value = auc + 0.05 * k + 0.001 * seed * (role == "pair") if role != "observer only" else auc
+                rows.append({"roles": role, "eps": rise, "seed": seed, "auc": value, "rise_performer": rise})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "verdict"), [(roles(0.8, 0.7), HOLDS), (roles(0.6, 0.7), FAILS), (roles(0.8, 0.7, 0.6), FAILS)]
+)
+def test_the_pair_is_compared_at_equal_rise(table, verdict):
+    table = table.assign(auc=table.auc + 1e-6 * table.seed)
+    assert verdict_of(list(claims.wm_pair_needed(table))) == verdict
+
+
+def test_the_untrained_pair_is_judged_on_its_own_text_and_zero_shot_on_the_watermarked():
+    rows = [
+        ("watermarked", "own pair", 16, 0.9),
+        ("watermarked", "own pair", 8, 0.7),
+        ("base", "own pair", 16, 0.6),
+        ("base", "untrained pair", 16, 0.3),
+        ("watermarked", "untrained pair", 16, 0.8),
+        ("watermarked", "likelihood ratio", 16, 0.95),
+    ]
+    detection = pd.DataFrame(rows, columns=["texts", "scorer", "length", "auc"])
+    detection = detection.assign(data="docstrings", variant="dual 0.1", seed=0, full=detection.length == 16)
+    one = {"data": "docstrings", "variant": "dual 0.1", "seed": 0, "texts": "watermarked"}
+    looks = pd.DataFrame([one | {"rise_performer": 0.1, "rise_observer": 0.2}])
+
+    class Reported:
+        def beside(self, table, name, rows, columns):
+            return table
+
+    row = tables.tab_main(detection, looks, Reported()).iloc[0]
+    assert (row.auc, row.untrained_auc, row.zero_shot_auc, row.llr_auc) == (0.9, 0.3, 0.8, 0.95)
+    assert (row.tokens, row.rise_performer) == (16, 0.1)
+
+
+def kinds(watermarked: float, base: float) -> pd.DataFrame:
+    rows = []
+    for seed in range(3):
+        same = {"variant": "dual 0.1", "scorer": "own pair", "seed": seed, "flagged": 0.0}
+        rows += [same | {"texts": "watermarked", "auc": watermarked + 0.01 * seed}]
+        rows += [same | {"texts": "base", "auc": base}, same | {"texts": "other seed", "auc": 0.5}]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("watermarked", "base", "verdict"), [(0.9, 0.4, HOLDS), (0.4, 0.9, FAILS), (0.9, 0.8, FAILS)])
+def test_text_of_the_base_has_to_be_found_less(watermarked, base, verdict):
+    assert verdict_of(list(claims.wm_specific(kinds(watermarked, base), Own))) == verdict
+
+
+@pytest.mark.parametrize(
+    ("aucs", "verdict"), [([0.6, 0.8, 0.9], HOLDS), ([0.9, 0.8, 0.6], FAILS), ([0.6, 0.95, 0.8], FAILS)]
+)
+def test_the_tradeoff_is_an_order_and_a_span(aucs, verdict):
+    rows = [
+        {
+            "roles": "pair",
+            "variant": f"dual {eps}",
+            "data": "d",
+            "eps": eps,
+            "seed": seed,
+            "auc": auc + 0.001 * seed * eps,
+        }
+        for eps, auc in zip((0.05, 0.1, 0.2), aucs, strict=True)
+        for seed in range(3)
+    ]
+    table = pd.DataFrame(rows)
+    assert verdict_of(list(claims.wm_tradeoff(table, table))) == verdict
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.7, HOLDS), (0.85, FAILS)])
+def test_one_detector_above_the_oracle_is_enough(worst, verdict):
+    rows = [
+        {"roles": roles, "eps": 0.1, "seed": seed, "auc": auc + 0.001 * seed, "llr_auc": 0.8, "bound": 0.9}
+        for roles, auc in (("pair", 0.6), ("performer only", worst))
+        for seed in range(3)
+    ]
+    assert verdict_of(list(claims.wm_below_oracle(pd.DataFrame(rows)))) == verdict
