@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from shared.base.errors import nearest_or_all
+from shared.weightspace.states import State
 
 Group = Literal["permutation", "semi-permutation", "orthogonal", "invertible"]
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Shapes: N size of a space, C its copies, K what is left of a parameter beside th
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from shared.base.seeding import torch_generator
 from shared.weightspace.assignment import best_permutation, procrustes
 from shared.weightspace.elements import Elements, identity
-from shared.weightspace.symmetry import Axis, State, Symmetry, dual, move_axis, transform
+from shared.weightspace.states import State, check_same_parameters, combined
+from shared.weightspace.symmetry import Axis, Symmetry, dual, move_axis, transform
 
 SOLVERS = {"permutation": best_permutation, "semi-permutation": best_permutation, "orthogonal": procrustes}
 
@@ -57,7 +58,7 @@ def match_weights(
     Raises:
         ValueError: architectures that differ (names the first parameter), or weights that are not finite.
     """
-    refuse_other_architecture(a, b)
+    check_same_parameters(a, b)
     symmetry.check(a)
     descent = _Descent(symmetry, a, b, averaged)
     best = descent.run(list(descent.spaces), max_sweeps, initial, anchored, after_sweep)
@@ -179,24 +180,5 @@ def match_many(
     for _ in range(rounds):
         elements = [match_weights(symmetry, reference, state, **how).elements for state in states]
         moved = [transform(symmetry, s, e) for s, e in zip(states, elements, strict=True)]
-        reference = mean_state(moved)
+        reference = combined(moved, lambda *tensors: sum(tensors) / len(tensors))
     return elements, reference
-
-
-def mean_state(states: Sequence[State], weights: Sequence[float] | None = None) -> dict[str, Tensor]:
-    """Weighted mean of parameters of one architecture; tensors that are no floats are the first one's."""
-    weights = [1 / len(states)] * len(states) if weights is None else weights
-    return {
-        name: sum(w * state[name] for w, state in zip(weights, states, strict=True)) if x.dtype.is_floating_point else x
-        for name, x in states[0].items()
-    }
-
-
-def refuse_other_architecture(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
-    """ValueError that names the first parameter in which two networks differ."""
-    for name in [*a, *b]:
-        if name not in a or name not in b:
-            raise ValueError(f"the networks differ: only {'the first' if name in a else 'the second'} has {name}")
-        if a[name].shape != b[name].shape:
-            shapes = f"{tuple(a[name].shape)} and {tuple(b[name].shape)}"
-            raise ValueError(f"the networks differ at {name}: {shapes}; align networks of one architecture")
