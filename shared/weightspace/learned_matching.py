@@ -26,7 +26,7 @@ Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 
 
 def mixing(name: Literal["fixed", "uniform", "normal"], low: float = 0.5, high: float = 0.5) -> Sampler:
-    """Weights (lam, 1 - lam): lam fixed at 1/2, uniform in [low, high], or normal (mean low, std high) cut to [0, 1]."""
+    """Weights (lam, 1 - lam): lam is 1/2, uniform in [low, high], or normal (mean low, std high), cut to [0, 1]."""
 
     def draw(generator: torch.Generator) -> Tensor:
         if name == "fixed":
