@@ -60,7 +60,7 @@ def align(settings: AlignShard, device: str, weights: Path, aligned: Path) -> di
     ]
     kept = {name: dict(enumerate(moved[name])) for name in (WM, LM) if name in moved}
     save_tree({name: {str(k): state for k, state in own.items()} for name, own in kept.items()}, aligned)
-    return parts
+    return {part: [{"study": settings.study} | row for row in rows] for part, rows in parts.items()}
 
 
 def inputs_of(task: Task, num_samples: int) -> Tensor:

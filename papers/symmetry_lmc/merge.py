@@ -76,7 +76,7 @@ def simplex(
     corners = [losses[points.index(tuple(steps * (i == k) for i in range(3)))] for k in range(3)]
     for w, loss in zip(weights, losses, strict=True):
         plane = sum(a * b for a, b in zip(w, corners, strict=True))
-        row = {"method": method, "triple": triple} | {f"lam{k + 1}": w[k] for k in range(3)}
+        row = {"study": settings.study, "method": method, "triple": triple} | {f"lam{k + 1}": w[k] for k in range(3)}
         yield row | {"loss": loss, "deviation": loss - plane}
 
 
