@@ -52,10 +52,13 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         merging, widths = config.merging.get(name), config.widths.get(name)
         if merging is not None:
             found["merge"][name] = MergeShard(**merging.model_dump(), study=name, **parents, **one)
-        for width in () if widths is None else widths.widths:
-            own = study.parents.model_copy(update={"num_models": widths.num_pairs})
-            shard, how = f"{name}-width{width}", {"study": name, "width": width}
-            found["train"][shard] = ParentsShard(**own.model_dump(), **how, **gpus)
-            how |= {"num_pairs": widths.num_pairs, "sampler": widths.sampler, "alignment": study.alignment}
-            found["widen"][shard] = WidenShard(**how, **parents, **one)
+        if widths is None:
+            continue
+        own = study.parents.model_copy(update={"num_models": max(2, widths.num_pairs)}).model_dump()
+        for width in (*widths.widths, *([widths.wide] if widths.wide else [])):
+            found["train"][f"{name}-width{width}"] = ParentsShard(**own, study=name, width=width, **gpus)
+        how = {"study": name, "wide": widths.wide, "wide_shard": f"{name}-width{widths.wide}" if widths.wide else name}
+        how |= {"num_pairs": widths.num_pairs, "sampler": widths.sampler, "alignment": study.alignment}
+        for width in widths.widths:
+            found["widen"][f"{name}-width{width}"] = WidenShard(width=width, **how, **parents, **one)
     return {step: own for step, own in found.items() if own}

@@ -53,9 +53,9 @@ def refine(settings: MergeShard, template, symmetry, matched: Sequence[Sequence[
     learning = settings.learning
     task = task_of(settings.parents, batch_size=learning.batch_size)
     how = LearnedMatching(num_steps=learning.num_steps, lr=learning.lr)
-    models = [stacked([own[position] for own in matched]) for position in range(3)]
+    models = [stacked([own[position] for own in matched], device) for position in range(3)]
     found = learn_matching(
-        template, symmetry, models, [0, 1, 2], lambda model, batch: mean_loss(model, batch, task),
+        template.to(device), symmetry, models, [0, 1, 2], lambda model, batch: mean_loss(model, batch, task),
         batches(task, len(matched), learning, device), dirichlet(settings.concentration, 3), how,
     )  # fmt: skip
     return [

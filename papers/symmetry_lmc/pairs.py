@@ -43,7 +43,7 @@ class Pairs:
         circuits: tuple[list[CircuitTransformer], list[CircuitTransformer]] | None = None,
         device: str = "cpu",
     ) -> None:
-        self.task, self.raw, self.device = task, (list(first), list(second)), device
+        self.task, self.raw, self.device = task, (list(first), list(second)), device  # weights stay on the CPU
         self.architecture = task.build(0).eval()
         if circuits is None:
             circuits = tuple([to_circuits(self.architecture, s) for s in side] for side in self.raw)
@@ -158,8 +158,8 @@ class Watch:
 
 
 def one(elements: Elements, index: int) -> dict[str, Tensor]:
-    """The elements of one of several stacked problems."""
-    return {name: element[index] for name, element in elements.items()}
+    """The elements of one of several stacked problems, on the CPU."""
+    return {name: element[index].cpu() for name, element in elements.items()}
 
 
 def learn(
@@ -170,7 +170,8 @@ def learn(
         num_steps=learning.num_steps, lr=learning.lr, soft=variant.soft, rounds=learning.rounds, spread=learning.spread
     )
     found = learn_matching(
-        pairs.template, pairs.group(variant.orthogonal), [stacked(pairs.a), stacked(start)], [1],
+        pairs.template.to(pairs.device), pairs.group(variant.orthogonal),
+        [stacked(pairs.a, pairs.device), stacked(start, pairs.device)], [1],
         lambda model, batch: mean_loss(model, batch, task),
         batches(task, len(pairs), learning, pairs.device), sampler_of(variant.sampler), how, watch=watch,
     )  # fmt: skip
@@ -189,6 +190,6 @@ def sampler_of(sampler: Sampler):
     return mixing(sampler.name, sampler.low, sampler.high)
 
 
-def stacked(states: Sequence[State]) -> dict[str, Tensor]:
-    """Entries (P, ...)."""
-    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+def stacked(states: Sequence[State], device: str) -> dict[str, Tensor]:
+    """Entries (P, ...), on the device."""
+    return {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}

@@ -143,9 +143,10 @@ class MergeShard(Merging):
 
 
 class Widths(StrictModel):
-    """Narrow models into the study's own, which are model A."""
+    """Narrow models into wide ones, which are model A."""
 
     widths: tuple[int, ...]
+    wide: int | None = None  # None: the study's own models
     num_pairs: int = Field(ge=1)
     sampler: Sampler
 
@@ -155,6 +156,8 @@ class WidenShard(StrictModel):
 
     study: str
     width: int
+    wide: int | None
+    wide_shard: str  # of the training of the wide models
     num_pairs: int
     sampler: Sampler
     alignment: Alignment

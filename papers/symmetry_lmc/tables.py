@@ -81,7 +81,7 @@ def tab_moved(records: Records) -> pd.DataFrame:
 
 def tab_angles(fig_5: pd.DataFrame) -> pd.DataFrame:
     """Median absolute eigen-angle of both rotations, by pair."""
-    median = fig_5.assign(size=fig_5.angle.abs()).groupby(["study", "pair", "matrix"], sort=False)["size"].median()
+    median = fig_5.groupby(["study", "pair", "matrix"], sort=False)["size"].median()
     wide = median.unstack("matrix").reset_index()
     return wide.rename(columns={"O_WM": "median_wm", "O_diff": "median_diff"})
 
@@ -147,8 +147,8 @@ def fig_4(records: Records) -> pd.DataFrame:
 
 
 def fig_5(records: Records) -> pd.DataFrame:
-    """Eigen-angles in radians."""
-    return records("align", "angles")
+    """Eigen-angles in radians, with their sizes."""
+    return records("align", "angles").assign(size=lambda table: table.angle.abs())
 
 
 def fig_6(paths: pd.DataFrame) -> pd.DataFrame:

@@ -18,12 +18,12 @@ from shared.weightspace.symmetry import transform
 from shared.weightspace.widths import widened
 
 
-@step(inputs={"narrow": "weights/{shard}.safetensors", "wide": "weights/{study}.safetensors"})
+@step(inputs={"narrow": "weights/{shard}.safetensors", "wide": "weights/{wide_shard}.safetensors"})
 def widen(settings: WidenShard, device: str, narrow: Path, wide: Path) -> Iterator[dict]:
     """Paths from the widened narrow networks (lam = 0) to wide ones (lam = 1): in a random frame, matched, learned."""
     count, alignment = settings.num_pairs, settings.alignment
     small, large = (list(load_tree(path).values())[:count] for path in (narrow, wide))
-    task, narrow_task = task_of(settings.parents), task_of(settings.parents, width=settings.width)
+    task, narrow_task = (task_of(settings.parents, width=width) for width in (settings.wide, settings.width))
     architectures = task.build(0).eval(), narrow_task.build(0).eval()
     a = [to_circuits(architectures[0], state) for state in large]
     width = a[0].config.d_model
