@@ -26,7 +26,7 @@ from shared.artifacts.line_panels import line_panels
 from shared.artifacts.plots import legend, panels, styles
 
 LAM, LOSS = r"$\lambda$, weight of model A", "test loss (nats)"
-LOOKS = styles(TABLE_2, lines=True)
+LOOKS = styles(TABLE_2, lines=True) | {LM: {"color": "black", "linestyle": "-"}}
 
 
 def _paths(table: pd.DataFrame, methods: tuple[str, ...], **how: object) -> tuple[Figure, list[Axes]]:
@@ -132,7 +132,7 @@ def fig_8(table: pd.DataFrame) -> Figure:
     """Loss between the models over the updates of learned matching, from both starts."""
     table = table.assign(method=table.method.map({LM: "from weight matching", LM_IDENTITY: "from identity"}))
     how = {"panel": ["title", "split"], "by": "method", "error": "error", "log": "", "size": (2.6, 2.5), "most": 2}
-    how |= {"name": lambda key: f"{key[0]}: {'training, lam drawn' if key[1] == 'train' else 'test, lam = 0.5'}"}
+    how |= {"name": lambda key: f"{key[0]}: {key[1]}"}
     return line_panels(table, "step", "loss", labels=("updates", "loss (nats)"), sharey=False, **how)[0]
 
 
