@@ -84,6 +84,7 @@ class _Descent:
         self.axes = axes
         self.near = {n: {o.space for axis in own for o in self.others[axis]} for n, own in axes.items()}
         self.alone: dict[str, Tensor] = {}  # scores from parameters in which nothing else moves: never change
+        self.rows: dict[Axis, Tensor] = {}  # of A, which never move
 
     def run(self, order, max_sweeps, initial, anchored, after_sweep) -> Matching:
         elements = identity(self.symmetry) | dict(initial or {})
@@ -133,7 +134,8 @@ class _Descent:
     def _score(self, axis: Axis, elements: Elements) -> Tensor:
         """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
         length, here = math.prod(axis.shape), replace(axis, start=0)
-        a = self.a[axis.parameter].narrow(axis.dim, axis.start, length)
+        if axis not in self.rows:
+            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), here)
         b = self.b[axis.parameter].narrow(axis.dim, axis.start, length)
         for other in self.others[axis]:
             if other.dim == axis.dim and other.start != axis.start:
@@ -141,9 +143,9 @@ class _Descent:
             element = elements[other.space]
             element = dual(element, self.spaces[other.space].group) if other.reads else element
             b = move_axis(b, replace(other, start=0) if other.dim == axis.dim else other, element)
-        a, b = self._rows(a, here), self._rows(b, here)
-        scores = a @ b.transpose(-2, -1)
-        return scores / a.shape[-1] if axis.space in self.averaged else scores
+        b = self._rows(b, here)
+        scores = self.rows[axis] @ b.transpose(-2, -1)
+        return scores / b.shape[-1] if axis.space in self.averaged else scores
 
     @staticmethod
     def _rows(x: Tensor, axis: Axis) -> Tensor:
@@ -156,7 +158,7 @@ class _Descent:
 
     def objective(self, elements: Elements) -> float:
         moved = transform(self.symmetry, {n: self.b[n] for n in self.symmetry.parameters}, elements)
-        return float(sum((self.a[name].double() * x.double()).sum() for name, x in moved.items()))
+        return float(sum((self.a[name] * x).sum(dtype=torch.float64) for name, x in moved.items()))
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
