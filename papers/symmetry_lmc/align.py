@@ -27,13 +27,14 @@ def align(settings: AlignShard, device: str, weights: Path, aligned: Path) -> di
     learning_task = task_of(settings.parents, batch_size=settings.learning.batch_size)
     count = len(states) // 2
     firsts, seconds = states[: 2 * count : 2], states[1 : 2 * count : 2]
-    pairs = Pairs(task_of(settings.parents), firsts, seconds, settings.num_points, device=device)
+    points = (settings.num_points, settings.coarse_points)
+    pairs = Pairs(task_of(settings.parents), firsts, seconds, *points, device=device)
     inputs = inputs_of(learning_task, settings.num_samples)
     parts: dict[str, list[dict]] = {"paths": list(pairs.plain_paths())}
     moved = {CIRCUITS: pairs.b, ACTIVATION: pairs.moved(pairs.match_activations(inputs))}
     sweeps = {WM_PERM: pairs.match(False, settings.num_sweeps), WM: pairs.match(True, settings.num_sweeps)}
     moved |= {name: pairs.moved([own[-1] for own in found]) for name, found in sweeps.items()}
-    parts["sweeps"] = list(sweep_rows(pairs, sweeps, settings.num_sweeps))
+    parts["sweeps"] = list(sweep_rows(pairs, sweeps, settings.shown_sweeps))
     parts |= {"curves": [], "moved": []}
     rotations = {"O_WM": [own[-1][STREAM] for own in sweeps[WM]]}
     soft = set()
@@ -72,15 +73,16 @@ def inputs_of(task: Task, num_samples: int) -> Tensor:
     return torch.cat(found)[:num_samples]
 
 
-def sweep_rows(pairs: Pairs, sweeps: dict, num_sweeps: int):
-    """Barriers after 0, 1, ... sweeps; a descent that has settled stays where it is."""
+def sweep_rows(pairs: Pairs, sweeps: dict, shown: tuple[int, ...]):
+    """Barriers after some numbers of sweeps; a descent that has settled stays where it is."""
     for method, group in ((WM, ORTHOGONAL), (WM_PERM, PERMUTATION)):
-        before = None
-        for sweep in range(num_sweeps + 1):
-            elements = [{} if sweep == 0 else own[min(sweep, len(own)) - 1] for own in sweeps[method]]
-            if before is None or any(sweep <= len(own) for own in sweeps[method]):
-                before = pairs.barriers(pairs.moved(elements))
-            for pair, height in enumerate(before):
+        before: dict[tuple, list[float]] = {}
+        for sweep in shown:
+            reached = tuple(min(sweep, len(own)) for own in sweeps[method])
+            if reached not in before:
+                elements = [own[k - 1] if k else {} for k, own in zip(reached, sweeps[method], strict=True)]
+                before[reached] = pairs.barriers(pairs.moved(elements))
+            for pair, height in enumerate(before[reached]):
                 yield {"group": group, "pair": pair, "sweep": sweep, "barrier": height}
 
 

@@ -31,7 +31,7 @@ class Pairs:
     Args:
         task: data and raw architecture. first, second: parameters of A and of B, one per pair.
         circuits: (A, B) in circuit form, where they are not simply those of the raw models.
-        num_points: of lam.
+        num_points: of lam. coarse_points: of lam where barriers are followed over time.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Pairs:
         first: Sequence[State],
         second: Sequence[State],
         num_points: int,
+        coarse_points: int = 5,
         circuits: tuple[list[CircuitTransformer], list[CircuitTransformer]] | None = None,
         device: str = "cpu",
     ) -> None:
@@ -49,7 +50,7 @@ class Pairs:
             circuits = tuple([to_circuits(self.architecture, s) for s in side] for side in self.raw)
         self.template = circuits[0][0].eval().to(device)
         self.a, self.b = ([{k: v.detach() for k, v in m.state_dict().items()} for m in side] for side in circuits)
-        self.lams = grid(num_points)
+        self.lams, self.coarse = grid(num_points), grid(coarse_points)
         self.symmetry: Symmetry = self.template.symmetry()
 
     def __len__(self) -> int:
@@ -60,20 +61,26 @@ class Pairs:
         template = self.template if template is None else template
         return evaluate_states(self.task, states, template, device=self.device, stack=16)
 
-    def paths(self, method: str, moved: Sequence[State], first: Sequence[State] | None = None) -> Iterator[dict]:
+    def paths(
+        self, method: str, moved: Sequence[State], first: Sequence[State] | None = None, lams: np.ndarray | None = None
+    ) -> Iterator[dict]:
         """Loss and accuracy along the lines from `moved` (lam = 0) to `first` (lam = 1; A in circuit form)."""
+        lams = self.lams if lams is None else lams
         template = None if first is None else self.architecture
         for pair, (a, b) in enumerate(zip(self.a if first is None else first, moved, strict=True)):
-            found = self.losses(path(b, a, self.lams), template)
-            for lam, values in zip(self.lams, found, strict=True):
+            found = self.losses(path(b, a, lams), template)
+            for lam, values in zip(lams, found, strict=True):
                 row = {"method": method, "pair": pair, "lam": float(lam)}
                 yield row | {"loss": values["val_loss"], "accuracy": values["val_accuracy"]}
 
     def barriers(self, moved: Sequence[State]) -> list[float]:
-        """Barrier of each pair for a moved B."""
-        rows = list(self.paths("", moved))
+        """Barrier of each pair for a moved B, on the coarse grid."""
+        return self.heights(list(self.paths("", moved, lams=self.coarse)))
+
+    def heights(self, rows: Sequence[dict]) -> list[float]:
+        """Barrier of each pair from the rows of its coarse path."""
         losses = np.array([row["loss"] for row in rows]).reshape(len(self), -1)
-        return barrier(self.lams, losses).tolist()
+        return barrier(self.coarse, losses).tolist()
 
     def moved(self, elements: Sequence[Elements]) -> list[dict[str, Tensor]]:
         return [transform(self.symmetry, b, e) for b, e in zip(self.b, elements, strict=True)]
@@ -147,13 +154,12 @@ class Watch:
         if step not in self.steps:
             return
         moved = [transform(self.symmetry, s, one(elements[1], k)) for k, s in enumerate(self.start)]
-        rows = list(self.pairs.paths(self.label, moved))
+        rows = list(self.pairs.paths(self.label, moved, lams=self.pairs.coarse))
         middle = {row["pair"]: row["loss"] for row in rows if row["lam"] == 0.5}
-        values = np.array([row["loss"] for row in rows]).reshape(len(self.pairs), -1)
         train = torch.stack(self.seen).mean(0)
-        for pair, height in enumerate(barrier(self.pairs.lams, values)):
+        for pair, height in enumerate(self.pairs.heights(rows)):
             row = {"method": self.label, "pair": pair, "step": step, "train_loss": float(train[pair])}
-            self.rows.append(row | {"test_loss": middle[pair], "barrier": float(height)})
+            self.rows.append(row | {"test_loss": middle[pair], "barrier": height})
         self.seen = []
 
 

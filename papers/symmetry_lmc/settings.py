@@ -91,7 +91,9 @@ class Alignment(StrictModel):
     """How two models are aligned and judged."""
 
     num_points: int = Field(ge=3)  # of lam, both ends included
+    coarse_points: int = Field(ge=3)  # of lam where barriers are followed over sweeps and updates
     num_sweeps: int = Field(ge=1)  # of weight matching
+    shown_sweeps: tuple[int, ...]  # sweeps after which barriers are taken, 0 and the last included
     num_samples: int = Field(ge=1)  # training rows of activation matching
     learning: Learning
     variants: dict[str, Variant]

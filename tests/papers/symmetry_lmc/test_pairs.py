@@ -82,7 +82,7 @@ def test_identical_models_have_no_barrier_and_barriers_are_never_negative(task):
 
 def test_learned_matching_keeps_b_and_its_watch_says_when(task):
     a, b = state(task, 0), state(task, 1)
-    pairs = Pairs(task, [a, a], [b, a], 3)
+    pairs = Pairs(task, [a, a], [b, a], 3, 3)
     watch = Watch(pairs, pairs.symmetry, pairs.b, (0, 15, 30), LM)
     variant = Variant(sampler=Sampler(name="uniform", low=0.4, high=0.6))
     elements = learn(pairs, task, variant, LEARNING, pairs.b, watch)
