@@ -67,7 +67,7 @@ def two_way_order(tab_pairs: pd.DataFrame) -> Iterator[Finding]:
 
 @claim(
     "orthogonal-beats-permutation-wm",
-    "Without data, rotating the stream leaves 0.7 of what permuting it does.",
+    "Without data, a rotated stream leaves at most 0.7 of the barrier of a permuted one.",
     **TRAINED,
 )
 def orthogonal_beats_permutation_wm(tab_pairs: pd.DataFrame) -> Iterator[Finding]:
@@ -76,7 +76,9 @@ def orthogonal_beats_permutation_wm(tab_pairs: pd.DataFrame) -> Iterator[Finding
 
 
 @claim(
-    "orthogonal-beats-permutation-lm", "Learned, rotating the stream leaves 0.7 of what permuting it does.", **TRAINED
+    "orthogonal-beats-permutation-lm",
+    "Learned, a rotated stream leaves at most 0.7 of the barrier of a permuted one.",
+    **TRAINED,
 )
 def orthogonal_beats_permutation_lm(tab_pairs: pd.DataFrame) -> Iterator[Finding]:
     for study in _studies(tab_pairs):
@@ -105,7 +107,9 @@ def reported_wm(tab_2: pd.DataFrame) -> Iterator[Finding]:
 
 
 @claim(
-    "init-matters", "A start at weight matching has 0.7 of the barrier of a start at the identity, early on.", **TRAINED
+    "init-matters",
+    "Early on, a start at weight matching has less than 0.7 of the barrier of one at the identity.",
+    **TRAINED,
 )
 def init_matters(tab_starts: pd.DataFrame, settings) -> Iterator[Finding]:
     early = tab_starts[tab_starts.step == settings.thresholds.early_step]
