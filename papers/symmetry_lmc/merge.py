@@ -52,7 +52,7 @@ def refine(settings: MergeShard, template, symmetry, matched: Sequence[Sequence[
     """All models of a triple learn together: the loss of their mean with weights from a Dirichlet distribution."""
     learning = settings.learning
     task = task_of(settings.parents, batch_size=learning.batch_size)
-    how = LearnedMatching(num_steps=learning.num_steps, lr=learning.lr)
+    how = LearnedMatching(num_steps=learning.num_steps, lr=learning.lr, permutation_lr=learning.permutation_lr)
     models = [stacked([own[position] for own in matched], device) for position in range(3)]
     found = learn_matching(
         template.to(device), symmetry, models, [0, 1, 2], lambda model, batch: mean_loss(model, batch, task),

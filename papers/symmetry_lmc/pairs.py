@@ -173,8 +173,9 @@ def learn(
 ) -> list[dict[str, Tensor]]:
     """Elements of every moved B, from learned matching of all pairs at once; pair k sees its own order of the data."""
     how = LearnedMatching(
-        num_steps=learning.num_steps, lr=learning.lr, soft=variant.soft, rounds=learning.rounds, spread=learning.spread
-    )
+        num_steps=learning.num_steps, lr=learning.lr, permutation_lr=learning.permutation_lr, soft=variant.soft,
+        rounds=learning.rounds, spread=learning.spread,
+    )  # fmt: skip
     found = learn_matching(
         pairs.template.to(pairs.device), pairs.group(variant.orthogonal),
         [stacked(pairs.a, pairs.device), stacked(start, pairs.device)], [1],

@@ -81,7 +81,8 @@ class Learning(StrictModel):
     """Learned matching: Adam on the latents, cosine to 0."""
 
     num_steps: int = Field(ge=1)
-    lr: float = Field(gt=0)
+    lr: float = Field(gt=0)  # of rotations
+    permutation_lr: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     rounds: int = Field(ge=1)  # of Sinkhorn
     spread: float = Field(gt=0)  # of its start
@@ -90,6 +91,7 @@ class Learning(StrictModel):
 class Alignment(StrictModel):
     """How two models are aligned and judged."""
 
+    num_pairs: int = Field(ge=1)
     num_points: int = Field(ge=3)  # of lam, both ends included
     coarse_points: int = Field(ge=3)  # of lam where barriers are followed over sweeps and updates
     num_sweeps: int = Field(ge=1)  # of weight matching

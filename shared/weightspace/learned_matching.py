@@ -61,12 +61,14 @@ class LearnedMatching:
     """How latents are trained: Adam, cosine to 0.
 
     Args:
-        num_steps: updates. lr: peak of Adam's learning rate for the latents.
+        num_steps: updates. lr: peak of Adam's learning rate for the latents of rotations.
+        permutation_lr: the same for those of permutations; a latent has to travel by 1/2 before anything flips.
         soft: permutations by Sinkhorn with `rounds` instead of assignments; `spread` of their start.
     """
 
     num_steps: int
     lr: float
+    permutation_lr: float
     soft: bool = False
     rounds: int = 20
     spread: float = 0.1
@@ -92,6 +94,12 @@ class Latents(nn.Module):
 
     def _softened(self, name: str) -> bool:
         return self.how.soft and self.symmetry.spaces[name].group != "orthogonal"
+
+    def peaks(self) -> list[tuple[nn.Parameter, float]]:
+        """Latents with the peak of their learning rate."""
+        rotated = [self.symmetry.spaces[name].group == "orthogonal" for name in self.names]
+        lrs = [self.how.lr if turns else self.how.permutation_lr for turns in rotated]
+        return list(zip(self.matrices, lrs, strict=True))
 
     def elements(self) -> dict[str, Tensor]:
         """Space -> projected matrices (P, N, N)."""
@@ -138,8 +146,8 @@ def learn_matching(
     """
     first = next(iter(models[0].values()))
     latents = {k: Latents(symmetry, len(first), how, first.dtype, seed + k).to(first.device) for k in free}
-    parameters = [p for own in latents.values() for p in own.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=how.lr)
+    peaks = [own.peaks() for own in latents.values()]
+    optimizer = torch.optim.Adam([{"params": [z], "lr": lr, "peak": lr} for own in peaks for z, lr in own])
     schedule = make_schedule("cosine", num_steps=how.num_steps, warmup_steps=0, floor=0.0, decay_steps=0)
     generator, scope = torch_generator(seed, "mixing"), _Scope(template, loss)
 
@@ -153,7 +161,7 @@ def learn_matching(
         if watch is not None:
             watch(step, _detached(elements), losses.detach())
         for group in optimizer.param_groups:
-            group["lr"] = how.lr * schedule(step)
+            group["lr"] = group["peak"] * schedule(step)
         optimizer.zero_grad()
         losses.sum().backward()
         optimizer.step()

@@ -19,7 +19,7 @@ PARENTS = Parents(
     init_std=0.5, noise=0.1, optimizers=({"optimizer": "adamw", "settings": {"lr": 1e-3}},), batch_size=16, num_steps=1,
     num_models=2,
 )  # fmt: skip
-LEARNING = Learning(num_steps=30, lr=2e-2, batch_size=16, rounds=5, spread=0.1)
+LEARNING = Learning(num_steps=30, lr=2e-2, permutation_lr=2e-2, batch_size=16, rounds=5, spread=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_a_small_rotation_is_undone_and_elements_stay_in_their_group():
     seen = []
     found = learn_matching(
         a, symmetry, models, [1], squared, problem(a, 150), mixing("uniform", 0.4, 0.6),
-        LearnedMatching(num_steps=150, lr=1e-2), watch=lambda step, elements, losses: seen.append((step, losses)),
+        LearnedMatching(num_steps=150, lr=1e-2, permutation_lr=1e-2), watch=lambda step, elements, losses: seen.append((step, losses)),
     )  # fmt: skip
     assert found[0] == {} and [s for s, _ in seen] == list(range(151)) and seen[-1][1] is None
     assert float(seen[149][1].max()) < 1e-2 * float(seen[0][1].min())
@@ -65,7 +65,7 @@ def test_a_small_rotation_is_undone_and_elements_stay_in_their_group():
 
 def test_problems_that_are_stacked_do_not_touch_each_other():
     a, b, c = network(0), network(1), network(2)
-    how = LearnedMatching(num_steps=3, lr=1e-2)
+    how = LearnedMatching(num_steps=3, lr=1e-2, permutation_lr=1e-2)
     both = learn_matching(
         a, a.symmetry(), [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), c.state_dict())], [1],
         squared, problem(a, 3), mixing("fixed"), how,
@@ -86,7 +86,14 @@ def test_permutations_do_not_move_where_the_learning_rate_cannot_close_the_gap_o
     moved = {}
     for lr in (3e-4, 0.3):
         found = learn_matching(
-            a, units, models, [1], squared, problem(a, 30), mixing("fixed"), LearnedMatching(num_steps=30, lr=lr)
+            a,
+            units,
+            models,
+            [1],
+            squared,
+            problem(a, 30),
+            mixing("fixed"),
+            LearnedMatching(num_steps=30, lr=lr, permutation_lr=lr),
         )
         moved[lr] = sum(float((e - torch.eye(e.shape[-1])).abs().max() > 0.5) for e in found[1].values())
     assert moved[3e-4] == 0 and moved[0.3] > 0
@@ -95,7 +102,7 @@ def test_permutations_do_not_move_where_the_learning_rate_cannot_close_the_gap_o
 def test_soft_permutations_are_doubly_stochastic_and_move_the_end_of_the_path():
     a, b = network(0), network(1)
     models = [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), b.state_dict())]
-    how = LearnedMatching(num_steps=5, lr=1e-2, soft=True, rounds=50)
+    how = LearnedMatching(num_steps=5, lr=1e-2, permutation_lr=1e-2, soft=True, rounds=50)
     found = learn_matching(a, a.symmetry(), models, [1], squared, problem(a, 5), mixing("fixed"), how)[1]
     assert (found["hidden.0"].sum(-1) - 1).abs().max() < 1e-4
     assert (found["residual"][0].T @ found["residual"][0] - torch.eye(8)).abs().max() < 1e-10
