@@ -54,7 +54,8 @@ def test_a_small_rotation_is_undone_and_elements_stay_in_their_group():
     seen = []
     found = learn_matching(
         a, symmetry, models, [1], squared, problem(a, 150), mixing("uniform", 0.4, 0.6),
-        LearnedMatching(num_steps=150, lr=1e-2, permutation_lr=1e-2), watch=lambda step, elements, losses: seen.append((step, losses)),
+        LearnedMatching(num_steps=150, lr=1e-2, permutation_lr=1e-2),
+        watch=lambda step, elements, losses: seen.append((step, losses)),
     )  # fmt: skip
     assert found[0] == {} and [s for s, _ in seen] == list(range(151)) and seen[-1][1] is None
     assert float(seen[149][1].max()) < 1e-2 * float(seen[0][1].min())
