@@ -1,6 +1,6 @@
 """Every paper's figures, tables and claims.
 
-snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
+snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims | gallery] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
 """
 
 import shlex
@@ -33,6 +33,7 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
+COMPARE = "python -m shared.gallery.diff {params.slugs} --scale {params.scale} --compare"
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")  # jobs run this interpreter
 
 
@@ -59,7 +60,10 @@ rule diff:
         slugs=SLUGS,
         scale=SCALE,
     shell:
-        "python -m shared.artifacts.compare {params.slugs} --scale {params.scale}"
+        COMPARE
+
+
+include: "workflows/gallery.smk"
 
 
 for slug in SLUGS:
@@ -89,10 +93,10 @@ for slug in SLUGS:
         input:
             TARGETS[slug],
         params:
-            slug=slug,
+            slugs=slug,
             scale=SCALE,
         shell:
-            "python -m shared.artifacts.compare {params.slug} --scale {params.scale}"
+            COMPARE
 
 
 onstart:

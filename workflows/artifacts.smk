@@ -3,6 +3,7 @@
 Reads SLUG, SCALE and RECORDS. What there is to build comes from paper.yaml and from `shards` in config.py.
 """
 
+from shared.artifacts.captions import report_entry
 from shared.artifacts.digest import source_digest
 from shared.artifacts.paper import load_paper
 from shared.artifacts.workflow import artifact_digest, record_files, settings_parameters
@@ -17,14 +18,17 @@ rule tables:
         *[ancient(f) for f in ("paper.yaml", "config.yaml")],
         "reported.csv",
     output:
-        expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["csv", "md", "tex"]),
+        [report(f"{RESULTS}/tables/{name}.csv", **report_entry(SLUG, SCALE, name)) for name in TABLES],
+        expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["md", "tex"]),
         expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
         claims=f"{RESULTS}/claims.json",
     log:
         f"{RESULTS}/logs/tables.log",
     params:
         code=source_digest(
-            "shared.artifacts.tables", "shared.artifacts.claims", f"papers.{SLUG}.tables", f"papers.{SLUG}.claims"
+            "shared.artifacts.tables",
+            "shared.artifacts.claims",
+            *[f"papers.{SLUG}.{module}" for module in ("tables", "claims", *PAPER.method_modules())],
         ),
         artifacts=artifact_digest(SLUG),
         **settings_parameters(SLUG, SCALE),
@@ -37,7 +41,8 @@ rule figures:
         expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
         rules.tables.output.claims,
     output:
-        expand("{results}/figures/{figure}.{kind}", results=RESULTS, figure=FIGURES, kind=["png", "svg"]),
+        [report(f"{RESULTS}/figures/{name}.png", **report_entry(SLUG, SCALE, name)) for name in FIGURES],
+        expand("{results}/figures/{figure}.svg", results=RESULTS, figure=FIGURES),
         summary=f"{RESULTS}/summary.md",
     log:
         f"{RESULTS}/logs/figures.log",

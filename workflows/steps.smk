@@ -1,7 +1,7 @@
 """Rules of a paper's steps; include it after SLUG is set, and after rules that the paper writes itself.
 
 Every step of `shards` in config.py gets a rule, made from the declaration in its `@step(...)`: record and other
-outputs, inputs, threads, GPUs and processes, log, code and settings. A step for which the paper has written a rule
+outputs, inputs, threads, GPUs and processes, log, code and settings. At scale smoke one job runs all shards. A step for which the paper has written a rule
 of that name is left out; such a rule may take what it needs from `step_rule(name)`.
 """
 
@@ -34,4 +34,4 @@ for STEP in [step_rule(name) for name in shards_at(SLUG, SCALE) if name not in W
         resources: gpus=STEP.gpus
         params: **STEP.params  # the command is made when a job runs and this loop is over: all that varies is here
         # a library that starts more threads than the job has only waits for them
-        shell: "OMP_NUM_THREADS={threads} {params.start} {params.module} --scale {params.scale} --shard {wildcards.shard} --threads {threads} > {log} 2>&1"
+        shell: "OMP_NUM_THREADS={threads} {params.start} {params.module} --scale {params.scale} {params.shards} --threads {threads} > {log} 2>&1"

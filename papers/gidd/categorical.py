@@ -17,9 +17,12 @@ def inverse_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
         uniforms: numbers in [0, 1), (...).
     Returns:
         Ids, (...), int64.
+    Raises:
+        ValueError: weights whose sum is 0 or not finite.
     """
     cumulative = probs.cumsum(-1)
     total = cumulative[..., -1:].contiguous()
+    _check_mass(total)
     target = uniforms.to(probs.dtype).unsqueeze(-1) * total
     # u * total may round up to the total, beyond which there is no entry
     target = torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))
@@ -30,8 +33,18 @@ def inverse_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
 def draw_shared(probs: Tensor, uniforms: Tensor) -> Tensor:
     """As `inverse_cdf`, with one distribution (V,) for all `uniforms` (...), so that no (..., V) table is made."""
     cumulative = probs.cumsum(-1)
+    _check_mass(cumulative[-1])
     target = (uniforms * cumulative[-1]).clamp_max(torch.nextafter(cumulative[-1], cumulative.new_zeros(())))
     return torch.searchsorted(cumulative, target, right=True).clamp_max(probs.shape[-1] - 1)
+
+
+def _check_mass(total: Tensor) -> None:
+    bad = ~((total > 0) & total.isfinite())
+    if bad.any():
+        raise ValueError(
+            f"{int(bad.sum())} of {total.numel()} distributions have weights that sum to {float(total[bad][0]):g}; "
+            f"nothing can be drawn from them"
+        )
 
 
 def mask_free_logits(logits: Tensor, vocab_size: int, mask_id: int) -> Tensor:

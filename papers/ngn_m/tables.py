@@ -43,8 +43,7 @@ def tab_stability(scores: pd.DataFrame) -> pd.DataFrame:
         found |= {name: (name, "mean"), f"{name}_low": (name, "min"), f"{name}_high": (name, "max")}
         found |= {f"{name}_error": (name, "sem")}
     table = _swept(scores).groupby(keys, sort=False).agg(**found).reset_index()
-    family = np.where(table.method.isin(MOMENTUM), "momentum", "diagonal")
-    return table.assign(family=family)
+    return table.assign(family=np.where(table.method.isin(MOMENTUM), "momentum", "diagonal"))
 
 
 def tab_seeds(scores: pd.DataFrame) -> pd.DataFrame:

@@ -13,15 +13,19 @@ import matplotlib
 import pandas as pd
 
 from shared.artifacts.csv_files import read_csv
-from shared.artifacts.paper import artifact_csv, load_paper, paper_function
+from shared.artifacts.digest import source_digest
+from shared.artifacts.paper import artifact_csv, figure_png, load_paper, paper_function
 from shared.artifacts.paths import PaperPaths
-from shared.base.files import write_bytes
+from shared.base.files import read_json, write_bytes, write_json
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 DPI = 150
 PALETTE = "colorblind"
@@ -40,7 +44,6 @@ _STYLE = {
     "svg.hashsalt": "paper-artifacts",
     "text.usetex": False,
 }
-_NO_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 @contextlib.contextmanager
@@ -65,12 +68,27 @@ def draw(slug: str, figure: str, table: pd.DataFrame, kinds: tuple[str, ...] = (
         drawn = paper_function(slug, "figures", figure)(table.copy())
         if not isinstance(drawn, Figure):
             raise ValueError(f"papers/{slug}/figures: {figure} returns {type(drawn).__name__}; return the figure")
-        images = {}
-        for kind in kinds:
-            buffer = io.BytesIO()
-            drawn.savefig(buffer, format=kind, metadata=_NO_METADATA[kind])
-            images[kind] = buffer.getvalue()
-    return images
+        images = {"png": _png(drawn)}
+        return images | {"svg": _svg(drawn)} if "svg" in kinds else images
+
+
+# `savefig` would lay out and draw a figure twice for each of the two; once for both gives the same pixels
+
+
+def _png(figure: Figure) -> bytes:
+    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    metadata = {"Software": None}
+    imsave(buffer, canvas.buffer_rgba(), format="png", origin="upper", dpi=figure.dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    """The figure as `_png` has laid it out."""
+    figure.set_layout_engine("none")
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
 
 
 def build_figures(slug: str, scale: str, root: Path | None = None) -> list[Path]:
@@ -85,4 +103,28 @@ def build_figures(slug: str, scale: str, root: Path | None = None) -> list[Path]
         for kind, content in draw(slug, name, read_csv(csv)).items():
             write_bytes(csv.with_suffix(f".{kind}"), content)
         written.append(csv.with_suffix(".png"))
+    write_json(_note(paths), _code(slug, root))
     return written
+
+
+def drawn_today(paths: PaperPaths, figure: str) -> bytes | None:
+    """The PNG that today's code draws from the *reference's* table, where the last build has drawn that already.
+
+    That is so if the figure code and matplotlib are still those of the build, and both tables have the same bytes.
+    """
+    tables = [artifact_csv(paths, figure, reference) for reference in (True, False)]
+    image, note = figure_png(paths, figure, reference=False), _note(paths)
+    if not (tables[1].is_file() and image.is_file() and note.is_file()):
+        return None
+    same = tables[0].read_bytes() == tables[1].read_bytes() and read_json(note) == _code(paths.slug, paths.root)
+    return image.read_bytes() if same else None
+
+
+def _note(paths: PaperPaths) -> Path:
+    return paths.results / "figures" / "drawn_by.json"
+
+
+def _code(slug: str, root: Path | None) -> dict[str, str]:
+    """What, besides its table, a figure's pixels follow from."""
+    code = source_digest("shared.artifacts.figures", f"papers.{slug}.figures", root=root)
+    return {"code": code, "matplotlib": matplotlib.__version__}

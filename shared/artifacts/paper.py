@@ -12,9 +12,10 @@
         trained: [val_loss, ppl]              tolerance -> columns
         exact: [num_seeds]
 
-`from: tab_x` shows columns of another table, `from: step` or `from: step/part` those of a record: neither needs a table
-function. The columns of a table are its keys and those of its tolerances, in the order in which they are written, or
-in that of `order` where one is given.
+`from: tab_x` shows columns of another table, `from: step` or `from: step/part` those of a record, and
+`from: metrics.gaps.by_model` what that function of the paper's method returns: none of them needs a table function.
+The columns of a table are its keys and those of its tolerances, in the order in which they are written, or in that of
+`order` where one is given.
 """
 
 import functools
@@ -91,7 +92,7 @@ class Artifact(StrictModel):
     columns: dict[str, Tolerance]  # every other column
     order: list[str] = []  # all columns, where they do not stand in the order of keys and tolerances
     scales: list[str]  # where it is built
-    source: str | None = None  # the table, record or part of a record that it shows columns of; `from` in paper.yaml
+    source: str | None = None  # the table, record, part of one, or function that it shows columns of; `from` in YAML
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -122,6 +123,8 @@ class Paper(StrictModel):
     arxiv: str
     url: str
     code: str | None = None  # the authors' own code
+    topics: list[str] = []  # words by which the gallery is filtered
+    lead: str | None = None  # the figure that stands for the paper in the gallery; the first if omitted
     scales: list[str] = list(SCALES)
     headline: list[str] = []  # "table.column": numbers in which a change of 5% is drift, whatever its tolerance
     tables: dict[str, Artifact] = {}
@@ -140,6 +143,12 @@ class Paper(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _lead_is_a_figure(self) -> Self:
+        if self.lead is not None and self.lead not in self.figures:
+            raise ValueError(f"lead '{self.lead}' is no figure of this file{nearest(self.lead, self.figures)}")
+        return self
+
+    @model_validator(mode="after")
     def _headline_is_known(self) -> Self:
         for entry in self.headline:
             table, _, column = entry.partition(".")
@@ -151,6 +160,11 @@ class Paper(StrictModel):
     def artifacts(self, scale: str) -> dict[str, Artifact]:
         """Tables, then figures, that are built at `scale`."""
         return {k: a for k, a in {**self.tables, **self.figures}.items() if scale in a.scales}
+
+    def method_modules(self) -> list[str]:
+        """Modules below the paper's folder whose functions make artifacts (`from: module.function`); sorted."""
+        sources = [a.source for a in {**self.tables, **self.figures}.values() if a.source]
+        return sorted({source.rpartition(".")[0] for source in sources if "." in source})
 
     def table_ids(self, scale: str) -> list[str]:
         return [k for k, a in self.tables.items() if scale in a.scales]
@@ -244,6 +258,23 @@ def _modules(slug: str, module: str) -> list[ModuleType]:
     top = importlib.import_module(f"papers.{slug}.{module}")
     names = [info.name for info in walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
     return [top, *(importlib.import_module(name) for name in names)]
+
+
+def method_function(slug: str, name: str) -> Callable:
+    """`papers.<slug>.<name>`, a function of the paper's method such as "metrics.gaps.by_model".
+
+    Raises:
+        ValueError: no such module, or it has no such function.
+    """
+    module, _, function = name.rpartition(".")
+    try:
+        found = vars(importlib.import_module(f"papers.{slug}.{module}"))
+    except ModuleNotFoundError as error:
+        raise ValueError(f"paper.yaml of {slug}: 'from: {name}' names no module: {error}") from None
+    if not callable(found.get(function)):
+        known = [key for key, value in found.items() if callable(value) and not key.startswith("_")]
+        raise ValueError(f"paper.yaml of {slug}: 'from: {name}' names no function{nearest(function, known)}")
+    return found[function]
 
 
 def paper_function(slug: str, module: str, name: str) -> Callable:

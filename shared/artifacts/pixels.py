@@ -19,7 +19,7 @@ def differing_pixels(reference: bytes | Path, rebuilt: bytes | Path) -> tuple[fl
     old, new = _pixels(reference), _pixels(rebuilt)
     if old.shape != new.shape:
         return 1.0, None
-    where = np.abs(old.astype(int) - new.astype(int)).max(axis=2) > PIXEL_STEP
+    where = (np.maximum(old, new) - np.minimum(old, new)).max(axis=2) > PIXEL_STEP
     return float(where.mean()), where
 
 

@@ -112,15 +112,22 @@ class Step:
         files = [*declaration.inputs, *declaration.outputs, *(["checkpoints"] if declaration.resumes else [])]
 
         @in_one_sentence
-        def command(shard: str, scale: str, threads: int, out: Path | None, **given: Path | None) -> None:
+        def command(shard: list[str], scale: str, threads: int, out: Path | None, **given: Path | None) -> None:
             chosen = {name: path for name, path in given.items() if path is not None}
-            frame = self.run(scale, shard, threads=threads, out=out, files=chosen)
-            if frame is not None:
-                typer.echo(f"{declaration.slug} {declaration.name} {shard}: {len(frame)} rows")
+            if len(shard) > 1 and (chosen or out):
+                raise ValueError("several shards cannot share one file: leave the options that name files out")
+            for each in shard:
+                frame = self.run(scale, each, threads=threads, out=out, files=chosen)
+                if frame is not None:
+                    typer.echo(f"{declaration.slug} {declaration.name} {each}: {len(frame)} rows")
 
         command.__doc__ = inspect.cleandoc(self.__doc__ or declaration.name)
         options = {
-            "shard": (str, typer.Option(help=f"Shard: {_some_shards(declaration)}."), inspect.Parameter.empty),
+            "shard": (
+                list[str],
+                typer.Option(help=f"Shard, or several: {_some_shards(declaration)}."),
+                inspect.Parameter.empty,
+            ),
             "scale": (str, typer.Option(help="Scale in config.yaml."), "cpu"),
             "threads": (int, typer.Option(help="CPU threads of tensor operations."), declaration.threads),
             "out": (Path | None, typer.Option(help="Record to write; results/<scale>/runs/ if omitted."), None),

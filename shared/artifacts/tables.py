@@ -7,13 +7,14 @@ what a figure draws, what is compared and what is read are one thing.
 """
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from shared.artifacts.config import Settings, record_shards, stand_ins
 from shared.artifacts.csv_files import to_csv
-from shared.artifacts.paper import Artifact, artifact_csv, load_paper, paper_functions
+from shared.artifacts.paper import Artifact, artifact_csv, load_paper, method_function, paper_functions
 from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -68,8 +69,9 @@ def _escape_latex(text: str) -> str:
 class Tables:
     """The tables of a paper at a scale, each built once, when it is first asked for.
 
-    A function of `papers/<slug>/tables` gets what its parameters name: `records`, `settings`, `reported`, or what
-    another public function there returns: a table or figure of paper.yaml, or something in between that several use.
+    A function of `papers/<slug>/tables` gets what its parameters name: `records`, `settings`, `reported`, what another
+    public function there returns (a table or figure of paper.yaml, or something in between that several use), or the
+    record of the step of that name. So does a function of the method that paper.yaml names under `from`.
 
     Args:
         records_from: "dvc" reads the runs that `dvc pull` brings, anything else results/<scale>/runs; "published" takes
@@ -110,20 +112,26 @@ class Tables:
         if artifact is not None and artifact.source is not None:
             return self._checked(name, artifact, self._from(artifact.source))
         if name not in self.functions:
+            if artifact is None and name in self("records").shards:
+                return self("records")(name)
             known = {*self.functions, *self._given}
             where = f"table '{self._open[-2]}' of" if len(self._open) > 1 else "paper.yaml of"
             raise ValueError(
                 f"{where} {self.slug} names '{name}', which papers/{self.slug}/tables does not define"
                 f"{nearest(name, known)}"
             )
-        function = self.functions[name]
-        made = function(**{parameter: self(parameter) for parameter in inspect.signature(function).parameters})
+        made = self._call(self.functions[name])
         return made if artifact is None else self._checked(name, artifact, made)
 
-    def _from(self, source: str) -> pd.DataFrame:
-        """A table, or a record or part of a record."""
-        if source in self.paper.tables:
+    def _call(self, function: Callable) -> object:
+        return function(**{parameter: self(parameter) for parameter in inspect.signature(function).parameters})
+
+    def _from(self, source: str) -> object:
+        """A table, what a function of the tables or of the method returns, or a record or part of a record."""
+        if source in self.paper.tables or source in self.functions:
             return self(source)
+        if "." in source:
+            return self._call(method_function(self.slug, source))
         records, (step, _, part) = self("records"), source.partition("/")
         if step not in records.shards and step not in records.stand_ins:
             hint = nearest_or_all(step, [*self.paper.tables, *records.shards])

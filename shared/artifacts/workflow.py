@@ -16,6 +16,7 @@ from shared.artifacts.paths import SCALES, PaperPaths, check_records, check_scal
 from shared.base.errors import nearest
 
 REQUEST_KEYS = ("scale", "records")
+TOGETHER = ("smoke",)  # scales whose shards take less time than the start of Python: one process runs those of a step
 
 
 def check_request(request: dict, root: Path | None = None) -> tuple[str, str]:
@@ -102,6 +103,8 @@ def check_device(rules: list[str], scale: str, records: str) -> None:
 class StepRule:
     """What the Snakemake rule of a step consists of; paths are relative to the paper's folder.
 
+    A rule has the wildcard {shard}, or, where shards run `together`, none: then one job makes the files of all shards.
+
     Args:
         slug, name: the step.
         scale: of this call.
@@ -112,26 +115,39 @@ class StepRule:
         self.declaration = declared(slug, name)
         self.threads = self.declaration.threads
         self.results = f"results/{scale}"
-        self.log = f"{self.results}/logs/{name}/{{shard}}.log"
+        self.shards = list(shards_at(slug, scale)[name])
+        plain = self.declaration.processes is None and not any(self._gpus(shard) for shard in self.shards)
+        self.together = scale in TOGETHER and len(self.shards) > 1 and plain
 
     @property
-    def outputs(self) -> dict[str, str]:
-        """`record` and the declared outputs, with the wildcard {shard}."""
-        record = {"record": f"{self.results}/runs/{self.name}/{{shard}}.parquet"}
-        return record | {name: f"{self.results}/{template}" for name, template in self.declaration.outputs.items()}
+    def log(self) -> str:
+        """Where the output of a job goes."""
+        return f"{self.results}/logs/{self.name}/{'all' if self.together else '{shard}'}.log"
 
-    def inputs(self, wildcards) -> dict[str, str | list[str]]:
-        """The declared inputs of a shard, and under `after` what only has to be there."""
-        settings = self._settings(wildcards.shard)
-        found = {name: fill(template, wildcards.shard, settings) for name, template in self.declaration.inputs.items()}
-        inputs = {name: f"{self.results}/{below}" for name, below in found.items() if below is not None}
-        after = [fill(template, wildcards.shard, settings) for template in self.declaration.after]
-        before = [f"{self.results}/{below}" for below in after if below is not None]
-        return inputs | ({"after": before} if before else {})
+    @property
+    def outputs(self) -> dict[str, str | list[str]]:
+        """`record` and the declared outputs."""
+        templates = {"record": f"runs/{self.name}/{{shard}}.parquet", **self.declaration.outputs}
+        outputs = {name: f"{self.results}/{template}" for name, template in templates.items()}
+        if not self.together:
+            return outputs
+        return {name: [path.replace("{shard}", shard) for shard in self.shards] for name, path in outputs.items()}
+
+    def inputs(self, wildcards) -> dict[str, list[str]]:
+        """The declared inputs of a job's shards, and under `after` what only has to be there."""
+        found: dict[str, list[str]] = {}
+        for shard in self._shards_of(wildcards):
+            settings = self._settings(shard)
+            templates = [*self.declaration.inputs.items(), *(("after", each) for each in self.declaration.after)]
+            for name, template in templates:
+                below = fill(template, shard, settings)
+                if below is not None:
+                    found.setdefault(name, []).append(f"{self.results}/{below}")
+        return {name: list(dict.fromkeys(paths)) for name, paths in found.items()}
 
     def gpus(self, wildcards) -> int:
-        """GPUs that a job needs: the shard's setting `num_gpus`."""
-        return int(self._settings(wildcards.shard).get("num_gpus") or 0)
+        """GPUs that a job needs: the setting `num_gpus` of its shard."""
+        return max(self._gpus(shard) for shard in self._shards_of(wildcards))
 
     @property
     def params(self) -> dict[str, object]:
@@ -141,8 +157,12 @@ class StepRule:
             "module": f"papers.{self.slug}.{self.name}",
             "scale": self.scale,
             "start": self._start,
+            "shards": lambda wildcards: " ".join(f"--shard {shard}" for shard in self._shards_of(wildcards)),
             **{_identifier(key): self._shown(key) for key in shard_keys(self.slug, self.name, self.scale)},
         }
+
+    def _shards_of(self, wildcards) -> list[str]:
+        return self.shards if self.together else [wildcards.shard]
 
     def _start(self, wildcards) -> str:
         if self.declaration.processes is not None:
@@ -153,9 +173,14 @@ class StepRule:
 
     def _shown(self, key: str) -> Callable:
         def value(wildcards) -> str:
-            return shown(key, shard_settings_of(self.slug, self.name, self.scale, wildcards.shard).get(key, "absent"))
+            settings = [shard_settings_of(self.slug, self.name, self.scale, s) for s in self._shards_of(wildcards)]
+            values = [each.get(key, "absent") for each in settings]
+            return shown(key, values[0] if len(set(values)) == 1 else " | ".join(values))
 
         return value
+
+    def _gpus(self, shard: str) -> int:
+        return int(self._settings(shard).get("num_gpus") or 0)
 
     def _settings(self, shard: str) -> dict[str, object]:
         flat = shard_settings_of(self.slug, self.name, self.scale, shard)

@@ -32,6 +32,12 @@ BY_HAND = {
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
     "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats"],
     "ngn_m": ["mdv1-lm-large-lr"],
+    "sequence_framework": [
+        "readout-zero-set-drives-recall",
+        "positions-restore-order",
+        "evolution-structure-orders-overwriting",
+        "unstable-evolution-costs-recall",
+    ],
     "signed_adam": ["optimizer-order", "betas-correlated"],
 }
 FEW = 1e-9

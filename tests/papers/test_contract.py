@@ -66,7 +66,8 @@ def test_the_four_scales_resolve_and_have_the_same_keys(slug):
     trees = {scale: keys_of(load_config(slug, scale).model_dump()) for scale in SCALES}
     for scale, tree in trees.items():
         # free-form mappings, such as model sizes by name, may have entries of their own
-        assert [k for k in same_keys(trees["cpu"], tree) if ".sizes." not in f".{k}."] == [], scale
+        free = (".sizes.", ".variants.", ".tasks.")
+        assert [k for k in same_keys(trees["cpu"], tree) if not any(name in f".{k}." for name in free)] == [], scale
 
 
 def test_every_scale_has_shards_with_settings(slug):
@@ -136,13 +137,12 @@ def test_verdicts_and_pictures_of_every_reference_follow_from_its_tables(slug):
 
 
 def test_the_plumbing_of_a_paper_is_short(slug):
-    """600 lines that are not its method: settings, tables, figures, claims, Snakefile; more only for many artifacts."""
-    folder, paper = ROOT / "papers" / slug, load_paper(slug)
+    """600 lines that are not its method: settings, tables, figures, claims, Snakefile."""
+    folder = ROOT / "papers" / slug
     files = [folder / f for f in ("config.py", "Snakefile")]
     for name in ("tables", "figures", "claims"):
         files += [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/**/*.py")]
-    told = len(paper.tables) + len(paper.figures) + len(claims_of(slug))
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files) <= max(600, 16 * told)
+    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files) <= 600
 
 
 def test_reported_numbers_are_well_formed(slug):

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.tracebacks import DRAWN
-from shared.artifacts.plots import legend, nothing, panels
-from shared.artifacts.shapes import dots
+from shared.artifacts.plots import legend, nothing
+from shared.artifacts.shapes import dots, heat_maps
 
 SUITES = {"builtin": "built-in suite", "mini": "mini-suite", "benchmark": "benchmark"}
 
@@ -131,13 +130,6 @@ def fig13_agreement(table: pd.DataFrame) -> Figure:
     cells = [(s, p) for s in SUITES for p in AGREEMENT if (s, p) in upper]
     if not cells:
         return nothing("agreement needs two systems")
-    figure, axes = panels(len(cells), most=3, width=3.4, height=3.2, beside=0.6, sharey=False)
-    for ax, (suite, protocol) in zip(axes, cells, strict=True):
-        grid = upper[suite, protocol].pivot(index="system", columns="other", values="agreement")
-        look = {"cmap": "viridis", "annot": len(grid) <= 8, "fmt": ".2f", "annot_kws": {"fontsize": 6}}
-        sns.heatmap(grid, ax=ax, vmin=0, vmax=1, square=True, cbar=False, **look)
-        ax.set(title=f"{PROTOCOLS[protocol]} ({SUITES[suite]})", xlabel="", ylabel="")
-        ax.tick_params(axis="x", rotation=60, labelsize=6)
-        ax.tick_params(axis="y", rotation=0, labelsize=6)
-    figure.colorbar(axes[0].collections[0], ax=axes, label="same outcome (share of problems)", shrink=0.6)
-    return figure
+    grids = {key: upper[key].pivot(index="system", columns="other", values="agreement") for key in cells}
+    titled = {f"{PROTOCOLS[protocol]} ({SUITES[suite]})": grid for (suite, protocol), grid in grids.items()}
+    return heat_maps(titled, "same outcome (share of problems)", limits=(0, 1), square=True)

@@ -85,40 +85,41 @@ def gains(table: pd.DataFrame, by: str, more: str, less: str, value: str = "succ
     return found.rename_axis(columns=None).reset_index()
 
 
-def before_and_after(main: pd.DataFrame, protocol: str = "selfdebug") -> pd.DataFrame:
-    """Greedy beside another protocol, one row per system that has both."""
-    keys = ["suite", "system", "source"]
-    columns = [*keys, "hidden", "visible", "gap"]
-    before = main[main.protocol == "greedy"][columns]
-    after = main[main.protocol == protocol][columns]
+def before_and_after(tab_main: pd.DataFrame) -> pd.DataFrame:
+    """suite, system, source, gap_before, gap_after, gain: greedy beside self-debug, per system that has both."""
+    keys, parts = (
+        ["suite", "system", "source"],
+        tab_main.groupby("protocol")[["suite", "system", "source", "hidden", "gap"]],
+    )
+    before, after = (parts.get_group(protocol) for protocol in ("greedy", "selfdebug"))
     table = before.merge(after, on=keys, suffixes=("_before", "_after"))
-    return table.assign(gain=table.hidden_after - table.hidden_before)
+    return table.assign(gain=table.hidden_after - table.hidden_before).dropna().round(6)
 
 
-def against_greedy(scores: pd.DataFrame) -> pd.DataFrame:
+def against_greedy(first_scores: pd.DataFrame) -> pd.DataFrame:
     """Each protocol against greedy, same system and suite: exact McNemar and bootstrap interval (comparison.compare).
 
     Args:
-        scores: one seed of each run. A system without a greedy run gets no row.
+        first_scores: one seed of each run. A system without a greedy run gets no row.
     """
     rows = []
-    for (suite, system), frame in scores.groupby(["suite", "system"]):
+    for (suite, system), frame in first_scores.groupby(["suite", "system"]):
         runs = {name: part.set_index("example_id").hidden_passed.to_dict() for name, part in frame.groupby("protocol")}
         for name in [n for n in runs if n != "greedy" and "greedy" in runs]:
             row = {"suite": suite, "system": system, "protocol": name, "num_problems": len(runs[name])}
             rows.append(row | vars(compare(runs[name], runs["greedy"])))
-    return pd.DataFrame(rows).rename(columns={"only_a": "only_this", "only_b": "only_greedy"})
+    return pd.DataFrame(rows).rename(columns={"only_a": "only_this", "only_b": "only_greedy"}).assign(source=MEASURED)
 
 
-def agreement_of_pairs(scores: pd.DataFrame) -> pd.DataFrame:
-    """suite, protocol, system, other, agreement: share of common problems with the same hidden outcome.
+def agreement_of_pairs(first_scores: pd.DataFrame) -> pd.DataFrame:
+    """suite, protocol, system, other, agreement, source: share of common problems with the same hidden outcome.
 
     Args:
-        scores: one seed of each run. Pairs stand once, a system beside itself included.
+        first_scores: one seed of each run. Pairs stand once, a system beside itself included.
     """
     parts = []
-    for (suite, protocol), frame in scores.groupby(["suite", "protocol"]):
+    for (suite, protocol), frame in first_scores.groupby(["suite", "protocol"]):
         shares = agreement(frame.pivot(index="example_id", columns="system", values="hidden_passed"))
         shares = shares.where(np.triu(np.ones(shares.shape, bool))).rename_axis(index="system", columns="other")
         parts.append(shares.stack().dropna().reset_index(name="agreement").assign(suite=suite, protocol=protocol))
-    return pd.concat(parts)
+    return pd.concat(parts).assign(source=MEASURED)

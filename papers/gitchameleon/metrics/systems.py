@@ -5,6 +5,7 @@ import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import Success
 from papers.gitchameleon.metrics.tracebacks import cause
+from shared.artifacts.config import Settings
 
 
 def validated(references: pd.DataFrame) -> pd.DataFrame:
@@ -60,15 +61,15 @@ def covered_lines(examined: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def worked_failure(examined: pd.DataFrame, task: str) -> pd.DataFrame:
+def worked_failure(examine: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """part, title, text: a task at its newer pin, the other version's idiom, its trace and the right answer.
 
     The trace's marks below a line go: they differ between versions of Python.
 
     Args:
-        examined: rows of the step `examine`.
+        examine: rows of the step. settings: its `worked` names the task.
     """
-    row = examined[examined.task == task].sort_values("example_id").iloc[-1]
+    row = examine[examine.task == settings.worked].sort_values("example_id").iloc[-1]
     trace = "\n".join(line for line in row.wrong_trace.splitlines() if line.strip(" ^~"))
     here, there = f"{row.library} {row.version}", f"{row.library} {row.wrong_version}"
     parts = [

@@ -26,6 +26,15 @@ def test_inverse_cdf_never_leaves_the_support():
     assert inverse_cdf(many, torch.full((64,), 1 - 2**-24)).max() < 50_256
 
 
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [0.5, float("nan")], [1.0, float("inf")]])
+def test_weights_without_a_sum_are_refused_and_never_give_a_token(weights):
+    probs = torch.tensor([[0.5, 0.5], weights])
+    with pytest.raises(ValueError, match="1 of 2 distributions have weights that sum to"):
+        inverse_cdf(probs, torch.tensor([0.5, 0.5]))
+    with pytest.raises(ValueError, match="1 of 1 distributions"):
+        draw_shared(probs[1], torch.tensor([0.5, 0.5]))
+
+
 def test_inverse_cdf_has_the_right_frequencies():
     probs = torch.tensor([0.5, 0.0, 0.2, 0.3])
     u = (torch.arange(1000) + 0.5) / 1000

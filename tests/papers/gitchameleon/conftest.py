@@ -7,21 +7,30 @@ import pytest
 from papers.gitchameleon.environments.installers import Index
 from papers.gitchameleon.environments.store import EnvStore
 from papers.gitchameleon.suites.wheels import write_wheels
-from shared.artifacts.paper import paper_functions
+from shared.artifacts.paper import load_paper, method_function, paper_functions
 from shared.artifacts.reported import Reported
 from shared.sandbox.box import Limits
 from shared.sandbox.levels import available_levels
+
+SLUG = "gitchameleon"
 
 
 @pytest.fixture(scope="session")
 def table_of():
     """(name of a table, records, settings) -> the table, made of whatever its parameters name."""
-    functions, reported = paper_functions("gitchameleon", "tables"), Reported("gitchameleon")
+    functions, reported, paper = paper_functions(SLUG, "tables"), Reported(SLUG), load_paper(SLUG)
+    artifacts = {**paper.tables, **paper.figures}
 
     def make(name, records, settings=None):
         given = {"records": records, "settings": settings, "reported": reported}
-        parameters = inspect.signature(functions[name]).parameters
-        made = functions[name](**{p: given[p] if p in given else make(p, records, settings) for p in parameters})
+        if name in given:
+            return given[name]
+        source = (artifacts[name].source if name in artifacts else None) or name
+        function = method_function(SLUG, source) if "." in source else functions.get(source)
+        if function is None:
+            return records(source)
+        parameters = inspect.signature(function).parameters
+        made = function(**{parameter: make(parameter, records, settings) for parameter in parameters})
         return made.reset_index(drop=True)
 
     return make

@@ -10,11 +10,12 @@ from shared.artifacts.figures import paper_style
 from shared.artifacts.paper import load_paper, paper_functions
 
 CHANGES = ["argument change", "name change", "new feature", "output behaviour", "other library"]
+PAPER = load_paper("gitchameleon")
 TABLES = [
     name
-    for name, function in paper_functions("gitchameleon", "tables").items()
-    if function.__module__ == "papers.gitchameleon.tables.protocols" and name.startswith(("tab", "fig"))
-]
+    for name, artifact in {**PAPER.tables, **PAPER.figures}.items()
+    if (artifact.source or "").startswith(("metrics.protocols.", "metrics.rates."))
+] + ["tab_main", "fig_protocols", "tab_retrieval", "fig8_errors"]
 FIGURES = [name for name in TABLES if name.startswith("fig")]
 
 

@@ -31,6 +31,8 @@ def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(papers, "__path__", [*papers.__path__, str(root / "papers")])
     monkeypatch.setattr(shared.kernels, "__path__", [*shared.kernels.__path__, str(root / "shared" / "kernels")])
     monkeypatch.setattr("shared.artifacts.paths.repo_root", lambda: root)
+    code = root / "papers" / "toy" / "figures.py"  # the digest of imports needs the whole repository
+    monkeypatch.setattr("shared.artifacts.figures.source_digest", lambda *_, root=None: code.read_text())
     digest.shards_at.cache_clear()
     digest.settings_of.cache_clear()
     forget_toy()

@@ -12,7 +12,7 @@ from toy_repository import HERE, edit, forget_toy, run_in
 from shared.artifacts.accept import accept, derive, reference_minutes
 from shared.artifacts.compare import compare_paper, print_findings, report
 from shared.artifacts.csv_files import read_csv, to_csv
-from shared.artifacts.figures import build_figures
+from shared.artifacts.figures import build_figures, drawn_today
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.pixels import differing_pixels
@@ -51,6 +51,18 @@ def test_one_changed_value_in_any_column_is_data_drift(toy, artifact, column):
     rewrite(artifact_csv(toy, artifact), change)
     found = drifts()
     assert [(name, check) for name, check, _ in found] == [(artifact, "data")]
+
+
+def test_the_builds_own_drawing_counts_as_todays_only_under_todays_code_and_the_references_table(toy, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("shared.artifacts.figures.draw", lambda *given, **_: drawn.append(given) or {"png": b"redrawn"})
+    image = figure_png(toy, "fig_loss").read_bytes()
+    assert drawn_today(toy, "fig_loss") == image and compare_paper("toy", "smoke") and not drawn
+    edit(toy.folder / "figures.py", "figsize=(3, 2)", "figsize=(3, 3)")
+    assert drawn_today(toy, "fig_loss") is None
+    edit(toy.folder / "figures.py", "figsize=(3, 3)", "figsize=(3, 2)")
+    rewrite(artifact_csv(toy, "fig_loss"), lambda frame: frame.assign(label="other"))
+    assert drawn_today(toy, "fig_loss") is None
 
 
 @pytest.mark.parametrize("artifact", ["tab_final", "fig_loss"])

@@ -125,6 +125,23 @@ def test_an_artifact_may_be_a_record_or_a_part_of_one_without_code(toy):
         build_tables("toy", "smoke")
 
 
+def test_a_function_of_the_method_may_make_a_table_from_what_its_parameters_name(toy, repository):
+    caption = "    caption: Final loss by curvature."
+    edit(toy.folder / "paper.yaml", caption, f"    from: method.final\n{caption}")
+    final = "def final(descend):\n    last = descend.groupby('curvature').last().reset_index()\n"
+    final += "    return last.assign(reported=1.0)\n"
+    (toy.folder / "method.py").write_text(final)
+    forget_toy()
+    table = Tables("toy", "smoke")("tab_final")
+    assert table.curvature.tolist() == [1, 10] and list(table) == ["curvature", "loss", "reported"]
+    for wrong, sentence in (("method.finale", "names no function; did you mean 'final'"), ("methd.final", "no module")):
+        edit(toy.folder / "paper.yaml", "method.final", wrong)
+        forget_toy()
+        with pytest.raises(ValueError, match=sentence):
+            Tables("toy", "smoke")("tab_final")
+        edit(toy.folder / "paper.yaml", wrong, "method.final")
+
+
 def test_a_figure_may_be_columns_of_a_table_without_code(toy):
     edit(
         toy.folder / "paper.yaml",
@@ -165,7 +182,7 @@ def test_a_table_is_written_three_times_and_a_figures_only_as_csv(toy):
     assert sorted(p.name for p in (toy.results / "tables").iterdir()) == [
         f"tab_final.{k}" for k in ("csv", "md", "tex")
     ]
-    assert sorted(p.suffix for p in (toy.results / "figures").iterdir()) == [".csv", ".png", ".svg"]
+    assert sorted(p.suffix for p in (toy.results / "figures").iterdir()) == [".csv", ".json", ".png", ".svg"]
 
 
 # reported numbers

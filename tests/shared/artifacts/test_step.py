@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from toy_repository import forget_toy, run_in
 
+from shared.artifacts import workflow
 from shared.artifacts.declaration import declared, fill
 from shared.artifacts.digest import step_digest
 from shared.artifacts.records import read_record
@@ -154,9 +155,19 @@ def test_a_process_that_is_not_the_first_does_its_work_and_writes_nothing(whole,
 
 
 def test_the_rule_names_the_same_files_as_the_runner(toy):
+    rule = StepRule("toy", "descend", "cpu")
+    assert rule.outputs == {"record": "results/cpu/runs/descend/{shard}.parquet"}
+    assert rule.log == "results/cpu/logs/descend/{shard}.log"
+
+
+def test_at_smoke_one_job_runs_all_shards_of_a_step(toy, monkeypatch):
+    monkeypatch.setattr(workflow, "step_digest", lambda slug, name: "0" * 12)  # it needs the whole repository
     rule = StepRule("toy", "descend", "smoke")
-    assert rule.outputs == {"record": "results/smoke/runs/descend/{shard}.parquet"}
-    assert rule.log == "results/smoke/logs/descend/{shard}.log"
+    records = [f"results/smoke/runs/descend/curvature={c}.parquet" for c in (1, 10)]
+    assert rule.together and rule.outputs == {"record": records}
+    assert rule.log == "results/smoke/logs/descend/all.log"
+    assert rule.params["shards"](None) == "--shard curvature=1 --shard curvature=10"
+    assert rule.params["setting_curvature"](None) == "curvature=1.0 | 10.0"
 
 
 def test_a_file_that_is_read_at_run_time_counts_as_code(toy):
