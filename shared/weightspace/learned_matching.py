@@ -63,12 +63,15 @@ class LearnedMatching:
     Args:
         num_steps: updates. lr: peak of Adam's learning rate for the latents of rotations.
         permutation_lr: the same for those of permutations; a latent has to travel by 1/2 before anything flips.
+        above_ends: the loss counts from the mean of the models' own. For hard elements that is a constant, but not in
+            the straight-through gradient: near a single model it would push permutations for that model's sake.
         soft: permutations by Sinkhorn with `rounds` instead of assignments; `spread` of their start.
     """
 
     num_steps: int
     lr: float
     permutation_lr: float
+    above_ends: bool = False
     soft: bool = False
     rounds: int = 20
     spread: float = 0.1
@@ -83,7 +86,7 @@ class Latents(nn.Module):
         self.names = list(symmetry.spaces)
         self.matrices = nn.ParameterList()
         for name, space in symmetry.spaces.items():
-            if space.copies is not None or space.group == "invertible":
+            if space.copies is not None or space.group not in ("orthogonal", "permutation"):
                 raise ValueError(
                     f"'{name}' is {space.group} with {space.copies or 1} copies; it has no latent form here"
                 )
@@ -151,8 +154,15 @@ def learn_matching(
     schedule = make_schedule("cosine", num_steps=how.num_steps, warmup_steps=0, floor=0.0, decay_steps=0)
     generator, scope = torch_generator(seed, "mixing"), _Scope(template, loss)
 
+    def loss_of(state, batch) -> Tensor:
+        return torch.func.functional_call(scope, _named(state), (batch,))
+
     def one(states, elements, batch, weights) -> Tensor:
-        return torch.func.functional_call(scope, _named(merged(symmetry, states, elements, weights)), (batch,))
+        found = loss_of(merged(symmetry, states, elements, weights), batch)
+        if not how.above_ends:
+            return found
+        ends = (merged(symmetry, [s], [e], weights.new_ones(1)) for s, e in zip(states, elements, strict=True))
+        return found - sum(w * loss_of(end, batch) for w, end in zip(weights, ends, strict=True))
 
     for step, batch in zip(range(how.num_steps), batches, strict=False):
         weights = sampler(generator).to(first)

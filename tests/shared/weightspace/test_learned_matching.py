@@ -1,5 +1,7 @@
 """Learned and activation matching: that they find what was hidden, lower what they should, and stay in their group."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -46,7 +48,7 @@ def squared(model, batch) -> torch.Tensor:
 def test_a_small_rotation_is_undone_and_elements_stay_in_their_group():
     """B is A turned by some degrees: the loss of the models between them falls a hundredfold, and B comes to A."""
     a = network(0)
-    symmetry = a.symmetry()
+    symmetry = a.symmetry().squared()
     skew = torch.randn(8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     turn = torch.matrix_exp(0.1 * (skew - skew.T))
     b = transform(symmetry, a.state_dict(), {"residual": turn})
@@ -68,11 +70,13 @@ def test_problems_that_are_stacked_do_not_touch_each_other():
     a, b, c = network(0), network(1), network(2)
     how = LearnedMatching(num_steps=3, lr=1e-2, permutation_lr=1e-2)
     both = learn_matching(
-        a, a.symmetry(), [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), c.state_dict())], [1],
+        a, a.symmetry().squared(),
+        [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), c.state_dict())], [1],
         squared, problem(a, 3), mixing("fixed"), how,
     )  # fmt: skip
     alone = learn_matching(
-        a, a.symmetry(), [stacked(a.state_dict(), a.state_dict()), stacked(c.state_dict(), c.state_dict())], [1],
+        a, a.symmetry().squared(),
+        [stacked(a.state_dict(), a.state_dict()), stacked(c.state_dict(), c.state_dict())], [1],
         squared, problem(a, 3), mixing("fixed"), how,
     )  # fmt: skip
     for name, element in both[1].items():
@@ -83,7 +87,7 @@ def test_permutations_do_not_move_where_the_learning_rate_cannot_close_the_gap_o
     """A public release trains 370 steps at a peak of 3e-4: a latent can travel at most their product."""
     a, b = network(0), network(1)
     models = [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), b.state_dict())]
-    units = a.symmetry().restricted(("permutation", "semi-permutation"))
+    units = a.symmetry().squared().restricted(("permutation",))
     moved = {}
     for lr in (3e-4, 0.3):
         found = learn_matching(
@@ -104,11 +108,11 @@ def test_soft_permutations_are_doubly_stochastic_and_move_the_end_of_the_path():
     a, b = network(0), network(1)
     models = [stacked(a.state_dict(), a.state_dict()), stacked(b.state_dict(), b.state_dict())]
     how = LearnedMatching(num_steps=5, lr=1e-2, permutation_lr=1e-2, soft=True, rounds=50)
-    found = learn_matching(a, a.symmetry(), models, [1], squared, problem(a, 5), mixing("fixed"), how)[1]
+    found = learn_matching(a, a.symmetry().squared(), models, [1], squared, problem(a, 5), mixing("fixed"), how)[1]
     assert (found["hidden.0"].sum(-1) - 1).abs().max() < 1e-4
     assert (found["residual"][0].T @ found["residual"][0] - torch.eye(8)).abs().max() < 1e-10
     tokens = torch.arange(6)[None]
-    moved = transform(a.symmetry(), b.state_dict(), {n: e[0] for n, e in found.items()})
+    moved = transform(a.symmetry().squared(), b.state_dict(), {n: e[0] for n, e in found.items()})
     assert (torch.func.functional_call(a, moved, (tokens,)) - b(tokens)).abs().max() > 1e-3
 
 
@@ -162,3 +166,72 @@ def test_activation_matching_finds_planted_permutations():
     found = match_activations(*units, {"hidden.0": ["site"]})
     back = transform(symmetry, moved, found)
     assert all(torch.allclose(back[k], model.state_dict()[k]) for k in back)
+
+
+def test_soft_heads_near_the_identity_nearly_keep_the_model_and_teach_both_circuits():
+    """Doubly stochastic heads mix QK and OV alike; read as copies, every head would get the sum of all QKs."""
+    model = network(0)
+    symmetry, tokens = model.symmetry().squared(), torch.arange(6)[None]
+    near = torch.full((2, 2), 1e-6, dtype=torch.float64) + torch.eye(2) * (1 - 2e-6)
+    for group, same in ((symmetry, True), (model.symmetry(), False)):
+        moved = transform(group, model.state_dict(), {"heads.0": near})
+        change = torch.func.functional_call(model, moved, (tokens,)) - model(tokens)
+        assert (float(change.detach().abs().max()) < 1e-4) == same
+    near.requires_grad_()
+    transform(symmetry, model.state_dict(), {"heads.0": near})["blocks.0.qk"].square().sum().backward()
+    assert near.grad.abs().max() > 0
+
+
+def test_copies_have_no_latent_form():
+    a = network(0)
+    models = [stacked(a.state_dict())] * 2
+    how = LearnedMatching(num_steps=1, lr=1e-2, permutation_lr=1e-2)
+    with pytest.raises(ValueError, match=r"'heads\.0' is semi-permutation"):
+        learn_matching(a, a.symmetry(), models, [1], squared, problem(a, 1), mixing("fixed"), how)
+
+
+def hidden_copies() -> tuple:
+    """(network, its symmetry, three copies of it with hidden units in other orders)."""
+    model = MLP(MLPConfig(widths=(3, 3, 2), activation="gelu"), torch.Generator().manual_seed(0)).double()
+    symmetry = symmetry_of(model)
+    orders = [torch.tensor(order) for order in ((0, 1, 2), (1, 0, 2), (2, 1, 0))]
+    return model, symmetry, [transform(symmetry, model.state_dict(), {"hidden.0": o}) for o in orders]
+
+
+def test_three_copies_that_learn_together_reach_the_best_of_all_orders():
+    """Brute force over the 36 orders of two copies beside the first; mean of all three at equal weights."""
+    model, symmetry, states = hidden_copies()
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    batch = {"x": x[None], "y": model(x).detach()[None]}
+    thirds = torch.full((3,), 1 / 3, dtype=torch.float64)
+
+    def loss(network, batch):
+        return (network(batch["x"]) - batch["y"]).square().mean()
+
+    def height(elements) -> float:
+        mean = merged(symmetry, states, elements, thirds)
+        return float((torch.func.functional_call(model, mean, (x,)) - model(x)).square().mean().detach())
+
+    orders = [{"hidden.0": torch.tensor(order)} for order in itertools.permutations(range(3))]
+    best = min(height([{}, one, two]) for one, two in itertools.product(orders, orders))
+    how = LearnedMatching(num_steps=100, lr=0.1, permutation_lr=0.1)
+    found = learn_matching(
+        model, symmetry, [stacked(s) for s in states], [0, 1, 2], loss, [batch] * 100, dirichlet(1.0, 3), how
+    )
+    learned = height([{name: e[0] for name, e in own.items()} for own in found])
+    assert height([{}, {}, {}]) > 1e-3 and best < 1e-20 and learned < 1e-20
+
+
+def test_above_the_ends_a_model_by_itself_teaches_nothing():
+    """At a corner of the simplex hard elements cannot change the loss; the straight-through gradient says otherwise."""
+    model, symmetry, states = hidden_copies()
+    batch = {"x": torch.randn(1, 16, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)}
+    corner, moved = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64), {}
+    for above in (False, True):
+        how = LearnedMatching(num_steps=8, lr=0.5, permutation_lr=0.5, above_ends=above)
+        found = learn_matching(
+            model, symmetry, [stacked(state) for state in states], [0, 1, 2], lambda m, b: m(b["x"]).square().mean(),
+            [batch] * 8, lambda _: corner, how,
+        )  # fmt: skip
+        moved[above] = float((found[0]["hidden.0"] - torch.eye(3)).abs().max())
+    assert moved[False] == 1 and moved[True] == 0
