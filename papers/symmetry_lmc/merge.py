@@ -33,7 +33,7 @@ def merge(settings: MergeShard, device: str, weights: Path) -> Iterator[dict]:
     architecture = task.build(0).eval()
     circuits = [to_circuits(architecture, state) for state in states]
     template, flat = circuits[0].eval(), [{k: v.detach() for k, v in c.state_dict().items()} for c in circuits]
-    symmetry, triples = template.symmetry(), range(settings.num_triples)
+    symmetry, triples = template.symmetry().squared(), range(settings.num_triples)
     matched = []
     for k in triples:
         own = flat[3 * k : 3 * k + 3]
@@ -49,10 +49,12 @@ def merge(settings: MergeShard, device: str, weights: Path) -> Iterator[dict]:
 
 
 def refine(settings: MergeShard, template, symmetry, matched: Sequence[Sequence[State]], device: str) -> list[list]:
-    """All models of a triple learn together: the loss of their mean with weights from a Dirichlet distribution."""
+    """All models of a triple learn together: the loss above the plane at weights from a Dirichlet distribution."""
     learning = settings.learning
     task = task_of(settings.parents, batch_size=learning.batch_size)
-    how = LearnedMatching(num_steps=learning.num_steps, lr=learning.lr, permutation_lr=learning.permutation_lr)
+    how = LearnedMatching(
+        num_steps=learning.num_steps, lr=learning.lr, permutation_lr=learning.permutation_lr, above_ends=True
+    )
     models = [stacked([own[position] for own in matched], device) for position in range(3)]
     found = learn_matching(
         template.to(device), symmetry, models, [0, 1, 2], lambda model, batch: mean_loss(model, batch, task),

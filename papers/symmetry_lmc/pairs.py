@@ -51,7 +51,7 @@ class Pairs:
         self.template = circuits[0][0].eval().to(device)
         self.a, self.b = ([{k: v.detach() for k, v in m.state_dict().items()} for m in side] for side in circuits)
         self.lams, self.coarse = grid(num_points), grid(coarse_points)
-        self.symmetry: Symmetry = self.template.symmetry()
+        self.symmetry: Symmetry = self.template.symmetry().squared()  # heads are reordered, not split
 
     def __len__(self) -> int:
         return len(self.a)
