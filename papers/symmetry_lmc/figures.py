@@ -89,7 +89,7 @@ def fig_4(table: pd.DataFrame) -> Figure:
         ax.set(title=f"{method}\nlargest {own.deviation.max():.2g}", xlim=(-0.12, 1.12), ylim=(-0.12, 1.0))
         ax.set_aspect("equal")
         ax.axis("off")
-    figure.colorbar(drawn, ax=axes, label="loss above the plane (nats)", shrink=0.8)
+    figure.colorbar(drawn, ax=axes, label="loss above the plane (nats)", shrink=0.8, format="%.1f")
     return figure
 
 
@@ -107,7 +107,9 @@ def fig_5(table: pd.DataFrame) -> Figure:
             look = {"color": looks[matrix]["color"], "hatch": "//" if matrix == "O_diff" else None}
             ax.bar(edges[:-1], share, width=np.diff(edges), align="edge", alpha=0.6, label=label, linewidth=0, **look)
         ax.set_title(study)
-        ax.set_yticks([0.1, 0.2, 0.3], ["10 %", "20 %", "30 %"], fontsize=6)
+        ax.set_yticks([0.05, 0.1, 0.15, 0.2], ["5 %", "10 %", "15 %", "20 %"], fontsize=6)
+        ax.set_rmax(1.05 * max(patch.get_height() for patch in ax.patches))
+        ax.set_rlabel_position(60)  # off the bars of the correction
         ax.set_xticks(np.pi * np.array([0, 0.5, 1, 1.5]), ["0", r"$\pi/2$", r"$\pi$", r"$-\pi/2$"])
     legend(figure, list(axes.flat))
     return figure

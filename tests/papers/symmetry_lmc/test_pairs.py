@@ -123,3 +123,11 @@ def test_a_swap_of_two_units_counts_two_of_them():
     swapped = torch.eye(4)[[1, 0, 2, 3]]
     rows = list(moved_rows(LM, [{"hidden.0": swapped, "heads.0": torch.eye(2), "residual": torch.eye(3)}]))
     assert rows == [{"method": LM, "pair": 0, "heads_moved": 0.0, "hidden_moved": 0.5}]
+
+
+def test_heads_that_are_mixed_a_little_stay_heads(task):
+    """Read as copies, doubly stochastic heads would each get the sum of all QKs: the B end would be another model."""
+    a = state(task, 0)
+    pairs = Pairs(task, [a], [a], 3)
+    near = torch.eye(2) * (1 - 2e-6) + 1e-6
+    assert pairs.logit_error(pairs.moved([{"heads.0": near}]), task.batch(0, range(16), 0)["images"])[0] < 1e-3
