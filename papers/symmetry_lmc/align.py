@@ -25,8 +25,8 @@ def align(settings: AlignShard, device: str, weights: Path, aligned: Path) -> di
     """paths, sweeps, curves, angles, moved, checks; and B in A's frame, as plain circuit networks."""
     states = list(load_tree(weights).values())
     learning_task = task_of(settings.parents, batch_size=settings.learning.batch_size)
-    count = min(settings.num_pairs, len(states) // 2)
-    firsts, seconds = states[: 2 * count : 2], states[1 : 2 * count : 2]
+    end = 2 * settings.num_pairs
+    firsts, seconds = states[:end:2], states[1:end:2]
     points = (settings.num_points, settings.coarse_points)
     pairs = Pairs(task_of(settings.parents), firsts, seconds, *points, device=device)
     inputs = inputs_of(learning_task, settings.num_samples)

@@ -3,7 +3,7 @@
 A study is one data set with one architecture. Every scale names the same studies; null leaves one out.
 """
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from papers.symmetry_lmc.settings import (
     AlignShard,
@@ -32,6 +32,16 @@ class Config(PaperConfig):
     merging: dict[str, Merging | None]  # by study
     widths: dict[str, Widths | None]  # by study
     thresholds: Thresholds
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Config":
+        for name, study in self.present().items():
+            merging, widths, given = self.merging.get(name), self.widths.get(name), study.parents.num_models
+            if merging is not None and 3 * merging.num_triples > given:
+                raise ValueError(f"merging.{name}: {merging.num_triples} disjoint triples; there are {given} models")
+            if widths is not None and widths.num_pairs > given:
+                raise ValueError(f"widths.{name}: {widths.num_pairs} pairs; there are {given} models")
+        return self
 
     def present(self) -> dict[str, Study]:
         """The studies of this scale."""

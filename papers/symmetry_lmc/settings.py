@@ -66,6 +66,12 @@ class Sampler(StrictModel):
     low: float = 0.5  # mean of the normal one
     high: float = 0.5  # its standard deviation
 
+    @model_validator(mode="after")
+    def _inside(self) -> "Sampler":
+        if self.name == "uniform" and not 0 <= self.low <= self.high <= 1:
+            raise ValueError(f"lam lies in [0, 1]; got the interval [{self.low:g}, {self.high:g}]")
+        return self
+
 
 class Variant(StrictModel):
     """One way of learned matching."""
@@ -101,6 +107,14 @@ class Alignment(StrictModel):
     variants: dict[str, Variant]
     watch_steps: tuple[int, ...] = ()  # updates after which watched variants are judged, 0 and the last included
 
+    @model_validator(mode="after")
+    def _reached(self) -> "Alignment":
+        if max(self.shown_sweeps, default=0) > self.num_sweeps:
+            raise ValueError(f"shown_sweeps go to {max(self.shown_sweeps)}, but there are {self.num_sweeps} sweeps")
+        if max(self.watch_steps, default=0) > self.learning.num_steps:
+            raise ValueError(f"watch_steps go to {max(self.watch_steps)} of {self.learning.num_steps} updates")
+        return self
+
 
 class Study(StrictModel):
     """One data set with one architecture."""
@@ -109,6 +123,14 @@ class Study(StrictModel):
     dataset: str  # column of the paper's Table 2 that it stands for
     parents: Parents
     alignment: Alignment
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Study":
+        if 2 * self.alignment.num_pairs > self.parents.num_models:
+            raise ValueError(
+                f"{self.alignment.num_pairs} disjoint pairs need twice as many models; got {self.parents.num_models}"
+            )
+        return self
 
 
 class ParentsShard(Parents):
