@@ -10,16 +10,16 @@ Shapes: N size of a space, C copies of a space that each have an element of thei
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from shared.base.errors import nearest_or_all
+from shared.weightspace.states import State
 
 Group = Literal["permutation", "semi-permutation", "orthogonal", "invertible"]
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,11 @@ class Symmetry:
     def as_permutations(self) -> "Symmetry":
         """The same spaces under permutations alone; what is larger loses its other elements."""
         spaces = {n: Space(s.size, "permutation", s.copies, s.per) for n, s in self.spaces.items()}
+        return Symmetry(spaces, self.axes)
+
+    def squared(self) -> "Symmetry":
+        """The same with permutations where copies were allowed: a relaxed permutation is then not read as copies."""
+        spaces = {n: replace(s, group=s.group.removeprefix("semi-")) for n, s in self.spaces.items()}
         return Symmetry(spaces, self.axes)
 
     def check(self, state: State) -> None:

@@ -8,7 +8,7 @@ Shapes: N size of a space, C its copies, K what is left of a parameter beside th
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from shared.base.seeding import torch_generator
 from shared.weightspace.assignment import best_permutation, procrustes
 from shared.weightspace.elements import Elements, identity
-from shared.weightspace.symmetry import Axis, State, Symmetry, dual, move_axis, transform
+from shared.weightspace.states import State, check_same_parameters, combined
+from shared.weightspace.symmetry import Axis, Symmetry, dual, move_axis, transform
 
 SOLVERS = {"permutation": best_permutation, "semi-permutation": best_permutation, "orthogonal": procrustes}
 
@@ -57,7 +58,7 @@ def match_weights(
     Raises:
         ValueError: architectures that differ (names the first parameter), or weights that are not finite.
     """
-    refuse_other_architecture(a, b)
+    check_same_parameters(a, b)
     symmetry.check(a)
     descent = _Descent(symmetry, a, b, averaged)
     best = descent.run(list(descent.spaces), max_sweeps, initial, anchored, after_sweep)
@@ -83,6 +84,7 @@ class _Descent:
         self.axes = axes
         self.near = {n: {o.space for axis in own for o in self.others[axis]} for n, own in axes.items()}
         self.alone: dict[str, Tensor] = {}  # scores from parameters in which nothing else moves: never change
+        self.rows: dict[Axis, Tensor] = {}  # of A, which never move
 
     def run(self, order, max_sweeps, initial, anchored, after_sweep) -> Matching:
         elements = identity(self.symmetry) | dict(initial or {})
@@ -132,7 +134,8 @@ class _Descent:
     def _score(self, axis: Axis, elements: Elements) -> Tensor:
         """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
         length, here = math.prod(axis.shape), replace(axis, start=0)
-        a = self.a[axis.parameter].narrow(axis.dim, axis.start, length)
+        if axis not in self.rows:
+            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), here)
         b = self.b[axis.parameter].narrow(axis.dim, axis.start, length)
         for other in self.others[axis]:
             if other.dim == axis.dim and other.start != axis.start:
@@ -140,9 +143,9 @@ class _Descent:
             element = elements[other.space]
             element = dual(element, self.spaces[other.space].group) if other.reads else element
             b = move_axis(b, replace(other, start=0) if other.dim == axis.dim else other, element)
-        a, b = self._rows(a, here), self._rows(b, here)
-        scores = a @ b.transpose(-2, -1)
-        return scores / a.shape[-1] if axis.space in self.averaged else scores
+        b = self._rows(b, here)
+        scores = self.rows[axis] @ b.transpose(-2, -1)
+        return scores / b.shape[-1] if axis.space in self.averaged else scores
 
     @staticmethod
     def _rows(x: Tensor, axis: Axis) -> Tensor:
@@ -155,14 +158,17 @@ class _Descent:
 
     def objective(self, elements: Elements) -> float:
         moved = transform(self.symmetry, {n: self.b[n] for n in self.symmetry.parameters}, elements)
-        return float(sum((self.a[name].double() * x.double()).sum() for name, x in moved.items()))
+        return float(sum((self.a[name] * x).sum(dtype=torch.float64) for name, x in moved.items()))
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
     """Whether an element stayed where it was; rotations up to rounding."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    return torch.equal(one, other) if one.dtype == torch.int64 else bool((one - other).abs().max() < 1e-6)
+    if one.dtype == torch.int64:
+        return torch.equal(one, other)
+    tolerance = max(1e-6, 100 * one.shape[-1] ** 0.5 * torch.finfo(one.dtype).eps)
+    return bool((one - other).abs().max() < tolerance)
 
 
 def match_many(
@@ -179,24 +185,5 @@ def match_many(
     for _ in range(rounds):
         elements = [match_weights(symmetry, reference, state, **how).elements for state in states]
         moved = [transform(symmetry, s, e) for s, e in zip(states, elements, strict=True)]
-        reference = mean_state(moved)
+        reference = combined(moved, lambda *tensors: sum(tensors) / len(tensors))
     return elements, reference
-
-
-def mean_state(states: Sequence[State], weights: Sequence[float] | None = None) -> dict[str, Tensor]:
-    """Weighted mean of parameters of one architecture; tensors that are no floats are the first one's."""
-    weights = [1 / len(states)] * len(states) if weights is None else weights
-    return {
-        name: sum(w * state[name] for w, state in zip(weights, states, strict=True)) if x.dtype.is_floating_point else x
-        for name, x in states[0].items()
-    }
-
-
-def refuse_other_architecture(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
-    """ValueError that names the first parameter in which two networks differ."""
-    for name in [*a, *b]:
-        if name not in a or name not in b:
-            raise ValueError(f"the networks differ: only {'the first' if name in a else 'the second'} has {name}")
-        if a[name].shape != b[name].shape:
-            shapes = f"{tuple(a[name].shape)} and {tuple(b[name].shape)}"
-            raise ValueError(f"the networks differ at {name}: {shapes}; align networks of one architecture")

@@ -17,6 +17,7 @@ from shared.models.config import (
     llama_config,
 )
 from shared.models.diffusion_transformer import DiffusionTransformer
+from shared.models.initialisation import drawing_from
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
@@ -77,7 +78,9 @@ MODELS = {
 
 def perturbed(name: str) -> nn.Module:
     """A model in float64 none of whose scales, shifts, biases or statistics is trivial."""
-    model, generator = MODELS[name]().double().eval(), torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    with drawing_from(generator):
+        model = MODELS[name]().double().eval()
     for key, tensor in model.state_dict().items():
         if tensor.dtype.is_floating_point:
             noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)

@@ -113,9 +113,9 @@ def test_matching_many_brings_permuted_copies_together():
 def test_other_architectures_are_refused_by_the_first_parameter():
     model, a = state("mlp")
     b = MLP(MLPConfig(widths=(6, 20, 21, 20, 3))).double().state_dict()
-    with pytest.raises(ValueError, match=r"differ at layers\.1\.weight"):
+    with pytest.raises(ValueError, match=r"'layers\.1\.weight' has shapes"):
         match_weights(symmetry_of(model), a, b)
-    with pytest.raises(ValueError, match=r"only the first has layers\.3\.bias"):
+    with pytest.raises(ValueError, match=r"one has 'layers\.3\.bias'"):
         match_weights(symmetry_of(model), a, {k: v for k, v in a.items() if k != "layers.3.bias"})
 
 
