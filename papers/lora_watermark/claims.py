@@ -22,11 +22,8 @@ CHOSEN = (
 
 def _pairs(table: pd.DataFrame, naturalness: str = "dual") -> dict[str, pd.DataFrame]:
     """Variant -> rows in the order of seeds, of the pairs whose names start so, on the first corpus; eps grows."""
-    rows = (
-        table[(table.data == table.data.iloc[0]) & table.variant.str.startswith(naturalness)]
-        .dropna(subset="seed")
-        .sort_values(["eps", "seed"])
-    )
+    rows = table[(table.data == table.data.iloc[0]) & table.variant.str.startswith(naturalness)]
+    rows = rows.dropna(subset="seed").sort_values(["eps", "seed"])
     return dict(list(rows.groupby("variant", sort=False)))
 
 

@@ -3,15 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from papers.lora_watermark.summaries import in_forty_steps, over_seeds, shares_of_scores
+
 EXACT, LANGUAGE = "bigram", "language"
-
-
-def _over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
-    """Means over seeds, <value>_error beside them, and num_seeds; in the order of the rows."""
-    grouped = frame.groupby(keys, sort=False, dropna=False)[values]
-    means, errors = grouped.mean(), grouped.std() / np.sqrt(grouped.count())
-    table = means.join(errors.add_suffix("_error"))
-    return table.join(grouped.size().rename("num_seeds")).reset_index()
 
 
 def _with(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -45,14 +39,13 @@ def tab_objectives(results) -> pd.DataFrame:
     """Every variant of the exact world at full length, mean over seeds."""
     values = ["auc", "llr_auc", "bound", "rise_performer", "rise_observer", "kl", "score_samples", "score_human"]
     table = results[results.full].assign(kl=lambda t: t.kl / t.length)
-    return _over_seeds(table, ["variant", "eps", "weight"], values)
+    return over_seeds(table, ["variant", "eps", "weight"], values)
 
 
 def tab_roles(results) -> pd.DataFrame:
     """Who is trained, per seed, in the exact world at full length; zero-shot is the base with itself."""
-    shown = {"dual": "pair", "performer only": "performer only", "observer only": "observer only"}
-    table = results[results.full & results.variant.isin(shown)]
-    return table.assign(roles=table.variant.map(shown))
+    table = results[results.full & results.variant.isin(["dual", "performer only", "observer only"])]
+    return table.assign(roles=table.variant.replace("dual", "pair"))
 
 
 def tab_main(detection, quality, reported) -> pd.DataFrame:
@@ -74,8 +67,8 @@ def tab_main(detection, quality, reported) -> pd.DataFrame:
 
 def tab_quality(quality, reported) -> pd.DataFrame:
     """Looks of texts of each kind; the paper's benchmark scores are not public."""
-    table = quality[quality.texts != "other seed"]
-    return reported.beside(table, "tab_quality", rows="variant", columns={"benchmark_mean": "reported_benchmark"})
+    theirs = {"rows": "variant", "columns": {"benchmark_mean": "reported_benchmark"}}
+    return reported.beside(quality[quality.texts != "other seed"], "tab_quality", **theirs)
 
 
 def tab_robust(records) -> pd.DataFrame:
@@ -83,7 +76,7 @@ def tab_robust(records) -> pd.DataFrame:
     exact, language = records("world", "robust"), records("evaluate", "attacked")
     exact = exact[(exact.variant == "dual")].assign(world=EXACT)
     table = pd.concat([language.assign(world=LANGUAGE), exact], ignore_index=True)
-    return _over_seeds(table, ["world", "variant", "eps", "attack", "strength"], ["auc", "base_nll"])
+    return over_seeds(table, ["world", "variant", "eps", "attack", "strength"], ["auc", "base_nll"])
 
 
 def tab_specificity(at_home) -> pd.DataFrame:
@@ -94,13 +87,10 @@ def tab_specificity(at_home) -> pd.DataFrame:
 def fig_training(records) -> pd.DataFrame:
     """Scores and rises along training; the constrained pairs."""
     exact = records("world", "history")
-    exact = exact[exact.variant == "dual"].assign(world=EXACT)
-    exact = exact.assign(variant="dual " + exact.eps.map("{:g}".format))
+    exact = exact[exact.variant == "dual"].assign(world=EXACT, variant=lambda t: "dual " + t.eps.map("{:g}".format))
     table = pd.concat([exact, records("pair").assign(world=LANGUAGE)], ignore_index=True)
     values = ["score_samples", "score_human", "rise_performer", "rise_observer", "kl"]
-    table["step"] = table.groupby("world").step.transform(lambda s: -(-s // (s.max() / 40)) * (s.max() / 40)).round(2)
-    table = table.groupby(["world", "variant", "step", "seed"], sort=False)[values].mean().reset_index()
-    return _over_seeds(table, ["world", "variant", "step"], values)
+    return over_seeds(in_forty_steps(table, values), ["world", "variant", "step"], values)
 
 
 def fig_tradeoff(results, at_home, quality) -> pd.DataFrame:
@@ -113,7 +103,7 @@ def fig_tradeoff(results, at_home, quality) -> pd.DataFrame:
     language = own[own.scorer == "own pair"].join(rise, on=keys).join(llr, on=keys)
     language = language.assign(variant=language.variant.str.replace(r" [\d.]+$", "", regex=True), weight=1.0)
     table = pd.concat([exact, language], ignore_index=True)
-    return _over_seeds(table, ["world", "variant", "eps", "weight"], ["auc", "llr_auc", "rise_performer"])
+    return over_seeds(table, ["world", "variant", "eps", "weight"], ["auc", "llr_auc", "rise_performer"])
 
 
 def fig_length(results, at_home) -> pd.DataFrame:
@@ -128,26 +118,18 @@ def fig_length(results, at_home) -> pd.DataFrame:
 def fig_roc(records, settings) -> pd.DataFrame:
     """Mean ROC over seeds of the pairs that are attacked, by scored tokens."""
     table = records("evaluate", "curves")
-    table = table[table.variant.isin(settings.language.evaluation.attacked)]
-    table = table[table.data == settings.language.base.text.source]
-    return _over_seeds(table, ["variant", "length", "fpr"], ["tpr"])
+    attacked = table.variant.isin(settings.language.evaluation.attacked)
+    home = table.data == settings.language.base.text.source
+    return over_seeds(table[attacked & home], ["variant", "length", "fpr"], ["tpr"])
 
 
 def fig_scores(records, settings) -> pd.DataFrame:
     """Share of texts by score, in bins, over all seeds."""
-    table = records("evaluate", "scores")
-    table = table[(table.texts != "other seed") & (table.data == settings.language.base.text.source)]
-    edges = np.round(np.linspace(0, 2, 51), 2)
-    table = table.assign(score=edges[np.clip(np.searchsorted(edges, table.score, "right") - 1, 0, 49)])
-    counts = table.groupby(["variant", "texts", "score"], sort=False).size()
-    share = counts / counts.groupby(["variant", "texts"]).transform("sum")
-    means = table.groupby(["variant", "texts"]).score.transform("mean")
-    share = share.rename("share").reset_index().sort_values(["variant", "texts", "score"], ignore_index=True)
-    return share.join(means.groupby([table.variant, table.texts]).first().rename("mean_score"), on=["variant", "texts"])
+    table, home = records("evaluate", "scores"), settings.language.base.text.source
+    return shares_of_scores(table[(table.texts != "other seed") & (table.data == home)])
 
 
 def fig_texts(records, settings) -> pd.DataFrame:
     """Tokens of a few texts of the pairs that are attacked."""
-    table = records("evaluate", "shown")
-    table = table[table.data == settings.language.base.text.source]
-    return table[table.variant == settings.language.evaluation.attacked[0]]
+    table, language = records("evaluate", "shown"), settings.language
+    return table[(table.data == language.base.text.source) & (table.variant == language.evaluation.attacked[0])]

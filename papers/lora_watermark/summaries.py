@@ -1,0 +1,35 @@
+"""Summaries of records: means over seeds, shares of texts by score, and a course of training in forty steps."""
+
+import numpy as np
+import pandas as pd
+
+EDGES = np.round(np.linspace(0, 2, 51), 2)  # of the bins of a score; what lies beyond counts in the last
+
+
+def over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """Means over seeds, <value>_error beside them, and num_seeds; in the order of the rows."""
+    grouped = frame.groupby(keys, sort=False, dropna=False)[values]
+    means, errors = grouped.mean(), grouped.std() / np.sqrt(grouped.count())
+    table = means.join(errors.add_suffix("_error"))
+    return table.join(grouped.size().rename("num_seeds")).reset_index()
+
+
+def shares_of_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """variant, texts, score (lower end of a bin), share of the texts, and their mean_score by lower ends.
+
+    Args:
+        table: variant, texts, score; a row per text.
+    """
+    table = table.assign(score=EDGES[np.clip(np.searchsorted(EDGES, table.score, "right") - 1, 0, 49)])
+    counts = table.groupby(["variant", "texts", "score"], sort=False).size()
+    share = counts / counts.groupby(["variant", "texts"]).transform("sum")
+    means = table.groupby(["variant", "texts"]).score.transform("mean")
+    share = share.rename("share").reset_index().sort_values(["variant", "texts", "score"], ignore_index=True)
+    return share.join(means.groupby([table.variant, table.texts]).first().rename("mean_score"), on=["variant", "texts"])
+
+
+def in_forty_steps(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """Means of `values` by world, variant, seed and fortieth of a world's training, named by its last step."""
+    last = table.groupby("world").step.transform("max") / 40
+    table = table.assign(step=(-(-table.step // last) * last).round(2))
+    return table.groupby(["world", "variant", "step", "seed"], sort=False)[values].mean().reset_index()
