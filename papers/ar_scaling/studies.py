@@ -6,7 +6,7 @@ that it enters, `row` what it is called there.
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,8 @@ from shared.train.recall.config import RecallSettings, RecallShard
 from shared.train.sweep.config import SweepBlock, SweepConfig
 from shared.train.sweep.packing import sweep_shards
 
-Place = Literal["sweep", "width", "depth", "ablation", "position", "copy", "dynamics"]
+Place = Literal["sweep", "width", "ablation", "position", "copy", "dynamics"]
+Size = Annotated[int, Field(ge=1)]
 
 
 class Own(StrictModel):
@@ -34,10 +35,10 @@ class Study(StrictModel):
     tasks: tuple[str, ...] = ("main",)
     row: str  # its name in tables and figures
     shown: tuple[Place, ...]
-    layers: tuple[int, ...] = (1,)
-    widths: tuple[int, ...]
-    lrs: tuple[float, ...] = Field(min_length=1)  # peak learning rates
-    seeds: int | tuple[int, ...]
+    layers: tuple[Size, ...] = Field(default=(1,), min_length=1)
+    widths: tuple[Size, ...] = Field(min_length=1)
+    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)  # peak learning rates
+    seeds: Size | Annotated[tuple[int, ...], Field(min_length=1)]
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     settings: Own = Own()
@@ -135,7 +136,7 @@ class Config(PaperConfig):
     studies: dict[str, Study | None]
     lengths: dict[str, Length] | None = None  # by task
     caps: Caps | None = None
-    thresholds: tuple[float, ...]  # accuracies that count as success, for windows
+    thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...]  # accuracies that count as success, for windows
     test: TestPlan
     exact: Exact
 

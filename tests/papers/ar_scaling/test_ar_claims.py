@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from papers.ar_scaling.claims import (
     coarse_grid_misses,
@@ -18,7 +19,7 @@ from papers.ar_scaling.claims import (
     two_layer_attention_solves,
 )
 from papers.ar_scaling.runs import best_rates, described, over_seeds, scored
-from papers.ar_scaling.studies import Caps
+from papers.ar_scaling.studies import Caps, Study
 from papers.ar_scaling.tables import tab_bump, tab_coarse, tab_seeds, tab_window
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_config, load_shards
@@ -82,6 +83,7 @@ def attention(one: dict, two: float = 1.0) -> pd.DataFrame:
     [
         ({(16, 1e-3): 0.5, (32, 1e-3): 0.48, (32, 1e-2): 0.1}, HOLDS),  # a bad rate of a width does not count
         ({(16, 1e-3): 0.5, (32, 1e-3): 0.7}, FAILS),
+        ({(16, 1e-3): 0.7, (32, 1e-3): 0.7, (32, 1e-2): 0.1}, FAILS),  # at every width alike
         ({(16, 1e-3): 0.3, (32, 1e-3): 0.5}, FAILS),  # it rises with width
     ],
 )
@@ -187,6 +189,8 @@ def test_a_diverged_run_counts_as_nothing_and_rates_are_chosen_on_validation():
     config = load_config("ar_scaling", "cpu")
     runs = scored(described(record("attention_2"), config.studies, config.tasks))
     assert runs.run.nunique() == 4 and runs.set_index(["lr", "seed"]).accuracy[1e-2, 1] == 0
+    half = runs.set_index(["lr", "seed"]).steps_to_half  # half way from 0.56 to 1; 0.4 at the end is none
+    assert half[1e-2, 0] == 10 and np.isnan(half[1e-3, 0])
     means = over_seeds(runs, ["study", "row", "task", "num_layers", "d_model", "lr"])
     assert means.accuracy.tolist() == pytest.approx([0.9, 0.45])
     best = best_rates(means, ["study"])
@@ -263,3 +267,21 @@ def test_the_plan_counts_every_run_of_every_job():
     shards = load_shards("ar_scaling", "gpu")["train"].values()
     planned = [run.name for own in sweeps_of("ar_scaling", "gpu").values() for shard in own for run in shard.runs]
     assert len(planned) == sum(len(part.recall.runs) for shard in shards for part in shard.parts) > 300
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("lrs", [1e-3, -1e-3], "greater than 0"),
+        ("lrs", [], "at least 1 item"),
+        ("widths", [], "at least 1 item"),
+        ("layers", [0], "greater than or equal to 1"),
+        ("seeds", 0, "greater than or equal to 1"),
+        ("seeds", [], "at least 1 item"),
+        ("shown", ["sweeps"], "'sweep'"),
+    ],
+)
+def test_studies_that_cannot_be_run_are_refused(key, value, message):
+    study = load_config("ar_scaling", "cpu").studies["mamba"]
+    with pytest.raises(ValidationError, match=message):
+        Study.model_validate(study.model_dump() | {key: value})
