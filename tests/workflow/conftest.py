@@ -18,6 +18,7 @@ class Repository:
     """A repository with the toy paper."""
 
     root: Path
+    scale: str = "smoke"  # where one job runs all shards of a step
 
     @property
     def paper(self) -> Path:
@@ -25,14 +26,14 @@ class Repository:
 
     @property
     def results(self) -> Path:
-        return self.paper / "results" / "smoke"
+        return self.paper / "results" / self.scale
 
     def record(self, curvature: int) -> Path:
         return self.results / "runs" / "descend" / f"curvature={curvature}.parquet"
 
-    def snakemake(self, *arguments: str, scale: str = "smoke", records: str = "own") -> subprocess.CompletedProcess:
+    def snakemake(self, *arguments: str, scale: str | None = None, records: str = "own") -> subprocess.CompletedProcess:
         """`snakemake arguments --config scale=... records=...`; stdout holds both streams."""
-        request = [f"scale={scale}", f"records={records}"]
+        request = [f"scale={scale or self.scale}", f"records={records}"]
         return run_in(self.root, "-m", "snakemake", *arguments, "--config", *request)
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from toy_repository import ARTIFACTS, edit, environment, run_in
@@ -17,9 +18,10 @@ def _listens_to_ctrl_c() -> None:
 
 @pytest.fixture
 def stalled(fresh):
-    """A build whose second shard never ends, and in which the first shard is finished."""
+    """A build, with a job per shard, whose second shard never ends, and in which the first shard is finished."""
+    fresh = replace(fresh, scale="cpu")
     output = fresh.root / "output.txt"
-    command = [sys.executable, "-m", "snakemake", "papers/toy/all", "--config", "scale=smoke", "--cores", "2"]
+    command = [sys.executable, "-m", "snakemake", "papers/toy/all", "--config", "scale=cpu", "--cores", "2"]
     with output.open("w") as file:
         process = subprocess.Popen(
             command,
