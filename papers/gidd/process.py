@@ -118,6 +118,7 @@ class MixingProcess(ABC):
         u, alpha = uniforms.double(), along(self.alpha(t), x)
         rest = ((u - alpha) / (1 - alpha).clamp_min(torch.finfo(torch.float64).tiny)).clamp(0, 1)
         noise = self.beta_pi(t)
+        noise = torch.where(self.alpha(t).unsqueeze(-1) < 1, noise, 1.0)  # no noise: nothing of what is drawn is taken
         flat = rest.reshape(noise.shape[0], -1) if t.ndim else rest.reshape(1, -1)
         drawn = torch.stack(
             [draw_shared(row, v) for row, v in zip(noise.reshape(-1, self.vocab_size), flat, strict=True)]
