@@ -18,8 +18,9 @@ def test_a_fork_bomb_is_contained_and_nothing_of_it_is_left(level, limits, probl
     # bounded in itself too: at most 2 ** 7 processes, were every limit to fail
     bomb = f"import os, time\nmarker = {marker!r}\nfor _ in range(7):\n    os.fork()\ntime.sleep(3)\n" + GOOD
     verdict = run_hidden(problem, bomb, env, level, limits)
-    # which of its copies is refused a fork is chance: if only later ones are, they wait for ever and the clock ends it
-    assert verdict.code in ("over-limit", "fail-exception", "timeout"), verdict
+    # which of its copies is refused a fork is chance: if only later ones are, they wait for ever and the clock ends it,
+    # or two of them announce their import, and the harness does not tell a second speaker from a forgery
+    assert verdict.code in ("over-limit", "fail-exception", "timeout", "tampered"), verdict
     assert verdict.exception in (None, "BlockingIOError")
     first = FIRST_UID + os.getpid() % 10_000 * 1000  # started as root, this process's boxes have users of their own
     own_boxes = range(first, first + 1000)
