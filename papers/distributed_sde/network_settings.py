@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from papers.distributed_sde.settings import Decay
 from shared.base.settings import StrictModel
-from shared.models.config import MLPConfig, ResNetConfig, ViTConfig
+from shared.models.config import MLPConfig
+from shared.models.image_config import ResNetConfig, ViTConfig
 
 
 class Rule(StrictModel):

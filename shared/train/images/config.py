@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
-from shared.models.config import CNNConfig, MLPConfig, ResNetConfig, ViTConfig
+from shared.models.config import MLPConfig
+from shared.models.image_config import CNNConfig, ResNetConfig, VGGConfig, ViTConfig
 from shared.train.sweep.shard import SweepSettings, SweepShard
 
-_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vit": ViTConfig}
+_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vgg": VGGConfig, "vit": ViTConfig}
 
 
 class ImageShape(StrictModel):
@@ -38,7 +39,7 @@ class ImageSettings(SweepSettings):
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )
-    kind: Literal["mlp", "cnn", "resnet", "vit"] = "mlp"
+    kind: Literal["mlp", "cnn", "resnet", "vgg", "vit"] = "mlp"
     model: dict[str, Any] = {}
     validation_rows: int = Field(default=256, ge=1)  # images of one forward pass; the whole test set is evaluated
 

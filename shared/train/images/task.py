@@ -15,12 +15,13 @@ from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
+from shared.models.vgg import VGG
 from shared.models.vit import VisionTransformer
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.rows import shuffled_indices
 from shared.train.task import Task
 
-_MODELS = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "vit": VisionTransformer}
+_MODELS = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "vgg": VGG, "vit": VisionTransformer}
 
 
 class ImageTask(Task):

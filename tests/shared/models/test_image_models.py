@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call, grad, vmap
 
 from shared.base.seeding import torch_generator
-from shared.models.config import ResNetConfig, ViTConfig
+from shared.models.image_config import ResNetConfig, ViTConfig
 from shared.models.resnet import ResNet
 from shared.models.vit import VisionTransformer
 
