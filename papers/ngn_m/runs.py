@@ -47,8 +47,8 @@ def by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     for (study, method, seed), own in runs.groupby(["study", "method", "seed"], sort=False):
         own = own.sort_values("lr")
         best = own.loc[own.loss.idxmin()]
-        row = {"study": study, "language": best.language, "method": method, "seed": seed}
-        row |= {"best_lr": best.lr, "best_score": best.score, "best_loss": best.loss}
+        row = {"study": study, "method": method, "seed": seed, "best_lr": best.lr, "best_score": best.score}
+        row |= {"best_loss": best.loss}
         rows.append(row | {"sensitivity": sensitivity(own.loss.to_numpy(), own.untrained)})
     return pd.DataFrame(rows)
 

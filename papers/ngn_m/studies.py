@@ -17,6 +17,7 @@ class Study(StrictModel):
     language: LanguageSettings | None = None
     sweep: SweepConfig
     max_members: int = Field(default=64, ge=1)  # runs of one job
+    num_gpus: int | None = Field(default=None, ge=0)  # of one job; the scale's if None
 
 
 class WatchPlan(StrictModel):

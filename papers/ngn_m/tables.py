@@ -85,7 +85,7 @@ def fig_5(logged: pd.DataFrame) -> pd.DataFrame:
 def tab_steps(logged: pd.DataFrame) -> pd.DataFrame:
     """Median step of NGN-M along training at c = 1 and c = 100, of each seed."""
     rows = logged[(logged.phase == "train") & (logged.method == "NGN-M") & logged.lr.isin([1.0, 100.0])]
-    medians = rows.groupby(["study", "language", "seed", "lr"]).effective_lr.median().unstack("lr")
+    medians = rows.groupby(["study", "seed", "lr"]).effective_lr.median().unstack("lr")
     medians = medians.reindex(columns=[1.0, 100.0]).dropna()
     table = medians.set_axis(["step_at_1", "step_at_100"], axis=1).reset_index()
     return table.assign(log10_ratio=np.log10(table.step_at_100 / table.step_at_1))

