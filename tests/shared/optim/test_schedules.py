@@ -112,7 +112,7 @@ def test_schedule_survives_pickling():
         ({"name": "wsd", "num_steps": 10}, "needs decay_steps between 1 and .* = 10; got 0"),
         ({"name": "cosine", "num_steps": 10, "decay_steps": 3}, "belongs to schedule 'wsd'"),
         ({"name": "constant", "num_steps": 10, "floor": 0.1}, "does not decay to a floor"),
-            ({"name": "stages", "num_steps": 10, "floor": 0.1}, "does not decay to a floor"),
+        ({"name": "stages", "num_steps": 10, "floor": 0.1}, "does not decay to a floor"),
     ],
 )
 def test_impossible_schedules_are_refused_in_a_sentence(settings, words):
