@@ -4,6 +4,7 @@ Shapes: B rows, C channels, S pixels along each side.
 """
 
 import functools
+from math import exp, sqrt
 from typing import TYPE_CHECKING
 
 from shared.base.seeding import torch_generator
@@ -60,8 +61,6 @@ def random_crop(image: "Image", size: int, draws: "np.ndarray") -> "Image":
     Args:
         draws: (5,) in [0, 1): area, width over height, left, top, mirrored.
     """
-    from math import exp, sqrt
-
     from PIL import Image
 
     area = image.width * image.height * (AREAS[0] + (AREAS[1] - AREAS[0]) * draws[0])
