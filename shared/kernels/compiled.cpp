@@ -15,9 +15,6 @@
 #include <system_error>
 #include <thread>
 #include <vector>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
@@ -38,15 +35,6 @@ void for_each(Int tasks, Int threads, const Task &task) {
     }
     work();
     for (auto &thread : others) thread.join();
-}
-
-// Fresh memory in pages of 2 MB where the system offers them: faults of 4 KB pages cost more than the arithmetic.
-void ask_for_large_pages(void *memory, size_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const uintptr_t page = 1 << 21, begin = ((uintptr_t)memory + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)memory + bytes) / page * page;
-    if (memory && begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#endif
 }
 
 // A row of n elements, real or complex; a complex one is a pair of reals.
@@ -105,7 +93,6 @@ template <class S, bool is_complex>
 void diagonal_forward(const S *a, Int a_b, Int a_t, const S *x, Int x_b, Int x_t, const S *h0, S *out, Int B, Int T,
                       Int D, Int threads) {
     const Int c = is_complex ? 2 : 1, block = free_block(B, D, threads), blocks = (D + block - 1) / block;
-    ask_for_large_pages(out, sizeof(S) * c * B * T * D);
     for_each(B * blocks, threads, [=](Int task) {
         const Int b = task / blocks, d = task % blocks * block, n = std::min(block, D - d);
         const S *h = h0 + c * (b * D + d);
@@ -122,8 +109,6 @@ template <class S, bool is_complex>
 void diagonal_backward(const S *a, Int a_b, Int a_t, const S *dh, Int dh_b, Int dh_t, const S *h0, const S *states,
                        S *da, S *dx, S *dh0, Int B, Int T, Int D, Int threads) {
     const Int c = is_complex ? 2 : 1, block = free_block(B, D, threads), blocks = (D + block - 1) / block;
-    ask_for_large_pages(dx, sizeof(S) * c * B * T * D);
-    ask_for_large_pages(da, sizeof(S) * c * B * T * D);
     for_each(B * blocks, threads, [=](Int task) {
         const Int b = task / blocks, d = task % blocks * block, n = std::min(block, D - d);
         const std::vector<S> zeros(c * n, 0);
@@ -380,7 +365,6 @@ struct Convolution {
         });
     }
     void forward(const S *bias, Int bias_b, S *y, Int threads) const {  // bias (B, D) or null
-        ask_for_large_pages(y, sizeof(S) * B * T * D);
         run(threads, [=, this_ = *this](Int b, Int d, Int n) {
             const auto &s = this_;
             S sum[block];
@@ -396,7 +380,6 @@ struct Convolution {
         });
     }
     void backward(const S *dy, Int dy_b, Int dy_t, S *dx, S *d_initial, S *dw, S *d_bias, Int threads) const {
-        ask_for_large_pages(dx, sizeof(S) * B * T * D);
         run(threads, [=, this_ = *this](Int b, Int d, Int n) {
             const auto &s = this_;
             for (Int j = 0; j < s.W; j++) std::fill_n(dw + (b * s.W + j) * s.D + d, n, S(0));

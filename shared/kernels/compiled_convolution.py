@@ -5,11 +5,11 @@ Shapes: B batch, T time, D channels, W filter width.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from shared.kernels.batching import BatchFunction
 from shared.kernels.compiled import call, num_threads, per_row, rows, whole
+from shared.kernels.reuse import empty
 
 
 def short_convolution_compiled(x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def _sizes(x: Tensor, filters: Tensor) -> tuple[int, ...]:
 class _ShortConvolution(BatchFunction):
     @staticmethod
     def forward(x: Tensor, initial: Tensor, filters: Tensor, bias: Tensor | None) -> tuple[Tensor]:
-        y = torch.empty(x.shape, dtype=x.dtype)
+        y = empty(x.shape, x.dtype)
         x, given = rows(x), (None, 0) if bias is None else per_row(bias)
         inputs = (x, *x.stride()[:2], whole(initial), *per_row(filters), *given)
         call("convolution_forward", x.dtype, *inputs, y, *_sizes(x, filters))
@@ -52,7 +52,7 @@ class _ShortConvolutionBackward(BatchFunction):
 
     @staticmethod
     def forward(dy: Tensor, x: Tensor, initial: Tensor, filters: Tensor) -> tuple[Tensor, ...]:
-        grads = tuple(torch.empty(z.shape, dtype=z.dtype) for z in (x, initial, filters, x[:, 0]))
+        grads = tuple(empty(z.shape, z.dtype) for z in (x, initial, filters, x[:, 0]))
         x, dy = rows(x), rows(dy)
         inputs = (x, *x.stride()[:2], whole(initial), *per_row(filters), dy, *dy.stride()[:2])
         call("convolution_backward", x.dtype, *inputs, *grads, *_sizes(x, filters))

@@ -5,11 +5,11 @@ Shapes: B batch, T time, F any further axes.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from shared.kernels.batching import BatchFunction
 from shared.kernels.compiled import call, num_threads, rows, whole
+from shared.kernels.reuse import empty
 
 
 def diagonal_compiled(a: Tensor, x: Tensor, h0: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def _sizes(z: Tensor) -> tuple[int, ...]:
 class _Scan(BatchFunction):
     @staticmethod
     def forward(a: Tensor, x: Tensor, h0: Tensor) -> tuple[Tensor]:
-        out = torch.empty(x.shape, dtype=x.dtype)
+        out = empty(x.shape, x.dtype)
         a, x, h0 = rows(a), rows(x), whole(h0)
         call("diagonal_forward", x.dtype, a, *a.stride()[:2], x, *x.stride()[:2], h0, out, *_sizes(x))
         return (out,)
@@ -45,8 +45,8 @@ class _ScanBackward(BatchFunction):
 
     @staticmethod
     def forward(wants_da: bool, d_states: Tensor, a: Tensor, h0: Tensor, states: Tensor) -> tuple[Tensor | None, ...]:
-        dx, dh0 = (torch.empty(z.shape, dtype=z.dtype) for z in (states, h0))
-        da = torch.empty(states.shape, dtype=states.dtype) if wants_da else None
+        dx, dh0 = (empty(z.shape, z.dtype) for z in (states, h0))
+        da = empty(states.shape, states.dtype) if wants_da else None
         a, flow, states, h0 = rows(a), rows(d_states), rows(whole(states)), whole(h0)
         strides = (*a.stride()[:2], flow, *flow.stride()[:2])
         call("diagonal_backward", a.dtype, a, *strides, h0, states, da, dx, dh0, *_sizes(states))

@@ -6,11 +6,11 @@ Shapes: B batch, T time, D channels, N states per channel.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from shared.kernels.batching import BatchFunction
 from shared.kernels.compiled import call, num_threads, per_row, whole
+from shared.kernels.reuse import empty
 
 CHUNK_SIZE = 16  # its decays and states of a block of channels fit into the second cache
 LANES = 8  # rows of channels are padded to whole vectors, of 8 floats at most
@@ -35,9 +35,9 @@ class _SelectiveScan(BatchFunction):
     @staticmethod
     def forward(state: Tensor, A: Tensor, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, ...]:
         (batch, steps, channels), states = x.shape, A.shape[2]
-        y, last = (torch.empty(z.shape, dtype=z.dtype) for z in (x, state))
+        y, last = (empty(z.shape, z.dtype) for z in (x, state))
         padded = -(-channels // LANES) * LANES
-        kept = torch.empty(batch, -(-steps // CHUNK_SIZE), padded * states, dtype=x.dtype)
+        kept = empty((batch, -(-steps // CHUNK_SIZE), padded * states), x.dtype)
         inputs = (*map(whole, (x, delta, B, C)), whole(state))
         call("selective_forward", x.dtype, *per_row(A), *inputs, y, last, kept, *_sizes(x, A))
         return y, last, kept
@@ -59,9 +59,9 @@ class _SelectiveScanBackward(BatchFunction):
     def forward(
         dy: Tensor, d_last: Tensor, kept: Tensor, A: Tensor, x: Tensor, delta: Tensor, B: Tensor, C: Tensor
     ) -> tuple[Tensor, ...]:
-        grads = tuple(torch.empty(z.shape, dtype=z.dtype) for z in (d_last, A, x, delta, B, C))
+        grads = tuple(empty(z.shape, z.dtype) for z in (d_last, A, x, delta, B, C))
         blocks = call("selective_parts", x.dtype, x.shape[2], A.shape[2], CHUNK_SIZE)
-        parts = torch.empty(x.shape[0], blocks, 2, *B.shape[1:], dtype=x.dtype)
+        parts = empty((x.shape[0], blocks, 2, *B.shape[1:]), x.dtype)
         inputs = map(whole, (x, delta, B, C, dy, d_last, kept))
         call("selective_backward", x.dtype, *per_row(A), *inputs, *grads, parts, *_sizes(x, A))
         return grads
