@@ -184,7 +184,7 @@ def print_memory(name: str, steps: list[int]) -> None:
 
 def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
     """Date, chip and versions: what the table depends on."""
-    chip = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    chip = torch.cuda.get_device_name() if device == "cuda" else cpu_name()
     clock = "CPU" if device == "cpu" and threads == 1 else "wall"
     packages = []
     for name in ("torch", "triton", "mambapy", "fla-core"):
@@ -199,7 +199,8 @@ def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
     try:
         with open("/proc/cpuinfo") as lines:
             return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
