@@ -4,8 +4,8 @@
 
 Q_t = I - alpha u u^T of the input alone, so that all ways compute the same states (checked). Ways: the parallel
 iteration to a tolerance of 1e-3 with the gradient of its last step; a loop over tokens that solves a D x D system; a
-loop that uses that the system is diagonal plus rank one. The loops backpropagate exactly. Ways take turns within a round;
-seconds are CPU seconds of one thread, medians over the rounds.
+loop that uses that the system is diagonal plus rank one. The loops backpropagate exactly. Ways take turns within a
+round; seconds are CPU seconds of one thread, medians over the rounds.
 """
 
 import statistics
