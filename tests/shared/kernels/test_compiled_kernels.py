@@ -85,12 +85,14 @@ def test_channels_in_several_blocks_of_a_row():
 
 
 def layouts(z):
-    """The numbers of a contiguous z in other places: another order of axes, every second element, a negated view."""
+    """The numbers of a contiguous z in other places: other orders of axes, every second element, a negated view."""
+    second = min(1, z.dim() - 1)
+    swapped = z.transpose(0, second).contiguous().transpose(0, second)  # rows of channels stay in one piece
     transposed = z.transpose(0, -1).contiguous().transpose(0, -1)
     spread = torch.stack([z, torch.full_like(z, math.nan)], dim=-1)[..., 0]
-    reversed_time = torch.cat([z, z], dim=0)[z.shape[0] :]
+    later_rows = torch.cat([z, z], dim=0)[z.shape[0] :]
     lazy = z.conj().resolve_conj().conj() if z.is_complex() else torch._neg_view(-z)
-    return [transposed, spread, reversed_time, lazy]
+    return [swapped, transposed, spread, later_rows, lazy]
 
 
 def test_layout_in_memory_changes_no_bit():
@@ -119,6 +121,13 @@ def test_gradient_may_come_in_any_layout():
             leaves = [z.clone().requires_grad_() for z in (a, x)]
             grads.append(torch.autograd.grad(diagonal_recurrence(*leaves, backend=backend)[0], leaves, cotangent))
         torch.testing.assert_close(*grads, rtol=1e-12, atol=1e-12)
+
+
+def test_gradient_of_the_input_alone_equals_that_of_the_pair():
+    a, x = normal(2, 9, 5).tanh(), normal(2, 9, 5, seed=1)
+    both = torch.autograd.grad(diagonal_recurrence(a.requires_grad_(), x.requires_grad_())[0].square().sum(), [a, x])
+    (alone,) = torch.autograd.grad(diagonal_recurrence(a.detach(), x)[0].square().sum(), [x])
+    assert torch.equal(alone, both[1]) and both[0].any()
 
 
 def test_constant_factor_costs_no_copy_along_time():
