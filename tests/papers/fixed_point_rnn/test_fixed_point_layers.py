@@ -180,6 +180,17 @@ def test_gates_and_read_outs_see_the_output_before_not_their_own():
     assert difference[:, 4].any() and not difference[:, [0, 1, 2, 5]].any()
 
 
+@pytest.mark.parametrize("layer", ["fp_mamba", "fp_mamba2"])
+def test_a_gate_inside_the_loop_reads_the_output_before(layer):
+    own, u = built(layer, mixer={"kind": "none"}, hidden=("gate",), gate_in_loop=True, norm_in_loop=False), sample()
+    y = torch.randn(2, 6, own.width, generator=torch_generator(3, "output"), dtype=torch.float64)
+    changed = y.clone()
+    changed[:, 3] += 1
+    difference = (own.iterate(own.prepare(u), changed)[0] - own.iterate(own.prepare(u), y)[0]).abs()
+    assert difference[:, 4].max() > 1e-4
+    assert difference[:, [0, 1, 2, 3, 5]].max() < 1e-12  # (u - y) + y is u but for rounding
+
+
 def test_decay_stays_in_the_unit_interval_and_long_sequences_finite():
     layer = built(d_model=8)
     u = 5 * sample(300, d_model=8)
