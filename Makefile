@@ -40,6 +40,8 @@ $(STAMP): requirements.lock pyproject.toml
 	python -m pip install --quiet --no-deps --editable .
 	@# tests run the Triton kernels under its interpreter; no wheel off Linux, where they are skipped
 	@python -c "import triton" 2>/dev/null || python -m pip install --quiet $(TRITON) || echo "no Triton here; going on without"
+	@# the CPU kernels, where there is a compiler; the first that needs them builds them otherwise
+	@python -m shared.kernels.compiled 2>/dev/null || true
 	@touch $@
 
 ## data      datasets and recorded runs (dvc pull)

@@ -10,7 +10,8 @@ README takes it from. Exit status 1 on drift.
 
 What acts was measured, torch 2.13 on an AVX2 machine: ATEN_CPU_CAPABILITY changes element-wise kernels, sums and
 softmax, MKL_CBWR the matrix products, OPENBLAS_CORETYPE those of NumPy. MKL_ENABLE_INSTRUCTIONS does nothing on a
-processor that is not Intel's, ONEDNN_MAX_CPU_ISA nothing above what the machine has.
+processor that is not Intel's, ONEDNN_MAX_CPU_ISA nothing above what the machine has. The compiled kernels follow
+ATEN_CPU_CAPABILITY, and their bits are the same under all of these settings.
 """
 
 import os

@@ -60,6 +60,12 @@ def test_an_edit_changes_the_digests_of_its_importers_and_no_others(changed_by):
     assert changed_by("shared/kernels/quadratic.py") == users | packages
 
 
+def test_the_source_of_the_compiled_kernels_counts_for_their_users(changed_by):
+    changed = changed_by("shared/kernels/compiled.cpp")
+    assert {"shared.kernels.compiled", "shared.kernels.diagonal", "shared.kernels.selective"} <= changed
+    assert not {"papers.toy.method", "papers.toy.descend", "shared.artifacts.digest"} & changed
+
+
 def test_a_package_counts_for_the_modules_in_it_and_their_importers(changed_by):
     changed = changed_by("shared/kernels/__init__.py")
     assert {"papers.toy.descend", "shared.kernels.quadratic", "shared.kernels.attention"} <= changed

@@ -120,6 +120,18 @@ def test_a_step_runs_alone_and_puts_its_files_where_snakemake_would(whole):
     assert (sidecar["scale"], sidecar["shard"], sidecar["num_threads"]) == ("smoke", "curvature=1", 2)
 
 
+def test_the_sidecar_says_which_form_of_a_kernel_ran(whole):
+    body = (
+        "def descend(settings):\n    import torch\n    from shared.kernels.diagonal import diagonal_recurrence\n"
+        "    x = torch.ones(1, 2, 3)\n"
+        "    diagonal_recurrence(x, x, backend='torch')\n    diagonal_recurrence(x, x, backend='reference')\n"
+        "    yield {}\n"
+    )
+    assert run_step(whole, body, "--scale", "smoke", "--shard", "curvature=1").returncode == 0
+    sidecar = (whole.runs / "descend" / "curvature=1.provenance.json").read_text()
+    assert json.loads(sidecar)["kernels"] == {"diagonal_recurrence": "reference, torch"}
+
+
 @pytest.mark.parametrize(
     ("declaration", "body", "sentence"),
     [
