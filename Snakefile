@@ -21,8 +21,10 @@ from shared.artifacts.workflow import (
     requested,
     targets,
 )
+from shared.base.errors import print_anything
 
 STARTED = time.time()
+print_anything()
 try:
     SCALE, RECORDS = check_request(config)
     SLUGS = requested(sys.argv, papers_at(SCALE, records=RECORDS))
@@ -33,7 +35,8 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")  # jobs run this interpreter
+# jobs run this interpreter, and write UTF-8 whatever the locale is
+shell.prefix(f"export PYTHONUTF8=1 PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 rule all:

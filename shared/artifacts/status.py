@@ -50,7 +50,7 @@ def dry_run(slug: str, scale: str, root: Path | None = None) -> str:
     command = ["-m", "snakemake", "-n", f"papers/{slug}/all", "--nolock", "--config", f"scale={scale}"]
     environment = {**os.environ, "COLUMNS": "200"}
     result = subprocess.run(
-        [sys.executable, *command], cwd=root or repo_root(), capture_output=True, text=True, env=environment
+        [sys.executable, *command], cwd=root or repo_root(), capture_output=True, encoding="utf-8", env=environment
     )
     output = result.stdout + result.stderr
     if result.returncode:

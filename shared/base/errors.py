@@ -22,6 +22,13 @@ def nearest_or_all(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{matches[0]}'?" if matches else f"known are {', '.join(known)}"
 
 
+def print_anything() -> None:
+    """From here on a character that the terminal's encoding lacks, such as ≤ in ISO-8859-1, is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def in_one_sentence(command: Callable, status: Callable[[Exception], int] = lambda error: 1) -> Callable:
     """Decorates a command line: a user's error ends in one sentence on stderr and exit status `status(error)`.
 
@@ -31,6 +38,7 @@ def in_one_sentence(command: Callable, status: Callable[[Exception], int] = lamb
 
     @functools.wraps(command)
     def wrapped(*args, **kwargs):
+        print_anything()
         try:
             return command(*args, **kwargs)
         except (ValueError, OSError) as error:

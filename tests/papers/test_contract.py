@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("slug", paper_slugs())
 
 
 def source(slug: str, file: str) -> str:
-    return (ROOT / "papers" / slug / file).read_text()
+    return (ROOT / "papers" / slug / file).read_text(encoding="utf-8")
 
 
 def keys_of(content: object) -> object:
@@ -161,7 +161,7 @@ def test_references_exist_and_fit_paper_yaml(slug, scale):
 
 def test_no_paper_imports_another(slug):
     for path in (ROOT / "papers" / slug).glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             assert [n for n in names if n.startswith("papers.") and n.split(".")[1] != slug] == [], path

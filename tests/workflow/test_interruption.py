@@ -20,7 +20,7 @@ def stalled(fresh):
     """A build whose second shard never ends, and in which the first shard is finished."""
     output = fresh.root / "output.txt"
     command = [sys.executable, "-m", "snakemake", "papers/toy/all", "--config", "scale=smoke", "--cores", "2"]
-    with output.open("w") as file:
+    with output.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command,
             cwd=fresh.root,
@@ -32,9 +32,9 @@ def stalled(fresh):
         )
     started = fresh.results / "logs" / "descend" / "curvature=10.log"
     for _ in range(3000):
-        if "Finished jobid" in output.read_text() and started.exists():
+        if "Finished jobid" in output.read_text(encoding="utf-8") and started.exists():
             break
-        assert process.poll() is None, output.read_text()
+        assert process.poll() is None, output.read_text(encoding="utf-8")
         time.sleep(0.1)
     yield fresh, process
     if process.poll() is None:

@@ -60,9 +60,9 @@ def test_a_key_written_twice_is_refused_with_its_line(repository):
 
 
 def test_a_mapping_may_merge_another_in_and_override_it(tmp_path):
-    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n", encoding="utf-8")
     assert load_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}
-    (tmp_path / "twice.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n")
+    (tmp_path / "twice.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="key 'y' appears twice"):
         load_yaml(tmp_path / "twice.yaml")
 
@@ -72,7 +72,7 @@ def test_broken_yaml_is_refused_with_its_line(repository):
 
 
 def test_a_key_that_is_a_list_is_not_valid_yaml(tmp_path):
-    (tmp_path / "odd.yaml").write_text("? [a]\n: 1\n")
+    (tmp_path / "odd.yaml").write_text("? [a]\n: 1\n", encoding="utf-8")
     with pytest.raises(ValueError, match="not valid YAML"):
         load_yaml(tmp_path / "odd.yaml")
 

@@ -26,7 +26,7 @@ def write_package(folder: Path, names: list[str]) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(FILES[name])
+        path.write_text(FILES[name], encoding="utf-8")
     return folder
 
 
