@@ -62,7 +62,7 @@ class RunGroup(StrictModel):
     """A product of runs: every p_u with every weighting, weight decay, size and seed."""
 
     objective: Objective = "gidd"
-    p_u: list[Factor] = [0.0]  # share of uniform noise at t = 1/2, in [0, 1)
+    p_u: list[Factor] = [0.0]  # share of uniform noise at t = 1/2; 1 would leave no mask to sample from
     weighting: list[Weighting] = ["dynamic"]
     weight_decay: list[NonNegative] = [0.0]
     size: list[str]
@@ -72,11 +72,6 @@ class RunGroup(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for p_u in self.p_u:
-            if not 0 <= p_u < 1:
-                raise ValueError(
-                    f"p_u must lie in [0, 1), since p_u = 1 leaves no mask noise to sample from; got {p_u}"
-                )
         if self.objective != "gidd" and self.p_u != [0.0]:
             raise ValueError(f"objective {self.objective} has no uniform noise; leave p_u at [0.0]")
         return self
