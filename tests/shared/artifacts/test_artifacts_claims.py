@@ -118,7 +118,9 @@ def test_a_value_that_a_scale_cannot_give_is_left_out_there_and_an_error_where_i
 
     assert judge(judged.claim, toy)["checks"] == []
     everywhere = claim("c", "A statement.", kind="ours")(judged).claim
-    with pytest.raises(ValueError, match="claim 'c' of toy: AttributeError"):
+    with pytest.raises(
+        ValueError, match=r"test_artifacts_claims\.py, judged, claim 'c'.*: AttributeError: .*; it has to yield checks"
+    ):
         judge(everywhere, toy)
 
 

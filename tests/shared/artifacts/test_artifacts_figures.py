@@ -79,7 +79,9 @@ def test_a_figure_without_a_function_names_the_nearest(toy):
 
 def test_a_function_that_returns_no_figure_is_named(toy):
     edit(toy.folder / "figures.py", "    return figure\n", "")
-    with pytest.raises(ValueError, match="fig_loss returns NoneType; return the figure"):
+    with pytest.raises(
+        ValueError, match=r"papers/toy/figures\.py, fig_loss: it returns NoneType; it has to .* return the figure"
+    ):
         build_figures("toy", "smoke")
 
 

@@ -75,7 +75,8 @@ def test_columns_and_their_order_are_those_of_paper_yaml(toy, repository):
 def test_a_missing_column_stops_the_build_and_names_the_nearest(toy, repository):
     edit(repository / "papers" / "toy" / "paper.yaml", "    exact: [label]", "    exact: [lable]")
     with pytest.raises(
-        ValueError, match=r"table 'fig_loss' has no column 'lable', which paper.yaml declares; did you mean"
+        ValueError,
+        match=r"papers/toy/tables\.py, fig_loss: its frame has no column 'lable', which paper.yaml declares; did you mean",
     ):
         build_tables("toy", "smoke")
 
@@ -105,7 +106,7 @@ def test_tables_that_need_each_other_and_unknown_names_are_refused(toy):
         build_tables("toy", "smoke")
     edit(toy.folder / "tables.py", "def tab_final(fig_loss, descents,", "def tab_final(descnets,")
     forget_toy()
-    with pytest.raises(ValueError, match=r"table 'tab_final' of toy names 'descnets', .* did you mean 'descents'"):
+    with pytest.raises(ValueError, match=r"papers/toy/tables, tab_final names 'descnets', .* did you mean 'descents'"):
         build_tables("toy", "smoke")
 
 
@@ -135,7 +136,10 @@ def test_a_function_of_the_method_may_make_a_table_from_what_its_parameters_name
     forget_toy()
     table = Tables("toy", "smoke")("tab_final")
     assert table.curvature.tolist() == [1, 10] and list(table) == ["curvature", "loss", "reported"]
-    for wrong, sentence in (("method.finale", "names no function; did you mean 'final'"), ("methd.final", "no module")):
+    for wrong, sentence in (
+        ("method.finale", "names no function; did you mean 'final'"),
+        ("methd.final", "no such file: papers/toy/methd.py"),
+    ):
         edit(toy.folder / "paper.yaml", "method.final", wrong)
         forget_toy()
         with pytest.raises(ValueError, match=sentence):
