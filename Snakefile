@@ -15,7 +15,10 @@ from shared.artifacts.workflow import (
     check_device,
     check_papers,
     check_published,
+    check_recorded,
     check_request,
+    check_rules,
+    check_targets,
     check_writable,
     papers_at,
     requested,
@@ -27,10 +30,13 @@ STARTED = time.time()
 print_anything()
 try:
     SCALE, RECORDS = check_request(config)
+    check_targets(sys.argv[1:], SCALE)
     SLUGS = requested(sys.argv, papers_at(SCALE, records=RECORDS))
     if RECORDS == "published":
         check_published(sys.argv, SCALE)
     check_papers(SLUGS, SCALE)
+    if RECORDS == "dvc":
+        check_recorded(SLUGS, SCALE)
     TARGETS = {slug: targets(slug, SCALE, RECORDS) for slug in SLUGS}
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
@@ -96,6 +102,13 @@ for slug in SLUGS:
             scale=SCALE,
         shell:
             "python -m shared.artifacts.compare {params.slug} --scale {params.scale}"
+
+
+try:
+    for slug in SLUGS:
+        check_rules(slug, SCALE, {each.name for each in workflow.rules})
+except ValueError as error:
+    sys.exit(f"error: {error}")
 
 
 onstart:

@@ -17,9 +17,10 @@ rule tables:
         *[ancient(f) for f in ("paper.yaml", "config.yaml")],
         "reported.csv",
     output:
-        expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["csv", "md", "tex"]),
-        expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
-        claims=f"{RESULTS}/claims.json",
+        # what a build before has made comes back if this one fails
+        update(expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["csv", "md", "tex"])),
+        update(expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES)),
+        claims=update(f"{RESULTS}/claims.json"),
     log:
         f"{RESULTS}/logs/tables.log",
     params:
@@ -31,7 +32,7 @@ rule tables:
         artifacts=artifact_digest(SLUG),
         **settings_parameters(SLUG, SCALE),
     shell:
-        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"ARTIFACTS_LOG={{log}} OMP_NUM_THREADS=1 python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
 
 
 rule figures:
@@ -39,11 +40,11 @@ rule figures:
         expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
         rules.tables.output.claims,
     output:
-        expand("{results}/figures/{figure}.{kind}", results=RESULTS, figure=FIGURES, kind=["png", "svg"]),
-        summary=f"{RESULTS}/summary.md",
+        update(expand("{results}/figures/{figure}.{kind}", results=RESULTS, figure=FIGURES, kind=["png", "svg"])),
+        summary=update(f"{RESULTS}/summary.md"),
     log:
         f"{RESULTS}/logs/figures.log",
     params:
         code=source_digest("shared.artifacts.figures", "shared.artifacts.summary", f"papers.{SLUG}.figures"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"ARTIFACTS_LOG={{log}} OMP_NUM_THREADS=1 python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"

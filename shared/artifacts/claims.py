@@ -54,7 +54,7 @@ from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import artifact_csv, load_paper, paper_functions
 from shared.artifacts.paths import SCALES, PaperPaths
 from shared.base.errors import nearest, nearest_or_all
-from shared.base.files import write_json
+from shared.base.files import read_json, write_json
 
 __all__ = ["at_edges", "at_least", "at_most", "greater", "less", "note", "untestable", "within"]  # what claims yield
 
@@ -221,4 +221,20 @@ def build_claims(slug: str, scale: str, root: Path | None = None) -> list[dict]:
     paths = paper_at(slug, scale, root)
     entries = [judge(c, paths) for c in claims_of(slug)]
     write_json(paths.results / "claims.json", entries)
+    return entries
+
+
+_ENTRY = ("id", "statement", "kind", "verdict", "checks", "evidence")
+
+
+def read_claims(path: Path) -> list[dict]:
+    """The entries of a claims.json.
+
+    Raises:
+        ValueError: no such file, or not the entries that `build_claims` writes; names the file.
+    """
+    entries = read_json(path)
+    whole = isinstance(entries, list) and all(isinstance(e, dict) and all(k in e for k in _ENTRY) for e in entries)
+    if not whole or not all(isinstance(e["checks"], list) and isinstance(e["evidence"], dict) for e in entries):
+        raise ValueError(f"{path} holds no verdicts of claims; delete it and build again")
     return entries
