@@ -1,6 +1,7 @@
 # The two commands of a fresh machine (Python 3.11+, git, make):
 #   make papers/gidd/all        environment, data, then the paper's figures, tables and claims; SCALE=smoke|cpu|gpu|paper
 #   make test                   environment, data, then the checks and the tests
+#   make fuzz                   environment, then the fuzz tests in full
 #   make smoke                  environment, data, then every paper at scale smoke, diffed with its reference
 # make papers/<slug>/<target> works for every Snakemake target; make env is the set-up alone.
 
@@ -12,16 +13,19 @@ STAMP := $(VENV)/.installed
 TRITON := triton==3.7.1
 # the target stands first: Snakemake takes what follows --config for settings
 SETTINGS := --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
+# a build that was killed outright (SIGKILL, a power cut) leaves Snakemake's lock behind
+UNLOCK := if nothing else builds here and Snakemake speaks of a lock: snakemake --unlock, then make again
+BUILD = snakemake $@ $(SETTINGS) || { echo "$(UNLOCK)" >&2; exit 1; }
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env data test smoke lint all diff claims FORCE
+.PHONY: env data test fuzz smoke lint all diff claims FORCE
 
 all diff claims: env data
-	snakemake $@ $(SETTINGS)
+	$(BUILD)
 
 papers/%: env data FORCE
-	snakemake $@ $(SETTINGS)
+	$(BUILD)
 
 env: $(STAMP)
 
@@ -35,7 +39,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 data: env
-	@dvc pull --quiet
+	@python -m shared.data.pull
 
 lint: env
 	ruff check .
@@ -44,6 +48,10 @@ lint: env
 
 test: lint data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+
+# thousands of mutations of every paper's settings, declarations, records and of command lines
+fuzz: env
+	OMP_NUM_THREADS=1 FUZZ_EXAMPLES=2000 python -m pytest -m fuzz tests/papers/test_fuzz.py
 
 # two papers once more as another processor would: one that trains, one that is exact
 smoke: env data

@@ -125,7 +125,8 @@ def main(
         for each in [scale] if scale else scales_of(paper):
             row = status(paper, each)
             table.add_row(row.slug, row.scale, row.built, row.stale or "nothing", row.claims, row.minutes)
-    Console().print(table)
+    console = Console()
+    console.print(table, width=max(console.width, console.measure(table).maximum) if not console.is_terminal else None)
 
 
 if __name__ == "__main__":

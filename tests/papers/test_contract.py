@@ -27,7 +27,7 @@ FILES += ["__init__.py"]
 MODULES = ["tables", "figures", "claims"]  # files or packages
 README_SECTIONS = ["Question", "Run it", "Results", "What differs from the paper", "Data and licences", "Citation"]
 COMMAND = re.compile(
-    r"(make|snakemake)( -n)?( papers/[a-z_]+/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
+    r"(make|snakemake)( -n)?( papers/[a-z][a-z0-9_]*/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
     r"( --workflow-profile \S+)?"
 )
 
