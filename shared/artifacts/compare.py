@@ -279,7 +279,8 @@ def main(
         write_text(path, report(slug, scale, findings))
         print_findings(slug, scale, findings)
         if any(f.drift for f in findings):
-            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}; if the new results are right:")
+            typer.echo(f"python -m shared.artifacts.accept {slug} --scale {scale}")
             drifted = True
     if drifted:
         raise typer.Exit(1)
