@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.artifacts.accept import reference_minutes
 from shared.artifacts.claims import read_claims
@@ -119,14 +119,14 @@ def main(
     scale: Annotated[str | None, typer.Option(help="Scale; every scale of the paper if omitted.")] = None,
 ) -> None:
     """Print what is built, what is stale and why."""
-    table = Table("paper", "scale", "built", "stale", "claims", "minutes of compute")
+    heads = ("paper", "scale", "built", "stale", "claims", "minutes of compute")
+    table = Table(*(Column(head, overflow="fold") for head in heads))  # a long key is broken, never cut
     for paper in [slug] if slug else paper_slugs():
         PaperPaths(paper, "cpu")  # refuses an unknown paper
         for each in [scale] if scale else scales_of(paper):
             row = status(paper, each)
             table.add_row(row.slug, row.scale, row.built, row.stale or "nothing", row.claims, row.minutes)
-    console = Console()
-    console.print(table, width=max(console.width, console.measure(table).maximum) if not console.is_terminal else None)
+    Console().print(table)
 
 
 if __name__ == "__main__":
