@@ -1,6 +1,6 @@
 """Every paper's figures, tables and claims.
 
-snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
+snakemake [papers/<slug>/all | papers/<slug>/diff | diff | claims | gallery] [--config scale=smoke|cpu|gpu|paper records=own|dvc|published]
 """
 
 import shlex
@@ -41,6 +41,7 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
+COMPARE = "python -m shared.gallery.diff {params.slugs} --scale {params.scale} --compare"
 # jobs run this interpreter, and write UTF-8 whatever the locale is
 shell.prefix(f"export PYTHONUTF8=1 PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
@@ -68,7 +69,10 @@ rule diff:
         slugs=SLUGS,
         scale=SCALE,
     shell:
-        "python -m shared.artifacts.compare {params.slugs} --scale {params.scale}"
+        COMPARE
+
+
+include: "workflows/gallery.smk"
 
 
 for slug in SLUGS:
@@ -98,10 +102,10 @@ for slug in SLUGS:
         input:
             TARGETS[slug],
         params:
-            slug=slug,
+            slugs=slug,
             scale=SCALE,
         shell:
-            "python -m shared.artifacts.compare {params.slug} --scale {params.scale}"
+            COMPARE
 
 
 try:

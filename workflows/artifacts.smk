@@ -3,6 +3,7 @@
 Reads SLUG, SCALE and RECORDS. What there is to build comes from paper.yaml and from `shards` in config.py.
 """
 
+from shared.artifacts.captions import report_entry
 from shared.artifacts.digest import source_digest
 from shared.artifacts.paper import load_paper
 from shared.artifacts.workflow import artifact_digest, record_files, settings_parameters
@@ -18,7 +19,8 @@ rule tables:
         "reported.csv",
     output:
         # what a build before has made comes back if this one fails
-        update(expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["csv", "md", "tex"])),
+        [update(report(f"{RESULTS}/tables/{name}.csv", **report_entry(SLUG, SCALE, name))) for name in TABLES],
+        update(expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["md", "tex"])),
         update(expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES)),
         claims=update(f"{RESULTS}/claims.json"),
     log:
@@ -40,7 +42,8 @@ rule figures:
         expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
         rules.tables.output.claims,
     output:
-        update(expand("{results}/figures/{figure}.{kind}", results=RESULTS, figure=FIGURES, kind=["png", "svg"])),
+        [update(report(f"{RESULTS}/figures/{name}.png", **report_entry(SLUG, SCALE, name))) for name in FIGURES],
+        update(expand("{results}/figures/{figure}.svg", results=RESULTS, figure=FIGURES)),
         summary=update(f"{RESULTS}/summary.md"),
     log:
         f"{RESULTS}/logs/figures.log",

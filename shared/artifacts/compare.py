@@ -7,12 +7,12 @@ has a reference. A missing or an unexpected artifact and a changed verdict are d
 
     python -m shared.artifacts.compare gidd --scale smoke
 
-Exit status 1 on drift; results/<scale>/diff/ then holds report.md and, for each drifted figure, one PNG with
-reference, rebuilt and difference side by side.
+Exit status 1 on drift. results/<scale>/diff/ then holds report.md, findings.json and, for each drifted figure, one PNG
+with reference, rebuilt and difference side by side (and what today's code draws, where that is what differs).
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +31,7 @@ from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.pixels import PIXEL_SHARE, differing_pixels, side_by_side
 from shared.base.errors import in_one_sentence
-from shared.base.files import write_text
+from shared.base.files import write_bytes, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,7 @@ def _check_drawing(paths: PaperPaths, diff: Path) -> list[Finding]:
             what = "the image has another size" if where is None else f"{int(where.sum())} pixels differ ({share:.2%})"
             sentence = f"today's code draws the reference table differently: {what}"
             side_by_side(image, drawn, diff / f"{name}.{paths.scale}.drawing.png")
+            write_bytes(diff / f"{name}.{paths.scale}.drawn.png", drawn)
         findings.append(Finding(paths.scale, name, "drawing", sentence))
     return findings
 
@@ -266,23 +267,28 @@ def print_findings(slug: str, scale: str, findings: list[Finding]) -> None:
     console.print(f"{slug} at scale {scale}: {len(findings) - len(drifted)} checks ok, {len(drifted)} drifted")
 
 
+def compare_and_report(slugs: list[str], scale: str) -> bool:
+    """Compare papers, write report.md and findings.json of each, and print the findings; whether anything drifted."""
+    drifted = False
+    for slug in slugs:
+        findings = compare_paper(slug, scale)
+        path = PaperPaths(slug, scale).results / "diff" / "report.md"
+        write_text(path, report(slug, scale, findings))
+        write_json(path.with_name("findings.json"), [asdict(finding) for finding in findings])
+        print_findings(slug, scale, findings)
+        if any(f.drift for f in findings):
+            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+            drifted = True
+    return drifted
+
+
 @in_one_sentence
 def main(
     slugs: Annotated[list[str], typer.Argument(help="Papers, e.g. gidd.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper.")] = "cpu",
 ) -> None:
     """Compare papers' results with their references; exit status 1 on drift."""
-    drifted = False
-    for slug in slugs:
-        findings = compare_paper(slug, scale)
-        path = PaperPaths(slug, scale).results / "diff" / "report.md"
-        write_text(path, report(slug, scale, findings))
-        print_findings(slug, scale, findings)
-        if any(f.drift for f in findings):
-            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}; if the new results are right:")
-            typer.echo(f"python -m shared.artifacts.accept {slug} --scale {scale}")
-            drifted = True
-    if drifted:
+    if compare_and_report(slugs, scale):
         raise typer.Exit(1)
 
 

@@ -9,7 +9,18 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from shared.artifacts.plots import band, legend, line, log_ticks, mark_gone, nothing, panels, styles
+from shared.artifacts.plots import (
+    band,
+    legend,
+    line,
+    lines,
+    log_ticks,
+    mark_gone,
+    nothing,
+    panels,
+    styles,
+    zero_line,
+)
 
 
 def decade_ticks(axis: Axis, most: int = 5, form: str = "{:g}") -> None:
@@ -21,6 +32,48 @@ def decade_ticks(axis: Axis, most: int = 5, form: str = "{:g}") -> None:
     log_ticks(axis, (1.0, 2.0, 5.0) if len(powers) < 2 else (1.0,), form)
     if len(powers) > most:
         axis.set_major_locator(FixedLocator([10.0**k for k in powers[:: -(-len(powers) // most)]]))
+
+
+def log_axis(axis: Axis, label: str) -> None:
+    """A logarithmic axis with its name; see `decade_ticks`."""
+    axis.set_label_text(label)
+    decade_ticks(axis)
+
+
+def measure_panels(
+    table: pd.DataFrame,
+    x: str,
+    by: str,
+    labels: Mapping[str, str],
+    *,
+    form: str | None = None,
+    dashed: str | None = None,
+    log: str | None = None,
+    size: tuple[float, float] = (2.8, 2.6),
+) -> tuple[Figure, list[Axes]]:
+    """A panel per measure, a line per value of `by`, with a band of <measure>_error where the table has it.
+
+    Columns that end in "gain" have a line at 0.
+
+    Args:
+        labels: measure -> name of its axis. form: of the names in the legend; see `lines`. size: of a panel in inches.
+        dashed: a column that is drawn dashed beside the second measure. log: name of the x axis, if it is logarithmic.
+    """
+    figure, axes = panels(len(labels), width=size[0], height=size[1], sharey=False)
+    looks = styles(table[by])
+    for ax, (measure, label) in zip(axes, labels.items(), strict=True):
+        error = f"{measure}_error" if f"{measure}_error" in table else None
+        lines(ax, table, x, measure, by=by, looks=looks, error=error, form=form)
+        if measure.endswith("gain"):
+            zero_line(ax)
+        ax.set_ylabel(label)
+    if dashed is not None:
+        second = {value: look | {"linestyle": "--", "label": f"_{dashed}"} for value, look in looks.items()}
+        lines(axes[1], table, x, dashed, by=by, looks=second)
+    for ax in axes if log is not None else ():
+        log_axis(ax.xaxis, log)
+    legend(figure, axes)
+    return figure, axes
 
 
 def line_panels(
@@ -97,23 +150,30 @@ def heat_panels(
     columns: str,
     labels: tuple[str, str],
     most: int = 2,
+    high: float | None = None,
+    form: str = "{:.3g}",
+    size: tuple[float, float] = (2.6, 2.2),
 ) -> Figure:
     """Heat maps of a column with its numbers in the cells, a panel per combination of `panel`'s columns.
 
-    Colours are shared: dark from the smallest value, the lightest from twice the smallest on.
+    Colours are shared: dark from the smallest value, the lightest from `high` on; from twice the smallest if None.
+
+    Args:
+        size: of a panel in inches. form: of the numbers.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
     if not keys:
         return nothing("these records hold no such runs")
-    figure, axes = panels(len(keys), most=most, width=2.6, height=2.2, beside=0.3, sharey=False)
+    figure, axes = panels(len(keys), most=most, width=size[0], height=size[1], beside=0.3, sharey=False)
     low = table[value].min()
+    high = 2 * low if high is None else high
     for ax, key in zip(axes, keys, strict=True):
         part = table[(table[list(panel)] == list(key)).all(axis=1)]
         cells = part.pivot(index=rows, columns=columns, values=value).sort_index()
-        ax.imshow(cells, cmap="viridis", vmin=low, vmax=2 * low, aspect="auto")
+        ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         for (row, column), number in np.ndenumerate(cells.to_numpy()):
-            color = "white" if number < 1.5 * low else "black"
-            ax.text(column, row, f"{number:.3g}", ha="center", va="center", color=color, fontsize=7)
+            color = "white" if number < (low + high) / 2 else "black"
+            ax.text(column, row, form.format(number), ha="center", va="center", color=color, fontsize=7)
         ax.set(xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0])
         ax.set_xticklabels([f"{number:g}" for number in cells.columns])
         ax.set_yticklabels([f"{number:g}" for number in cells.index])

@@ -126,6 +126,8 @@ class Paper(StrictModel):
     arxiv: str
     url: str
     code: str | None = None  # the authors' own code
+    topics: list[str] = []  # words by which the gallery is filtered
+    lead: str | None = None  # the figure that stands for the paper in the gallery; the first if omitted
     scales: list[str] = list(SCALES)
     headline: list[str] = []  # "table.column": numbers in which a change of 5% is drift, whatever its tolerance
     tables: dict[str, Artifact] = {}
@@ -141,6 +143,12 @@ class Paper(StrictModel):
             lacking = set(artifact.all_columns()) - set(table.all_columns()) if table else ()
             if lacking:
                 raise ValueError(f"'{name}' shows '{min(lacking)}', which {artifact.source} has not")
+        return self
+
+    @model_validator(mode="after")
+    def _lead_is_a_figure(self) -> Self:
+        if self.lead is not None and self.lead not in self.figures:
+            raise ValueError(f"lead '{self.lead}' is no figure of this file{nearest(self.lead, self.figures)}")
         return self
 
     @model_validator(mode="after")

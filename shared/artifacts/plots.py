@@ -166,18 +166,43 @@ def lines(
     looks: Mapping[Hashable, dict],
     error: str | None = None,
     shown: Mapping[Hashable, str] | None = None,
+    form: str | None = None,
 ) -> None:
     """A line for each value of column `by` that has a look (see `styles`) and rows, labelled as in `shown` or as it is.
 
     Args:
-        x, y, error: columns; see `line`.
+        x, y, error: columns; see `line`. form: of the labels of values that `shown` leaves out, such as "B = {:g}".
     """
     for value, look in looks.items():
         part = table[table[by] == value]
-        text = f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
         if len(part):
             half = None if error is None else part[error]
-            line(ax, part[x], part[y], error=half, **({"label": (shown or {}).get(value, text)} | look))
+            label = (shown or {}).get(value, _text(value, form))
+            line(ax, part[x], part[y], error=half, **({"label": label} | look))
+
+
+def marks(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    by: str,
+    looks: Mapping[Hashable, dict],
+    error: str | None = None,
+    form: str | None = None,
+) -> None:
+    """Unconnected marks, told apart by column `by`, with bars of `error`; as `lines` otherwise."""
+    for value, look in looks.items():
+        part = table[table[by] == value]
+        if len(part):
+            half = None if error is None else part[error]
+            shown = {"linestyle": "none", "markersize": 4, "label": _text(value, form)} | look
+            ax.errorbar(part[x], part[y], half, **shown)
+
+
+def _text(value: Hashable, form: str | None) -> str:
+    return (form or ("{:g}" if isinstance(value, int | float | np.number) else "{}")).format(value)
 
 
 def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = None) -> None:
@@ -215,6 +240,11 @@ def scale_line(ax: Axes, value: float, label: str, **style: object) -> None:
     """A horizontal line that gives a scale: the paper's number, an entropy rate, a uniform guess."""
     if np.isfinite(value):
         ax.axhline(value, **{"color": "0.35", "linestyle": ":", "linewidth": 1.1, "label": label, "zorder": 1} | style)
+
+
+def zero_line(ax: Axes, value: float = 0) -> None:
+    """A thin line where nothing changes, without a label: no gain, or a ratio of 1."""
+    scale_line(ax, value, "_zero", linestyle="-", linewidth=0.6)
 
 
 def nothing(sentence: str) -> Figure:

@@ -2,12 +2,14 @@
 
     python -m shared.artifacts.readme gidd            write
     python -m shared.artifacts.readme gidd --check    exit status 1 if the file says something else
+    python -m shared.artifacts.readme                 all papers, and the matrix in README.md at the top
 
 The block names every claim with its verdict at each scale that has a reference, the number that decides it at `cpu`,
 the threshold, the paper's value, and what each scale took; and shows the figures of scale cpu with their captions. What
 stands outside the markers belongs to the author.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ import typer
 from shared.artifacts.claims import read_claims
 from shared.artifacts.config import scales_of
 from shared.artifacts.paper import figure_png, load_paper
-from shared.artifacts.paths import PaperPaths, paper_slugs
+from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs
 from shared.artifacts.wording import MARKS, check_text, count_text, deciding_check
 from shared.base.errors import in_one_sentence
 from shared.base.files import read_mapping, write_text
@@ -88,6 +90,22 @@ def _figures(slug: str, scale: str, root: Path | None) -> list[str]:
     return lines
 
 
+def matrix_block(root: Path | None = None) -> str:
+    """Markdown of the table in the top README: every paper, with its claims per verdict at each of the four scales."""
+    lines = [f"| slug | paper | {' | '.join(f'`{s}`' for s in SCALES)} |", "| --- | --- |" + " --- |" * len(SCALES)]
+    for slug in paper_slugs(root):
+        paper, cells = load_paper(slug, root), []
+        for scale in SCALES:
+            file = PaperPaths(slug, scale, root).reference / "claims.json"
+            counts = Counter(entry["verdict"] for entry in read_json(file)) if file.is_file() else Counter()
+            told = " ".join(f"{mark}&nbsp;{counts[verdict]}" for verdict, mark in MARKS.items() if counts[verdict])
+            cells.append(told or ("not run" if scale in scales_of(slug, root) else ""))
+        name = f"[`{slug}`](papers/{slug}/README.md)"
+        lines.append(f"| {name} | {paper.title} ([{paper.arxiv}]({paper.url})) | {' | '.join(cells)} |")
+    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    return "\n".join([*lines, "", f"Claims per verdict, from the committed references: {legend}."]) + "\n"
+
+
 def with_results(text: str, block: str, file: str) -> str:
     """`text` with `block` between its markers.
 
@@ -106,17 +124,21 @@ def main(
     check: Annotated[bool, typer.Option(help="Write nothing; exit status 1 if a README says something else.")] = False,
 ) -> None:
     """Write the results of papers into their READMEs."""
-    stale = []
-    for slug in slugs or paper_slugs():
-        path = PaperPaths(slug, MAIN_SCALE).folder / "README.md"
+    stale, root = [], PaperPaths(next(iter(slugs or paper_slugs())), MAIN_SCALE).root
+    pages = [
+        (slug, PaperPaths(slug, MAIN_SCALE).folder / "README.md", results_block) for slug in slugs or paper_slugs()
+    ]
+    if not slugs and (root / "README.md").is_file():
+        pages.append(("all papers", root / "README.md", lambda _: matrix_block()))
+    for name, path, block in pages:
         text = path.read_text(encoding="utf-8")
-        new = with_results(text, results_block(slug), PaperPaths(slug, MAIN_SCALE).relative(path))
+        new = with_results(text, block(name), str(path.relative_to(root)))
         if new != text:
-            stale.append(slug)
+            stale.append(name)
             if not check:
                 write_text(path, new)
-    for slug in stale:
-        typer.echo(f"{slug}: README {'differs from its references' if check else 'written'}")
+    for name in stale:
+        typer.echo(f"{name}: README {'differs from its references' if check else 'written'}")
     if check and stale:
         raise typer.Exit(1)
 

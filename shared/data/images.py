@@ -25,7 +25,7 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
     """A data set of image classifiers.
 
     Args:
-        dataset: digits (bundled with scikit-learn) or cifar10 (of the registry).
+        dataset: digits (bundled with scikit-learn), cifar10 or cifar100 (of the registry).
         normalisation: unit: pixels in [0, 1]. standard: then shifted and scaled by mean and standard deviation over the
             training pixels; of each channel where there are several.
     Raises:
@@ -37,11 +37,12 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
         from shared.data.digits import load_digits
 
         return load_digits(normalisation)
-    if dataset != "cifar10":
-        raise ValueError(f"no data set of images is called '{dataset}'; there are digits and cifar10")
-    from shared.data.loaders import load_cifar10
+    if dataset not in ("cifar10", "cifar100"):
+        raise ValueError(f"no data set of images is called '{dataset}'; there are digits, cifar10 and cifar100")
+    from shared.data.loaders import load_cifar10, load_cifar100
 
-    return _as_tensors(load_cifar10("train"), load_cifar10("test"), normalisation)
+    load = load_cifar10 if dataset == "cifar10" else load_cifar100
+    return _as_tensors(load("train"), load("test"), normalisation)
 
 
 def _as_tensors(train: tuple, test: tuple, normalisation: Normalisation) -> LabelledImages:

@@ -65,18 +65,27 @@ def load_cifar10(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
     Args:
         split: train (50,000) or test (10,000).
     """
+    return _cifar("cifar10", split, "label")
+
+
+def load_cifar100(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
+    """CIFAR-100 with its 100 fine classes, in the form of `load_cifar10`."""
+    return _cifar("cifar100", split, "fine_label")
+
+
+def _cifar(name: str, split: str, label: str) -> tuple[np.ndarray, np.ndarray]:
     if split not in ("train", "test"):
-        raise ValueError(f"CIFAR-10 has the splits train and test, not '{split}'")
+        raise ValueError(f"{name.upper().replace('CIFAR', 'CIFAR-')} has the splits train and test, not '{split}'")
     import pyarrow.parquet
     from PIL import Image
 
-    table = pyarrow.parquet.read_table(fetch("cifar10", f"{split}.parquet"), columns=["img", "label"])
+    table = pyarrow.parquet.read_table(fetch(name, f"{split}.parquet"), columns=["img", label])
     encoded = table.column("img").combine_chunks().field("bytes")
     images = np.empty((len(encoded), 32, 32, 3), np.uint8)
     for i, scalar in enumerate(encoded):
         with Image.open(io.BytesIO(scalar.as_buffer())) as image:
             images[i] = image.convert("RGB")
-    return images, table.column("label").to_numpy().astype(np.int64)
+    return images, table.column(label).to_numpy().astype(np.int64)
 
 
 def load_jsonl(name: str, file: str) -> list[dict]:

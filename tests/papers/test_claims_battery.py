@@ -31,7 +31,14 @@ BY_HAND = {
     "distributed_sde": ["dsign-heavy-tail-converges", "dsign-mlp-robust"],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
     "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats"],
+    "merging_noise": ["momentum-equal-noise", "ta-init-reversal", "wd-scale-invariant", "moderate-lr-best-merged"],
     "ngn_m": ["mdv1-lm-large-lr"],
+    "sequence_framework": [
+        "readout-zero-set-drives-recall",
+        "positions-restore-order",
+        "evolution-structure-orders-overwriting",
+        "unstable-evolution-costs-recall",
+    ],
     "signed_adam": ["optimizer-order", "betas-correlated"],
 }
 FEW = 1e-9

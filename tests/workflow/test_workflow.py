@@ -57,6 +57,15 @@ def test_the_root_targets_cover_every_paper(first_build):
     assert claims.returncode == 0 and re.search(r"descends .* holds", claims.stdout), claims.stdout
 
 
+def test_snakemake_s_own_report_has_captions_and_categories(built):
+    result = built.snakemake("papers/toy/all", "--report", "report.html")
+    assert result.returncode == 0, result.stdout
+    report = (built.root / "report.html").read_text()
+    for said in ("Loss over steps, by curvature.", "Final loss by curvature.", "fig_loss", "Figure 1", "Table 1"):
+        assert said in report, said
+    assert stale(built) == ""  # captions are written for the report alone, beside the results
+
+
 # what reruns, and why
 
 

@@ -13,7 +13,9 @@ from shared.models.config import MixerContext
 from shared.models.initialisation import normal_linear_
 from shared.models.mixers.base import Mixer
 from shared.models.mixers.config import AttentionConfig, SigmoidAttentionConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import ShortConvolution
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 from shared.models.rotary import Rotary, alibi_bias, alibi_slopes
 
@@ -83,6 +85,9 @@ class Attention(Mixer):
         q, k, v, _ = self._project(x, 0, {})
         return self._merge(self._attend(q, k, v))
 
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._merge(heads.transpose(1, 2))
+
     def initial_cache(self, batch_size, device=None, dtype=None) -> AttentionCache:
         like = self._device_dtype(device, dtype)
         return (
@@ -120,6 +125,26 @@ class Attention(Mixer):
         q, k, v, _ = self._project(x, 0, {})
         return self._attend(q, k, v).transpose(1, 2)
 
+    def cast(self, x: Tensor) -> Cast:
+        """phi = exp and a state per source: rotary positions turn it, linear biases are a shear of two more states."""
+        if not self.causal:
+            raise ValueError("a bidirectional mixer is no dynamics in time; build it with causal true")
+        q, k, v, _ = self._project(x, 0, {}, turn=False)
+        q, k, v = (part.transpose(1, 2) for part in (q, self._share(k), self._share(v)))
+        b, evolution = torch.full_like(q[..., 0], self.scale), Evolution()
+        if self.rotary is not None:
+            m = torch.arange(0, self.head_dim, 2, dtype=torch.float64, device=x.device)
+            evolution = Evolution(angles=-(self.rotary.base ** (-m / self.head_dim)))
+        if self.slopes is not None:
+            zero, one = torch.zeros_like(q[..., :1]), torch.ones_like(q[..., :1])
+            q, k = torch.cat([q, zero, one], dim=-1), torch.cat([k * self.scale, one, zero], dim=-1)
+            b, evolution = torch.ones_like(b), Evolution(shear=-self.slopes.to(q.dtype).expand(b.shape))
+        readout, normaliser = self._readout()
+        return Cast(q=q, k=k, v=v, b=b, evolution=evolution, readout=readout, normaliser=normaliser)
+
+    def _readout(self) -> tuple[Readout, Normaliser]:
+        return Readout("exp"), Normaliser(kind="sum")
+
     def state_size(self, seq_len: int = 1) -> int:
         convs = sum(conv.state_size for conv in self.convs.values())
         return seq_len * self.num_kv_heads * (self.head_dim + self.value_head_dim) + convs
@@ -133,14 +158,17 @@ class Attention(Mixer):
             parts[part] = F.silu(y[:, ahead:]) if self.conv_silu else y[:, ahead:]
         return torch.cat([parts["q"], parts["k"], parts["v"]], dim=-1), after
 
-    def _project(self, x: Tensor, offset: int, conv_states: dict[str, Tensor]):
-        """q (B, H, T, N), k (B, G, T, N), v (B, G, T, M) of tokens from position `offset`, and convolution states."""
+    def _project(self, x: Tensor, offset: int, conv_states: dict[str, Tensor], turn: bool = True):
+        """q (B, H, T, N), k (B, G, T, N), v (B, G, T, M) of tokens from position `offset`, and convolution states.
+
+        `turn` says whether rotary positions are applied.
+        """
         qkv = self.qkv_proj(x)
         if self.convs:
             qkv, conv_states = self._convolve(qkv, conv_states)
         qk, v = qkv.split(self.split_sizes, dim=-1)
         qk = qk.unflatten(-1, (-1, self.head_dim))  # (B, T, H + G, N)
-        if self.rotary is not None:
+        if self.rotary is not None and turn:
             qk = self.rotary(qk, offset)
         q, k = qk.transpose(1, 2).split((self.num_heads, self.num_kv_heads), dim=1)
         return q, k, v.unflatten(-1, (-1, self.value_head_dim)).transpose(1, 2), conv_states
@@ -185,6 +213,9 @@ class SigmoidAttention(Attention):
     def __init__(self, config: SigmoidAttentionConfig, context: MixerContext) -> None:
         super().__init__(config, context)
         self.score_bias = -math.log(context.max_seq_len) if config.bias is None else config.bias
+
+    def _readout(self) -> tuple[Readout, Normaliser]:
+        return Readout("sigmoid", self.score_bias), Normaliser()
 
     def _weights(self, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
         scores = (q * self.scale) @ k.transpose(-2, -1) + self.score_bias

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shared.models.mixers.dynamics import Cast
+
 Cache = Any  # a mixer's own tuple of tensors (or None); read only by the mixer that made it
 
 
@@ -73,6 +75,22 @@ class Mixer(nn.Module):
     def state_size(self, seq_len: int = 1) -> int:
         """Numbers that decoding keeps per sequence after `seq_len` tokens."""
         raise NotImplementedError
+
+    def cast(self, x: Tensor) -> Cast:
+        """The mixer on x (B, T, D) as coefficient dynamics: finish(cast(x).heads(), x) is forward(x) to rounding."""
+        raise NotImplementedError
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        """Head outputs (B, T, H, V) of the cast and the mixer's input -> (B, T, D)."""
+        raise NotImplementedError
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """alpha (B, H, T, T): the heads' outputs are sum_{j<=i} alpha_ij v_j, v = `values(x)`, plus a direct path."""
+        return self.cast(x).parallel()
+
+    def values(self, x: Tensor) -> Tensor:
+        """What the coefficients combine, (B, H, T, V)."""
+        return self.cast(x).v.transpose(1, 2)
 
     @property
     def num_params(self) -> int:

@@ -6,7 +6,7 @@ A mixer is named by the `name` field of its config class. Defining a subclass of
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.base.errors import nearest_or_all
 from shared.base.settings import StrictModel
@@ -225,3 +225,31 @@ class GRUConfig(MixerConfig):
     """Gated recurrent unit of width d_model."""
 
     name: Literal["gru"] = "gru"
+
+
+class DynamicsConfig(MixerConfig):
+    """Coefficient dynamics with each of its four objects chosen by hand, for ablations."""
+
+    name: Literal["dynamics"] = "dynamics"
+    num_heads: int | None = Field(None, ge=1)  # None: the backbone's
+    key_head_dim: int | None = Field(None, ge=1)  # K; None: d_model / num_heads
+    readout: Literal["identity", "exp", "softplus", "relu", "relu2", "sigmoid", "elu1"] = "exp"  # phi
+    features: Literal["none", "elu1"] = "none"  # on queries and keys
+    evolution: Literal["identity", "constant", "rotation", "scalar", "diagonal", "householder", "gated_householder"] = (
+        "identity"  # A_t; scalar, diagonal and gated ones depend on the token
+    )
+    decay: float = Field(1.0, gt=0)  # a of a constant A = a I
+    allow_unstable: bool = False  # a above 1
+    scaling: float = -0.5  # b = K ** scaling
+    normaliser: Literal["one", "sum", "abs_sum", "sum_exp", "floored", "root"] = (
+        "abs_sum"  # eta; floored: max(|sum|, 1)
+    )
+    conv_width: int = Field(4, ge=0)  # taps of the causal convolution with SiLU on queries, keys, values; 0: none
+
+    @model_validator(mode="after")
+    def _stable(self) -> "DynamicsConfig":
+        if self.decay > 1 and not self.allow_unstable:
+            raise ValueError(f"decay {self.decay:g} grows without bound; set allow_unstable to have it all the same")
+        if self.decay != 1 and self.evolution != "constant":
+            raise ValueError(f"decay {self.decay:g} needs evolution 'constant'; got {self.evolution!r}")
+        return self

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.models.config import MixerContext
-from shared.models.mixers.coefficients import delta_rule_coefficients
 from shared.models.mixers.config import DeltaNetConfig, GatedDeltaNetConfig
 from shared.models.mixers.matrix_state import HeadInputs, MatrixStateMixer
 from shared.models.mixers.parts import (
@@ -32,6 +31,7 @@ class DeltaNet(MatrixStateMixer):
     def __init__(self, config: DeltaNetConfig, context: MixerContext) -> None:
         super().__init__(config, context)
         self._build_qkv(config, context)
+        self.query_scale = self.key_dim**-0.5
         self.beta_proj = nn.Linear(context.d_model, self.num_heads, bias=False)
         self.beta_scale = 2.0 if config.negative_eigenvalues else 1.0
         self.head_norm = HeadNorm(self.value_dim)
@@ -41,7 +41,7 @@ class DeltaNet(MatrixStateMixer):
 
     def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
         q, k, v, extra = self._qkv(x, extra)
-        q = F.normalize(q, dim=-1, eps=1e-6) * self.key_dim**-0.5
+        q = F.normalize(q, dim=-1, eps=1e-6) * self.query_scale
         beta = self.beta_scale * widen(self.beta_proj(x)).sigmoid()
         return HeadInputs(q, F.normalize(k, dim=-1, eps=1e-6), v, beta=beta), extra
 
@@ -50,9 +50,6 @@ class DeltaNet(MatrixStateMixer):
 
     def finish(self, heads: Tensor, x: Tensor) -> Tensor:
         return self.out_proj(self.head_norm(heads).flatten(2))
-
-    def _undivided_coefficients(self, inputs: HeadInputs) -> Tensor:
-        return delta_rule_coefficients(inputs.q, inputs.k, inputs.beta, inputs.log_decay)
 
 
 @register(GatedDeltaNetConfig)

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from shared.kernels.convolution import long_convolution
 from shared.models.config import MixerContext
 from shared.models.mixers.config import BaseConvConfig, HyenaConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import RecurrentMixer, ShortConvolution
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -46,6 +48,13 @@ class ImplicitFilter(nn.Module):
         return self.last(z) * torch.exp(-t * self.deltas.abs())
 
 
+def first_state(like: Tensor) -> Tensor:
+    """Keys that write the first state of a shift register, shaped as `like` (B, T, H, K)."""
+    k = torch.zeros_like(like)
+    k[..., 0] = 1
+    return k
+
+
 @register(HyenaConfig)
 class Hyena(RecurrentMixer):
     """x2 * (h conv (x1 * v) + bias * x1 * v) with x1, x2, v short-convolved projections of the input; order 2.
@@ -77,6 +86,24 @@ class Hyena(RecurrentMixer):
             y = long_convolution(v, filters, self.skip)[:, num_seen - x.shape[1] :]
         return self.out_proj(y * second), (conv_state, v)
 
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self.out_proj(heads.squeeze(-1))
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every channel is a head: a shift register of T states, written by x1, read by x2 times the filter."""
+        first, second, v = self.conv(self.in_proj(x), None)[0].chunk(3, dim=-1)
+        q = second.unsqueeze(-1) * self.filter(x.shape[1]).mT  # (B, T, D, T)
+        return Cast(
+            q=q,
+            k=first_state(q),
+            v=v.unsqueeze(-1),
+            b=first,
+            evolution=Evolution(shift=True),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+            direct=second * self.skip * first,
+        )
+
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
         return self.conv.initial_state(batch_size, like), torch.zeros(batch_size, 0, self.d_model, **like)
@@ -97,6 +124,22 @@ class BaseConv(RecurrentMixer):
     def run(self, x: Tensor, cache):
         y, cache = self.conv(x, cache)
         return torch.addcmul(x, y, self.projection(x)), cache
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return torch.addcmul(x, heads.squeeze(-1) + self.conv.bias, self.projection(x))
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every channel is a head: a shift register of the filter's width, read by its taps."""
+        q = self.conv.weight.flip(-1).expand(*x.shape, -1)  # the last tap sees the current step
+        return Cast(
+            q=q,
+            k=first_state(q),
+            v=x.unsqueeze(-1),
+            b=torch.ones_like(x),
+            evolution=Evolution(shift=True),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+        )
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         return self.conv.initial_state(batch_size, self._device_dtype(device, dtype))

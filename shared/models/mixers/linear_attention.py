@@ -3,6 +3,8 @@
 Shapes: B batch, T time, D model width, H heads, K key width of a head, V value width of a head.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,8 +20,10 @@ from shared.models.mixers.config import (
     NormAttentionConfig,
     RetNetConfig,
 )
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.matrix_state import HeadInputs, MatrixStateMixer
 from shared.models.mixers.parts import HeadNorm, init_projection_, kernel_backend, widen
+from shared.models.mixers.readouts import Normaliser
 from shared.models.mixers.registry import register
 from shared.models.rotary import Rotary
 
@@ -78,6 +82,9 @@ class LinearAttention(ScalarDecayMixer):
     def divisor(self, x: Tensor, inputs: HeadInputs, row_sums: Tensor) -> Tensor:
         return row_sums + self.EPS
 
+    def _normaliser(self, x: Tensor, inputs: HeadInputs) -> Normaliser:
+        return Normaliser(kind="sum", eps=self.EPS)
+
 
 @register(NormAttentionConfig)
 class NormAttention(ScalarDecayMixer):
@@ -85,15 +92,19 @@ class NormAttention(ScalarDecayMixer):
 
     def __init__(self, config: NormAttentionConfig, context: MixerContext) -> None:
         super().__init__(config, context)
+        self.query_scale = self.key_dim**-0.5
         self.norm_proj = nn.Linear(context.d_model, self.num_heads)  # its bias is c_h
         normal_linear_(self.norm_proj, context.init_std)
 
     def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
         q, k, v, extra = self._qkv(x, extra)
-        return HeadInputs(q * self.key_dim**-0.5, k, v), extra
+        return HeadInputs(q * self.query_scale, k, v), extra
 
     def divisor(self, x: Tensor, inputs: HeadInputs, row_sums: Tensor | None) -> Tensor:
         return F.softplus(widen(self.norm_proj(x))).exp()
+
+    def _normaliser(self, x: Tensor, inputs: HeadInputs) -> Normaliser:
+        return Normaliser(kind="given", values=self.divisor(x, inputs, None))
 
 
 class GatedOutputMixer(ScalarDecayMixer):
@@ -120,17 +131,27 @@ class RetNet(GatedOutputMixer):
     def __init__(self, config: RetNetConfig, context: MixerContext) -> None:
         super().__init__(config, context, norm_scale=False)
         init_projection_(self.out_proj, context.init_std, gain=2**-1)
+        self.query_scale = self.key_dim**-0.5
         decays = 1 - 2 ** (-5 - torch.arange(self.num_heads, dtype=torch.float64))
         self.register_buffer("log_decays", decays.log().to(torch.get_default_dtype()), persistent=False)
         self.rotary = Rotary(self.key_dim, context.rope_base, context.max_seq_len) if config.rotation else None
 
-    def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
+    def project(self, x: Tensor, extra: tuple | None, turn: bool = True) -> tuple[HeadInputs, tuple]:
         q, k, v, after = self._qkv(x, extra)
         seen = 0 if extra is None else extra[1]
-        if self.rotary is not None:
+        if self.rotary is not None and turn:
             q, k = self.rotary(q, seen), self.rotary(k, seen)
         log_decay = widen(self.log_decays).expand(q.shape[:3])
-        return HeadInputs(q * self.key_dim**-0.5, k, v, log_decay), (*after, seen + x.shape[1])
+        return HeadInputs(q * self.query_scale, k, v, log_decay), (*after, seen + x.shape[1])
+
+    def cast(self, x: Tensor) -> Cast:
+        """A_t is the decay times a rotation of the unturned keys' planes."""
+        inputs, cast = self.project(x, None, turn=False)[0], super().cast(x)
+        if self.rotary is None:
+            return cast
+        m = torch.arange(0, self.key_dim, 2, dtype=torch.float64, device=x.device)
+        turning = Evolution(log_decay=inputs.log_decay.unsqueeze(-1), angles=-(self.rotary.base ** (-m / self.key_dim)))
+        return replace(cast, q=inputs.q / self.query_scale, k=inputs.k, evolution=turning)
 
     def _initial_extra(self, batch_size: int, like: dict) -> tuple:
         return (*super()._initial_extra(batch_size, like), 0)
@@ -142,6 +163,7 @@ class GatedLinearAttention(GatedOutputMixer):
 
     def __init__(self, config: GLAConfig, context: MixerContext) -> None:
         super().__init__(config, context, norm_scale=True)
+        self.query_scale = self.key_dim**-0.5
         self.temperature = config.gate_temperature
         self.decay_down = nn.Linear(context.d_model, config.gate_rank, bias=False)
         self.decay_up = nn.Linear(config.gate_rank, self.num_keys)
@@ -151,7 +173,7 @@ class GatedLinearAttention(GatedOutputMixer):
     def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
         q, k, v, extra = self._qkv(x, extra)
         gates = self.decay_up(self.decay_down(x)).unflatten(-1, (self.num_heads, -1))
-        return HeadInputs(q * self.key_dim**-0.5, k, v, F.logsigmoid(widen(gates)) / self.temperature), extra
+        return HeadInputs(q * self.query_scale, k, v, F.logsigmoid(widen(gates)) / self.temperature), extra
 
     def recur(self, inputs: HeadInputs, state: Tensor | None) -> tuple[Tensor, Tensor]:
         return vector_decay_attention(*inputs[:4], state, backend=kernel_backend(inputs.q.shape[1]))

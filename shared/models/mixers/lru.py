@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.models.config import MixerContext
 from shared.models.mixers.config import LRUConfig, RGLRUConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import (
     BlockDiagonal,
     GatedOutput,
@@ -21,6 +22,7 @@ from shared.models.mixers.parts import (
     state_dtype,
     widen,
 )
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -51,13 +53,38 @@ class LRU(RecurrentMixer):
         self.output = GatedOutput(d_model)
 
     def run(self, x: Tensor, cache):
-        eigenvalues = torch.exp(torch.complex(-widen(self.nu_log).exp(), widen(self.theta_log).exp()))
+        eigenvalues = torch.exp(self._log_eigenvalues())
         wide, gamma = widen(x), widen(self.gamma_log).exp()
-        b, c = widen(self.B), widen(self.C)
+        b = widen(self.B)
         driven = torch.complex(gamma * F.linear(wide, b[0]), gamma * F.linear(wide, b[1]))  # (B, T, N)
         h, state = diagonal_recurrence(eigenvalues[None, None], driven, cache, backend=kernel_backend(x.shape[1]))
+        return self._output(h, x), state
+
+    def _log_eigenvalues(self) -> Tensor:
+        return torch.complex(-widen(self.nu_log).exp(), widen(self.theta_log).exp())
+
+    def _output(self, h: Tensor, x: Tensor) -> Tensor:
+        c = widen(self.C)
         y = F.linear(h.real, c[0]) - F.linear(h.imag, c[1]) + self.D * x
-        return self.output(y.to(x.dtype)), state
+        return self.output(y.to(x.dtype))
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._output(heads.squeeze(-1), x)
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every complex state is a head of width 1: A = lambda, b = gamma, values B x; the output map reads Re(C h)."""
+        wide, b = widen(x), widen(self.B)
+        v = torch.complex(F.linear(wide, b[0]), F.linear(wide, b[1])).unsqueeze(-1)  # (B, T, N, 1)
+        ones = torch.ones_like(v)
+        return Cast(
+            q=ones,
+            k=ones,
+            v=v,
+            b=widen(self.gamma_log).exp().expand(v.shape[:-1]),
+            evolution=Evolution(log_decay=self._log_eigenvalues().unsqueeze(-1).expand(v.shape)),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+        )
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
@@ -95,14 +122,38 @@ class RGLRU(RecurrentMixer):
 
     def run(self, x: Tensor, cache):
         conv_state, state = (None, None) if cache is None else cache
+        u, gate, log_a, b, conv_state = self._gated(x, conv_state)
+        h, state = diagonal_recurrence(log_a.exp(), b * u, state, backend=kernel_backend(x.shape[1]))
+        return self._output(h, gate), (conv_state, state)
+
+    def _gated(self, x: Tensor, conv_state: Tensor | None):
+        """u, the output's gate, log a and the input's factor sqrt(1 - a^2) i, (B, T, N), and the convolution state."""
         u, gate = self.in_proj(x).chunk(2, dim=-1)
         if self.conv is not None:
             u, conv_state = self.conv(u, conv_state)
         log_a = self.EXPONENT * F.logsigmoid(widen(self.decay)) * widen(self.recurrence_gate(u)).sigmoid()
         scale = torch.sqrt(-torch.expm1(2 * log_a))  # sqrt(1 - a^2), exact for a near 1
-        driven = scale * widen(self.input_gate(u)).sigmoid() * u
-        h, state = diagonal_recurrence(log_a.exp(), driven, state, backend=kernel_backend(x.shape[1]))
-        return self.out_proj(h.to(x.dtype) * F.gelu(gate, approximate="tanh")), (conv_state, state)
+        return u, gate, log_a, scale * widen(self.input_gate(u)).sigmoid(), conv_state
+
+    def _output(self, h: Tensor, gate: Tensor) -> Tensor:
+        return self.out_proj(h.to(gate.dtype) * F.gelu(gate, approximate="tanh"))
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._output(heads.squeeze(-1), self.in_proj(x).chunk(2, dim=-1)[1])
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every channel is a head of width 1: A_t = a_t, b = sqrt(1 - a^2) i."""
+        u, _, log_a, b, _ = self._gated(x, None)
+        u = u.unsqueeze(-1)
+        return Cast(
+            q=torch.ones_like(u),
+            k=torch.ones_like(u),
+            v=u,
+            b=b,
+            evolution=Evolution(log_decay=log_a.unsqueeze(-1)),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+        )
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)

@@ -13,8 +13,8 @@ from shared.kernels.linear_attention import scalar_decay_attention
 from shared.kernels.selective import selective_scan
 from shared.models.config import MixerContext
 from shared.models.fused import rms_norm
-from shared.models.mixers.coefficients import decay_matrix, linear_attention_coefficients
 from shared.models.mixers.config import Mamba2Config, MambaConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import (
     RecurrentMixer,
     ShortConvolution,
@@ -23,6 +23,7 @@ from shared.models.mixers.parts import (
     state_dtype,
     widen,
 )
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -69,18 +70,29 @@ class Mamba(RecurrentMixer):
             u, dt, -widen(self.A_log).exp(), b, c, self.D, state,
             delta_bias=self.dt_proj.bias, delta_softplus=True, backend=kernel_backend(x.shape[1]),
         )  # fmt: skip
-        return self.out_proj(y if z is None else y * F.silu(z)), (conv_state, state)
+        return self._output(y, z), (conv_state, state)
 
-    def coefficients(self, x: Tensor) -> Tensor:
-        """alpha (B, E, T, T): scan output y_i = sum_{j<=i} alpha_ij u_j + D u_i for every channel, u = `values(x)`."""
-        _, dt, b, c, _, _ = self._scan_inputs(x, None)
+    def _output(self, y: Tensor, z: Tensor | None) -> Tensor:
+        return self.out_proj(y if z is None else y * F.silu(z))
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._output(heads.squeeze(-1), self._scan_inputs(x, None)[4])
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every channel is a head of width 1: q = C, k = B, v = u, A_t = diag(exp(Delta_t a)), b = Delta."""
+        u, dt, b, c, _, _ = self._scan_inputs(x, None)
         delta = F.softplus(widen(dt) + self.dt_proj.bias)
-        decays = decay_matrix(delta.unsqueeze(-1) * -widen(self.A_log).exp())  # (B, E, N, T, T)
-        return torch.einsum("bin,bjn,benij->beij", c, b, decays) * delta.mT.unsqueeze(-2)
-
-    def values(self, x: Tensor) -> Tensor:
-        """Scan input u, (B, E, T, 1): every channel is a head of width 1."""
-        return self._scan_inputs(x, None)[0].mT.unsqueeze(-1)
+        b, c = (part.unsqueeze(2).expand(-1, -1, u.shape[-1], -1) for part in (b, c))
+        return Cast(
+            q=c,
+            k=b,
+            v=u.unsqueeze(-1),
+            b=delta,
+            evolution=Evolution(log_decay=delta.unsqueeze(-1) * -widen(self.A_log).exp()),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+            direct=self.D.expand_as(u),
+        )
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
@@ -133,17 +145,27 @@ class Mamba2(RecurrentMixer):
         u, delta, b, c, log_decay, z, conv_state = self._ssd_inputs(x, conv_state)
         stepped = u * delta.unsqueeze(-1)
         y, state = scalar_decay_attention(c, b, stepped, log_decay, state, backend=kernel_backend(x.shape[1]))
-        y = (y + self.D.unsqueeze(-1) * u).flatten(2).to(x.dtype)
-        return self.out_proj(rms_norm(y * F.silu(z), self.norm_weight, 1e-5)), (conv_state, state)
+        return self._output((y + self.D.unsqueeze(-1) * u).flatten(2).to(x.dtype), z), (conv_state, state)
 
-    def coefficients(self, x: Tensor) -> Tensor:
-        """alpha (B, H, T, T): SSD output y_i = sum_{j<=i} alpha_ij u_j + D u_i for every head, u = `values(x)`."""
-        _, delta, b, c, log_decay, _, _ = self._ssd_inputs(x, None)
-        return linear_attention_coefficients(c, b * delta.unsqueeze(-1), log_decay)
+    def _output(self, y: Tensor, z: Tensor) -> Tensor:
+        return self.out_proj(rms_norm(y * F.silu(z), self.norm_weight, 1e-5))
 
-    def values(self, x: Tensor) -> Tensor:
-        """SSD input u, (B, H, T, P)."""
-        return self._ssd_inputs(x, None)[0].transpose(1, 2)
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._output(heads.flatten(2), self._ssd_inputs(x, None)[5])
+
+    def cast(self, x: Tensor) -> Cast:
+        """q = C, k = B, v = u, A_t = exp(Delta_t a), b = Delta."""
+        u, delta, b, c, log_decay, _, _ = self._ssd_inputs(x, None)
+        return Cast(
+            q=c,
+            k=b,
+            v=u,
+            b=delta,
+            evolution=Evolution(log_decay=log_decay.unsqueeze(-1)),
+            readout=Readout("identity"),
+            normaliser=Normaliser(),
+            direct=self.D.expand_as(delta),
+        )
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)

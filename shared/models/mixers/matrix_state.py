@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from shared.models.config import MixerContext
 from shared.models.mixers.base import Cache
-from shared.models.mixers.coefficients import linear_attention_coefficients
 from shared.models.mixers.config import MatrixStateConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import RecurrentMixer, ShortConvolution, state_dtype
+from shared.models.mixers.readouts import Normaliser, Readout
 
 
 class HeadInputs(NamedTuple):
@@ -35,6 +36,7 @@ class MatrixStateMixer(RecurrentMixer):
     """
 
     sums_rows = False  # whether `divisor` uses the row sums
+    query_scale = 1.0  # what `project` multiplies the queries by: part of the cast's b
 
     def __init__(self, config: MatrixStateConfig, context: MixerContext, d_inner: int | None = None) -> None:
         super().__init__(context.causal)
@@ -85,20 +87,28 @@ class MatrixStateMixer(RecurrentMixer):
         divisor = self.divisor(x, inputs, row_sums)
         return (heads if divisor is None else heads / divisor.unsqueeze(-1)).to(x.dtype), state
 
-    def coefficients(self, x: Tensor) -> Tensor:
-        """alpha (B, H, T, T) with head output o_i = sum_{j<=i} alpha_ij v_j, v = `values(x)`."""
+    def cast(self, x: Tensor) -> Cast:
+        """phi is the identity; b_j is the factor on the queries, times the writing strength of the delta rule."""
         inputs, _ = self.project(x, None)
-        alpha = self._undivided_coefficients(inputs)
-        divisor = self.divisor(x, inputs, alpha.sum(-1).transpose(1, 2))
-        return alpha if divisor is None else alpha / divisor.transpose(1, 2).unsqueeze(-1)
+        b = torch.full_like(inputs.q[..., 0], self.query_scale)
+        return Cast(
+            q=inputs.q / self.query_scale,
+            k=inputs.k,
+            v=inputs.v,
+            b=b if inputs.beta is None else b * inputs.beta,
+            evolution=self._evolution(inputs),
+            readout=Readout("identity"),
+            normaliser=self._normaliser(x, inputs),
+        )
 
-    def _undivided_coefficients(self, inputs: HeadInputs) -> Tensor:
-        log_decay = torch.zeros_like(inputs.q[..., 0]) if inputs.log_decay is None else inputs.log_decay
-        return linear_attention_coefficients(inputs.q, inputs.k, log_decay)
+    def _evolution(self, inputs: HeadInputs) -> Evolution:
+        log_decay = inputs.log_decay
+        if log_decay is not None and log_decay.ndim == 3:
+            log_decay = log_decay.unsqueeze(-1)
+        return Evolution(log_decay=log_decay, erase=inputs.beta)
 
-    def values(self, x: Tensor) -> Tensor:
-        """What the coefficients combine, (B, H, T, V)."""
-        return self.project(x, None)[0].v.transpose(1, 2)
+    def _normaliser(self, x: Tensor, inputs: HeadInputs) -> Normaliser:
+        return Normaliser()
 
     def heads(self, x: Tensor) -> Tensor:
         """Head outputs before the mixer's output map, (B, T, H, V)."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from shared.kernels.linear_attention import scalar_decay_attention
 from shared.models.config import MixerContext
 from shared.models.mixers.config import MLSTMConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.matrix_state import HeadInputs, MatrixStateMixer
 from shared.models.mixers.parts import (
     BlockDiagonal,
@@ -19,6 +20,7 @@ from shared.models.mixers.parts import (
     state_dtype,
     widen,
 )
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -82,12 +84,17 @@ class MLSTM(MatrixStateMixer):
             convolved, conv_state = self.conv(inner, conv_state)
         return inner, F.silu(convolved), z, conv_state
 
-    def _inputs(self, inner: Tensor, convolved: Tensor, carried: Tensor | None) -> tuple[HeadInputs, Tensor]:
-        """What enters the recurrence, and the running maximum after it (B, H)."""
+    def _gated(self, inner: Tensor, convolved: Tensor, carried: Tensor | None):
+        """q, k, v (B, T, H, K), relative log input and forget gates, and the running maximum m, each (B, T, H)."""
         q, k, v = self.q_proj(convolved), self.k_proj(convolved), self.v_proj(inner)
         log_input, forget = widen(self.gate_proj(torch.cat([q, k, v], dim=-1))).chunk(2, dim=-1)
         log_input, log_forget, m = stabilised_gates(log_input, F.logsigmoid(forget), carried)
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in (q, k, v))
+        return q, k, v, log_input, log_forget, m
+
+    def _inputs(self, inner: Tensor, convolved: Tensor, carried: Tensor | None) -> tuple[HeadInputs, Tensor]:
+        """What enters the recurrence, and the running maximum after it (B, H)."""
+        q, k, v, log_input, log_forget, m = self._gated(inner, convolved, carried)
         k = k * (log_input.exp() * self.key_dim**-0.5).unsqueeze(-1)
         return HeadInputs(q, k, v, log_forget, floor=torch.exp(-m)), m[:, -1]
 
@@ -96,8 +103,29 @@ class MLSTM(MatrixStateMixer):
         inner, convolved, z, conv_state = self._streams(x, conv_state)
         inputs, carried = self._inputs(inner, convolved, carried)
         heads, state = self._heads(x, inputs, state)
+        return self._output(heads, convolved, z), ((conv_state, carried), state)
+
+    def _output(self, heads: Tensor, convolved: Tensor, z: Tensor) -> Tensor:
         normed = self.head_norm(heads).flatten(2) * self.norm_weight + self.skip * convolved
-        return self.out_proj(normed * F.silu(z)), ((conv_state, carried), state)
+        return self.out_proj(normed * F.silu(z))
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        _, convolved, z, _ = self._streams(x, None)
+        return self._output(heads, convolved, z)
+
+    def cast(self, x: Tensor) -> Cast:
+        """A_t = f_t, b_j = i_j / sqrt(K), eta = max(|row sum|, 1), all of them relative to the running maximum."""
+        inner, convolved, _, _ = self._streams(x, None)
+        q, k, v, log_input, log_forget, m = self._gated(inner, convolved, None)
+        return Cast(
+            q=q,
+            k=k,
+            v=v,
+            b=log_input.exp() * self.key_dim**-0.5,
+            evolution=Evolution(log_decay=log_forget.unsqueeze(-1)),
+            readout=Readout("identity"),
+            normaliser=Normaliser(kind="floored", values=torch.exp(-m)),
+        )
 
     def project(self, x: Tensor, extra: tuple | None) -> tuple[HeadInputs, tuple]:
         conv_state, carried = extra or (None, None)

@@ -4,12 +4,30 @@ Shapes: B batch, T time, D model width.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.models.config import MixerContext
 from shared.models.mixers.config import GRUConfig, LSTMConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import RecurrentMixer
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
+
+
+def gated_cast(log_keep: Tensor, write: Tensor, v: Tensor) -> Cast:
+    """state_t = keep_t state_{t-1} + write_t v_t along one trajectory, all (B, T, D): every channel is a head."""
+    v = v.unsqueeze(-1)
+    return Cast(
+        q=torch.ones_like(v),
+        k=torch.ones_like(v),
+        v=v,
+        b=write,
+        evolution=Evolution(log_decay=log_keep.unsqueeze(-1)),
+        readout=Readout("identity"),
+        normaliser=Normaliser(),
+        state_dependent=True,
+    )
 
 
 @register(LSTMConfig)
@@ -23,6 +41,21 @@ class LSTM(RecurrentMixer):
 
     def run(self, x: Tensor, cache):
         return self.rnn(x, cache)
+
+    def _gates(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Arguments of input gate, forget gate, candidate and output gate along the trajectory of x, each (B, T, D)."""
+        before = F.pad(self.rnn(x)[0][:, :-1], (0, 0, 1, 0))
+        rnn = self.rnn
+        gates = F.linear(x, rnn.weight_ih_l0, rnn.bias_ih_l0) + F.linear(before, rnn.weight_hh_l0, rnn.bias_hh_l0)
+        return gates.chunk(4, dim=-1)
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self._gates(x)[3].sigmoid() * heads.squeeze(-1).tanh()
+
+    def cast(self, x: Tensor) -> Cast:
+        """The cell: A_t is the forget gate, b the input gate, v the candidate; all three read the state before."""
+        write, keep, candidate, _ = self._gates(x)
+        return gated_cast(F.logsigmoid(keep), write.sigmoid(), candidate.tanh())
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
@@ -43,6 +76,17 @@ class GRU(RecurrentMixer):
 
     def run(self, x: Tensor, cache):
         return self.rnn(x, cache)
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return heads.squeeze(-1)
+
+    def cast(self, x: Tensor) -> Cast:
+        """A_t is the update gate z, b = 1 - z, v the candidate; all three read the state before."""
+        rnn, before = self.rnn, F.pad(self.rnn(x)[0][:, :-1], (0, 0, 1, 0))
+        reset, keep, new = F.linear(x, rnn.weight_ih_l0, rnn.bias_ih_l0).chunk(3, dim=-1)
+        reset_h, keep_h, new_h = F.linear(before, rnn.weight_hh_l0, rnn.bias_hh_l0).chunk(3, dim=-1)
+        candidate = (new + (reset + reset_h).sigmoid() * new_h).tanh()
+        return gated_cast(F.logsigmoid(keep + keep_h), (-keep - keep_h).sigmoid(), candidate)
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         return torch.zeros(1, batch_size, self.d_model, **self._device_dtype(device, dtype))

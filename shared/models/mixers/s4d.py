@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from shared.kernels.convolution import long_convolution
 from shared.models.config import MixerContext
 from shared.models.mixers.config import H3Config, S4DConfig
+from shared.models.mixers.dynamics import Cast, Evolution
 from shared.models.mixers.parts import GatedOutput, RecurrentMixer, ShortConvolution, state_dtype, widen
+from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -61,6 +63,24 @@ class DiagonalSSM(nn.Module):
         arrived = torch.einsum("btd,tdn->bdn", wide.to(b.dtype), powers[:-1].flip(0) * b)
         return y, powers[-1] * state + arrived
 
+    def cast(self, v: Tensor, q: Tensor, k: Tensor, direct: Tensor) -> Cast:
+        """Complex states under phi = Re, one set for each coordinate of the keys; channels are heads.
+
+        v (B, T, H, V); q, k (B, T, H, M) scale what is read and written: K = M N states. direct (B, T, H).
+        """
+        log_transition, b, c = self._discrete()
+        log_decay = log_transition.repeat(1, q.shape[-1]).expand(*q.shape[:3], -1)
+        return Cast(
+            q=(q.unsqueeze(-1) * 2 * c.unsqueeze(-2)).flatten(-2),
+            k=(k.unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2),
+            v=v,
+            b=torch.ones_like(direct),
+            evolution=Evolution(log_decay=log_decay),
+            readout=Readout("real"),
+            normaliser=Normaliser(),
+            direct=direct,
+        )
+
     def initial_state(self, batch_size: int, like: dict) -> Tensor:
         dtype = state_dtype(like["dtype"]).to_complex()
         return torch.zeros(batch_size, *self.A_imag.shape, device=like["device"], dtype=dtype)
@@ -84,6 +104,14 @@ class S4D(RecurrentMixer):
     def run(self, x: Tensor, cache):
         y, cache = self.ssm(x, cache)
         return self.output(y), cache
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self.output(heads.squeeze(-1))
+
+    def cast(self, x: Tensor) -> Cast:
+        """Every channel is a head of width 1 with constant queries and keys."""
+        v = x.unsqueeze(-1)
+        return self.ssm.cast(v, torch.ones_like(v), torch.ones_like(v), self.ssm.skip.expand_as(x))
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         return self.ssm.initial_state(batch_size, self._device_dtype(device, dtype))
@@ -114,14 +142,27 @@ class H3(RecurrentMixer):
 
     def run(self, x: Tensor, cache):
         shift_state, state = (None, None) if cache is None else cache
-        q, k, v = self.qkv_proj(x).chunk(3, dim=-1)
-        k, shift_state = self.shift(k, shift_state)
-        q, k, v = (part.unflatten(-1, (self.num_heads, self.head_dim)) for part in (q, k, v))
+        q, k, v, shift_state = self._qkv(x, shift_state)
         products = torch.einsum("bthi,bthj->bijth", k, v)  # one sequence per pair (i, j): the SSM is the head's
         batch = products.shape[:3]
         recalled, state = self.ssm(products.flatten(0, 2), None if state is None else state.flatten(0, 2))
         heads = torch.einsum("bthi,bijth->bthj", q, recalled.unflatten(0, batch))
-        return self.out_proj(heads.flatten(2)), (shift_state, None if state is None else state.unflatten(0, batch))
+        return self.finish(heads, x), (shift_state, None if state is None else state.unflatten(0, batch))
+
+    def _qkv(self, x: Tensor, shift_state: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """q, shifted k and v (B, T, H, head_dim), and the state of the shift."""
+        q, k, v = self.qkv_proj(x).chunk(3, dim=-1)
+        k, shift_state = self.shift(k, shift_state)
+        q, k, v = (part.unflatten(-1, (self.num_heads, self.head_dim)) for part in (q, k, v))
+        return q, k, v, shift_state
+
+    def finish(self, heads: Tensor, x: Tensor) -> Tensor:
+        return self.out_proj(heads.flatten(2))
+
+    def cast(self, x: Tensor) -> Cast:
+        """The states of the diagonal SSM for each coordinate of the key; the skip is a direct path."""
+        q, k, v, _ = self._qkv(x, None)
+        return self.ssm.cast(v, q, k, self.ssm.skip * (q * k).sum(-1))
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)

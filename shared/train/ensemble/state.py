@@ -72,17 +72,18 @@ class EnsembleRun:
 
     # -- training
 
-    def train(self, report: ProgressReport, interrupt: InterruptLater) -> None:
+    def train(self, report: ProgressReport, interrupt: InterruptLater, until: int | None = None) -> None:
+        """Train to the end; or until `until` updates are done, after which `train` may be called again."""
         self.started, self.first = time.perf_counter() - self.seconds, self.step
         self.report, self.session_started = report, time.perf_counter()
-        while self.step < self.num_steps and bool(self.alive.any()):
+        while self.step < (self.num_steps if until is None else until) and bool(self.alive.any()):
             self.update()
             self.after_update()
             if interrupt.received is not None and self.step < self.num_steps:
                 self.save()
                 report.note(f"interrupted after step {self.step}; run again to continue from {self.directory}")
                 interrupt.leave()
-        self.finished = True
+        self.finished = until is None
         self.save()
 
     def update(self) -> None:

@@ -23,6 +23,7 @@ class ImageShape(StrictModel):
 SHAPES = {
     "digits": ImageShape(num_channels=1, size=8, num_classes=10),
     "cifar10": ImageShape(num_channels=3, size=32, num_classes=10),
+    "cifar100": ImageShape(num_channels=3, size=32, num_classes=100),
 }
 
 
@@ -33,7 +34,7 @@ class ImageSettings(SweepSettings):
     image size and classes. Of an mlp, `widths` are the hidden ones.
     """
 
-    dataset: Literal["digits", "cifar10"] = "digits"
+    dataset: Literal["digits", "cifar10", "cifar100"] = "digits"
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )

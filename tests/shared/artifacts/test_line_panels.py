@@ -67,3 +67,13 @@ def test_cells_of_a_heat_map_hold_their_numbers():
     assert [text.get_text() for text in figure.axes[0].texts] == ["4", "5", "6", "21.5"]
     empty = heat_panels(table[:0], "ppl", panel=["method"], rows="row", columns="lr", labels=("lr", "row"))
     assert "no such runs" in empty.axes[0].texts[0].get_text()
+
+
+def test_heat_maps_may_span_negative_numbers_and_say_how_they_are_written():
+    table = pd.DataFrame({"m": "a", "row": [1, 1, 2, 2], "lr": [0.1, 1.0, 0.1, 1.0], "gain": [-2.0, 0.5, 1.0, 3.0]})
+    how = {"panel": ["m"], "rows": "row", "columns": "lr", "labels": ("lr", "row")}
+    figure = heat_panels(table, "gain", high=3.0, form="{:.2f}", **how)
+    (image,) = figure.axes[0].get_images()
+    assert image.get_clim() == (-2.0, 3.0)
+    written = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert written == {"-2.00": "white", "0.50": "black", "1.00": "black", "3.00": "black"}

@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 
 from shared.artifacts.figures import paper_style
+from shared.artifacts.line_panels import measure_panels
+from shared.artifacts.plots import marks, styles
 from shared.artifacts.shapes import CHARS, bars, dots, heat_maps, name_points, text_boxes
 
 
@@ -47,3 +49,31 @@ def test_dots_and_bars_have_one_mark_per_value():
         np.testing.assert_array_equal(np.array(drawn, float), [[1, 2], [3, np.nan]])
         _, (ax,) = bars({"count": pd.Series([3, 4], index=["a", "b"])}, unit="n")
         assert [patch.get_height() for patch in ax.patches] == [3, 4]
+
+
+def test_measures_share_their_legend_and_only_gains_have_a_line_at_zero():
+    table = pd.DataFrame({"x": [1.0, 10.0] * 2, "of": [1, 1, 2, 2], "my_gain": [0.1, 0.2, 0.3, 0.4]})
+    table = table.assign(my_gain_error=0.05, loss=[4.0, 3.0, 2.0, 1.0], merged=[3.0, 2.0, 1.0, 0.5])
+    with paper_style():
+        labels = {"my_gain": "gain", "loss": "loss, nats"}
+        figure, (first, second) = measure_panels(table, "x", "of", labels, form="B = {}", dashed="merged", log="rate")
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["B = 1", "B = 2"]
+        assert [ax.get_ylabel() for ax in (first, second)] == ["gain", "loss, nats"]
+        assert [ax.get_xlabel() for ax in (first, second)] == ["rate"] * 2 and first.get_xscale() == "log"
+        assert [len(ax.collections) for ax in (first, second)] == [2, 0]  # bands where the error is known
+        assert [line.get_label() for line in first.lines][-1] == "_zero"
+        drawn = [line.get_ydata().tolist() for line in second.lines]
+        assert drawn == [[4.0, 3.0], [2.0, 1.0], [3.0, 2.0], [1.0, 0.5]]
+        plt.close(figure)
+
+
+def test_marks_are_unconnected_and_named_by_form():
+    table = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0], "error": [0.5, 0.25], "of": ["a", "b"]})
+    with paper_style():
+        figure, ax = plt.subplots()
+        marks(ax, table, "x", "y", by="of", looks=styles(["a", "b", "c"]), error="error", form="method {}")
+        assert ax.get_legend_handles_labels()[1] == ["method a", "method b"]
+        assert [bar.lines[0].get_linestyle() for bar in ax.containers] == ["None", "None"]
+        low, high = ax.containers[1].lines[2][0].get_segments()[0][:, 1]
+        assert (low, high) == (3.75, 4.25)
+        plt.close(figure)

@@ -22,6 +22,7 @@ OPTIONS = {  # where the default is too large for a test, or would leave a code 
     "s4d": {"d_state": 8, "dt_min": 0.1, "dt_max": 1.0},  # memories of a few tokens
     "h3": {"d_state": 6, "head_dim": 2},
     "hyena": {"filter_order": 8},
+    "dynamics": {"evolution": "gated_householder", "normaliser": "one", "readout": "identity"},
 }
 CONTEXT = MixerContext(d_model=D, num_heads=HEADS, max_seq_len=32)
 NAMES = mixer_names()
@@ -143,6 +144,7 @@ PARAMETER_COUNTS = {  # D = 16, two heads; written from the layers' equations
     "h3": 4 * D * D + 4 * D + 8 * (1 + 2 * 3 + 2 * 3 + 1),
     "hyena": (3 * D * D + 3 * D) + 4 * 3 * D + (4 * 8 + 2 * 9 * 8 + 8 * D + 8) + D + (D * D + D),
     "base_conv": D * D + D + 4 * D,
+    "dynamics": 4 * D * D + 3 * D * 4 + 4 * D + 4,
     "lstm": 4 * (2 * D * D + 2 * D),
     "gru": 3 * (2 * D * D + 2 * D),
 }

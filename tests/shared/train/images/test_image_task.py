@@ -54,17 +54,18 @@ def test_models_that_do_not_fit_are_refused(settings, words):
         ImageSettings(**settings)
 
 
-def test_cifar_has_the_shape_of_its_models_and_standard_channels(monkeypatch):
+@pytest.mark.parametrize(("dataset", "num_classes"), [("cifar10", 10), ("cifar100", 100)])
+def test_cifar_has_the_shape_of_its_models_and_standard_channels(monkeypatch, dataset, num_classes):
     draw = np.random.default_rng(0)
     splits = {"train": (draw.integers(0, 256, (40, 32, 32, 3), np.uint8), np.arange(40) % 10)}
     splits["test"] = (splits["train"][0][:8] // 2, np.arange(8))
-    monkeypatch.setattr("shared.data.loaders.load_cifar10", lambda split: splits[split])
-    task = ImageTask(ImageSettings(dataset="cifar10", kind="resnet", model={"widths": [8], "blocks": [1]}), {}, 4)
+    monkeypatch.setattr(f"shared.data.loaders.load_{dataset}", lambda split: splits[split])
+    task = ImageTask(ImageSettings(dataset=dataset, kind="resnet", model={"widths": [8], "blocks": [1]}), {}, 4)
     images = task.data.train_images
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(3), atol=1e-3, rtol=0)
     first = splits["train"][0][5, 3, 7, 1] / 255  # row 3, column 7, green
     whole = splits["train"][0][..., 1] / 255
     assert images[5, 1, 3, 7].item() == pytest.approx((first - whole.mean()) / whole.std(), rel=1e-4)
-    assert task.build(0)(task.batch(0, range(4), 0)["images"]).shape == (4, 10)
+    assert task.build(0)(task.batch(0, range(4), 0)["images"]).shape == (4, num_classes)
     assert set(task.evaluate(task.build(0).eval(), 0)) == {"val_loss", "val_accuracy"}

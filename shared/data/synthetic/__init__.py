@@ -1,0 +1,1 @@
+"""Token tasks with scored positions: every example is a function of (settings, seed, index)."""

@@ -1,0 +1,1 @@
+"""Synthetic token tasks with scored positions, as a task of sweeps."""
