@@ -277,7 +277,8 @@ def compare_and_report(slugs: list[str], scale: str) -> bool:
         write_json(path.with_name("findings.json"), [asdict(finding) for finding in findings])
         print_findings(slug, scale, findings)
         if any(f.drift for f in findings):
-            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}; if the new results are right:")
+            typer.echo(f"python -m shared.artifacts.accept {slug} --scale {scale}")
             drifted = True
     return drifted
 

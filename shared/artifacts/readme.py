@@ -97,7 +97,7 @@ def matrix_block(root: Path | None = None) -> str:
         paper, cells = load_paper(slug, root), []
         for scale in SCALES:
             file = PaperPaths(slug, scale, root).reference / "claims.json"
-            counts = Counter(entry["verdict"] for entry in read_json(file)) if file.is_file() else Counter()
+            counts = Counter(entry["verdict"] for entry in read_claims(file)) if file.is_file() else Counter()
             told = " ".join(f"{mark}&nbsp;{counts[verdict]}" for verdict, mark in MARKS.items() if counts[verdict])
             cells.append(told or ("not run" if scale in scales_of(slug, root) else ""))
         name = f"[`{slug}`](papers/{slug}/README.md)"
