@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.base.cache import build_once, cache_dir, short_key
+from shared.base.cache import build_once, cache_dir, sha256_of, short_key
 
 # import name -> subfolders to read (empty: all). Of torch only the documented public parts: the compiler's
 # internals say little, and files such as torch/version.py differ between CPU and CUDA builds.
@@ -93,16 +93,22 @@ def docstring_corpus() -> Corpus:
 def build_corpus(
     folders: Mapping[str, Path], parts: Mapping[str, tuple[str, ...]], details: Mapping[str, dict]
 ) -> Corpus:
-    """Corpus of the packages in `folders`, taken from the cache if their versions were seen before.
+    """Corpus of the packages in `folders`, taken from the cache if just these files were seen before.
+
+    The key holds every file's name and hash: numpy has other files under other Pythons, and entries are never shared.
 
     Args:
         folders: package name -> folder of its modules.
         parts: package name -> subfolders to read, empty for all of it.
         details: package name -> version and licence, for the manifest; they also name the cache entry.
     """
-    key = short_key(
-        _FORMAT, sorted(folders), sorted(parts.items()), sorted((n, d["version"]) for n, d in details.items())
-    )
+    listed = [
+        (f"{name}/{path.relative_to(folders[name]).as_posix()}", sha256_of(path))
+        for name in sorted(folders)
+        for path in _modules(folders[name], parts.get(name, ()))
+    ]
+    versions = sorted((name, each["version"]) for name, each in details.items())
+    key = short_key(_FORMAT, sorted(folders), sorted(parts.items()), versions, listed)
 
     def build(folder: Path) -> None:
         folder.mkdir()

@@ -39,14 +39,14 @@ def changed_by(original):
 
     def change(name: str) -> set[str]:
         file = root / name
-        edited.append((file, file.read_text()))
-        file.write_text(file.read_text() + "\n# edited\n")
+        edited.append((file, file.read_text(encoding="utf-8")))
+        file.write_text(file.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
         after = digests(root)
         return {module for module in before if after[module] != before[module]}
 
     yield change
     for file, text in edited:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
 
 
 def test_a_registry_that_walks_its_package_depends_on_all_of_it():
