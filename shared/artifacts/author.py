@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from shared.base.errors import first_line
+from shared.base.settings import in_words
 
 
 class AuthorError(ValueError):
@@ -36,8 +39,11 @@ def author_code(where: str, expected: str) -> Iterator[None]:
     except Exception as error:
         lines = [f for f in traceback.extract_tb(error.__traceback__) if "papers" in Path(f.filename).parts]
         at = f", line {lines[-1].lineno} of {Path(lines[-1].filename).name}" if lines else ""
-        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        raise AuthorError(f"{where}{at}: {kind}{first_line(error)}; {expected}") from error
+        if isinstance(error, ValidationError):
+            what = f"{error.title}: {in_words(error)}"
+        else:
+            what = f"{'' if type(error) is ValueError else f'{type(error).__name__}: '}{first_line(error)}"
+        raise AuthorError(f"{where}{at}: {what}; {expected}") from error
 
 
 def import_module(slug: str, name: str) -> ModuleType:

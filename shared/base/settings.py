@@ -164,13 +164,18 @@ def validate(model: type[BaseModel], values: dict, source: str) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ValueError(f"{source}: " + "; ".join(_explain(model, e) for e in error.errors())) from None
+        raise ValueError(f"{source}: {in_words(error, model)}") from None
 
 
-def _explain(model: type[BaseModel], error: dict) -> str:
+def in_words(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic found, a clause per key; `model` gives the names that an unknown key may mean."""
+    return "; ".join(_explain(model, each) for each in error.errors())
+
+
+def _explain(model: type[BaseModel] | None, error: dict) -> str:
     location = [str(part) for part in error["loc"]]
     if error["type"] == _UNKNOWN:
-        return _unknown(location, error["ctx"]["key"], [c for c in _field_names(model, location)])
+        return _unknown(location, error["ctx"]["key"], _field_names(model, location)) if model else error["msg"]
     if error["type"] == "extra_forbidden":
         return _unknown(location[:-1], location[-1], _field_names(model, location[:-1]))
     dotted = ".".join(location)
@@ -189,7 +194,7 @@ def _unknown(section: list[str], key: str, known: list[str]) -> str:
     return f"unknown key '{key}'{where}{choices}"
 
 
-def _field_names(model: type[BaseModel], section: list[str]) -> list[str]:
+def _field_names(model: type[BaseModel] | None, section: list[str]) -> list[str]:
     """Field names accepted below `section`, a path through nested models, mappings and lists."""
     kinds: list[Any] = [model]
     for part in section:

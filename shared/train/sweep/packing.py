@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from shared.base.errors import nearest_or_all
+from shared.base.settings import in_words
 from shared.optim.ranges import check_hyperparameters
 from shared.train.run import Run
 from shared.train.sweep.config import SweepConfig, expand
@@ -67,9 +68,7 @@ def _check_runs(settings: SweepSettings, runs: Sequence[Run], own_rules: Sequenc
         try:
             settings.model_cost(run.model)
         except ValidationError as error:
-            what = error.errors()[0]
-            where = ".".join(["model", *map(str, what["loc"])])
-            raise ValueError(f"run '{run.name}' of sweep '{name}': {where}: {what['msg']}") from None
+            raise ValueError(f"run '{run.name}' of sweep '{name}': model: {in_words(error)}") from None
 
 
 def _check_widening(settings: SweepSettings, runs: Sequence[Run], max_members: int) -> None:

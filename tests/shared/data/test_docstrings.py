@@ -139,6 +139,10 @@ def test_pinned_packages_give_the_recorded_bytes():
     manifest = docstring_corpus().manifest
     if {name: entry["version"] for name, entry in manifest["packages"].items()} != recorded:
         pytest.skip("other package versions than those recorded")
+    listed = Path(__file__).with_name("docstring_files.txt").read_text(encoding="utf-8").splitlines()
+    files = {file: digest for digest, file in (line.split(" ", 1) for line in listed)}
+    found = {file: digest[:16] for file, digest in manifest["files"].items()}
+    assert sorted(files.items() ^ found.items()) == []
     assert manifest["sha256"] == "4164d2de21b49df606bdd56df220f31de50824c7e77d3ff407fa9838bb18f8d8"
 
 
