@@ -15,6 +15,7 @@ make, `shards` may give a function of no arguments in their place: a job then ma
     python -m shared.artifacts.config show gidd --scale cpu
 """
 
+import functools
 import re
 import types
 from collections.abc import Callable
@@ -80,14 +81,20 @@ def scales_of(slug: str, root: Path | None = None) -> list[str]:
     """Scales in a paper's config.yaml: the four, and any of its own."""
     paths = PaperPaths(slug, "cpu", root)
     path = paths.folder / "config.yaml"
-    scales = _section(load_yaml(path), "scales", paths.relative(path))
+    state = path.stat() if path.is_file() else None
+    return list(_scales_in(path, state and (state.st_mtime_ns, state.st_size), paths.relative(path)))
+
+
+@functools.lru_cache(maxsize=256)
+def _scales_in(path: Path, state: tuple[int, int] | None, source: str) -> tuple[str, ...]:
+    """Read once for each state of the file: planning asks for the scales of every paper several times."""
+    scales = _section(load_yaml(path), "scales", source)
     for scale in scales:
         if not (isinstance(scale, str) and re.fullmatch(r"[a-z][a-z0-9_-]*", scale)):
             raise ValueError(
-                f"{paths.relative(path)}: scale {scale!r} is no name; use lower-case letters, digits, _ and -, a "
-                f"letter first"
+                f"{source}: scale {scale!r} is no name; use lower-case letters, digits, _ and -, a letter first"
             )
-    return list(scales)
+    return tuple(scales)
 
 
 def paper_at(slug: str, scale: str, root: Path | None = None) -> PaperPaths:

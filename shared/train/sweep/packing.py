@@ -55,9 +55,12 @@ def sweep_shards(
 
 def _check_runs(settings: SweepSettings, runs: Sequence[Run], own_rules: Sequence[str], name: str) -> None:
     """ValueError for a run that could not start; it names the run."""
-    models: dict[tuple, Run] = {}
+    models: dict[str, Run] = {}
+    methods: dict[str, Run] = {}  # seeds share what is checked
     for run in runs:
-        models.setdefault(tuple(sorted(run.model.items())), run)
+        models.setdefault(repr(run.model), run)
+        methods.setdefault(repr((run.optimizer, run.settings, run.num_steps)), run)
+    for run in methods.values():
         try:
             check_hyperparameters(run.optimizer, run.settings, own_rules)
             if "lr" in run.settings:
