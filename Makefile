@@ -60,7 +60,7 @@ lint: env
 test: lint data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
-## fuzz      thousands of mutations of every paper's settings, declarations, records and of command lines
+## fuzz      thousands of mutations of papers' settings, declarations, tables, records at smoke, and of command lines
 fuzz: env
 	OMP_NUM_THREADS=1 FUZZ_EXAMPLES=2000 python -m pytest -m fuzz tests/papers/test_fuzz.py
 

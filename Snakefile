@@ -12,6 +12,7 @@ sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it 
 
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.workflow import (
+    check_checkout,
     check_device,
     check_papers,
     check_published,
@@ -29,6 +30,7 @@ from shared.base.errors import print_anything
 STARTED = time.time()
 print_anything()
 try:
+    check_checkout(Path.cwd())
     SCALE, RECORDS = check_request(config)
     check_targets(sys.argv[1:], SCALE)
     SLUGS = requested(sys.argv, papers_at(SCALE, records=RECORDS))

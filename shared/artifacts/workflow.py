@@ -158,6 +158,16 @@ def check_rules(slug: str, scale: str, rules: set[str]) -> None:
             )
 
 
+def check_checkout(folder: Path) -> None:
+    """ValueError if Snakemake, which keeps its state there even while it plans, cannot write into a checkout."""
+    state = folder / ".snakemake"
+    if not os.access(state if state.exists() else folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{folder} cannot be written, and Snakemake keeps its state there (.snakemake); copy the checkout to where "
+            f"you can write and run again"
+        )
+
+
 def check_writable(slugs: list[str], scale: str) -> None:
     """ValueError if a folder with results of one of these papers is read-only; names the folder."""
     for slug in slugs:

@@ -1,6 +1,7 @@
 """Whatever is done to a paper's files or to a command line: a valid plan, or one sentence with file and key.
 
-`make test` tries 50 mutations of each kind, `make fuzz` as many as FUZZ_EXAMPLES says, over all papers.
+`make test` tries 30 mutations of each kind, `make fuzz` as many as FUZZ_EXAMPLES says, over all papers; records are
+those of papers that are built here at scale smoke.
 """
 
 import copy
@@ -9,6 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -19,16 +21,18 @@ from shared.artifacts.config import load_config, load_shards, scales_of
 from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.paper import artifact_csv, load_paper
 from shared.artifacts.paths import PaperPaths, paper_slugs
+from shared.artifacts.records import read_record, write_record
+from shared.artifacts.tables import build_tables
 from shared.artifacts.workflow import check_request, check_targets
 from shared.base.paths import repo_root
 
 pytestmark = pytest.mark.fuzz
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 MANY = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    derandomize=EXAMPLES <= 50,
+    derandomize=EXAMPLES <= 30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 JUNK = [None, True, False, 0, -1, 1, 10**9, 0.5, -0.5, math.nan, math.inf, -math.inf, "", "x", "cpu", "exact", [], {}]
@@ -156,6 +160,16 @@ def test_any_command_line_is_a_request_or_a_sentence(data):
     plan_or_sentence(ask, "scale", "records", "papers", "--config")
 
 
+def damaged(frame: pd.DataFrame, column: str, change: str) -> pd.DataFrame:
+    """A frame with a column dropped or made one value throughout, or with other rows."""
+    values = {"empty": None, "word": "x", "inf": math.inf, "negative": -1.0}
+    rows = {"no rows": frame.iloc[:0], "one row": frame.iloc[:1], "drop": frame.drop(columns=column)}
+    return rows[change] if change in rows else frame.assign(**{column: values[change]})
+
+
+CHANGES = ["drop", "empty", "word", "inf", "negative", "no rows", "one row", "cut"]
+
+
 @MANY
 @given(data=st.data())
 def test_claims_on_any_table_are_judged_or_a_sentence(root, data):
@@ -170,15 +184,40 @@ def test_claims_on_any_table_are_judged_or_a_sentence(root, data):
     before = file.read_text(encoding="utf-8")
     frame = read_csv(file)
     column = data.draw(st.sampled_from(list(frame.columns)))
-    change = data.draw(st.sampled_from(["drop", "empty", "word", "inf", "negative", "no rows", "one row", "cut"]))
-    if change == "cut":
-        text = before[: data.draw(st.integers(0, len(before)))]
-    else:
-        values = {"empty": None, "word": "x", "inf": math.inf, "negative": -1.0}
-        rows = {"no rows": frame.iloc[:0], "one row": frame.iloc[:1], "drop": frame.drop(columns=column)}
-        text = to_csv(rows[change] if change in rows else frame.assign(**{column: values[change]}))
+    change = data.draw(st.sampled_from(CHANGES))
+    cut = before[: data.draw(st.integers(0, len(before)))]
+    text = cut if change == "cut" else to_csv(damaged(frame, column, change))
     file.write_text(text, encoding="utf-8")
     try:
         plan_or_sentence(lambda: judge(claim, paths, reference=True), f"papers/{slug}/", file.name)
     finally:
         file.write_text(before, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(root) -> list[str]:
+    """Papers that are built here at scale smoke; their records are copied."""
+    found = []
+    for slug in paper_slugs():
+        runs = PaperPaths(slug, "smoke").runs
+        if PaperPaths(slug, "smoke").summary.is_file():
+            shutil.copytree(runs, PaperPaths(slug, "smoke", root).runs)
+            found.append(slug)
+    return found or pytest.skip("no paper is built at scale smoke here; make smoke builds all")
+
+
+@settings(MANY, max_examples=max(1, EXAMPLES // 10))  # all tables of a paper take a second or more
+@given(data=st.data())
+def test_tables_of_any_record_are_built_or_a_sentence(root, built, data):
+    slug = data.draw(st.sampled_from(built))
+    file = data.draw(st.sampled_from(sorted(PaperPaths(slug, "smoke", root).runs.glob("*/*.parquet"))))
+    before, frame = file.read_bytes(), read_record(file)
+    column, change = data.draw(st.sampled_from(list(frame.columns))), data.draw(st.sampled_from(CHANGES))
+    if change == "cut":
+        file.write_bytes(before[: data.draw(st.integers(0, len(before) - 1))])
+    else:
+        write_record(file, damaged(frame, column, change))
+    try:
+        plan_or_sentence(lambda: build_tables(slug, "smoke", root=root), f"papers/{slug}/", file.name)
+    finally:
+        file.write_bytes(before)
