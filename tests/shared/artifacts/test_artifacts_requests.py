@@ -68,7 +68,7 @@ def test_a_checkout_that_snakemake_cannot_write_into_is_refused_before_it_tries(
     check_checkout(tmp_path)
     (tmp_path / ".snakemake").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / ".snakemake")
-    with pytest.raises(ValueError, match="Snakemake keeps its state there .* copy the checkout"):
+    with pytest.raises(ValueError, match=r"Snakemake keeps its state there .* copy the checkout"):
         check_checkout(tmp_path)
 
 
