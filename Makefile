@@ -20,7 +20,7 @@ BUILD = snakemake $@ $(SETTINGS) || { echo "$(UNLOCK)" >&2; exit 1; }
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env data test fuzz smoke lint all diff claims gallery FORCE
+.PHONY: help env data test fuzz mutations smoke lint all diff claims gallery FORCE
 
 ## all       every paper's figures, tables and claims
 ## diff      every paper, compared with its reference; exit status 2 on drift
@@ -63,6 +63,10 @@ test: lint data
 ## fuzz      thousands of mutations of papers' settings, declarations, tables, records at smoke, and of command lines
 fuzz: env
 	OMP_NUM_THREADS=1 FUZZ_EXAMPLES=2000 python -m pytest -m fuzz tests/papers/test_fuzz.py
+
+## mutations  errors planted one at a time: do the tests notice? exit status 2 below 90 % (tests/mutations/README.md)
+mutations: env data
+	python -m tests.mutations
 
 ## smoke     every paper at scale smoke, diffed; page of what drifted: build/diff/index.html
 # two papers once more as another processor would: one that trains, one that is exact
