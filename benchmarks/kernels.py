@@ -201,7 +201,7 @@ def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
 def cpu_name() -> str:
     """The processor's name as the system gives it."""
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from papers.distributed_sde.settings import Decay
-from shared.base.settings import StrictModel
+from shared.base.settings import NonNegative, StrictModel
 from shared.models.config import MLPConfig
 from shared.models.image_config import ResNetConfig, ViTConfig
 
@@ -24,7 +24,7 @@ class Study(StrictModel):
 
     method: Literal["DCSGD", "DSignSGD"]
     rules: list[Rule]
-    levels: list[float]  # omega of DCSGD, Cauchy scale of DSignSGD
+    levels: list[NonNegative]  # omega of DCSGD, Cauchy scale of DSignSGD
     seeds: list[int]
     num_steps: int = Field(ge=2)
     every: int = Field(ge=1)  # steps between rows

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Share, StrictModel
 
 
 class Suite(StrictModel):
@@ -21,8 +21,8 @@ class Suite(StrictModel):
 class Solvers(StrictModel):
     """Scripted solvers, simulated over seeds on the executed verdicts."""
 
-    qualities: list[float]  # q: probability that the idiom of the pinned version is taken
-    repair_rates: list[float]  # r: probability that self-debug switches idiom after a failure
+    qualities: list[Share]  # q: probability that the idiom of the pinned version is taken
+    repair_rates: list[Share]  # r: probability that self-debug switches idiom after a failure
     num_seeds: int = Field(ge=2)
     seed: int = 0
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 
 
 class QuadraticGrid(StrictModel):
@@ -10,15 +10,15 @@ class QuadraticGrid(StrictModel):
 
     label: str  # sgd, adam or signum in the tables
     optimizer: str  # name of an update rule
-    lrs: tuple[float, ...]
-    momentum: tuple[float, ...]  # of sgd; beta1 of adam, beta of signum
+    lrs: tuple[Positive, ...]
+    momentum: tuple[Factor, ...]  # of sgd; beta1 of adam, beta of signum
 
 
 class Quadratics(StrictModel):
     """Nine dimensions, three blocks; learning rates tuned for each batch size."""
 
     landscapes: tuple[str, ...]  # hom, het
-    sigmas: tuple[float, ...]  # additive noise per sample, per coordinate
+    sigmas: tuple[NonNegative, ...]  # additive noise per sample, per coordinate
     batch_sizes: tuple[int, ...]  # of the additive model
     num_samples: int = Field(ge=1)  # B * updates, the same for every batch size
     row_batch_sizes: tuple[int, ...]  # rows of the nine, without replacement
@@ -33,7 +33,7 @@ class Quadratics(StrictModel):
 class WeakError(StrictModel):
     """Discrete method against its equation on f(x) = x^2 / 2 with unit noise."""
 
-    etas: tuple[float, ...]
+    etas: tuple[Positive, ...]
     batch_size: int = Field(ge=1)
     x0: float
     time: float = Field(gt=0)
@@ -55,7 +55,7 @@ class Decay(StrictModel):
     sigma: float = Field(gt=0)
     batch_sizes: tuple[int, ...]
     noise_eta: float = Field(gt=0)  # learning rate of the panels over sigma, batch size 1
-    sigmas: tuple[float, ...]
+    sigmas: tuple[NonNegative, ...]
     x0: float
     time: float = Field(gt=0)
     num_points: int = Field(ge=2)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_serializer
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Factor, NonNegative, Positive, Share, StrictModel
 from shared.train.language.config import LanguageShard
 from shared.train.sweep.config import SweepConfig
 
@@ -15,11 +15,11 @@ from shared.train.sweep.config import SweepConfig
 class Exact(StrictModel):
     """Checks that need no training: the variance identity, the inference problem, bounds, the filter."""
 
-    betas: list[float]  # averaging factors on the diagonal
+    betas: list[Factor]  # averaging factors on the diagonal
     unequal: list[tuple[float, float]]  # (beta1, beta2) for which the identity has to fail
     num_steps: int = Field(ge=10)  # length of the gradient streams
     inference_cases: int = Field(ge=1)  # random (g, m, s2, beta) of the inference problem, after the worked one
-    filter_betas: list[float]  # beta of the filter demo
+    filter_betas: list[Factor]  # beta of the filter demo
     filter_steps: int = Field(ge=10)
 
 
@@ -28,13 +28,13 @@ class Quadratics(StrictModel):
 
     draws: list[int]  # random rotations of the blocks
     designs: list[Literal["eig", "sqrt"]]
-    warmup_fractions: list[float]  # of the updates; the authors' notebook has 0.05, their caption 0.1
+    warmup_fractions: list[Share]  # of the updates; the authors' notebook has 0.05, their caption 0.1
     num_seeds: int = Field(ge=1)
     num_steps: int = Field(ge=10)
     batch_size: int = Field(ge=1, le=9)  # rows of an update, of 9
     beta: float = Field(ge=0, lt=1)  # of every method
-    lrs: dict[Literal["SGD", "Signum", "Adam"], list[float]]  # peak learning rates
-    mollifiers: list[float]  # constants eps in m / (|m| + eps)
+    lrs: dict[Literal["SGD", "Signum", "Adam"], list[Positive]]  # peak learning rates
+    mollifiers: list[NonNegative]  # constants eps in m / (|m| + eps)
     max_loss: float = Field(gt=0)  # a seed whose loss ever exceeds this is dropped, and counted
     log_every: int = Field(ge=1)
 

@@ -82,7 +82,7 @@ def rebuild(slug: str, scale: str, processor: str) -> list[Finding]:
     environment = {**os.environ, **PROCESSORS[processor], "ARTIFACTS_CACHE": str(cache_dir())}
     command = [sys.executable, "-m", "snakemake", f"papers/{slug}/all", "--config", f"scale={scale}"]
     result = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if result.returncode:
         raise ValueError(f"the build of {slug} as {processor} in {folder} fails: {result.stdout[-2000:]}")

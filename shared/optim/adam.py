@@ -1,7 +1,8 @@
 """Adam and its relatives: an averaged gradient over the root of an averaged square or variance."""
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, L2, LR, Range, Rule, beta, decayed, first, switch, with_l2
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, L2, LR, Rule, beta, decayed, first, switch, with_l2
 from shared.optim.vectors import average, clamp, near
 
 STEP = LR.meant("about the largest step of a coordinate")

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, EPS, LR, Range, Rule, beta, decayed, switch
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, LR, Rule, beta, decayed, switch
 from shared.optim.vectors import average, near
 
 

@@ -145,7 +145,7 @@ def _run(command: list[str], timeout_seconds: float) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=timeout_seconds,
         )

@@ -83,7 +83,7 @@ class EnvStore:
         """The environment if it is built and untouched; a changed one is removed with a None."""
         folder = self.folder(spec)
         try:
-            content = json.loads((folder / "env.json").read_text())
+            content = json.loads((folder / "env.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
             return None
         if inspect(folder / "bin" / "python") is None:
@@ -110,7 +110,7 @@ class EnvStore:
         path = self.root / f"{spec.key}.failed.json"
         if self.retry_failed or not path.is_file():
             return None
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["conditions"] != self._conditions():
             return None
         return Missing(spec, content["cause"], content["message"])

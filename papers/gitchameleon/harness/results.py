@@ -33,7 +33,7 @@ class ResultFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "manifest.json"
         if path.is_file() and resume:
-            self._check(json.loads(path.read_text()), manifest)
+            self._check(json.loads(path.read_text(encoding="utf-8")), manifest)
         else:
             self.rows_file.unlink(missing_ok=True)
             write_json(path, manifest)

@@ -1,6 +1,6 @@
 """What one job of a sweep reads, whatever its task; a task's own settings are mixed in by subclassing. No torch."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -49,6 +49,8 @@ class SweepSettings(StrictModel):
 
 class SweepShard(SweepSettings):
     """Settings of one job: runs of one shape, in the order of the sweep."""
+
+    own_rules: ClassVar[tuple[str, ...]] = ()  # update rules that the task's module registers
 
     sweep: str  # name of the sweep
     runs: tuple[Run, ...] = Field(min_length=1)

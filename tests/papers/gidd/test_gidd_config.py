@@ -18,7 +18,7 @@ def settings(change: dict) -> Config:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("markov: {runs: [{p_u: [1.0], size: [m]}]}", r"p_u must lie in \[0, 1\)"),
+        ("markov: {runs: [{p_u: [1.0], size: [m]}]}", r"'markov.runs.0.p_u.0': Input should be less than 1"),
         ("markov: {runs: [{p_u: [0.1], size: [xl]}]}", "names size 'xl'; known sizes: xs, s, m"),
         ("markov: {runs: [{size: [m]}, {size: [m]}]}", "two runs are the same"),
         ("markov: {runs: [{objective: ar, p_u: [0.1], size: [m]}]}", "has no uniform noise"),

@@ -57,16 +57,18 @@ def test_a_changed_environment_is_noticed_and_built_again(fresh):
     env = fresh.get(spec())
     planted = site_packages(env.path) / "textkit.py"
     planted.unlink()
-    planted.write_text("def join_lines(*a, **k): return 'planted'\n")
+    planted.write_text("def join_lines(*a, **k): return 'planted'\n", encoding="utf-8")
     rebuilt = fresh.get(spec())
-    assert fresh.num_built == 2 and "planted" not in (site_packages(rebuilt.path) / "textkit.py").read_text()
+    assert fresh.num_built == 2 and "planted" not in (site_packages(rebuilt.path) / "textkit.py").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_failed_build_leaves_a_log_and_a_cause_and_no_environment(fresh):
     missing = fresh.get(spec("9.9.9"))
     assert isinstance(missing, Missing) and missing.cause == "no-wheel", missing
     assert not fresh.folder(missing.spec).exists()
-    assert "9.9.9" in (fresh.root / f"{missing.spec.key}.log").read_text()
+    assert "9.9.9" in (fresh.root / f"{missing.spec.key}.log").read_text(encoding="utf-8")
     before = (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns
     assert fresh.get(spec("9.9.9")).cause == "no-wheel"
     assert (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
@@ -171,11 +173,11 @@ def test_no_installer_outlives_a_killed_process(tmp_path):
     code += f"_run([{sys.executable!r}, '-c', {tool!r}], 60.0)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     try:
-        wait_for(lambda: pid_file.is_file() and pid_file.read_text())
+        wait_for(lambda: pid_file.is_file() and pid_file.read_text(encoding="utf-8"))
     finally:
         parent.kill()
         parent.wait()
-    wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
+    wait_for(lambda: not Path(f"/proc/{pid_file.read_text(encoding='utf-8')}").exists())
 
 
 def wait_for(condition, seconds: float = 20.0) -> None:

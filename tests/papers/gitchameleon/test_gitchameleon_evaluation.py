@@ -103,7 +103,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_table(store, cache, level,
     expected = results_csv(evaluate_into(whole, harness(store, cache, level, limits, jobs=1), problems, solutions))
     half = ResultFolder(tmp_path / "b", problems, Settings(level, limits), resume=True)
     evaluate_into(half, harness(store, cache, level, limits), problems[:3], solutions[:3])
-    with half.rows_file.open("a") as file:
+    with half.rows_file.open("a", encoding="utf-8") as file:
         file.write('{"example_id": 1, "cut sho')  # what a crash leaves
     told = []
     rows = evaluate_into(half, harness(store, cache, level, limits, jobs=4), problems, solutions, told.append)
@@ -128,7 +128,7 @@ def test_a_changed_answer_is_run_again(store, cache, level, limits, problems, tm
 def test_lines_survive_a_cut(tmp_path):
     path = tmp_path / "x.jsonl"
     append_lines(path, ['{"a": 1}'])
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write('{"b": ')
     append_lines(path, ['{"c": 3}'])
     assert read_whole_lines(path) == [{"a": 1}, {"c": 3}]
@@ -141,7 +141,7 @@ def test_verdicts_are_kept_between_processes_but_not_those_that_may_change(tmp_p
     second = harness(store, VerdictCache(path), level, limits)
     list(second.evaluate(problems[:1], solutions_of("reference", problems)[:1]))
     assert (first.num_executed, second.num_executed) == (2, 0)
-    assert {json.loads(line)["verdict"]["code"] for line in path.read_text().splitlines()} == {"pass"}
+    assert {json.loads(line)["verdict"]["code"] for line in path.read_text(encoding="utf-8").splitlines()} == {"pass"}
 
 
 def test_the_tests_of_a_source_are_counted_before_they_run():
@@ -206,7 +206,7 @@ def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "hidden: 1 of 1 pass" in done.stdout, done.stdout + done.stderr
     assert "where the reference of another version fails: 1 of 1 pass" in done.stdout
-    header, row = (tmp_path / "o" / "results.csv").read_text().splitlines()
+    header, row = (tmp_path / "o" / "results.csv").read_text(encoding="utf-8").splitlines()
     assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
     wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --jobs"), wrong.stderr
@@ -223,7 +223,7 @@ def test_verdicts_of_other_code_are_not_read(tmp_path):
 
 def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, limits, tmp_path, monkeypatch):
     tmp_path.chmod(0o755)  # in a box root's own folders are another's
-    (tmp_path / "corpus").write_text("words")
+    (tmp_path / "corpus").write_text("words", encoding="utf-8")
     code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
     env = store.get(spec_of(problems[0]))
     assert run_visible(problems[0], code, env, level, limits).exception == "KeyError"

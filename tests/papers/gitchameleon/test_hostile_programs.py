@@ -26,7 +26,7 @@ def test_a_fork_bomb_is_contained_and_nothing_of_it_is_left(level, limits, probl
     own_boxes = range(first, first + 1000)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            status = Path(f"/proc/{pid}/status").read_text()
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         except OSError:
             continue
         uid = int(next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1])

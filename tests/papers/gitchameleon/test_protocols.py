@@ -127,7 +127,7 @@ def test_self_debug_resumes_and_keeps_the_greedy_answer_where_no_other_came(tmp_
     for _ in range(2):
         selfdebug(model, PROBLEMS, first, run_visible, AnswerFile(path, "newest", "selfdebug"), workers=1)
     assert len(asked) == len(set(asked)) == len(PROBLEMS) / 2
-    assert len(path.read_text().splitlines()) == len(PROBLEMS)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(PROBLEMS)
     silent = Scripted("silent", lambda messages, seed: (_ for _ in ()).throw(solvers_error()))
     file = AnswerFile(None, "silent", "selfdebug")
     assert len(selfdebug(silent, PROBLEMS, first, run_visible, file)) == len(PROBLEMS) / 2

@@ -115,5 +115,5 @@ def test_basin_letters_stay_text_in_csv(tmp_path):
     from shared.artifacts.csv_files import read_csv, to_csv
 
     file = tmp_path / "basins.csv"
-    file.write_text(to_csv(pd.DataFrame({"outcomes": ["cccc", "wwww"]})))
+    file.write_text(to_csv(pd.DataFrame({"outcomes": ["cccc", "wwww"]})), encoding="utf-8")
     assert read_csv(file).outcomes.tolist() == ["cccc", "wwww"]

@@ -313,7 +313,14 @@ def released_row(**changed):
 
 
 def shard(**changed):
-    base = {"study": "main", "source": "secretsauce", "files": [], "seq_len": 2048, "max_ppl": 1000, "curve_points": 50}
+    base = {
+        "study": "main",
+        "source": "secretsauce",
+        "files": ["f"],
+        "seq_len": 2048,
+        "max_ppl": 1000,
+        "curve_points": 50,
+    }
     return ReleasedShard(**base | changed)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_repository import make_repository, run_in
 
-from shared.artifacts.digest import depends_on
+from shared.artifacts.digest import depends_on, shown
 
 DIGESTS = """
 import json, sys
@@ -39,14 +39,14 @@ def changed_by(original):
 
     def change(name: str) -> set[str]:
         file = root / name
-        edited.append((file, file.read_text()))
-        file.write_text(file.read_text() + "\n# edited\n")
+        edited.append((file, file.read_text(encoding="utf-8")))
+        file.write_text(file.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
         after = digests(root)
         return {module for module in before if after[module] != before[module]}
 
     yield change
     for file, text in edited:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
 
 
 def test_a_registry_that_walks_its_package_depends_on_all_of_it():
@@ -82,3 +82,10 @@ def test_an_unknown_module_names_the_nearest(original):
     code = "from shared.artifacts.digest import source_digest; source_digest('papers.toy.descent')"
     result = run_in(root, "-c", code)
     assert "ValueError: no module papers.toy.descent; did you mean 'papers.toy.descend'?" in result.stdout
+
+
+def test_a_long_value_is_shown_by_its_digest_under_its_whole_key():
+    key = "training." + "name_" * 20
+    one, other = (shown(key, str([start, *range(4000)])) for start in (1, 2))
+    assert one != other and one.startswith(f"{key}=") and len(one) < len(key) + 60
+    assert shown("lr", "0.1") == "lr=0.1"

@@ -309,7 +309,7 @@ def main():
     sys.argv = ["program"]
     names = list(GUARDED)
     if request["runner"] == "pytest" and request["mode"] == "hidden":
-        import pytest  # noqa: F401
+        import pytest
 
         for name in GUARDED_PYTEST:
             try:

@@ -180,9 +180,9 @@ def test_the_stack_is_measured_once_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("ARTIFACTS_CACHE", str(tmp_path))
     shard = image_job([run("a"), run("b", seed=1), run("c", seed=2)], stack=None)
     first = train_shard(shard, ImageTask.of_shard(shard), progress=False).table
-    measured = (tmp_path / "ensemble-speed.json").read_text()
+    measured = (tmp_path / "ensemble-speed.json").read_text(encoding="utf-8")
     pd.testing.assert_frame_equal(first, train_shard(shard, ImageTask.of_shard(shard), progress=False).table)
-    assert (tmp_path / "ensemble-speed.json").read_text() == measured and '"3"' in measured
+    assert (tmp_path / "ensemble-speed.json").read_text(encoding="utf-8") == measured and '"3"' in measured
 
 
 def test_states_of_all_runs_come_back_under_their_names():
