@@ -203,7 +203,9 @@ def test_halving_keeps_the_better_half_and_trains_it_further():
         calls.append(list(pairs))
         return [score[p] for p in pairs]
 
-    found = train_halving(toy, range(6), GRID, 16, [3, 4, 2], 0, judge)
+    lengths = {6: 3, 3: 4, 2: 2}
+    found, ran = train_halving(toy, range(6), GRID, 16, 3, lambda left: lengths[len(left)], 0, judge)
+    assert ran == [([0, 1, 2, 3, 4, 5], 3), ([1, 3, 5], 4), ([1, 3], 2)]
     assert calls == [[0, 1, 2, 3, 4, 5], [1, 3, 5], [1, 3]]
     assert {p: r for p, (r, _) in found.items()} == {0: 0, 2: 0, 4: 0, 5: 1, 1: 2, 3: 2}
 
@@ -211,8 +213,8 @@ def test_halving_keeps_the_better_half_and_trains_it_further():
 def test_halving_without_dropping_is_grid_search():
     """One round is the same training as a grid of that batch and length, up to the data's order."""
     toy = Toy(dtype=torch.float32)
-    found = train_halving(toy, [2], GRID, 16, [5, 5], 0, lambda pairs, layers: [0.0] * len(pairs))
-    whole = train_halving(toy, [2], GRID, 16, [10], 0, lambda pairs, layers: [0.0] * len(pairs))
+    found, _ = train_halving(toy, [2], GRID, 16, 2, lambda left: 5, 0, lambda pairs, layers: [0.0] * len(pairs))
+    whole, _ = train_halving(toy, [2], GRID, 16, 1, lambda left: 10, 0, lambda pairs, layers: [0.0] * len(pairs))
     for (w, b), (own_w, own_b) in zip(found[2][1], whole[2][1], strict=True):
         assert torch.equal(w, own_w) and torch.equal(b, own_b)
 
