@@ -181,6 +181,12 @@ def test_an_epoch_shows_every_sample_once_and_drops_the_rest():
     assert len(set(first)) == 9 and max(first) < 10
 
 
+def test_epochs_have_their_own_order():
+    order = SampleOrder(32, 8, torch_generator(0, "order"))
+    epochs = [torch.cat([order.draw() for _ in range(4)]).tolist() for _ in range(3)]
+    assert len(set(map(tuple, epochs))) == 3 and all(sorted(epoch) == list(range(32)) for epoch in epochs)
+
+
 def test_joint_training_lowers_every_pairs_loss():
     toy, rows = Toy(dtype=torch.float32), torch.arange(64)
     found = list(train_hyma(toy, range(6), HYMA, 150, seed=0, at=[1]))
