@@ -117,7 +117,7 @@ def fig_tuning(table: pd.DataFrame) -> Figure:
         ax.set(title=named.get(study, study), xlabel="learning rate", xscale="log")
         ax.set_ylabel("mean validation perplexity" if study == "captioning" else "mean validation score")
         if study != "captioning":
-            ax.set_ylim(0, None)
+            ax.set_ylim(0, 1.12 * own.value.max())
     axes[0].plot([], [], "o", color="k", markerfacecolor="none", markersize=9, linestyle="none", label="used")
     legend(figure, axes)
     return figure
