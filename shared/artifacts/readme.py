@@ -45,13 +45,21 @@ def results_block(slug: str, root: Path | None = None) -> str:
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
     lines += ["", f"{legend}; ± is half of a 95% interval, ? an unknown one.", ""]
-    chosen = [e for e in claims[main] if e["chosen_after"]]
-    if chosen:
-        lines += ["Chosen after seeing results:", ""]
-        lines += [f"- `{entry['id']}`: {entry['chosen_after']}" for entry in chosen] + [""]
+    lines += _chosen(claims[main])
     lines += _costs(slug, scales, root) + _processors(slug, scales, root)
     lines += _figures(slug, main, root)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _chosen(claims: list[dict]) -> list[str]:
+    """What was chosen after seeing results; claims for which it is the same share a line."""
+    affected: dict[str, list[str]] = {}
+    for entry in claims:
+        if entry["chosen_after"]:
+            affected.setdefault(entry["chosen_after"], []).append(f"`{entry['id']}`")
+    if not affected:
+        return []
+    return ["Chosen after seeing results:", "", *(f"- {', '.join(ids)}: {what}" for what, ids in affected.items()), ""]
 
 
 def _costs(slug: str, scales: list[str], root: Path | None) -> list[str]:
