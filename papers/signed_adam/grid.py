@@ -17,17 +17,27 @@ from shared.base.seeding import numpy_generator
 SCORE_SCALE = 0.25 / 22  # of Figure 3: 0.25 in perplexity at the paper's perplexity of about 22, as a relative change
 
 
-def tuned_cells(runs: pd.DataFrame) -> pd.DataFrame:
+def tuned_cells(runs: pd.DataFrame, spread: float = np.nan) -> pd.DataFrame:
     """Adam's cells, tuned over the learning rate on the seeds that all settings of a study share; `regret` by row.
 
     Of every study with a grid: one that varies beta2 for some beta1. beta2 = 0 is left out, as v is then g^2 itself.
     `score` is Figure 3's: 1 at the best beta2 of a row.
+
+    Args:
+        spread: standard deviation of a run's loss where a cell has one seed; unknown if omitted.
+    Returns:
+        as `tuned_over_lr`, with regret (of fresh seeds where there are any, with the best cell of the row on the same),
+        regret_error (its standard error; 0 at the best) and score.
     """
     adam = runs[(runs.method == "Adam") & (runs.beta2 > 0)]
     counts = adam.groupby(["study", "beta1"]).beta2.nunique()
-    grids = counts[counts > 1].reset_index().study.unique()
-    adam = common_seeds(adam[adam.study.isin(grids)], ["study"])
-    cells = with_regret(tuned_over_lr(adam, ["study", "beta1", "beta2"]), ["study", "beta1"])
+    adam = adam[adam.study.isin(counts[counts > 1].reset_index().study.unique())]
+    tuning = common_seeds(adam[~adam.fresh], ["study"], ["lr", "beta1", "beta2", "weight_decay", "clip_norm"])
+    cells = tuned_over_lr(pd.concat([tuning, adam[adam.fresh]]), ["study", "beta1", "beta2"])
+    cells = with_regret(cells, ["study", "beta1"])
+    error = (cells["std"].fillna(spread) / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss))
+    best = error.where(cells.regret == 0).groupby([cells.study, cells.beta1]).transform("max")
+    cells = cells.assign(regret_error=np.hypot(error, best).where(cells.regret > 0, 0.0))
     return cells.assign(score=np.exp(-np.expm1(cells.regret) / SCORE_SCALE))
 
 
@@ -93,10 +103,12 @@ def listed(cells: pd.DataFrame) -> str:
     return ", ".join(f"{beta1:g}: {beta2:g}" for beta1, beta2 in zip(cells.beta1, cells.beta2, strict=True))
 
 
-def rows_above(tab_equal: pd.DataFrame, regret: float, from_beta1: float) -> str:
-    """How many rows of the other studies lose more than `regret` by equal betas."""
-    others = tab_equal[(tab_equal.study != "main") & (tab_equal.beta1 >= from_beta1)].dropna(subset="regret")
-    return f"{(others.regret > regret).sum()} of {len(others)}"
+def rows_above(tab_equal: pd.DataFrame, lost_ppl: float) -> str:
+    """How many rows of all studies lose more perplexity than that by equal betas, and which."""
+    rows = tab_equal.dropna(subset="regret_ppl")
+    above = rows[rows.regret_ppl > lost_ppl].sort_values("regret_ppl", ascending=False)
+    which = ", ".join(f"{row.study} {row.beta1:g} ({row.regret_ppl:.3f})" for row in above.itertuples())
+    return f"{len(above)} of {len(rows)}" + (f": {which}" if which else "")
 
 
 def largest_regret(cells: pd.DataFrame) -> float:

@@ -16,7 +16,7 @@ from shared.train.sweep.packing import cells_of
 if TYPE_CHECKING:
     import pandas as pd
 
-AVERAGING = frozenset({"beta", "beta1", "beta2", "momentum"})
+AVERAGING = frozenset({"alpha", "beta", "beta1", "beta2", "momentum"})
 _HALF_DECADE = math.sqrt(10.0)  # where a grid has one positive value and so no ratio of its own
 
 

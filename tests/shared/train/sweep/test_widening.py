@@ -71,7 +71,7 @@ def test_a_cell_that_diverged_altogether_is_widened_downwards():
     ],
 )
 def test_averaging_factors_go_on_in_the_logarithm_of_what_they_forget(grid, low, high):
-    for name in ("beta", "beta1", "beta2", "momentum"):
+    for name in ("alpha", "beta", "beta1", "beta2", "momentum"):
         assert neighbour(name, grid, grid[0], low=True) == low
         assert neighbour(name, grid, grid[1], low=False) == high
 
