@@ -143,6 +143,18 @@ def share_closed(tab_methods: pd.DataFrame, column: str, other: str) -> float:
 
 
 def at_grid_edge(tab_methods: pd.DataFrame, methods: list[str]) -> str:
-    """Those of `methods` whose best learning rate is at an end of its grid: their losses are upper bounds."""
-    rows = tab_methods[tab_methods.method.isin(methods) & tab_methods.edge.isin(["low", "high"])]
-    return ", ".join(f"{method} ({edge})" for method, edge in zip(rows.method, rows.edge, strict=True)) or "none"
+    """Those of `methods` whose best learning rate or averaging factor is at an end of its grid: upper bounds."""
+    rows = tab_methods[tab_methods.method.isin(methods)]
+    ends = [
+        f"{row.method} ({name} {edge})"
+        for row in rows.itertuples()
+        for name, edge in (("lr", row.edge), ("averaging", row.edge_averaging))
+        if edge in ("low", "high")
+    ]
+    return ", ".join(ends) or "none"
+
+
+def budgets(tab_methods: pd.DataFrame, methods: list[str]) -> str:
+    """Settings that the tuning of each method was given, widened grids included."""
+    number = tab_methods.set_index("method").num_settings
+    return ", ".join(f"{method} {number[method]:g}" for method in methods)

@@ -11,7 +11,7 @@ import pandas as pd
 from papers.signed_adam.comparing import tuned_over_lr
 from papers.signed_adam.runs import common_seeds
 from shared.artifacts.estimates import UNKNOWN, Estimate
-from shared.artifacts.sweeps import with_regret
+from shared.artifacts.sweeps import edge_of, with_regret
 from shared.base.seeding import numpy_generator
 
 SCORE_SCALE = 0.25 / 22  # of Figure 3: 0.25 in perplexity at the paper's perplexity of about 22, as a relative change
@@ -45,7 +45,8 @@ def best_betas(cells: pd.DataFrame) -> pd.DataFrame:
     """Of each study and beta1 the best beta2, and what beta2 = beta1 loses to it; empty where that was not run.
 
     Returns:
-        row ("<study> <beta1>"), best_beta2, best_loss, equal_loss, regret, regret_ppl, steps_apart (on the row's grid).
+        row ("<study> <beta1>"), best_beta2, best_loss, equal_loss, regret with its standard error, regret_ppl,
+        steps_apart (on the row's grid), edge_beta2 (where the best beta2 lies on it).
     """
     rows = []
     for (study, beta1), row in cells.groupby(["study", "beta1"]):
@@ -54,8 +55,11 @@ def best_betas(cells: pd.DataFrame) -> pd.DataFrame:
         diagonal = row[row.beta2 == beta1]
         equal = diagonal.val_loss.iloc[0] if len(diagonal) else np.nan
         apart = abs(best.name - diagonal.index[0]) if len(diagonal) else np.nan
-        rows.append([f"{study} {beta1:g}", best.beta2, best.val_loss, equal, equal - best.val_loss, apart])
-    columns = ["row", "best_beta2", "best_loss", "equal_loss", "regret", "steps_apart"]
+        error = diagonal.regret_error.iloc[0] if len(diagonal) else np.nan
+        edge = edge_of(best.beta2, row.beta2.to_numpy())
+        label = f"{study} {beta1:g}"
+        rows.append([label, best.beta2, best.val_loss, equal, equal - best.val_loss, error, apart, edge])
+    columns = ["row", "best_beta2", "best_loss", "equal_loss", "regret", "regret_error", "steps_apart", "edge_beta2"]
     found = pd.DataFrame(rows, columns=columns)
     return found.assign(regret_ppl=np.exp(found.equal_loss) - np.exp(found.best_loss))
 
@@ -78,6 +82,24 @@ def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], nu
     redrawn = (cells.assign(val_loss=draw.normal(cells.val_loss, error)) for _ in range(num_draws))
     spread = float(np.std([statistic(each) for each in redrawn], ddof=1))
     return Estimate(float(statistic(cells)), spread, dof=cells.num_seeds.min() - 1, n=int(cells.num_seeds.min()))
+
+
+def share_below(cells: pd.DataFrame, other: pd.Series) -> Estimate:
+    """Share of cells whose loss is below that of `other` (a row with val_loss, two_sigma, num_seeds), both redrawn."""
+    both = pd.concat([cells, other.to_frame().T.assign(beta1=np.nan)], ignore_index=True)
+    both = both.astype({"val_loss": float, "two_sigma": float, "num_seeds": int})
+
+    def share(rows: pd.DataFrame) -> float:
+        own = rows.beta1.notna()
+        return float((rows.val_loss[own] < rows.val_loss[~own].iloc[0]).mean())
+
+    return estimate(both, share)
+
+
+def edges(tab_equal: pd.DataFrame) -> str:
+    """The rows of the main study whose best beta2 lies at an end of its grid."""
+    rows = tab_equal[(tab_equal.study == "main") & tab_equal.edge_beta2.isin(["low", "high"])]
+    return ", ".join(f"{row.beta1:g}: {row.best_beta2:g} ({row.edge_beta2})" for row in rows.itertuples()) or "none"
 
 
 def diagonal(cells: pd.DataFrame) -> pd.Series:

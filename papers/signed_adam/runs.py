@@ -18,7 +18,7 @@ METHODS = [*TABLE_1, "EMASign"]
 
 
 def described(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every logged row of the sweeps: `method`, SETTINGS, `averaging`, `tokens` seen so far, `fresh` (see `measured`)."""
+    """Every logged row of the sweeps: `method`, SETTINGS, `averaging`, `tokens` so far, `fresh` (see `measured`)."""
     frame = frame.assign(fresh=frame.fresh.eq(True) if "fresh" in frame else False)
     for column in ("alpha", "beta", "beta1", "beta2", "momentum", "clip_value", "eps_inside", *SETTINGS):
         if column not in frame:
@@ -35,7 +35,7 @@ def described(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per run of `described`: study, method, SETTINGS, averaging, seed, fresh, num_tokens, val_loss, diverged."""
+    """One row per run of `described`: its names, SETTINGS and seed, its last validation loss, whether it diverged."""
     names = ["study", "method", *SETTINGS, "averaging", "seed", "fresh", "num_tokens", "val_loss", "diverged"]
     return final_rows(frame)[names]
 
