@@ -47,7 +47,7 @@ def equal_betas(tab_betas: pd.DataFrame, tab_equal: pd.DataFrame) -> pd.DataFram
     spread = 2 * ours.pop("regret_error")
     ours = ours.assign(low=ours.value - spread, high=ours.value + spread, whose="ours")
     both = pd.concat([theirs.dropna().assign(whose="paper"), batches.assign(whose="paper"), ours])
-    return both.assign(panel="Table B and Figure 3:\nequal betas, loss")
+    return both.assign(panel="Table B, Figure 2:\nwhat equal betas lose")
 
 
 def reported_beside(

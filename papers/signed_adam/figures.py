@@ -64,8 +64,8 @@ def fig1_tokens(table: pd.DataFrame) -> Figure:
             ax.plot(rows.tokens, rows.ppl, label=label, **look, **point)
             plots.band(ax, rows.tokens, rows.low, rows.high, look["color"])
     late = table[table.tokens >= 0.15 * table.tokens.max()].ppl
-    kinds = "validation" if set(table.kind) == {"validation"} else "training (lines) and validation (dots)"
-    ax.set(xlabel="training tokens", ylabel=f"{kinds} perplexity", xlim=(0, None), yscale="log")
+    kinds = "validation perplexity" if set(table.kind) == {"validation"} else "perplexity (dots: validation)"
+    ax.set(xlabel="training tokens", ylabel=kinds, xlim=(0, None), yscale="log")
     ax.set_ylim(0.95 * table.ppl.min(), 1.3 * late.quantile(0.95))
     log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
     plots.legend(figure, ax, "best setting of")
