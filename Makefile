@@ -16,7 +16,7 @@ SETTINGS := --config scale=$(SCALE) $(if $(RECORDS),records=$(RECORDS))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env data test smoke lint all diff claims gallery FORCE
+.PHONY: help env data test mutations smoke lint all diff claims gallery FORCE
 
 ## all       every paper's figures, tables and claims
 ## diff      every paper, compared with its reference; exit status 2 on drift
@@ -55,6 +55,10 @@ lint: env
 ## test      lint, then the test suite
 test: lint data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+
+## mutations  errors planted one at a time: do the tests notice? exit status 2 below 90 % (tests/mutations/README.md)
+mutations: env data
+	python -m tests.mutations
 
 ## smoke     every paper at scale smoke, diffed; page of what drifted: build/diff/index.html
 # two papers once more as another processor would: one that trains, one that is exact
