@@ -11,9 +11,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from papers.signed_adam.grid import regret_text
 from papers.signed_adam.runs import METHODS
 from shared.artifacts import plots
-from shared.artifacts.plots import log_ticks
 from shared.artifacts.rate_panels import rate_panels
 from shared.artifacts.shapes import dots
 
@@ -63,11 +63,11 @@ def fig1_tokens(table: pd.DataFrame) -> Figure:
             label = method if kind == table.kind[table.method == method].iloc[0] else None
             ax.plot(rows.tokens, rows.ppl, label=label, **look, **point)
             plots.band(ax, rows.tokens, rows.low, rows.high, look["color"])
-    late = table[table.tokens >= 0.15 * table.tokens.max()].ppl
     kinds = "validation perplexity" if set(table.kind) == {"validation"} else "perplexity (dots: validation)"
     ax.set(xlabel="training tokens", ylabel=kinds, xlim=(0, None), yscale="log")
+    late = table.ppl[table.tokens >= 0.15 * table.tokens.max()]
     ax.set_ylim(0.95 * table.ppl.min(), 1.3 * late.quantile(0.95))
-    log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+    plots.log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
     plots.legend(figure, ax, "best setting of")
     return figure
 
@@ -76,13 +76,12 @@ def fig19_bias(table: pd.DataFrame) -> Figure:
     """Bias correction matters early only."""
     if not len(table):
         return plots.nothing("These records hold no runs without bias correction.")
-    start = table.gradient_init.map({0.0: "from zero", 1.0: "from the first gradient"})
-    corrected = table.bias_correction.map({0.0: ",\nnot corrected", 1.0: ",\ncorrected"})
-    table = table.assign(name=start + corrected.where(table.gradient_init == 0, ""))
+    said = {(0, 1): "zero,\ncorrected", (0, 0): "zero,\nnot corrected", (1, 0): "the first gradient"}
+    table = table.assign(name=[said[k] for k in zip(table.gradient_init, table.bias_correction, strict=True)])
     figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
     plots.lines(ax, table, "tokens", "loss", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
     ax.set(xlabel="training tokens", ylabel="training loss (nats per token)", xlim=(0, None))
-    plots.legend(figure, ax, "Adam's averages")
+    plots.legend(figure, ax, "Adam's averages\nstarted from")
     return figure
 
 
@@ -92,9 +91,7 @@ def fig3_scores(table: pd.DataFrame) -> Figure:
     figure, axes = plots.panels(len(studies), most=3, width=3.5, height=2.5, beside=0.9, sharey=False)
     for ax, study in zip(axes, studies, strict=True):
         part = table[table.study == study]
-        near = np.where((part.regret > 0) & (part.regret <= 2 * part.regret_error), " \u2022", "")
-        text = part.regret.map(lambda nats: f"{nats:.3f}".lstrip("0")).where(part.regret <= 1, ">1")
-        part = part.assign(text=text.where(np.isfinite(part.regret), "div.") + near, regret=part.regret.clip(upper=1))
+        part = part.assign(text=regret_text(part), regret=part.regret.clip(upper=1))
         regret, lost = (part.pivot(index="beta1", columns="beta2", values=name) for name in ("regret", "text"))
         marks = {"annot": lost, "fmt": "", "annot_kws": {"fontsize": 5.6}, "cbar": False}
         sns.heatmap(regret, ax=ax, cmap="viridis_r", vmin=0, vmax=WORST, xticklabels=True, yticklabels=True, **marks)
@@ -111,8 +108,7 @@ def fig3_scores(table: pd.DataFrame) -> Figure:
 def fig_reported(table: pd.DataFrame) -> Figure:
     """Tables 1, 3 and B of the paper beside ours, each as nats above a row of its own."""
     parts = {title: rows for title, rows in table.groupby("panel", sort=False)}
-    labels = {"paper": "the paper", "ours": "ours"}
-    return dots(parts, "row", "whose", "value", labels, "nats per token", most=3, width=2.3)
+    return dots(parts, "row", "whose", "value", {"paper": "the paper", "ours": "ours"}, "nats per token", most=3)
 
 
 def fig6_quadratics(table: pd.DataFrame) -> Figure:

@@ -133,6 +133,20 @@ def rows_above(tab_equal: pd.DataFrame, lost_ppl: float) -> str:
     return f"{len(above)} of {len(rows)}" + (f": {which}" if which else "")
 
 
+def largest_loss_of_perplexity(tab_equal: pd.DataFrame) -> Estimate:
+    """Over all studies and beta1, with the noise of that row; three seeds are behind the spread of it."""
+    rows = tab_equal.dropna(subset="regret_ppl")
+    worst = rows.loc[rows.regret_ppl.idxmax()]
+    return Estimate(float(worst.regret_ppl), float(worst.regret_error * np.exp(worst.best_loss)), dof=2)
+
+
+def regret_text(cells: pd.DataFrame) -> pd.Series:
+    """The regret of each cell in three digits, with a dot where two standard errors of it reach the row's best."""
+    near = np.where((cells.regret > 0) & (cells.regret <= 2 * cells.regret_error), " \u2022", "")
+    text = cells.regret.map(lambda nats: f"{nats:.3f}".lstrip("0")).where(cells.regret <= 1, ">1")
+    return text.where(np.isfinite(cells.regret), "div.") + near
+
+
 def largest_regret(cells: pd.DataFrame) -> float:
     """What beta2 = beta1 loses to the best beta2 of its row, at most."""
     return (diagonal(cells) - cells.groupby("beta1").val_loss.min()).max()

@@ -314,6 +314,13 @@ def test_the_paper_s_cells_are_shown_where_ours_are_others():
     assert theirs.loc[(0.9, 0.9), "regret"] == pytest.approx(math.log(22.25 / 22.14))
 
 
+def test_the_text_of_a_cell_marks_what_noise_may_have_decided():
+    cells = pd.DataFrame(
+        {"regret": [0.0, 0.004, 0.02, 2.0, math.inf], "regret_error": [0.0, 0.003, 0.003, 0.003, np.nan]}
+    )
+    assert grid.regret_text(cells).tolist() == [".000", ".004 \u2022", ".020", ">1", "div."]
+
+
 def test_more_than_0_3_of_perplexity_is_refused_and_named():
     _, equal = grid_tables(GRID | {(0.9, 0.95): 2.5}, num_seeds=3)
     assert verdict(claims.equal_betas_within, equal) == "fails"
