@@ -26,13 +26,9 @@ def _curves(**how) -> Callable[[pd.DataFrame], Figure]:
     return lambda table: rate_panels(table, **how)
 
 
-_adam = _curves(
-    panel={"study": "{}", "beta1": "$\\beta_1 = {}$"},
-    line="beta2",
-    legend="$\\beta_2$ (thick: $=\\beta_1$)",
-    thick="beta1",
-    scale_line=("best_signum", "best Signum"),
-)
+_look = {"line": "beta2", "thick": "beta1", "headroom": 0.15, "scale_line": ("best_signum", "best Signum")}
+_panel = {"study": "{}", "beta1": "$\\beta_1 = {}$"}
+_adam = _curves(panel=_panel, legend="$\\beta_2$ (thick: $=\\beta_1$)", **_look)
 fig2_adam = fig5_larger = fig12_noclip = fig13_tokens = fig14_short = fig15_batches = fig18_fineweb = _adam
 fig4_mollified = _curves(panel={"gradient_init": "$m_0 = {:g}\\,g_1$"}, line="eps", legend="constant\nunder the root")
 fig8_sgd = _curves(panel={"method": "{}", "weight_decay": "decay {}"}, line="beta1", legend="momentum", headroom=2.0)
@@ -78,9 +74,13 @@ def fig19_bias(table: pd.DataFrame) -> Figure:
         return plots.nothing("These records hold no runs without bias correction.")
     said = {(0, 1): "zero,\ncorrected", (0, 0): "zero,\nnot corrected", (1, 0): "the first gradient"}
     table = table.assign(name=[said[k] for k in zip(table.gradient_init, table.bias_correction, strict=True)])
+    corrected = table[table.name == said[0, 1]].set_index("tokens").loss
+    table = table.assign(more=table.loss - table.tokens.map(corrected))
     figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
-    plots.lines(ax, table, "tokens", "loss", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
-    ax.set(xlabel="training tokens", ylabel="training loss (nats per token)", xlim=(0, None))
+    plots.lines(ax, table, "tokens", "more", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
+    ax.set(
+        xlabel="training tokens", ylabel="training loss above that of\nzero, corrected (nats per token)", xlim=(0, None)
+    )
     plots.legend(figure, ax, "Adam's averages\nstarted from")
     return figure
 
@@ -100,7 +100,7 @@ def fig3_scores(table: pd.DataFrame) -> Figure:
         ax.set(xlabel="$\\beta_2$", ylabel="$\\beta_1$", title=part.title.iloc[0])
         ax.tick_params(axis="x", labelrotation=60)
         ax.tick_params(axis="y", labelrotation=0)
-    label = f"nats lost to the best $\\beta_2$ of the row\n({WORST:g} and more: dark)"
+    label = f"nats lost in the row\n(dark: {WORST:g} or more)"
     figure.colorbar(axes[0].collections[0], ax=axes, label=label, shrink=0.8)
     return figure
 
