@@ -26,7 +26,7 @@ def _curves(**how) -> Callable[[pd.DataFrame], Figure]:
     return lambda table: rate_panels(table, **how)
 
 
-_look = {"line": "beta2", "thick": "beta1", "headroom": 0.15, "scale_line": ("best_signum", "best Signum")}
+_look = {"line": "beta2", "thick": "beta1", "headroom": 0.3, "scale_line": ("best_signum", "best Signum")}
 _panel = {"study": "{}", "beta1": "$\\beta_1 = {}$"}
 _adam = _curves(panel=_panel, legend="$\\beta_2$ (thick: $=\\beta_1$)", **_look)
 fig2_adam = fig5_larger = fig12_noclip = fig13_tokens = fig14_short = fig15_batches = fig18_fineweb = _adam
