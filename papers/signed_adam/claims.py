@@ -79,7 +79,7 @@ table1_order = best_claim(
 @grid_claim(
     "adavar-diagonal",
     "AdaVar gains nothing by leaving gamma = tau = beta, where it is Adam with equal betas.",
-    chosen_after="at cpu two more learning rates were given to AdaVar",
+    chosen_after=PROBED,
 )
 def adavar_diagonal(tab_adavar, settings):
     is_adam = tab_adavar.is_adam.astype(bool)
