@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_serializer
 
 from shared.base.settings import Factor, NonNegative, Positive, Share, StrictModel
-from shared.train.language.config import LanguageShard
+from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
 
 
@@ -51,7 +51,14 @@ class Study(StrictModel):
     title: str  # in figures
     setup: str
     max_members: int = Field(default=64, ge=1)  # runs of one job; 1: every run is a job of its own
+    extensions: int = Field(default=0, ge=0)  # times a grid whose best value is at its edge is widened
+    widen: tuple[str, ...] = ("lr",)  # hyperparameters whose grids are widened; what is left names the cells
+    fresh_seeds: tuple[int, ...] = ()  # on which the best setting of each cell is trained again, and measured
     sweep: SweepConfig
+
+    def applied(self, setup: LanguageSettings) -> LanguageSettings:
+        """The setup with what this study follows up."""
+        return setup.model_copy(update={name: getattr(self, name) for name in ("extensions", "widen", "fresh_seeds")})
 
 
 class SweepShard(LanguageShard):

@@ -27,6 +27,7 @@ class SweepSettings(StrictModel):
     stack: int | None = Field(default=None, ge=1)  # runs computed together; None: measured on the machine
     extensions: int = Field(default=0, ge=0)  # times a grid whose best value is at its edge is widened
     widen: tuple[str, ...] = ("lr",)  # hyperparameters whose grids are widened
+    fresh_seeds: tuple[int, ...] = ()  # seeds on which the best point of every cell is trained once more
     metric: str = "val_loss"  # of the evaluation, lower is better: what decides where the best value is
 
     def training_for(self, run: Run) -> TrainingConfig:
