@@ -3,7 +3,7 @@
 A study is one sweep at one setup (model, corpus, sequence length).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_serializer
 
@@ -63,6 +63,8 @@ class Study(StrictModel):
 
 class SweepShard(LanguageShard):
     """One job of a study, which `sweep` names."""
+
+    own_rules: ClassVar[tuple[str, ...]] = ("heavy_ball",)
 
     @field_serializer("text", "backbone", when_used="json")
     def _as_one_value(self, section: StrictModel) -> str:
