@@ -26,7 +26,8 @@ class Sampler:
         self.texts: list[dict] = []
 
     def rows(self) -> Iterator[dict]:
-        """One row per number of steps and stage: sampled, then corrected at each temperature."""
+        """Held-out sequences first, then a row per number of steps and stage: sampled, corrected per temperature."""
+        yield {"stage": "held out", **self.measure(self.data.validation(self.settings.num_samples).to(self.device))}
         for num_steps in self.settings.num_steps:
             # one draw for all p_u: the runs start from the same randomness
             generator = torch_generator(self.run.seed, "sample", num_steps, device=self.device)

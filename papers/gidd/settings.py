@@ -37,6 +37,8 @@ class ModelSize(StrictModel):
     num_layers: int = Field(ge=1)
     num_heads: int = Field(ge=1)
     cond_dim: int = Field(ge=1)  # width of the time embedding
+    # taps of a depthwise convolution over positions on queries, keys and values, centred; None as in the paper: none
+    conv_width: int | None = Field(default=None, ge=2)
 
 
 class Noise(StrictModel):
