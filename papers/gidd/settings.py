@@ -155,7 +155,8 @@ class Study(StrictModel):
     noise: Noise = Noise()
     training: Training
     runs: list[RunGroup]
-    runs_per_shard: int = Field(ge=1)  # trained one after another by one job
+    runs_per_shard: int = Field(ge=1)  # trained by one job
+    stacked: bool = False  # runs that differ in loss weights, weight decay and seed alone train as one program
     likelihood: Likelihood
     sampling: Sampling
 
@@ -215,6 +216,7 @@ class StudyShard(StrictModel):
     sizes: dict[str, ModelSize] = {}
     noise: Noise = Noise()
     training: Training | None = None
+    stacked: bool = False
     likelihood: Likelihood | None = None
     sampling: Sampling | None = None
     runs: list[Run] = []
