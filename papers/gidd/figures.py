@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from shared.artifacts.line_panels import line_panels
 from shared.artifacts.plots import band, legend, limits, line, log_ticks, panels, scale_line, seeds, styles, value_ticks
 
 STUDIES = {"markov": "Markov oracle", "text": "text"}
@@ -43,16 +44,9 @@ def fig_schedule(table: pd.DataFrame) -> Figure:
 def fig_weights(table: pd.DataFrame) -> Figure:
     """Weights of the three kinds of token, one panel per weighting, for the largest p_u."""
     table = table[table.p_u == table.p_u.max()]
-    weightings, style = table.weighting.unique(), styles(table.kind, lines=True)
-    figure, axes = panels(len(weightings))
-    for ax, weighting in zip(axes, weightings, strict=True):
-        for kind, curve in table[table.weighting == weighting].groupby("kind", sort=False):
-            ax.plot(curve.t, curve.weight, label=kind, **style[kind])
-        ax.set(title=weighting.replace("_", " "), xlabel="time $t$", yscale="log", xlim=(0, 1))
-        log_ticks(ax.yaxis)
-    axes[0].set_ylabel(f"loss weight, $p_u = {table.p_u.iloc[0]:g}$")
-    legend(figure, axes, "noisy token is")
-    return figure
+    labels = ("time $t$", f"loss weight, $p_u = {table.p_u.iloc[0]:g}$")
+    how = {"panel": ["weighting"], "by": "kind", "name": lambda key: key[0].replace("_", " "), "labels": labels}
+    return line_panels(table, "t", "weight", title="noisy token is", **how)[0]
 
 
 def fig_training(table: pd.DataFrame) -> Figure:
@@ -91,8 +85,6 @@ def fig_genppl_steps(table: pd.DataFrame) -> Figure:
             if len(log_mean):
                 line(ax, log_mean.index, np.exp(log_mean), label=f"{p_u:g}", **style[p_u])
             band(ax, spread.index, spread.low, spread.high, style[p_u]["color"])
-            if rows.reported_ppl.notna().any():
-                ax.plot(rows.num_steps, rows.reported_ppl, "x", color=style[p_u]["color"], label=f"{p_u:g}, paper")
         ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity", yscale="log")
         scale_line(ax, part.clean_gen_ppl.max(), "held-out data")
         low, high = ax.get_ylim()
@@ -124,7 +116,7 @@ def fig_selfcorr(table: pd.DataFrame) -> Figure:
         scale_line(axes[0], part.entropy_rate_nats.iloc[0], "entropy rate", linestyle="--")
         axes[-2].set_xlabel(r"temperature $\tau$ of the correction")
         _trade(axes[-1], part, style)
-    legend(figure, columns[study], "$p_u$")
+    legend(figure, [ax for axes in columns.values() for ax in axes], "$p_u$")
     return figure
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.gidd.naming import named_runs
 from papers.gidd.truncation import truncation_loss
 
 STUDIES = ("markov", "text")
@@ -22,34 +23,8 @@ CHECKS = {  # part of the record -> case, value, expected (0 if None)
 
 
 def runs(settings) -> pd.DataFrame:
-    """Every run of both studies with its settings, its names in the tables, and what it is compared as.
-
-    main: of the size of the first group of the grid. usual: as long as the study's training says; others are for the
-    headline perplexities alone. headline: with the recipe of the group that is sampled.
-    """
-    rows = []
-    for study in STUDIES:
-        chosen = getattr(settings, study)
-        sampled = next(group for group in chosen.runs if group.sample)
-        for run in chosen.all_runs():
-            loss = "dynamic" if run.weighting.startswith("dynamic") else run.weighting
-            recipe = (run.objective, run.weighting, run.weight_decay)
-            row = {"study": study, "run": run.id, **run.model_dump(exclude={"id", "sample"})}
-            row |= {"loss": loss + (" + weight decay" if run.weight_decay else "")}
-            row |= {"main": run.size == chosen.runs[0].size[0], "usual": run.num_steps == chosen.training.num_steps}
-            row |= {"headline": recipe == ("gidd", sampled.weighting[0], sampled.weight_decay[0])}
-            row |= {"tokens": run.num_steps * chosen.training.batch_size * chosen.corpus.seq_len}
-            rows.append(row | {"model": _model(row)})
-    return pd.DataFrame(rows)
-
-
-def _model(row: dict) -> str | None:
-    """Row of the perplexity table, if the run is in it."""
-    if row["objective"] != "gidd":
-        return row["objective"].upper()
-    if row["p_u"] == 0 and row["loss"] == "none":
-        return "MDM"
-    return f"GIDD{'+' if row['weight_decay'] else ''} (p_u={row['p_u']:g})" if row["headline"] else None
+    """Every run of both studies with its settings, its names in the tables, and what it is compared as."""
+    return pd.DataFrame([{"study": s} | row for s in STUDIES for row in named_runs(getattr(settings, s))])
 
 
 def likelihoods(records, runs) -> pd.DataFrame:
