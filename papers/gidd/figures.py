@@ -62,9 +62,10 @@ def fig_training(table: pd.DataFrame) -> Figure:
             _references(ax, table[table.study == study].iloc[0])
         shown = table[table.study == study]
         for ax in axes:  # one scale, so that p_u can be compared
-            ax.set_ylim(*limits(pd.concat([shown.nats_per_token, shown.baseline_nats_per_token]), headroom=3.0))
+            references = [shown.baseline_nats_per_token, shown.unigram_nats_per_token]
+            ax.set_ylim(*limits(pd.concat([shown.nats_per_token, *references]), headroom=3.0))
         axes[-1].set_xlabel("training step")
-    legend(figure, columns[study][::-1], "loss weighting")
+    legend(figure, [ax for axes in columns.values() for ax in axes], "loss weighting")
     return figure
 
 
