@@ -37,6 +37,8 @@ class ModelSize(StrictModel):
     num_layers: int = Field(ge=1)
     num_heads: int = Field(ge=1)
     cond_dim: int = Field(ge=1)  # width of the time embedding
+    # taps of a depthwise convolution over positions on queries, keys and values, centred; None as in the paper: none
+    conv_width: int | None = Field(default=None, ge=2)
 
 
 class Noise(StrictModel):
@@ -148,7 +150,8 @@ class Study(StrictModel):
     noise: Noise = Noise()
     training: Training
     runs: list[RunGroup]
-    runs_per_shard: int = Field(ge=1)  # trained one after another by one job
+    runs_per_shard: int = Field(ge=1)  # trained by one job
+    stacked: bool = False  # runs that differ in loss weights, weight decay and seed alone train as one program
     likelihood: Likelihood
     sampling: Sampling
 
@@ -208,6 +211,7 @@ class StudyShard(StrictModel):
     sizes: dict[str, ModelSize] = {}
     noise: Noise = Noise()
     training: Training | None = None
+    stacked: bool = False
     likelihood: Likelihood | None = None
     sampling: Sampling | None = None
     runs: list[Run] = []
