@@ -27,8 +27,8 @@ def test_runs_of_a_sweep_see_equal_tokens_whatever_the_batch(scale):
 
 def test_tokens_are_equal_exactly_at_cpu():
     main = load_config("optimizer_gap", "cpu").language.sweeps.main
-    assert {run.num_tokens for run in expand(main)} == {32768} and {run.seed for run in expand(main)} == {0, 1, 2}
-    steps = {1: 1024, 2: 512, 4: 256, 8: 128, 16: 64, 32: 32}
+    assert {run.num_tokens for run in expand(main)} == {16384} and {run.seed for run in expand(main)} == {0, 1, 2}
+    steps = {1: 512, 2: 256, 4: 128, 8: 64, 16: 32, 32: 16}
     assert {run.batch_size: run.num_steps for run in expand(main)} == steps
 
 
