@@ -37,19 +37,17 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
             part = own[own.batch_size == batch_size]
             lines(ax, part, "lr", "val_loss", by="setting", looks=style, error="standard_error")
             ax.set_xscale("log")
-            log_ticks(ax.xaxis)
-        if method == "SGD":
-            for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
+            log_ticks(ax.xaxis, (1.0, 3.0))
+            ax.set_title(f"batch size {batch_size}" if method == "Adam" else "")
+            if method == "SGD":
                 adam = table[(table.batch_size == batch_size) & (table.method != "SGD")]
                 scale_line(ax, adam.val_loss.min(), "best Adam")
         row_axes[0].set_ylabel("validation loss (nats)")
         row_axes[0].set_xlabel(f"learning rate of {method.partition(',')[0]}")
-        found = {}
-        for ax in row_axes:
-            found |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        found = {
+            label: handle for ax in row_axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
         row_axes[-1].legend(found.values(), found.keys(), title=name, loc="upper left", bbox_to_anchor=(1.02, 1.0))
-    for ax, batch_size in zip(grid[0], batch_sizes, strict=True):
-        ax.set_title(f"batch size {batch_size}")
     return figure
 
 
