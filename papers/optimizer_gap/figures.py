@@ -30,7 +30,7 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
     size = {"width": 1.7, "height": 2.0, "beside": 1.7}
     figure, axes = panels(len(rows) * len(batch_sizes), most=len(batch_sizes), sharex="row", sharey="row", **size)
     grid = np.reshape(axes, (len(rows), -1))
-    for row_axes, (method, name) in zip(grid, rows.items(), strict=True):
+    for row_axes, (method, title) in zip(grid, rows.items(), strict=True):
         own = table[table.method == method]
         style = styles(sorted(own.setting.unique()))
         for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
@@ -44,10 +44,8 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
                 scale_line(ax, adam.val_loss.min(), "best Adam")
         row_axes[0].set_ylabel("validation loss (nats)")
         row_axes[0].set_xlabel(f"learning rate of {method.partition(',')[0]}")
-        found = {
-            label: handle for ax in row_axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
-        row_axes[-1].legend(found.values(), found.keys(), title=name, loc="upper left", bbox_to_anchor=(1.02, 1.0))
+        found = {name: line for ax in row_axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        row_axes[-1].legend(found.values(), found.keys(), title=title, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
 
