@@ -63,8 +63,8 @@ def fig_gap(table: pd.DataFrame) -> Figure:
     for _, row in table[(table.panel == "crossover") & table.low.notna() & table.high.notna()].iterrows():
         axes[1].axvspan(row.low, row.high, color=looks[row.method]["color"], alpha=0.12, linewidth=0)
     zero_line(axes[1])
-    axes[0].set(ylabel="best validation loss (nats)")
-    axes[1].set(ylabel="SGD minus Adam (nats)")
+    for ax, label in zip(axes, ("best validation loss (nats)", "SGD minus Adam (nats)"), strict=True):
+        ax.set_ylabel(label)
     legend(figure, axes)
     return figure
 

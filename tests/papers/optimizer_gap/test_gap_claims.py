@@ -133,7 +133,7 @@ def test_quadratics_have_to_agree_at_every_number_of_samples():
     shown, other = quadratics({16: 1.0, 256: 4.0}), quadratics({16: 1.0, 256: 1.5}, num_samples=131072)
     assert judged(claims.quadratic_noise_gap, pd.concat([shown, other])) == FAILS
     louder = quadratics({16: 1.0, 256: 1.0}, sigma=1000.0)
-    assert judged(claims.quadratic_noise_gap, pd.concat([shown, louder])) == HOLDS  # told, not decisive
+    assert judged(claims.quadratic_noise_gap, pd.concat([shown, louder])) == HOLDS  # another noise
 
 
 def test_orders_and_exponents_are_exact():
