@@ -53,13 +53,13 @@ def tab_sgd_grid(runs) -> pd.DataFrame:
     sgd = runs[runs.optimizer == "sgd_ema"]
     parts = {"norm 1": sgd[sgd.sweep == "main"], "none": sgd[sgd.sweep == "no_clip"]}
     frames = [gains(part, ["batch_size"], "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).query("edge != 'single'")
 
 
 def tab_gap_beta2(main_runs) -> pd.DataFrame:
     """Adam (beta1 = 0.9) at each batch size and beta2, and what it gains over beta2 = 0.95."""
     runs = comparing.of_method(main_runs, "Adam, beta2 tuned")
-    return gains(runs, ["batch_size"], "beta2", comparing.BETA2)
+    return gains(runs, ["batch_size"], "beta2", comparing.BETA2).query("edge != 'single'")
 
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
