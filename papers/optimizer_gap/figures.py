@@ -45,6 +45,7 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
         row_axes[0].set_ylabel("validation loss (nats)")
         row_axes[0].set_xlabel(f"learning rate of {method.partition(',')[0]}")
         found = {name: line for ax in row_axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        found = {name: found[name] for name in [*(f"{value:g}" for value in style), "best Adam"] if name in found}
         row_axes[-1].legend(found.values(), found.keys(), title=title, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 

@@ -74,7 +74,8 @@ def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
 
 def fig_lr_sweep(main_runs) -> pd.DataFrame:
     """Loss of every setting of SGD and of both columns of Adam over the learning rate."""
-    return comparing.loss_over_lr(main_runs)
+    table = comparing.loss_over_lr(main_runs)  # values tried at one rate alone are no line
+    return table[table.groupby(["method", "batch_size", "setting"]).lr.transform("size") > 1]
 
 
 def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.DataFrame:
