@@ -87,3 +87,17 @@ class DataShard(StrictModel):
     text: TextConfig
     num_symbols: int
     num_groups: int
+
+
+class Thresholds(StrictModel):
+    """What claims ask for at a scale."""
+
+    gap_at_largest_batch: float = Field(gt=0)  # of SGD to Adam, nats
+
+
+def stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]:
+    """The shards, each with as many runs in one call as `stack_rows` rows hold."""
+    return {
+        name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
+        for name, shard in shards.items()
+    }
