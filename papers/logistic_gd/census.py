@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from papers.logistic_gd.logistic import Data, minimizer
 from papers.logistic_gd.orbits import CYCLE, Fate, follow
 from papers.logistic_gd.random_data import Batch
 from papers.logistic_gd.reports import counts
@@ -33,9 +32,3 @@ def batch_counts(fate: Fate) -> dict:
         "num_sets_cycling_from_zero": int(cycling[:, 0].sum()),
         "periods": " ".join(str(p) for p in np.unique(fate.period[cycling])) or "none",
     }
-
-
-def batch_of_one(data: Data) -> Batch:
-    """A single data set as a batch."""
-    solution = minimizer(data)
-    return Batch(data.z[None], data.weights[None], solution.w[None], solution.eigenvalues[None], 1, 0)
