@@ -182,9 +182,7 @@ def search_finds_cycles(tab_search):
 def _rare(rows):
     for kind, row in rows.set_index("kind").iterrows():
         yield less(f"share_of_{kind}_sets", share_of(row.num_sets_cycling, row.num_sets), 0.01)
-        # runs on one set count as one: as if each undecided run belonged to a set of its own
-        undecided = share_of(min(row.num_undecided, row.num_sets), row.num_sets)
-        yield less(f"share_of_{kind}_sets_undecided", undecided, 0.01)
+        yield less(f"share_of_{kind}_sets_undecided", share_of(row.num_sets_undecided, row.num_sets), 0.01)
         inseparable = row.num_drawn - row.num_separable
         yield less(f"share_of_{kind}_sets_left_out", share_of(row.num_open, inseparable), 0.01)
         yield note(f"upper_bound_{kind}", row.high)

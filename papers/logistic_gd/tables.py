@@ -52,9 +52,8 @@ def fig_frequency(tab_frequency, known) -> pd.DataFrame:
     data sets (of the known ones: over repeats).
     """
     last = tab_frequency[tab_frequency.gamma == tab_frequency.gamma.max()]
-    undecided = np.ceil(last.share_undecided * last.num_runs - 1e-9)
-    columns = ["num_drawn", "num_separable", "num_open", "num_sets", "num_sets_cycling", "num_undecided"]
-    pooled = last.assign(num_undecided=undecided).groupby(["group", "kind", "gamma"], sort=False)[columns].sum()
+    columns = ["num_drawn", "num_separable", "num_open", "num_sets", "num_sets_cycling", "num_sets_undecided"]
+    pooled = last.groupby(["group", "kind", "gamma"], sort=False)[columns].sum()
     names = {"data": "kind", "num_repeats": "num_sets", "num_found": "num_sets_cycling"}
     frame = pd.concat([pooled.reset_index(), known.rename(columns=names).assign(group="known")])
     bounds = [wilson_interval(k, n) for k, n in zip(frame.num_sets_cycling, frame.num_sets, strict=True)]

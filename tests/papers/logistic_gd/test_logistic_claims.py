@@ -92,7 +92,7 @@ def test_a_search_that_confirms_nothing_on_one_side_fails():
 )
 def test_rare_is_judged_by_the_interval_over_data_sets(cycling, num_sets, expected):
     cells = frame(kind="uniform", group="random", gamma=[1.9, 1.99, 1.99], num_sets=num_sets / 2, num_runs=4 * num_sets)
-    cells = cells.assign(share_undecided=0.0, num_drawn=num_sets / 2, num_separable=0, num_open=0)
+    cells = cells.assign(num_sets_undecided=0, num_drawn=num_sets / 2, num_separable=0, num_open=0)
     # the same data sets at another gamma do not count
     cells["num_sets_cycling"] = [num_sets / 2, cycling, 0]
     assert verdict(claims.cycles_are_rare, tables.fig_frequency(cells, KNOWN)) == expected
@@ -101,23 +101,23 @@ def test_rare_is_judged_by_the_interval_over_data_sets(cycling, num_sets, expect
 KNOWN = frame(data="S", gamma=[1.9, 1.99], num_repeats=40, num_found=[3, 38], num_starts=48)
 POOLED = frame(
     group=["random", "real", "real", "known", "known"], kind=["uniform", "digits", "wine", "S", "S"], num_sets=2000,
-    gamma=[1.99, 1.99, 1.99, 1.9, 1.99], num_sets_cycling=[0, 0, 0, 100, 1900], num_undecided=0, num_drawn=2100,
+    gamma=[1.99, 1.99, 1.99, 1.9, 1.99], num_sets_cycling=[0, 0, 0, 100, 1900], num_sets_undecided=0, num_drawn=2100,
     num_separable=100, num_open=0, high=0.002,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("column", ["num_sets_cycling", "num_undecided", "num_open"])
+@pytest.mark.parametrize("column", ["num_sets_cycling", "num_sets_undecided", "num_open"])
 def test_what_was_left_out_or_undecided_counts_against_rarity(column):
     assert verdict(claims.cycles_are_rare, POOLED) == verdict(claims.cycles_are_rare_on_real_data, POOLED) == HOLDS
     assert verdict(claims.cycles_are_rare, POOLED.assign(**{column: [50, 0, 0, 0, 0]})) == FAILS
     assert verdict(claims.cycles_are_rare_on_real_data, POOLED.assign(**{column: [0, 0, 100, 0, 0]})) == FAILS
 
 
-def test_undecided_runs_are_pooled_as_if_each_were_on_a_set_of_its_own():
-    cells = frame(kind="uniform", group="random", gamma=1.99, num_sets=[10, 10], num_sets_cycling=[1, 2], num_runs=480)
-    cells = cells.assign(share_undecided=[0.0, 1 / 480], num_drawn=12, num_separable=2, num_open=0)
+def test_cells_are_pooled_by_their_data_sets():
+    cells = frame(kind="uniform", group="random", gamma=1.99, num_sets=[10, 10], num_sets_cycling=[1, 2])
+    cells = cells.assign(num_sets_undecided=[0, 1], num_drawn=12, num_separable=2, num_open=0)
     row = tables.fig_frequency(cells, KNOWN).iloc[0]
-    assert (row.num_sets, row.num_sets_cycling, row.num_undecided, row.share_sets) == (20, 3, 1, 0.15)
+    assert (row.num_sets, row.num_sets_cycling, row.num_sets_undecided, row.share_sets) == (20, 3, 1, 0.15)
     assert 0 < row.low < 0.15 < row.high < 1
 
 

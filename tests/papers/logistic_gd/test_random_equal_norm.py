@@ -124,7 +124,8 @@ def test_on_the_line_no_random_set_cycles():
 def test_counts_add_up():
     outcome = np.array([["w", "c", "c"], ["s", "u", "d"], ["w", "w", "w"]])
     row = batch_counts(Fate(outcome, np.where(outcome == "c", 2, 0), np.zeros((3, 3, 1))))
-    assert row["num_runs"] == 9 and row["num_cycling"] == 2 and row["num_sets_cycling"] == 1
+    assert row["num_runs"] == 9 and row["num_cycling"] == 2
+    assert row["num_sets_cycling"] == row["num_sets_undecided"] == 1 and row["num_sets"] == 3
     kinds = ("converged", "slow", "cycling", "undecided", "diverged")
     assert sum(row[f"num_{kind}"] for kind in kinds) == 9
     assert row["num_sets_cycling_from_zero"] == 0 and row["periods"] == "2"
