@@ -49,7 +49,8 @@ def fig_two_step(table: pd.DataFrame) -> Figure:
             part = table[(table.c == c) & (table.side == side)]
             ax.plot(part.distance, part["two_step" if steps == "two steps" else "one_step"], label=label, **look)
         scale_line(ax, 1, "neither nearer nor farther")
-        ax.set(xscale="log", yscale="log", title=f"c = {c:g}", xlabel="$|u - u^*|$", ylim=(2e-3, None))
+        ax.set(xscale="log", yscale="log", title=f"c = {c:g}", xlabel="$|u - u^*|$")
+    axes[0].set_ylim(0.02, 1.3 * table[["one_step", "two_step"]].max(axis=None))
     axes[0].set_ylabel("distance to $u^*$ after / before")
     legend(figure, axes, f"from, $\\gamma = {table.gamma.iloc[0]:g}$")
     return figure
@@ -194,8 +195,8 @@ def fig_search(table: pd.DataFrame) -> Figure:
 def fig_frequency(table: pd.DataFrame) -> Figure:
     """Pooled share of data sets with a cycle by kind of data, beside how often the same search finds a known one."""
     known = table.group == "known"
-    figure, axes = panels(2, width=3.3, height=3.2, sharey=False, beside=0)
-    titles = {"data that nobody built for it": table[~known], "data sets with a known cycle": table[known]}
+    figure, axes = panels(2, width=3.9, height=3.2, sharey=False, beside=0)
+    titles = {"data not built for it": table[~known], "data with a known cycle": table[known]}
     for ax, (title, part) in zip(axes, titles.items(), strict=True):
         places, error = (
             np.arange(len(part)),
@@ -206,8 +207,10 @@ def fig_frequency(table: pd.DataFrame) -> Figure:
         names = part.kind.map(lambda kind: KINDS.get(kind, kind)) + part.gamma.map(", $\\gamma = {:g}$".format)
         ax.set_yticks(places, names + "\n" + found, fontsize=7)
         ax.set(title=title, ylim=(len(part) - 0.5, -0.5))
-    axes[0].set(xlabel="share of sets with a cycle (%), 95% interval", xlim=(-0.1, None))
-    axes[1].set(xlabel="share of repeats that find it (%), 95% interval", xlim=(0, 103))
-    axes[0].axvline(1, color="0.35", linestyle=":", linewidth=1.1)
-    axes[1].axvline(50, color="0.35", linestyle=":", linewidth=1.1)
+    axes[0].set_xscale("symlog", linthresh=1)
+    axes[0].set(xlabel="sets with a cycle (%)", xlim=(-0.1, 110))
+    axes[1].set(xlabel="repeats that find it (%)", xlim=(0, 103))
+    value_ticks(axes[0].xaxis, [0, 1, 10, 100], log=None)
+    for ax, threshold in zip(axes, (1, 50), strict=True):
+        ax.axvline(threshold, color="0.35", linestyle=":", linewidth=1.1)
     return figure

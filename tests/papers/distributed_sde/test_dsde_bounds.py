@@ -44,6 +44,14 @@ def test_on_the_parabola_the_largest_stable_step_is_the_mean_square_boundary():
         assert abs(row["eta_measured"] - 2 / row["kappa"]) < 4.5 * row["standard_error"]
 
 
+def test_the_measured_step_is_more_than_the_curvature_at_the_start_says():
+    # far out on cosh, gradient descent lands on -x at eta = 2 x / sinh x, x times what 2 / f'' says
+    settings = SMOKE.linear.stable.model_dump() | {"functions": ["cosh"], "omegas": [0.0], "s1": 0.0, "num_draws": 64}
+    for row in stable_rows(StableSteps(**settings | {"grad_norms": (100.0, 1e4), "num_norms": 5}), 0):
+        x = math.asinh(row["grad_norm"])
+        assert row["eta_measured"] == pytest.approx(2 * x / row["grad_norm"], rel=1e-6)
+
+
 def test_smoothness_of_the_hyperbolic_cosine_is_tight():
     TOYS["cosh"].check_smoothness(radius=20.0)
     x = torch.tensor([[0.7], [9.0]], dtype=F64)
