@@ -89,20 +89,17 @@ def fig_threshold(table: pd.DataFrame) -> Figure:
     figure, axes = panels(3, width=2.8, height=3.2, beside=0)
     labels = {"omega": r"compression $\omega$", "N": "clients $N$", "d": "dimension $d$"}
     names = {"omega": r"\omega", "N": "N", "d": "d"}
-    one, other = styles(["corrected", "classical"], lines=True).values()
+    one, other, typical = styles(["corrected", "classical", "almost surely"], lines=True).values()
     for ax, (column, xlabel) in zip(axes, labels.items(), strict=True):
         part = table[table.axis == {"N": "num_clients"}.get(column, column)].sort_values(column)
         grid, corrected, classical = predicted_boundaries(part, column)
         ax.plot(grid, corrected, label=r"corrected, $2/(\lambda\kappa)$", **one)
         ax.plot(grid, classical, label=r"classical, $2/(\lambda(\kappa-1))$", **other)
         error = [part.eta_star_measured - part.ci_low, part.ci_high - part.eta_star_measured]
-        look = {"markersize": 4, "capsize": 2}
-        label = "measured in mean square, 95% interval"
-        ax.errorbar(part[column], part.eta_star_measured, error, fmt="o", color="0.2", label=label, **look)
-        label = "measured almost surely (typical paths), 95% interval"
-        ax.errorbar(
-            part[column], part.eta_sure, 1.96 * part.eta_sure_error, fmt="^", color=other["color"], label=label, **look
-        )
+        look = {"markersize": 4, "capsize": 2, "color": "0.2", "label": "measured in mean square, 95% interval"}
+        ax.errorbar(part[column], part.eta_star_measured, error, fmt="o", **look)
+        look |= {"color": typical["color"], "label": "measured almost surely (typical paths), 95% interval"}
+        ax.errorbar(part[column], part.eta_sure, 1.96 * part.eta_sure_error, fmt="^", **look)
         title = ", ".join(rf"${names[c]} = {part[c].iloc[0]:g}$" for c in names if c != column)
         ax.set(yscale="log", xlabel=xlabel, title=title)
         value_ticks(ax.xaxis, part[column], log=None if column == "omega" else 10)
@@ -161,13 +158,15 @@ def fig_track(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _losses(table: pd.DataFrame, panel: list[str], level: str, title: str, log: str = "y") -> tuple[Figure, list[Axes]]:
+def _losses(
+    table: pd.DataFrame, panel: list[str], level: str, title: str, log="y", most=4
+) -> tuple[Figure, list[Axes]]:
     """A panel per combination, a line with a band over seeds per level, a triangle where a run leaves the axis."""
     table = over_seeds(table.assign(step=table.step.clip(lower=1 if "x" in log else 0)), [*panel, level])
     looks = styles(sorted(table[level].unique()), lines=True)
     drawn = {"by": level, "title": title, "looks": looks, "between": ("low", "high"), "gone": "num_gone", "log": log}
-    labels = ("step $k$", "loss (nats); dotted: uniform guess")
-    figure, axes = line_panels(table, "step", "mean", panel=panel, labels=labels, most=4, **drawn)
+    drawn |= {"labels": ("step $k$", "loss (nats); dotted: uniform guess"), "name": "\n".join, "most": most}
+    figure, axes = line_panels(table, "step", "mean", panel=panel, **drawn)
     for ax in axes:
         scale_line(ax, UNIFORM_GUESS, "")
     return figure, axes
@@ -193,4 +192,4 @@ def fig_minibatch(table: pd.DataFrame) -> Figure:
     names = {"dcsgd": "$\\omega$ = ", "dsign": "noise scale = "}
     levels = table.study.map(names) + table.level.map("{:g}".format)
     table = table.assign(level=levels, study=table.study.map({"dcsgd": "DCSGD", "dsign": "DSignSGD"}))
-    return _losses(table, ["network", "study", "rule"], "level", "")[0]
+    return _losses(table.assign(study=table.network + ", " + table.study), ["study", "rule"], "level", "", most=3)[0]

@@ -99,7 +99,7 @@ def over_seeds(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just)
     groups = on_axis.groupby([*keys, "step"], sort=False)
     found = groups.agg(mean=("loss", "mean"), low=("loss", "min"), high=("loss", "max"), num_gone=("num_gone", "sum"))
-    return found.reset_index()
+    return found[found["mean"].notna() | (found.num_gone > 0)].reset_index()
 
 
 def until_gone(curve: pd.DataFrame, y: str) -> pd.DataFrame:
