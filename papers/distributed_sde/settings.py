@@ -63,8 +63,10 @@ class ScalingRule(StrictModel):
 
 
 class DrawnBound(StrictModel):
-    """A run whose weighted average of |grad f|^2 is drawn beside theorem 4.2's right side."""
+    """A run whose weighted average of |grad f|^2 is drawn beside the theorem's right side: 4.2, or 4.3 of DSignSGD."""
 
+    method: Literal["DCSGD", "DSignSGD"] = "DCSGD"
+    nu: float = Field(default=float("inf"), gt=0)  # degrees of freedom of the noise, whose scale is s0
     function: str
     omega: float = Field(ge=0)
     d: int = Field(ge=1)
@@ -77,6 +79,19 @@ class DrawnBound(StrictModel):
     num_runs: int = Field(ge=2)
 
 
+class StableSteps(StrictModel):
+    """Largest stable steps over the gradient norm: one coordinate is far from the optimum, all others are in it."""
+
+    functions: list[str]
+    omegas: list[float]
+    s1: float = Field(ge=0)
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    grad_norms: tuple[float, float]  # from, to
+    num_norms: int = Field(ge=5)  # between them, log-spaced
+    num_draws: int = Field(ge=64)  # of one step, in 8 groups
+
+
 class Linear(StrictModel):
     """Quadratics."""
 
@@ -84,6 +99,8 @@ class Linear(StrictModel):
     lam: float = Field(gt=0)
     threshold_points: list[ThresholdPoint]
     threshold_runs: int = Field(ge=2)  # draws of one step per point
+    typical_paths: int = Field(ge=2)  # for the almost-sure boundary, each of `typical_length` steps
+    typical_length: int = Field(ge=20)
     typical_point: ThresholdPoint
     typical_factors: list[Positive]  # eta / eta*
     typical_steps: int = Field(ge=2)
@@ -104,6 +121,7 @@ class Linear(StrictModel):
     scaling_records: int = Field(ge=1)
     scaling_rules: list[ScalingRule]
     bounds_drawn: list[DrawnBound]
+    stable: StableSteps
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -139,6 +157,14 @@ class Toys(StrictModel):
     seed: int
     cells: list[ToyCell]
     cells_per_shard: int = Field(ge=1)
+
+    def parts(self) -> dict[str, "Toys"]:
+        """The cells in jobs of `cells_per_shard`."""
+        size, starts = self.cells_per_shard, range(0, len(self.cells), self.cells_per_shard)
+        return {
+            f"toy-{start // size:02d}": self.model_copy(update={"cells": self.cells[start : start + size]})
+            for start in starts
+        }
 
 
 class ToyShard(StrictModel):

@@ -32,6 +32,7 @@ class Theorem(StrictModel):
     ratio_cs: list[NonNegative]  # of the two-step contraction
     ratio_gammas: list[Positive]
     num_distances: int = Field(ge=10)  # from u*, log-spaced over 1e-4..1e3
+    drawn_distances: int = Field(ge=5)  # of them in fig_two_step, log-spaced over 1e-2..1e3
     proof_grid: int = Field(ge=10)  # values of p, and of delta for each p
     root_cs: list[NonNegative]  # of the interval bisection
     root_gammas: list[Positive]
@@ -158,34 +159,44 @@ class Ensemble(StrictModel):
     max_count: int = Field(default=1000, ge=1)  # skewed: counts are log-uniform up to this
 
 
-class Digits(StrictModel):
-    """Even against odd digits, projected onto principal components, every row normalised."""
+class RealData(StrictModel):
+    """A source of real data, two classes at a time, on principal components, every row normalised."""
 
+    source: Literal["digits", "digit pairs", "wine", "breast cancer"]  # digits: even against odd
     dims: list[int]
     label_noise: list[Share]  # shares of flipped labels
+    num_draws: int = Field(ge=1)  # of which labels are flipped, where any are
 
 
 class Census(Rounds):
     """How each of many data sets is examined."""
 
     gammas: list[Positive]
-    num_starts: int = Field(ge=2)  # per data set; the first is zero
+    num_starts: int = Field(ge=2)  # per data set; the first is zero. How many are needed: `known`
     chunk: int = Field(ge=1)  # data sets run at once
     seed: int = 0
 
 
+class Known(StrictModel):
+    """Data sets on the circle with a proved cycle, on which the frequency study has to find one."""
+
+    sets: list[TwoWalls]
+    num_repeats: int = Field(ge=2)  # of the census of a set, each with its own starts
+
+
 class Frequency(StrictModel):
-    """How often cycles occur on data that nobody built for them."""
+    """How often cycles occur on data that nobody built for them, and how often the search finds a known one."""
 
     ensembles: list[Ensemble]
-    digits: Digits
+    real: list[RealData]
+    known: Known
     census: Census
 
     @model_validator(mode="after")
     def _kinds_differ(self) -> Self:
-        kinds = [e.kind for e in self.ensembles]
+        kinds = [e.kind for e in self.ensembles] + [r.source for r in self.real]
         if len(set(kinds)) < len(kinds):
-            raise ValueError("each kind of ensemble is named once; put all its dims and sizes there")
+            raise ValueError("each kind of data is named once; put all its dims and sizes there")
         return self
 
 
@@ -193,6 +204,12 @@ class FrequencyShard(StrictModel):
     """One kind of data."""
 
     census: Census
-    ensemble: Ensemble | None = None
-    digits: Digits | None = None  # one of the two
+    data: Ensemble | RealData
     num_gpus: int = 0
+
+
+class KnownShard(StrictModel):
+    """The positive controls."""
+
+    census: Census
+    known: Known
