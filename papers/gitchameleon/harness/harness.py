@@ -164,4 +164,4 @@ def columns(mode: str, verdict: Verdict | None) -> dict:
 
 def code_id(code: str) -> str:
     """Name of an answer: 12 hex digits over its text."""
-    return hashlib.sha256(code.encode()).hexdigest()[:12]
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()[:12]

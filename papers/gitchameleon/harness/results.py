@@ -56,7 +56,7 @@ class ResultFolder:
         return rows
 
     def add(self, row: dict) -> None:
-        append_lines(self.rows_file, [json.dumps(row, ensure_ascii=False)])
+        append_lines(self.rows_file, [json.dumps(row)])
 
     def rows(self) -> list[dict]:
         """The last row of each problem and sample, sorted."""
