@@ -13,12 +13,13 @@ from papers.gitchameleon.metrics.api_hit import is_hit
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
 from papers.gitchameleon.settings import Datasets
 from papers.gitchameleon.suites.loader import load_problems
+from papers.gitchameleon.suites.systems import stub_only
 from shared.artifacts.step import step
 
 
 def row_of(dataset: str, problem: Problem) -> dict:
     """One problem in numbers. The environment is named by the authors' key and by all its pins."""
-    reference, stub = is_hit(problem.answer, problem.api_calls), is_hit("pass\n", problem.api_calls)
+    reference, stub = is_hit(problem.answer, problem.api_calls), is_hit(stub_only(problem), problem.api_calls)
     return {
         "dataset": dataset,
         "example_id": problem.example_id,
@@ -34,6 +35,7 @@ def row_of(dataset: str, problem: Problem) -> dict:
         "num_api_calls": len(problem.api_calls),
         "reference_hits": bool(reference),
         "stub_hits": bool(stub),
+        "stub_parses": stub is not None,
         "statement_chars": len(problem.problem),
         "logic_nodes": logic_nodes(problem.answer),
         "parses": _parses(problem.answer),

@@ -15,6 +15,7 @@ class Suite(StrictModel):
     memory_mb: int = Field(ge=64)  # of one run, all processes together
     jobs: int = Field(default=2, ge=1)  # executions at a time
     allow_builds: bool = False  # of source distributions
+    retry_failed: bool = False  # build environments again that failed before
     libraries: list[str] = []  # only these; all if empty
 
 

@@ -26,7 +26,7 @@ def extract_code(text: str, stub: str = "") -> str:
     """The module in a completion.
 
     Text that is a module already is taken as it is, whatever fences its docstrings hold. Among several fenced blocks of
-    Python, the one that defines what the stub defines wins, else the longest. A JSON object's `answer` is read first.
+    Python, the one that defines what the stub defines wins, else the longest that names its language. A JSON object's `answer` is read first.
     Text without a fence is returned as it is: it is code, or fails as such.
 
     Args:
@@ -38,12 +38,13 @@ def extract_code(text: str, stub: str = "") -> str:
     text = _json_answer(text)
     if parses(text):
         return text
-    blocks = [body for kind, body in fenced_blocks(text) if kind.lower() in _PYTHON]
+    blocks = [(kind, body) for kind, body in fenced_blocks(text) if kind.lower() in _PYTHON]
     if not blocks:
         return text
     names = re.findall(r"^\s*(?:async\s+def|def|class)\s+(\w+)", stub, re.MULTILINE)
-    defining = [b for b in blocks if names and all(re.search(rf"\b{name}\b", b) for name in names)]
-    return max(defining or blocks, key=len)
+    defining = [body for _, body in blocks if names and all(re.search(rf"\b{name}\b", body) for name in names)]
+    labelled = [body for kind, body in blocks if kind]
+    return max(defining or labelled or [body for _, body in blocks], key=len)
 
 
 def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:

@@ -132,7 +132,8 @@ def install(folder: Path, requirements: list[str], index: Index) -> str:
 def _uv_command(uv: str, folder: Path, index: Index) -> list[str]:
     command = [uv, "pip", "install", "--no-config", "--no-progress", "--python", _python(folder)]
     if index.wheelhouse is not None:
-        command += ["--no-index", "--find-links", str(index.wheelhouse)]
+        # uv's cache knows a wheel by its name, and a wheel at hand may have been edited
+        command += ["--no-cache", "--no-index", "--find-links", str(index.wheelhouse)]
     if index.cutoff and index.wheelhouse is None:
         command += ["--exclude-newer", index.cutoff]
     return command if index.allow_builds else [*command, "--only-binary", ":all:"]

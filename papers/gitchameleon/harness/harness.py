@@ -8,6 +8,7 @@ from time import monotonic
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.environments.preflight import missing_for
 from papers.gitchameleon.environments.spec import CUTOFF, EnvSpec, group_by_env, upstream_key
 from papers.gitchameleon.environments.store import Env, EnvStore, Missing
 from papers.gitchameleon.harness.execution import certain_tests, flags, run_hidden, run_visible
@@ -43,6 +44,8 @@ class Harness:
         """One execution, from the cache where it can be."""
         if isinstance(env, Missing):
             return Verdict(ENV_MISSING, exception=env.cause, detail=env.message)
+        if missing := missing_for(problem, env):
+            return Verdict(ENV_MISSING, exception=missing.cause, detail=missing.message)
         if not code.strip():
             return Verdict(NO_ANSWER, detail="the answer is empty")
         settings = self.settings

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from papers.gitchameleon.cli.options import any_run
 from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
 from papers.gitchameleon.data.solutions import Solution, write_solutions
 from papers.gitchameleon.data.versions import is_strict
@@ -97,6 +98,41 @@ def test_a_missing_environment_is_unavailable_and_named(store, cache, level, lim
     assert summarise([row])["unavailable"][0][:2] == ("textkit", "9.9")
 
 
+def test_what_cannot_be_run_stays_in_the_denominator(store, cache, level, limits, problems):
+    """Two of eight unavailable and the rest right: 75 %, and never 100 %."""
+    gone = [p.model_copy(update={"version": "9.9"}) for p in problems[:2]]
+    mixed = gone + problems[2:]
+    rows = list(harness(store, cache, level, limits).evaluate(mixed, solutions_of("reference", mixed)))
+    summary = summarise(rows)
+    for tests in ("hidden", "visible"):
+        part = summary[tests]
+        assert (part["passed"], part["num_problems"], part["num_run"]) == (6, 8, 6) and part["success_percent"] == 75
+    assert {row[1] for row in summary["unavailable"]} == {"9.9"}
+
+
+def test_separators_and_surrogates_in_answers_and_outputs_lose_no_row(store, cache, level, limits, problems, tmp_path):
+    texts = ["a\u2028b\u2029c\x85d", "\ud800"]
+    codes = [f"print({text!r})\nraise ValueError({text!r})\n" for text in texts[:1]] + [f"x = '{texts[1]}'\n"]
+    answers = [Solution(p.example_id, code, code) for p, code in zip(problems, codes, strict=False)]
+    out = ResultFolder(tmp_path, problems[:2], Settings(level, limits), resume=True)
+    rows = evaluate_into(out, harness(store, cache, level, limits), problems[:2], answers)
+    assert [row["hidden"] for row in rows] == ["fail-exception", "compile-error"] and "\u2028" in rows[0]["code"]
+    again = []
+    assert evaluate_into(out, harness(store, cache, level, limits), problems[:2], answers, again.append) == rows
+    assert again == [] and summarise(rows)["hidden"]["num_problems"] == 2
+    out.rows_file.write_text(out.rows_file.read_text().split("\n")[0] + "\n")
+    monkey = harness(store, cache, level, limits)
+    monkey.evaluate = lambda *a: iter(())
+    with pytest.raises(ValueError, match="1 are missing"):
+        evaluate_into(out, monkey, problems[:2], answers)
+
+
+def test_a_run_in_which_nothing_could_be_executed_is_no_success():
+    base = {"visible": None, "hidden_exception": "network", "visible_exception": None, "library": "l", "version": "1"}
+    missing = [{"example_id": 1, "hidden": "env-missing", "python_version": "3.11", **base}]
+    assert not any_run(summarise(missing)) and any_run(summarise([*missing, {**missing[0], "hidden": "timeout"}]))
+
+
 def test_a_stopped_run_goes_on_and_ends_with_the_same_table(store, cache, level, limits, problems, tmp_path, scores):
     solutions = solutions_of("newest", problems)
     whole = ResultFolder(tmp_path / "a", problems, Settings(level, limits), resume=True)
@@ -145,7 +181,9 @@ def test_verdicts_are_kept_between_processes_but_not_those_that_may_change(tmp_p
 
 
 def test_the_tests_of_a_source_are_counted_before_they_run():
-    source = "def test_a(): pass\nclass TestB:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"
+    source = (
+        "def test_a(): pass\nclass TestB:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"
+    )
     assert names_of_tests(source) == {"test_a", "TestB.test_c"}
     with pytest.raises(ValueError, match="do not parse"):
         names_of_tests("def (")
@@ -168,7 +206,9 @@ def test_a_test_class_within_a_block_is_counted_as_unittest_counts_it(block, sto
 
 
 def test_classes_that_are_not_collected_are_not_expected():
-    source = "class Helper:\n    def test_a(self): pass\nclass TestB:\n    def __init__(self): 0\n    def test_a(self): 0\n"
+    source = (
+        "class Helper:\n    def test_a(self): pass\nclass TestB:\n    def __init__(self): 0\n    def test_a(self): 0\n"
+    )
     assert names_of_tests(source) == frozenset()
     inherited = "class Case(unittest.TestCase):\n    pass\nclass Mine(Case):\n    def test_a(self): pass\n"
     assert names_of_tests(inherited) == {"Mine.test_a"}

@@ -122,7 +122,7 @@ EXPRESSIONS = st.recursive(
         inner.map(lambda e: f"(lambda z=1: {e})()"),
         inner.map(lambda e: f"[w for w in [{e}] if w]"),
         inner.map(lambda e: f"(v := {e})"),
-        st.sampled_from(["f'{x}'", "f'{x!r:>{1}}'", "f'{go(x)} {self.y}'", "f\"{x}'\""]),
+        st.sampled_from(["f'{x}'", "f'{x!r:>{1}}'", "f'{go(x)} {self.y}'", 'f"{x}\'"']),
     ),
     max_leaves=6,
 )
