@@ -40,3 +40,10 @@ class Datasets(StrictModel):
     """Shard of the steps that read problems and execute nothing."""
 
     names: list[str]  # suites, or benchmark
+
+
+class Answers(StrictModel):
+    """Shard of the step `answers`: one published system on the benchmark."""
+
+    system: str
+    suite: Suite

@@ -26,8 +26,8 @@ def extract_code(text: str, stub: str = "") -> str:
     """The module in a completion.
 
     Text that is a module already is taken as it is, whatever fences its docstrings hold. Among several fenced blocks of
-    Python, the one that defines what the stub defines wins, else the longest that names its language. A JSON object's `answer` is read first.
-    Text without a fence is returned as it is: it is code, or fails as such.
+    Python, the one that defines what the stub defines wins, else the longest that names its language. A JSON object's
+    `answer` is read first. Text without a fence is returned as it is: it is code, or fails as such.
 
     Args:
         stub: the starting code, whose names tell the right block.

@@ -43,9 +43,7 @@ def executing(suite: Suite, provenance: Provenance) -> Iterator[tuple[Harness, l
     problems, harness = problems_of(suite), harness_for(suite)
     yield harness, problems
     if problems and not harness.num_executed and not harness.cache.hits:
-        raise ValueError(
-            f"nothing of suite {suite.name} could be executed: its environments are missing; see `envs status`"
-        )
+        raise ValueError(f"nothing of suite {suite.name} could be executed; `envs build --data {suite.name}` says why")
     provenance.add(
         sandbox_level=harness.settings.level,
         num_executed=harness.num_executed,

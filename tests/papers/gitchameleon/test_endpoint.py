@@ -264,7 +264,7 @@ def raw(data: bytes, pause: float = 0.0) -> str:
 def test_neither_headers_nor_body_can_drip_past_the_limit(data):
     start = time.monotonic()
     model = Endpoint(EndpointConfig(base_url=raw(data, 0.02), model="m", request_seconds=0.4, max_attempts=1))
-    with pytest.raises(ModelError, match="no whole answer within 0.4 s"):
+    with pytest.raises(ModelError, match="no whole answer within"):
         model.complete(TALK)
     assert time.monotonic() - start < 5 and model.meter.num_failures == 1
 

@@ -70,9 +70,9 @@ def test_a_failed_build_leaves_a_log_and_a_cause_and_no_environment(fresh):
     assert isinstance(missing, Missing) and missing.cause == "no-wheel", missing
     assert not fresh.folder(missing.spec).exists()
     assert "9.9.9" in (fresh.root / f"{fresh.key(missing.spec)}.log").read_text()
-    before = (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns
+    before = (fresh.root / f"{fresh.key(missing.spec)}.failed.json").stat().st_mtime_ns
     assert fresh.get(spec("9.9.9")).cause == "no-wheel"
-    assert (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
+    assert (fresh.root / f"{fresh.key(missing.spec)}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
 
 
 def test_what_failed_is_tried_again_where_conditions_differ(fresh, tmp_path):
