@@ -24,6 +24,7 @@ class Solvers(StrictModel):
 
     qualities: list[float]  # q: probability that the idiom of the pinned version is taken
     repair_rates: list[float]  # r: probability that self-debug switches idiom after a failure
+    overfit_rates: list[float]  # o: probability that it special-cases the visible test instead
     num_seeds: int = Field(ge=2)
     seed: int = 0
 
@@ -40,6 +41,7 @@ class Datasets(StrictModel):
     """Shard of the steps that read problems and execute nothing."""
 
     names: list[str]  # suites, or benchmark
+    or_recorded: bool = False  # take recorded facts of the benchmark where its file is not at hand
 
 
 class Answers(StrictModel):
@@ -47,3 +49,9 @@ class Answers(StrictModel):
 
     system: str
     suite: Suite
+
+
+class Recorded(StrictModel):
+    """Shard of the step `recorded`."""
+
+    tests: list[str]  # hidden, visible

@@ -251,7 +251,7 @@ def program_runner(problem, program) -> str:
 
 
 def test_an_agent_with_a_sandbox_beats_one_without_and_needs_turns_for_it():
-    model = solvers.tool_user(solvers.Bank(PROBLEMS))
+    model = solvers.tool_user(solvers.Bank(PROBLEMS), 3)
     tools = [agent.search_tool(lambda query: "nothing"), agent.sandbox_tool(program_runner)]
     without = agent_rows(model, tools[:1], 3)
     by_budget = [share_right(agent_rows(model, tools, steps)) for steps in (1, 2, 3)]
