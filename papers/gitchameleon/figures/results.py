@@ -75,7 +75,8 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
     # inside the cloud names would lie on each other
     inside = published.gap_before.between(1, 10) & published.gap_after.between(published.gap_after.min() + 0.01, 15)
     for row in pd.concat([published[~inside], table[table.source == "measured"]]).itertuples():
-        ax.annotate(row.system, (row.gap_after, row.gap_before), (5, 3), textcoords="offset points", fontsize=6)
+        lift = 3 if row.source == "reported" else -9
+        ax.annotate(row.system, (row.gap_after, row.gap_before), (5, lift), textcoords="offset points", fontsize=6)
     values = table[["gap_after", "gap_before"]].to_numpy()
     ends = [min(0.0, values.min()) - 1, values.max() + 2]
     ax.plot(ends, ends, color="0.6", lw=1, ls="--", label="no change", zorder=1)

@@ -239,5 +239,8 @@ def test_corpora_and_websites_are_named(store, tmp_path, monkeypatch):
     (tmp_path / "corpora" / "wordnet").mkdir(parents=True)
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
     assert missing_for(words, env) is None
-    audio = problem.model_copy(update={"library": "librosa", "test": "librosa.util.example_audio_file()"})
+    audio = problem.model_copy(
+        update={"library": "librosa", "version": "0.8.0", "test": "librosa.util.example_audio_file()"}
+    )
     assert missing_for(audio, env).cause == "website"
+    assert missing_for(audio.model_copy(update={"version": "0.7.0"}), env) is None  # that package brings it along
