@@ -82,9 +82,8 @@ def make_recorded() -> pd.DataFrame:
             facts = {"model": "gpt 4o", "protocol": protocol, "example_id": i, "library": ("torch", "numpy")[i % 2]}
             facts |= {"year": 2021 + i // 5, "perf_category": ("Argument", "Semantics")[i % 2]}
             seen = "pass" if i < visible else "fail-exception"
-            rows.append(
-                facts | {"tests": "hidden", "verdict": "pass" if i < hidden else "fail-assert", "exception": ""}
-            )
+            asked = "pass" if i < hidden else "fail-assert"
+            rows.append(facts | {"tests": "hidden", "verdict": asked, "exception": ""})
             rows.append(facts | {"tests": "visible", "verdict": seen, "exception": "TypeError" if i >= visible else ""})
     return pd.DataFrame(rows)
 
