@@ -28,6 +28,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     described = list(executed) if config.dataset == "suites" else ["benchmark"]
     retrieved = dict.fromkeys([*ours, *(described if config.dataset == "benchmark" else [])])
     asked = {"protocols": config.protocols, "num_seeds": config.num_seeds}
+    real = {name: Answers(system=name, suite=executed["benchmark"]) for name in config.answers}
     return {
         "execute": executed,
         "pairs": executed,
@@ -38,5 +39,4 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "retrieve": {name: Datasets(names=[name]) for name in retrieved},
         "describe": {"dataset": Datasets(names=described, or_recorded=config.dataset == "at hand")},
         "recorded": {"verdicts": Recorded(tests=config.recorded)},
-        "answers": {name: Answers(system=name, suite=executed["benchmark"]) for name in config.answers},
-    }
+    } | ({"answers": real} if real else {})
