@@ -51,7 +51,7 @@ def version_swap(tab_version_swap):
 
 @ours(
     "pins-decide",
-    "The benchmark's tests force the pin: the reference of another version fails under nine in ten of them.",
+    "Most of the benchmark's tests force the pin: the reference of another version fails under more than half of them.",
     scales=["paper"],
     needs="it is about the pairs among the 328 problems; scale paper runs them",
     reported="not in the paper; by the hidden tests 83 of 121 pairs that ran fail (a measurement of ours)",
@@ -59,20 +59,21 @@ def version_swap(tab_version_swap):
 def pins_decide(tab_pairs):
     rows = tab_pairs[(tab_pairs.suite == "benchmark") & (tab_pairs.change == "all")]
     for row in rows.itertuples():
-        yield at_least(f"{row.tests}_share_that_fails", share_of(row.num_failed, row.num_run), 0.9)
+        yield greater(f"{row.tests}_share_that_fails", share_of(row.num_failed, row.num_run), 0.5)
         yield note(f"{row.tests}_tests", f"{row.num_failed} of {row.num_run} fail, of {row.num_pairs}")
 
 
 @paper(
     "greedy-real",
-    "GPT-4o's published greedy answers pass about as many hidden tests here as the paper says, within ten points.",
-    reported="49.1 % of 328 problems",
+    "GPT-4o's published greedy answers pass as many hidden tests here as the paper says, within 1.96 of its errors.",
+    reported="49.1 +- 2.8 % of 328 problems",
 )
 def greedy_real(tab_answers):
     rows = tab_answers[(tab_answers.protocol == "greedy") & (tab_answers.tests == "hidden")]
     for row in rows.dropna(subset="published").itertuples():
         rate = from_standard_error(row.percent, (row.high - row.low) / 3.92)
-        yield within(f"{row.model}_percent", rate, row.published - 10, row.published + 10)
+        margin = 1.96 * row.published_se
+        yield within(f"{row.model}_percent", rate, row.published - margin, row.published + margin)
         yield note(f"{row.model}_problems", row.n)
 
 

@@ -56,9 +56,9 @@ GAP = frame(
     ("measured", "b", 99, 5, 12, 14, 2, 2),
 )
 ANSWERS = frame(
-    "tests model protocol n passed percent low high published",
-    ("hidden", "reference", "reference", 287, 285, 99.3, 97.5, 99.8, None),
-    ("hidden", "GPT-4o", "greedy", 287, 136, 47.4, 41.7, 53.2, 49.1),
+    "tests model protocol n passed percent low high published published_se",
+    ("hidden", "reference", "reference", 287, 285, 99.3, 97.5, 99.8, None, None),
+    ("hidden", "GPT-4o", "greedy", 2870, 1400, 48.8, 47.0, 50.6, 49.1, 2.8),
 )
 VALIDATED = frame(
     "kind suite solver measured",
@@ -97,7 +97,7 @@ CASES = [
     (claims.gt_sound, [VALIDATION, ANSWERS], (0, "hidden_passed", 0, 3)),
     (claims.gt_sound, [VALIDATION, ANSWERS], (0, "visible_passed", 1, 90)),
     (claims.gt_sound, [VALIDATION, ANSWERS], (1, "passed", 0, 200)),
-    (claims.greedy_real, [ANSWERS], (0, "percent", 1, 80.0)),
+    (claims.greedy_real, [ANSWERS], (0, "percent", 1, 40.0)),
     (claims.selfdebug_real, [GAP], (0, "gain", 1, -14)),
     (claims.selfdebug_real, [GAP], (0, "gap_after", 1, -8)),
     (claims.selfdebug_simulated, [OVERFITTING], (0, "visible_after_percent", 2, 75.0)),
@@ -106,7 +106,7 @@ CASES = [
     (claims.tools_and_documents_simulated, [VALIDATED], (0, "measured", 5, 30)),
     (claims.version_swap, [SWAP], (0, "as_expected", 1, False)),
     (claims.version_swap, [SWAP], (0, "outcome", 1, "pass")),
-    (claims.pins_decide, [PAIRS], (0, "num_failed", 0, 81)),
+    (claims.pins_decide, [PAIRS], (0, "num_failed", 0, 50)),
     (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (0, "strict_percent", 2, 75)),
     (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (0, "passed", 3, 2)),
     (claims.version_blind_coin_flip, [SYSTEMS, SOLVERS], (1, "hidden_percent", 0, 54.5)),
@@ -139,6 +139,12 @@ def test_a_claim_holds_and_fails_where_one_value_changes(claim, tables, change):
 def test_a_simulated_gain_inside_its_error_is_within_noise():
     near = OVERFITTING.assign(hidden_after_percent=[51.5, 100] * 2, visible_after_percent=[51.5, 100, 90, 100])
     assert verdict(claims.selfdebug_simulated, near) == "within noise"
+
+
+def test_rates_whose_interval_holds_the_threshold_are_within_noise():
+    greedy = ANSWERS.assign(percent=47.4, low=41.7, high=53.2)
+    assert verdict(claims.greedy_real, greedy) == "within noise"
+    assert verdict(claims.pins_decide, PAIRS.assign(num_failed=81)) == "within noise"
 
 
 def test_correlations_are_those_that_are_published(table_of):
