@@ -180,6 +180,14 @@ def test_verdicts_are_kept_between_processes_but_not_those_that_may_change(tmp_p
     assert {json.loads(line)["verdict"]["code"] for line in path.read_text().splitlines()} == {"pass"}
 
 
+def test_a_time_limit_and_a_failure_of_ours_are_not_kept(tmp_path):
+    """A busy machine can cause them, so they would come out otherwise the next time."""
+    cache = VerdictCache(tmp_path / "verdicts.jsonl")
+    for code in ("timeout", "harness-error", "fail-assert"):
+        cache.put(code, Verdict(code))
+    assert [cache.get(code) is None for code in ("timeout", "harness-error", "fail-assert")] == [True, True, False]
+
+
 def test_the_tests_of_a_source_are_counted_before_they_run():
     source = (
         "def test_a(): pass\nclass TestB:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"

@@ -104,7 +104,8 @@ def described() -> pd.DataFrame:
         {
             "library": "lib", "version": ["1", "2"], "python_version": "own", "env": ["lib==1", "lib==2"],
             "upstream_env": "", "functional": [True, False], "webdev": False, "num_docs": [2, 0], "year": [2014, 2024],
-            "parses": True, "reference_hits": True, "stub_hits": [False, True], "stub_parses": [True, False], "num_api_calls": [1, 0],
+            "parses": True, "reference_hits": True, "stub_hits": [False, True], "num_api_calls": [1, 0],
+            "stub_parses": [True, False],
             "logic_nodes": [7, 1], "stats_category": ["Argument", "Other"], "perf_category": ["Argument", "none"],
         }
     )  # fmt: skip
