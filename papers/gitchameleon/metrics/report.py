@@ -44,7 +44,7 @@ def results_csv(rows: list[dict]) -> str:
     for row in rows:
         values = [row[source] for source in UPSTREAM.values()] + [row[name] for name in OURS]
         writer.writerow([" ".join(v) if isinstance(v, list) else "" if v is None else v for v in values])
-    return text.getvalue()
+    return text.getvalue().encode("utf-8", "backslashreplace").decode()
 
 
 SUBSETS = {
