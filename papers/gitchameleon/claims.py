@@ -71,8 +71,7 @@ def pins_decide(tab_pairs):
 def greedy_real(tab_answers):
     rows = tab_answers[(tab_answers.protocol == "greedy") & (tab_answers.tests == "hidden")]
     for row in rows.dropna(subset="published").itertuples():
-        rate = from_standard_error(row.percent, (row.high - row.low) / 3.92)
-        margin = 1.96 * row.published_se
+        margin, rate = 1.96 * row.published_se, from_standard_error(row.percent, (row.high - row.low) / 3.92)
         yield within(f"{row.model}_percent", rate, row.published - margin, row.published + margin)
         yield note(f"{row.model}_problems", row.n)
 
