@@ -111,7 +111,7 @@ def test_the_accuracy_that_stops_a_sequence_is_of_the_tokens_after_the_change(pa
         return table[z, torch.arange(8)]
 
     tokens = torch.randint(5, (12, 8), generator=torch_generator(2))
-    # three changes at once, some to other tokens than the likeliest: accuracy before rises when that after does
+    # three changes at once, some to unlikely tokens: else the accuracy before rises when that after does
     how = {"tau": 1.0, "patience": patience, "budget": 40, "tokens_per_step": 3}
     found = self_correct(net, tokens, PROCESS, torch_generator(3), **how)
     draws = torch_generator(3)
