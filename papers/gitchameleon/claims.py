@@ -55,10 +55,10 @@ def version_swap(tab_version_swap):
     scales=["paper"],
     needs="it is about the pairs among the 328 problems; scale paper runs them",
     reported="not in the paper; by the hidden tests 83 of 121 pairs that ran fail (a measurement of ours)",
+    chosen_after="a majority, set after 81 of 147 had been seen; the paper names no threshold",
 )
 def pins_decide(tab_pairs):
-    rows = tab_pairs[(tab_pairs.suite == "benchmark") & (tab_pairs.change == "all")]
-    for row in rows.itertuples():
+    for row in tab_pairs[(tab_pairs.suite == "benchmark") & (tab_pairs.change == "all")].itertuples():
         yield greater(f"{row.tests}_share_that_fails", share_of(row.num_failed, row.num_run), 0.5)
         yield note(f"{row.tests}_tests", f"{row.num_failed} of {row.num_run} fail, of {row.num_pairs}")
 
@@ -67,13 +67,13 @@ def pins_decide(tab_pairs):
     "greedy-real",
     "GPT-4o's published greedy answers pass as many hidden tests here as the paper says, within 1.96 of its errors.",
     reported="49.1 +- 2.8 % of 328 problems",
+    chosen_after="the band is the published error, taken after the rate had been seen",
 )
 def greedy_real(tab_answers):
     rows = tab_answers[(tab_answers.protocol == "greedy") & (tab_answers.tests == "hidden")]
     for row in rows.dropna(subset="published").itertuples():
         margin, rate = 1.96 * row.published_se, from_standard_error(row.percent, (row.high - row.low) / 3.92)
         yield within(f"{row.model}_percent", rate, row.published - margin, row.published + margin)
-        yield note(f"{row.model}_problems", row.n)
 
 
 @paper(

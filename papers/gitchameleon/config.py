@@ -14,8 +14,8 @@ class Config(PaperConfig):
     num_seeds: int = Field(ge=2)  # of the protocol temperature
     dataset: str  # whose statistics are drawn: suites, benchmark, or "at hand": the benchmark, or recorded facts of it
     worked: str  # task of Figure 1: the old version's idiom at the new one
-    recorded: list[str]  # tests whose recorded verdicts of real answers are drawn
-    answers: list[str]  # published systems whose answers are run
+    recorded: list[str] = []  # tests whose recorded verdicts of real answers are drawn
+    answers: list[str] = []  # published systems whose answers are run
 
 
 STEPS: dict[str, tuple[str, ...]] = {"tables": ("worked",)}
