@@ -57,7 +57,9 @@ def main(
     limit_s: Annotated[float, typer.Option(help="Seconds until the tests of a mutation are given up.")] = 600,
 ) -> None:
     """Plant errors one at a time and say which of them the tests notice."""
-    parts = chosen(list(wanted or []), catalogues())
+    parts = {slug: part for slug, part in chosen(list(wanted or []), catalogues()).items() if part}
+    if not parts:
+        raise ValueError("no mutations are listed; see tests/mutations/README.md")
     for slug, part in parts.items():
         for name, mutation in part.items():
             try:
