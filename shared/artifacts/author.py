@@ -65,8 +65,9 @@ def import_module(slug: str, name: str) -> ModuleType:
         if isinstance(cause, ModuleNotFoundError) and cause.name in (full, full.rpartition(".")[0]):
             raise AuthorError(f"no such file: {where}") from cause
         raise
-    source = Path(module.__file__)
-    _refuse_doubles(source, source.stat().st_mtime_ns, where)
+    if getattr(module, "__file__", None):  # none where a program has made the module
+        source = Path(module.__file__)
+        _refuse_doubles(source, source.stat().st_mtime_ns, where)
     return module
 
 

@@ -52,6 +52,7 @@ BY_HAND = {
     "lora_watermark": ["wm-no-collapse"],
     "merging_noise": ["momentum-equal-noise", "ta-init-reversal", "wd-scale-invariant", "moderate-lr-best-merged"],
     "ngn_m": ["mdv1-lm-large-lr"],
+    "optimizer_gap": ["quadratic-noise-gap"],
     "sequence_framework": [
         "readout-zero-set-drives-recall",
         "positions-restore-order",
