@@ -221,15 +221,25 @@ class Endpoint:
 
 @contextlib.contextmanager
 def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[Callable[[], bool]]:
-    """Shuts the connection down after `seconds`, whatever it is waiting for: a server that sends a byte now and then,
-    in its headers or its body, never times out by itself. Yields what says whether that has happened.
+    """Shuts the connection down after `seconds`, whatever it is waiting for: a server that sends a byte
+    now and then, in its headers or its body, never times out by itself. Yields what says whether that has happened.
+
+    The socket is kept here: the connection gives it away with an answer that only its end delimits.
     """
-    over = threading.Event()
+    over, held = threading.Event(), []
+    connect = connection.connect
+
+    def connected() -> None:
+        connect()
+        held.append(connection.sock)
+
+    connection.connect = connected
 
     def end() -> None:
         over.set()
-        with contextlib.suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        for sock in held:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

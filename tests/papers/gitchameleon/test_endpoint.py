@@ -243,6 +243,11 @@ def test_a_recording_replays_a_server_and_names_the_nearest_prompt(serve, tmp_pa
         recorded.complete(TALK, seed=5)
 
 
+def _length_in(headers: bytes) -> int:
+    (line,) = [line for line in headers.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(line.split(b":")[1])
+
+
 def raw(data: bytes, pause: float = 0.0) -> str:
     """URL of a server that answers one request with `data`, byte by byte where there is a pause."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -250,7 +255,11 @@ def raw(data: bytes, pause: float = 0.0) -> str:
     def answer():
         connection, _ = listener.accept()
         with connection, contextlib.suppress(OSError):
-            connection.recv(1 << 16)
+            request = b""
+            while not (whole := request.partition(b"\r\n\r\n"))[1] or len(whole[2]) < _length_in(whole[0]):
+                if not (piece := connection.recv(1 << 16)):
+                    return
+                request += piece  # what is left unread resets the connection
             for piece in (data[i : i + 1] for i in range(len(data))) if pause else (data,):
                 connection.sendall(piece)
                 time.sleep(pause)
