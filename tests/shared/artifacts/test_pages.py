@@ -66,11 +66,13 @@ def test_the_evidence_page_has_a_row_per_check_and_counts_per_paper(toy, monkeyp
 
 
 def test_an_outcome_on_another_processor_is_kept_and_shown(toy):
-    findings = [Finding("smoke", "a", "data"), Finding("smoke", "b", "verdict", note="holds -> within noise")]
+    note = "verdict changed: holds -> within noise"
+    findings = [Finding("smoke", "a", "data"), Finding("smoke", "b", "verdict", note=note)]
     processors.record("toy", "smoke", "sse-1-thread", findings)
     known = json.loads((toy.reference / "processors.json").read_text(encoding="utf-8"))["sse-1-thread"]
-    assert (known["checks"], known["drifted"], known["notes"]) == (2, 0, ["b: holds -> within noise"])
-    assert "rebuilt as other processors would: sse-1-thread: 2 of 2 checks clean." in results_block("toy")
+    assert (known["checks"], known["drifted"], known["notes"]) == (2, 0, [f"b: {note}"])
+    told = "rebuilt as other processors would: sse-1-thread: 2 of 2 checks clean (b: holds → within noise)."
+    assert told in results_block("toy")
 
 
 def test_an_unknown_processor_names_the_nearest():
