@@ -22,7 +22,7 @@ CHOSEN = (
 
 def _pairs(table: pd.DataFrame, naturalness: str = "dual") -> dict[str, pd.DataFrame]:
     """Variant -> rows in the order of seeds, of the pairs whose names start so, on the first corpus; eps grows."""
-    rows = table[(table.data == table.data.iloc[0]) & table.variant.str.startswith(naturalness)]
+    rows = table[(table.data == table.data[:1].squeeze()) & table.variant.str.startswith(naturalness)]
     rows = rows.dropna(subset="seed").sort_values(["eps", "seed"])
     return dict(list(rows.groupby("variant", sort=False)))
 
@@ -67,11 +67,14 @@ def wm_detectable(tab_roles, tab_main, settings):
     reported="task performance 'preserved' (read in public summaries)",
     chosen_after=CHOSEN,
 )
-def wm_task_preserved(tab_roles, tab_main):
+def wm_task_preserved(tab_roles, tab_main, tab_quality):
     for eps, rows in tab_roles[tab_roles.roles == "pair"].groupby("eps"):
         yield at_most(f"bigram_{eps:g}_rise", mean_of(rows.rise_performer), 1.25 * eps)
     for name, rows in _pairs(tab_main).items():
         yield at_most(f"{name}: rise", mean_of(rows.rise_performer), 1.25 * rows.eps.iloc[0])
+    for name, rows in _pairs(tab_quality.dropna(subset="benchmark_mean")).items():
+        marked, plain = (rows[rows.texts == kind].benchmark_mean for kind in ("watermarked", "sft"))
+        yield at_least(f"{name}: benchmarks minus plain fine-tuning's", paired_difference(marked, plain), -0.02)
 
 
 @claim(

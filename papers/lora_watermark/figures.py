@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from papers.lora_watermark.page import placed
 from shared.artifacts.line_panels import decade_ticks
 from shared.artifacts.plots import legend, line, lines, nothing, panels, scale_line, styles
 
@@ -141,7 +142,7 @@ def fig_texts(table: pd.DataFrame) -> Figure:
     blocks = {
         (p, k): table[(table.prompt == p) & (table.texts == k)].sort_values("position") for p in prompts for k in kinds
     }
-    placed = {key: _placed(block, width) for key, block in blocks.items()}
+    placed = {key: placed(block, width) for key, block in blocks.items()}
     tall = {p: 1 + max(line for k in kinds for _, line, _, _ in placed[p, k]) for p in prompts}
     size = (0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
     figure, ax = plt.subplots(figsize=size)
@@ -163,15 +164,3 @@ def fig_texts(table: pd.DataFrame) -> Figure:
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=ax, shrink=0.8, pad=0.01)
     bar.set_label("added to the score, nats")
     return figure
-
-
-def _placed(block: pd.DataFrame, width: int) -> list[tuple[int, int, str, float]]:
-    """(column, line, text, excess) of each token, in lines of at most `width` characters."""
-    found, x, row = [], 0, 0
-    for token, excess in zip(block.token.fillna("nan").astype(str), block.excess, strict=True):
-        text = token[:width]
-        if x + len(text) > width:
-            x, row = 0, row + 1
-        found.append((x, row, text, excess))
-        x += len(text)
-    return found

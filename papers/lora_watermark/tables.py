@@ -30,9 +30,14 @@ def at_home(detection, settings) -> pd.DataFrame:
     return detection[detection.data == settings.language.base.text.source]
 
 
-def quality(records) -> pd.DataFrame:
-    """Language models: a row per corpus, pair and kind of text."""
-    return _with(records("evaluate", "quality"), "matched_auc")
+def quality(records, settings) -> pd.DataFrame:
+    """Language models: a row per corpus, pair and kind of text; benchmark_mean over tasks, where any was asked for."""
+    table = _with(records("evaluate", "quality"), "matched_auc")
+    if not settings.language.benchmarks.tasks:
+        return table.assign(benchmark_mean=np.nan)
+    keys = ["variant", "seed", "texts"]
+    means = records("benchmark").groupby(keys).score.mean().rename("benchmark_mean")
+    return table.join(means, on=keys)
 
 
 def tab_objectives(results) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from papers.lora_watermark import attacks
+from papers.lora_watermark.attacking import attacked
 from papers.lora_watermark.language_settings import (
     Attacks,
     Base,
@@ -121,24 +122,41 @@ def test_samples_are_the_performer_s_own_at_temperature_one():
 
 
 def test_what_an_update_reads_is_what_the_definitions_say():
-    pairs, member = trainer(), MEMBERS[0]
+    pairs = trainer()
     pairs.train()
-    human = pairs._crops(0, 0, range(4))
-    samples = pairs._samples()[0]
+    humans = torch.stack([pairs._crops(seed, 0, range(4)) for seed in (0, 1)])
+    texts = torch.stack(pairs._samples())
     with torch.no_grad():
-        found = measure(pairs.model, member, None, human, samples, 4)
-        p, o = (Adapted(pairs.model, role_name(member, role)) for role in ("performer", "observer"))
+        found = measure(pairs.model, MEMBERS, None, humans, texts, 4)
+    for m, (member, human, samples) in enumerate(zip(MEMBERS, humans, texts, strict=True)):
+        p, o = (Adapted(pairs.model, role_name(member, role)) for role in ROLES)
         base = Adapted(pairs.model, None)
-        log_p, log_o, log_b = (m(samples[:, :-1])[:, 3:].log_softmax(-1) for m in (p, o, base))
+        with torch.no_grad():
+            log_p, log_o, log_b = (model(samples[:, :-1])[:, 3:].log_softmax(-1) for model in (p, o, base))
+            of_human = [model(human[:, :-1])[:, 3:].log_softmax(-1) for model in (p, o, base)]
         target = samples[:, 4:, None]
         above, below = -log_o.gather(-1, target)[..., 0], -(log_o.exp() * log_p).sum(-1)
-        torch.testing.assert_close(found.scores[0], above.mean(1) / (below.mean(1) + 1e-6))
-        torch.testing.assert_close(found.log_likelihood[0], log_p.gather(-1, target)[..., 0].sum(1))
-        torch.testing.assert_close(found.kl[0], (log_p.exp() * (log_p - log_b)).sum(-1).mean(1), rtol=1e-3, atol=1e-5)
-        ce = [-m(human[:, :-1])[:, 3:].log_softmax(-1).gather(-1, human[:, 4:, None]).mean() for m in (p, o, base)]
-        torch.testing.assert_close(found.ce[0], torch.stack(ce[:2]))
-        torch.testing.assert_close(found.reference[0], ce[2])
-        torch.testing.assert_close(found.plain_nll[0], -log_b.gather(-1, target)[..., 0].mean(1))
+        torch.testing.assert_close(found.scores[m], above.mean(1) / (below.mean(1) + 1e-6))
+        torch.testing.assert_close(found.log_likelihood[m], log_p.gather(-1, target)[..., 0].sum(1))
+        torch.testing.assert_close(found.kl[m], (log_p.exp() * (log_p - log_b)).sum(-1).mean(1), rtol=1e-3, atol=1e-5)
+        ce = [-x.gather(-1, human[:, 4:, None]).mean() for x in of_human]
+        torch.testing.assert_close(found.ce[m], torch.stack(ce[:2]))
+        torch.testing.assert_close(found.reference[m], ce[2])
+        torch.testing.assert_close(found.plain_nll[m], -log_b.gather(-1, target)[..., 0].mean(1))
+        above, below = -of_human[1].gather(-1, human[:, 4:, None])[..., 0], -(of_human[1].exp() * of_human[0]).sum(-1)
+        torch.testing.assert_close(found.human_scores[m], above.mean(1) / (below.mean(1) + 1e-6))
+
+
+def test_members_of_one_pass_train_as_they_do_one_by_one():
+    other = Member(variant=Variant(name="performer on top", eps=0.1, numerator="performer"), seed=0)
+    members = [*MEMBERS, other]
+    alone, together = (trainer(TRAINING.model_copy(update={"members_per_pass": n}), members) for n in (1, 8))
+    assert [len(part) for part in together.parts] == [2, 1]  # a pass has one numerator
+    for one, many in zip(alone.train(), together.train(), strict=True):
+        assert one.pop("variant") == many.pop("variant")
+        assert one == pytest.approx(many, rel=1e-4, abs=1e-5)
+    for (name, a), (_, b) in zip(alone.trainable(), together.trainable(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_both_roles_get_gradient_from_both_sides():
@@ -146,7 +164,7 @@ def test_both_roles_get_gradient_from_both_sides():
     pairs.train()
     human, samples = pairs._crops(0, 0, range(4)), pairs._samples()[0]
     for side in ("scores", "human_scores"):
-        found = measure(pairs.model, member, None, human, samples, 4)
+        found = measure(pairs.model, [member], None, human[None], samples[None], 4)
         for role in ROLES:
             parameters = [layer.lora_b[role_name(member, role)] for layer in layers(pairs.model).values()]
             total = getattr(found, side).sum()
@@ -244,7 +262,7 @@ def test_quality_is_what_the_definitions_say(bench):
 
 def test_attacks_on_weights_are_undone(bench):
     judged, before = Judged(bench, MEMBERS[0]), digest(bench.model)
-    rows = list(judged.attacked())
+    rows = list(attacked(judged, None))
     assert digest(bench.model) == before
     found = {(row["attack"], row["strength"]): row["auc"] for row in rows}
     assert {"fine-tuned on clean text", "int8 weights", "noise on weights", "adapter weakened"} <= {a for a, _ in found}
