@@ -33,11 +33,15 @@ def attacked(judged: Judged, rewrite: Rewrite | None) -> Iterator[dict]:
     for attack, strength, changed in (*_on_texts(judged, texts, human), *_on_weights(judged, human)):
         yield _row(judged, attack, strength, changed, human)
     if rewrite is not None:
-        kept, changed = paraphrased(
-            texts, judged.bench.num_prompt, judged.bench.data.tokenizer, rewrite, own.paraphrase.kept
-        )
-        if len(kept) >= FEWEST:
-            yield _row(judged, "paraphrase by another model", 1.0, changed, human[torch.as_tensor(kept)])
+        yield from after_paraphrase(judged, texts, human, rewrite)
+
+
+def after_paraphrase(judged: Judged, texts: Tensor, human: Tensor, rewrite: Rewrite) -> Iterator[dict]:
+    """The row of texts that another model rewrote; none where too few paraphrases are long enough."""
+    kept = judged.bench.settings.evaluation.attacks.paraphrase.kept
+    rows, changed = paraphrased(texts, judged.bench.num_prompt, judged.bench.data.tokenizer, rewrite, kept)
+    if len(rows) >= FEWEST:
+        yield _row(judged, "paraphrase by another model", 1.0, changed, human[torch.as_tensor(rows)])
 
 
 def _row(judged: Judged, attack: str, strength: float, changed: Tensor, human: Tensor) -> dict:

@@ -37,8 +37,6 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     }
     if home:
         found["base"] = {"base": BaseShard(base=own.base, num_gpus=min(config.num_gpus, 1))}
-    if own.benchmarks.tasks:
-        found["benchmark"] = {}
     for variant in own.variants:
         members = tuple(Member(variant=variant, seed=seed) for seed in own.seeds)
         common = {"base": own.base, "training": own.training, "members": members}
@@ -49,9 +47,9 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         found["pair"][job] = PairShard(**trained)
         judged = {**common, "pair_shard": job, "num_gpus": min(config.num_gpus, 1)}
         if own.benchmarks.tasks:
-            found["benchmark"][shard] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
+            asked = found.setdefault("benchmark", {})
+            asked[shard] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
         for source in (own.base.text.source, *own.evaluation.sources):
             name = shard if source == own.base.text.source else f"{shard}-on-{source}"
-            settings = EvaluateShard(source=source, **judged, base_shard=home, evaluation=own.evaluation)
-            found["evaluate"][name] = settings
+            found["evaluate"][name] = EvaluateShard(**judged, source=source, base_shard=home, evaluation=own.evaluation)
     return found

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from papers.lora_watermark import attacks
-from papers.lora_watermark.attacking import attacked
+from papers.lora_watermark.attacking import after_paraphrase, attacked
 from papers.lora_watermark.language_settings import (
     Attacks,
     Base,
@@ -16,10 +16,13 @@ from papers.lora_watermark.language_settings import (
     HubModel,
     Member,
     PairTraining,
+    Paraphrase,
 )
 from papers.lora_watermark.measures import Judged
+from papers.lora_watermark.metrics import auc
 from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
+from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant
 from papers.lora_watermark.texts import Bench
 from shared.data.text import TextData, TokenDataset
@@ -121,6 +124,22 @@ def test_samples_are_the_performer_s_own_at_temperature_one():
     assert chi < 1.7 < chi_base  # of a hundred cells; the base's law does not fit
 
 
+def test_samples_of_an_update_are_each_member_s_own_performer_s():
+    pairs = trainer()
+    before = torch.stack(pairs._samples())  # adapters that add nothing: the base's
+
+    def disturb(role: str) -> None:
+        for layer in layers(pairs.model).values():
+            layer.lora_b[role_name(MEMBERS[0], role)].data.fill_(0.5)
+
+    disturb("observer")
+    assert torch.equal(torch.stack(pairs._samples()), before)
+    disturb("performer")
+    after = torch.stack(pairs._samples())
+    assert torch.equal(after[1], before[1]) and not torch.equal(after[0], before[0])
+    assert torch.equal(after[:, :, :4], before[:, :, :4])  # prompts are given
+
+
 def test_what_an_update_reads_is_what_the_definitions_say():
     pairs = trainer()
     pairs.train()
@@ -213,7 +232,7 @@ def bench(tmp_path_factory):
     pairs.train()
     names = [role_name(m, role) for m in MEMBERS for role in ROLES]
     save_tree({name: adapter_state(pairs.model, name) for name in names}, folder / "pairs.safetensors")
-    small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8)
+    small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8, paraphrase=Paraphrase(name="unused", kept=0.8))
     evaluation = Evaluation(
         num_texts=16, num_calibration=8, lengths=(8, 10), num_bootstrap=20, num_shown=1, attacks=small
     )
@@ -264,11 +283,23 @@ def test_attacks_on_weights_are_undone(bench):
     judged, before = Judged(bench, MEMBERS[0]), digest(bench.model)
     rows = list(attacked(judged, None))
     assert digest(bench.model) == before
+    assert {layer.strengths[role_name(MEMBERS[0], "performer")] for layer in layers(bench.model).values()} == {1.0}
     found = {(row["attack"], row["strength"]): row["auc"] for row in rows}
     assert {"fine-tuned on clean text", "int8 weights", "noise on weights", "adapter weakened"} <= {a for a, _ in found}
     assert all(0 <= value <= 1 for value in found.values())
     weights = [p for n, p in bench.model.named_parameters() if "lora_" not in n]
     assert not any(p.requires_grad or p.grad is not None for p in weights)
+
+
+def test_a_paraphrase_is_scored_against_human_text_of_its_length(bench):
+    judged = Judged(bench, MEMBERS[0])
+    texts, human = judged.texts["watermarked"][:8], judged.human[:8]
+    (row,) = after_paraphrase(judged, texts, human, lambda sentences: ["a" * 10] * len(sentences))
+    assert (row["length"], row["num_texts"]) == (8, 8)
+    changed = torch.cat([texts[:, :4], torch.full((8, 8), ord("a"))], 1)
+    scores, of_human = (ratio(*judged.terms(t)).numpy() for t in (changed, human[:, :12]))
+    assert row["auc"] == auc(scores, of_human)
+    assert not list(after_paraphrase(judged, texts, human, lambda sentences: ["a"] * len(sentences)))  # too short
 
 
 def test_a_performer_of_strength_zero_writes_as_the_base_does(bench):
