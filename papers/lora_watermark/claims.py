@@ -16,7 +16,7 @@ TRAINED = ["cpu", "gpu", "paper"]
 SMALL = "smoke trains language models for a handful of updates"
 CHOSEN = (
     "Language models at cpu: eps up to 0.2 after a trial with 0.05, 0.2 and 0.4 (one seed, 96 characters, batch 12); 64"
-    " characters and 128 texts for time; four seeds, batches of 12, 100 updates at 5e-3 and 1,500 of the base after 3"
+    " characters and 128 texts for time; four seeds, batches of 12, 70 updates at 5e-3 and 1,500 of the base after 3"
     " seeds of 60 updates in batches of 8 at 3e-3 on a base of 400 updates left most claims within noise."
 )
 
