@@ -55,7 +55,8 @@ def asked(model: nn.Module, tokenizer: str, benchmarks: Benchmarks) -> Results:
         raise ValueError("benchmarks need the evaluation harness; pip install -e .[benchmarks]") from error
     wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=benchmarks.batch_size)
     how = {"num_fewshot": benchmarks.num_fewshot, "limit": benchmarks.limit}
-    return simple_evaluate(model=wrapped, tasks=list(benchmarks.tasks), **how)["results"]
+    found = simple_evaluate(model=wrapped, tasks=list(benchmarks.tasks), **how)
+    return {**found["results"], **found.get("groups", {})}  # a group such as mmlu counts by its own mean
 
 
 def judged(settings: BenchmarkShard, model: nn.Module, ask: Callable[[nn.Module], Results]) -> list[dict]:

@@ -99,7 +99,7 @@ def fig_roc(table: pd.DataFrame) -> Figure:
 def fig_scores(table: pd.DataFrame) -> Figure:
     """Distributions of B, a panel per variant."""
     variants, kinds = list(dict.fromkeys(table.variant)), [k for k in KINDS if k in set(table.texts)]
-    figure, axes = panels(len(variants), most=4, width=2.3, height=2.5, beside=1.3)
+    figure, axes = panels(len(variants), most=5, width=2.0, height=2.5, beside=1.3)
     for ax, variant in zip(axes, variants, strict=True):
         for kind, look in styles(kinds, lines=True).items():
             own = table[(table.variant == variant) & (table.texts == kind)].sort_values("score")
