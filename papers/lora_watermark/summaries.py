@@ -6,6 +6,11 @@ import pandas as pd
 EDGES = np.round(np.linspace(0, 2, 51), 2)  # of the bins of a score; what lies beyond counts in the last
 
 
+def with_columns(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The frame with columns that no row has a value of: too few texts for them."""
+    return frame.assign(**{name: np.nan for name in columns if name not in frame})
+
+
 def over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
     """Means over seeds, <value>_error beside them, and num_seeds; in the order of the rows."""
     grouped = frame.groupby(keys, sort=False, dropna=False)[values]

@@ -10,10 +10,9 @@ from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 class Own:
     """Settings as far as claims read them."""
 
-    class language:
-        class evaluation:
-            attacked = ("dual 0.1",)
+    judged = ("dual 0.1",)
 
+    class language:
         class training:
             num_response, num_steps = 50, 100
 
@@ -35,10 +34,10 @@ def test_decay_with_noise_as_large_as_the_distance_decides_nothing():
     assert verdict_of(list(claims.wm_robust_decay(robust([0.95, 0.7, 0.65, 0.6], error=0.1)))) == NOISE
 
 
-def quality(nll: float, distinct: float) -> pd.DataFrame:
+def quality(nll: float, distinct: float, variant: str = "dual 0.1") -> pd.DataFrame:
     rows, spread = [], {"base_nll_spread": 0.25}
     for seed in range(3):
-        same = {"data": "docstrings", "variant": "dual 0.1", "eps": 0.1, "seed": seed}
+        same = {"data": "docstrings", "variant": variant, "eps": 0.1, "seed": seed}
         rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4} | spread)
         rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct} | spread)
     return pd.DataFrame(rows)
@@ -47,6 +46,9 @@ def quality(nll: float, distinct: float) -> pd.DataFrame:
 @pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
 def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
     assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct), Own))) == verdict
+    with_nll = quality(nll, distinct, variant="NLL too 0.1")
+    assert verdict_of(list(claims.wm_no_collapse_with_nll(with_nll, Own))) == verdict
+    assert not list(claims.wm_no_collapse(with_nll, Own))  # each judges its own variants
 
 
 def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
