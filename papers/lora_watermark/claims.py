@@ -43,7 +43,7 @@ def score_exact(tab_exact):
 def wm_detectable(tab_roles, tab_main, settings):
     exact = tab_roles[(tab_roles.roles == "pair") & (tab_roles.eps == tab_roles.eps.max())]
     yield at_least("bigram_auc", mean_of(exact.auc), 0.95)
-    for name in settings.judged:
+    for name in settings.language.evaluation.attacked:
         rows = pairs_by_variant(tab_main, name)[name]
         gain, small = paired_difference(rows.auc, rows.untrained_auc), settings.language.base.hub is None
         decisive = settings.language.training.num_steps >= 20
@@ -136,11 +136,9 @@ def wm_sampling_gradient_needed(tab_objectives):
     chosen_after="Doublings instead of all neighbouring lengths, which 60 updates could not tell apart. " + CHOSEN,
 )
 def wm_length(fig_length, settings):
+    attacked = settings.language.evaluation.attacked
     exact = fig_length[(fig_length.world == "bigram") & (fig_length.eps == 0.05)]
-    for world, rows in {
-        "bigram": exact,
-        **{name: fig_length[fig_length.variant == name] for name in settings.judged},
-    }.items():
+    for world, rows in {"bigram": exact, **{name: fig_length[fig_length.variant == name] for name in attacked}}.items():
         aucs = rows.pivot(index="length", columns="seed", values="auc").sort_index()
         for short in (length for length in aucs.index if 2 * length in aucs.index):
             gain = paired_difference(aucs.loc[2 * short], aucs.loc[short])
@@ -176,15 +174,19 @@ def wm_no_collapse(tab_quality, settings):
 
 
 @claim(
-    "wm-no-collapse-with-nll",
-    "Where samples may not be easier to predict than human text, either, it is not.",
+    "wm-without-collapse",
+    "Where samples may not be easier to predict than human text, either, it is not, and it is still detected.",
     kind="ours",
     scales=["cpu", "gpu"],
     needs=SMALL,
     chosen_after="A claim of its own since the KL constraint alone was seen to let texts collapse. " + CHOSEN,
 )
-def wm_no_collapse_with_nll(tab_quality, settings):
+def wm_without_collapse(tab_quality, tab_main, settings):
     yield from _collapse(tab_quality, settings, "NLL too")
+    for name, rows in pairs_by_variant(tab_main, "NLL too").items():
+        yield greater(f"{name}: auc minus untrained pair's", paired_difference(rows.auc, rows.untrained_auc), 0.3)
+        matched = tab_quality[(tab_quality.variant == name) & (tab_quality.texts == "watermarked")].matched_auc
+        yield greater(f"{name}: auc of matched texts", mean_of(matched), 0.6)
 
 
 @claim(
@@ -196,7 +198,7 @@ def wm_no_collapse_with_nll(tab_quality, settings):
     chosen_after=CHOSEN,
 )
 def wm_specific(tab_specificity, settings):
-    for name in settings.judged:
+    for name in settings.language.evaluation.attacked:
         rows = tab_specificity[(tab_specificity.variant == name) & (tab_specificity.scorer == "own pair")]
         aucs = rows.pivot(index="texts", columns="seed", values="auc")
         yield at_least(
@@ -215,7 +217,7 @@ def wm_specific(tab_specificity, settings):
     chosen_after=CHOSEN,
 )
 def wm_no_shortcut(tab_quality, settings):
-    for name in settings.judged:
+    for name in settings.language.evaluation.attacked:
         rows = pairs_by_variant(tab_quality[tab_quality.texts == "watermarked"], name)[name]
         yield greater(f"{name}: auc of matched texts", mean_of(rows.matched_auc), 0.6)
         yield within(f"{name}: first token alone", mean_of(rows.first_token_auc), 0.4, 0.7)

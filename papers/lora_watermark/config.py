@@ -1,7 +1,5 @@
 """Settings of the exact world and of language models. Nothing here imports torch."""
 
-from pydantic import model_validator
-
 from papers.lora_watermark.language_settings import (
     BaseShard,
     BenchmarkShard,
@@ -12,7 +10,6 @@ from papers.lora_watermark.language_settings import (
 )
 from papers.lora_watermark.settings import Bigram, Exact, WorldShard
 from shared.artifacts.config import PaperConfig
-from shared.base.errors import nearest_or_all
 from shared.base.settings import StrictModel
 
 
@@ -22,17 +19,9 @@ class Config(PaperConfig):
     exact: Exact
     bigram: Bigram
     language: Language
-    judged: tuple[str, ...]  # language variants that claims are decided by
-
-    @model_validator(mode="after")
-    def _judged_exist(self) -> "Config":
-        names = [variant.name for variant in self.language.variants]
-        for name in set(self.judged) - set(names):
-            raise ValueError(f"judged names '{name}'; {nearest_or_all(name, names)}")
-        return self
 
 
-STEPS = {"claims": ("language", "bigram", "judged"), "tables": ("bigram", "language")}
+STEPS = {"claims": ("language", "bigram"), "tables": ("bigram", "language")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

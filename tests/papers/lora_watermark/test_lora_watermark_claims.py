@@ -10,9 +10,10 @@ from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 class Own:
     """Settings as far as claims read them."""
 
-    judged = ("dual 0.1",)
-
     class language:
+        class evaluation:
+            attacked = ("dual 0.1",)
+
         class training:
             num_response, num_steps = 50, 100
 
@@ -39,15 +40,25 @@ def quality(nll: float, distinct: float, variant: str = "dual 0.1") -> pd.DataFr
     for seed in range(3):
         same = {"data": "docstrings", "variant": variant, "eps": 0.1, "seed": seed}
         rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4} | spread)
+        spread["matched_auc"] = 0.8 + 0.001 * seed
         rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct} | spread)
     return pd.DataFrame(rows)
+
+
+def found(auc: float) -> pd.DataFrame:
+    rows = [
+        {"variant": "NLL too 0.1", "data": "d", "eps": 0.1, "seed": seed, "auc": auc + 0.001 * seed}
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows).assign(untrained_auc=0.4)
 
 
 @pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
 def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
     assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct), Own))) == verdict
     with_nll = quality(nll, distinct, variant="NLL too 0.1")
-    assert verdict_of(list(claims.wm_no_collapse_with_nll(with_nll, Own))) == verdict
+    assert verdict_of(list(claims.wm_without_collapse(with_nll, found(0.9), Own))) == verdict
+    assert verdict_of(list(claims.wm_without_collapse(with_nll, found(0.5), Own))) == FAILS
     assert not list(claims.wm_no_collapse(with_nll, Own))  # each judges its own variants
 
 
