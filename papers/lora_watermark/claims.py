@@ -230,7 +230,7 @@ def wm_no_shortcut(tab_quality, settings):
     "Detection decays with the strength of edits and is better than chance at 10 % substitution.",
     kind="paper",
     scales=["gpu", "paper"],
-    needs="a character model takes any edit for human text; the numbers are in tab_robust",
+    needs="an edit of a tenth of all characters touches nearly half of all words; the numbers are in tab_robust",
 )
 def wm_robust_decay(tab_robust):
     rows = tab_robust[(tab_robust.world == "language") & (tab_robust.attack == "substitution")].sort_values("strength")
