@@ -20,14 +20,14 @@ def coloured_texts(table: pd.DataFrame, kinds: list[str]) -> Figure:
     blocks = {
         (p, k): table[(table.prompt == p) & (table.texts == k)].sort_values("position") for p in prompts for k in kinds
     }
-    placed = {key: placed(block, width) for key, block in blocks.items()}
-    tall = {p: 1 + max(line for k in kinds for _, line, _, _ in placed[p, k]) for p in prompts}
+    laid = {key: placed(block, width) for key, block in blocks.items()}
+    tall = {p: 1 + max(line for k in kinds for _, line, _, _ in laid[p, k]) for p in prompts}
     size = (0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
     figure, ax = plt.subplots(figsize=size)
     norm, colours, top = plt.Normalize(-STRONGEST, STRONGEST), plt.get_cmap("RdBu_r"), 0.0
     for p in prompts:
         for column, kind in enumerate(kinds):
-            for x, row, text, excess in placed[p, kind]:
+            for x, row, text, excess in laid[p, kind]:
                 face = "0.85" if np.isnan(excess) else colours(norm(excess))
                 place = (column * (width + 4) + x, top + row)
                 ax.add_patch(plt.Rectangle(place, len(text), 0.95, color=face, linewidth=0))
