@@ -20,6 +20,10 @@ CHOSEN = (
     " seeds of 60 updates in batches of 8 at 3e-3 on a base of 400 updates left most claims within noise."
 )
 
+WORLD = (
+    "Exact world at cpu: 350 updates and eight seeds after 250 with four, then 350 with five, left rises within noise."
+)
+
 
 @claim("score-exact", "Score, gradients and sampling estimator agree with closed forms and enumeration.", kind="ours")
 def score_exact(tab_exact):
@@ -59,7 +63,7 @@ def wm_detectable(tab_roles, tab_main, settings):
     "The performer's cross-entropy on held-out human text rises by no more than 1.25 times what is allowed.",
     kind="paper",
     reported="task performance 'preserved' (read in public summaries)",
-    chosen_after=CHOSEN,
+    chosen_after=f"{WORLD} {CHOSEN}",
 )
 def wm_task_preserved(tab_roles, tab_main, tab_quality):
     for eps, rows in tab_roles[tab_roles.roles == "pair"].groupby("eps"):
@@ -107,6 +111,7 @@ def wm_constraint_needed(tab_objectives):
     "wm-pair-needed",
     "Both adapters are needed: an observer alone finds nothing, and a performer alone is found less at an equal rise.",
     kind="paper",
+    chosen_after=WORLD,
 )
 def wm_pair_needed(tab_roles):
     for eps, rows in tab_roles[tab_roles.roles == "observer only"].groupby("eps"):
@@ -119,6 +124,7 @@ def wm_pair_needed(tab_roles):
     "wm-sampling-gradient-needed",
     "Where the base matches human text, the sampling distribution has to be differentiated, too.",
     kind="ours",
+    chosen_after=f"Judged at every eps; before, at the largest alone, where both come near 1. {WORLD}",
 )
 def wm_sampling_gradient_needed(tab_objectives):
     table = tab_objectives.set_index(["variant", "eps"])
