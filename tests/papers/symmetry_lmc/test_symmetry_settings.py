@@ -19,9 +19,9 @@ def put(values: dict, path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("studies.vit.parents.num_models", 8, "5 disjoint pairs"),
+        ("studies.vit.parents.num_models", 8, "7 disjoint pairs"),
         ("merging.vit.num_triples", 4, "4 disjoint triples"),
-        ("widths.gpt.num_pairs", 7, "7 pairs"),
+        ("widths.gpt.num_pairs", 9, "9 pairs"),
         ("widths.gpt.sampler.high", 1.5, r"interval \[0\.2, 1\.5\]"),
         ("studies.gpt.alignment.shown_sweeps", (0, 20), "shown_sweeps go to 20"),
         ("studies.gpt.alignment.watch_steps", (0, 61), "watch_steps go to 61"),
