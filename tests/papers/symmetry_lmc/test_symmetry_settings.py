@@ -20,7 +20,7 @@ def put(values: dict, path: str, value: object) -> dict:
     ("path", "value", "message"),
     [
         ("studies.vit.parents.num_models", 8, "7 disjoint pairs"),
-        ("merging.vit.num_triples", 4, "4 disjoint triples"),
+        ("merging.vit.num_triples", 5, "5 disjoint triples"),
         ("widths.gpt.num_pairs", 9, "9 pairs"),
         ("widths.gpt.sampler.high", 1.5, r"interval \[0\.2, 1\.5\]"),
         ("studies.gpt.alignment.shown_sweeps", (0, 20), "shown_sweeps go to 20"),
