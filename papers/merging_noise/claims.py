@@ -9,7 +9,7 @@ from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, 
 from shared.artifacts.estimates import Estimate, bootstrap, from_standard_error, mean_of, of_row, paired_difference
 
 PAPER = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few steps"}
-DECAY = {"kind": "paper", "scales": ["cpu"], "needs": "a plain network, which cpu alone trains to its end"}
+DECAY = {"kind": "paper", "scales": ["cpu", "paper"], "needs": "a plain network, trained to its end at cpu and paper"}
 COUNTED = "settings within 20 points of the best accuracy count; the plan's 7 would leave 15 of 32; at cpu they "
 SAME = {"chosen_after": COUNTED + "give the same verdict"}
 HOLDS = {"chosen_after": COUNTED + "would let it hold"}

@@ -85,6 +85,8 @@ class _Descent:
         self.near = {n: {o.space for axis in own for o in self.others[axis]} for n, own in axes.items()}
         self.alone: dict[str, Tensor] = {}  # scores from parameters in which nothing else moves: never change
         self.rows: dict[Axis, Tensor] = {}  # of A, which never move
+        self.scores: dict[Axis, tuple[list[Tensor], Tensor]] = {}  # the elements that they were made with, scores
+        self.products: dict[str, tuple[list[Tensor], Tensor]] = {}  # the same of a parameter's share of the objective
 
     def run(self, order, max_sweeps, initial, anchored, after_sweep) -> Matching:
         elements = identity(self.symmetry) | dict(initial or {})
@@ -122,7 +124,7 @@ class _Descent:
             self.alone[name] = sum((self._score(axis, elements) for axis in fixed), torch.zeros(()))
         for axis in usable:
             if self.others[axis]:
-                scores = scores + self._score(axis, elements)
+                scores = scores + self._kept_score(axis, elements)
         scores = scores + self.alone[name]
         found = SOLVERS[space.group](scores)
         if space.per is None or space.per not in elements:
@@ -130,6 +132,13 @@ class _Descent:
         placed = torch.empty_like(found)  # copies are numbered as in B, before its members move
         placed[elements[space.per]] = found
         return placed
+
+    def _kept_score(self, axis: Axis, elements: Elements) -> Tensor:
+        """`_score`, kept until a neighbour moves; where the space has but one neighbour that is always."""
+        if len(self.near[axis.space]) == 1:
+            return self._score(axis, elements)
+        used = [elements[other.space] for other in self.others[axis]]
+        return _kept(self.scores, axis, used, lambda: self._score(axis, elements))
 
     def _score(self, axis: Axis, elements: Elements) -> Tensor:
         """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
@@ -157,8 +166,28 @@ class _Descent:
         return x.flatten(2) if x.ndim > 2 else x[..., None]
 
     def objective(self, elements: Elements) -> float:
-        moved = transform(self.symmetry, {n: self.b[n] for n in self.symmetry.parameters}, elements)
-        return float(sum((self.a[name] * x).sum(dtype=torch.float64) for name, x in moved.items()))
+        return float(sum(self._product(name, elements) for name in self.symmetry.parameters))
+
+    def _product(self, name: str, elements: Elements) -> Tensor:
+        """<A, moved B> of one parameter, in float64; kept until one of its spaces moves."""
+        axes = self.symmetry.of_parameter(name)
+
+        def product() -> Tensor:
+            moved = self.b[name]
+            for axis in axes:
+                element = elements[axis.space]
+                moved = move_axis(moved, axis, dual(element, self.spaces[axis.space].group) if axis.reads else element)
+            return (self.a[name] * moved).sum(dtype=torch.float64)
+
+        return _kept(self.products, name, [elements[axis.space] for axis in axes], product)
+
+
+def _kept(kept: dict, key: object, used: list[Tensor], make: Callable[[], Tensor]) -> Tensor:
+    """What was made for the key with these very tensors, or made now."""
+    before = kept.get(key)
+    if before is None or any(one is not other for one, other in zip(before[0], used, strict=True)):
+        before = kept[key] = (used, make())
+    return before[1]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
