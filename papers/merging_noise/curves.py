@@ -63,6 +63,7 @@ def best_merges_of_seeds(records: Records, tab_cross: pd.DataFrame) -> pd.DataFr
 def methods_of(records: Records) -> pd.DataFrame:
     """Ways of merging, and the average of one run over its past, beside the mean of the branches of the same seed."""
     rows, past = records("branch", "methods"), records("trajectory").rename(columns={"num_averaged": "chosen"})
+    past["method"] = "SWA: " + past.method
     branches = rows[rows.method == "mean of the branches"].set_index(["lr", "seed"])
     beside = branches.reindex(pd.MultiIndex.from_frame(past[["lr", "seed"]]))
     past["acc_gain"] = past.accuracy.to_numpy() - beside.accuracy.to_numpy()
