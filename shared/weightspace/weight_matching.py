@@ -106,7 +106,7 @@ class _Descent:
                 if not _same(found, elements[name]):
                     elements[name], moved = found, True
                     stale |= self.near[name]
-            objective.append(self.objective(elements))
+            objective.append(self.objective(elements) if moved or not objective else objective[-1])
             if after_sweep is not None:
                 after_sweep(sweep + 1, dict(elements))
             if not stale or (not moved and sweep > 0):
@@ -118,14 +118,14 @@ class _Descent:
         return near or self.axes[name]
 
     def _solve(self, name: str, usable: list[Axis], elements: Elements) -> Tensor:
-        space, scores = self.spaces[name], 0.0
+        space = self.spaces[name]
         if name not in self.alone:
             fixed = [axis for axis in self.axes[name] if not self.others[axis]]
             self.alone[name] = sum((self._score(axis, elements) for axis in fixed), torch.zeros(()))
-        for axis in usable:
-            if self.others[axis]:
-                scores = scores + self._kept_score(axis, elements)
-        scores = scores + self.alone[name]
+        parts = [self._kept_score(axis, elements) for axis in usable if self.others[axis]]
+        scores = parts[0].clone() if parts else self.alone[name]
+        for part in [*parts[1:], self.alone[name]] if parts else []:
+            scores += part
         found = SOLVERS[space.group](scores)
         if space.per is None or space.per not in elements:
             return found
@@ -142,9 +142,9 @@ class _Descent:
 
     def _score(self, axis: Axis, elements: Elements) -> Tensor:
         """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
-        length, here = math.prod(axis.shape), replace(axis, start=0)
+        length = math.prod(axis.shape)
         if axis not in self.rows:
-            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), here)
+            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), axis)
         b = self.b[axis.parameter].narrow(axis.dim, axis.start, length)
         for other in self.others[axis]:
             if other.dim == axis.dim and other.start != axis.start:
@@ -152,7 +152,7 @@ class _Descent:
             element = elements[other.space]
             element = dual(element, self.spaces[other.space].group) if other.reads else element
             b = move_axis(b, replace(other, start=0) if other.dim == axis.dim else other, element)
-        b = self._rows(b, here)
+        b = self._rows(b, axis)
         scores = self.rows[axis] @ b.transpose(-2, -1)
         return scores / b.shape[-1] if axis.space in self.averaged else scores
 
