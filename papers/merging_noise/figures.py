@@ -216,6 +216,7 @@ def fig_many(table: pd.DataFrame) -> Figure:
 def fig_methods(table: pd.DataFrame) -> Figure:
     """Gain of each way of merging, a mark per learning rate."""
     rates, parts = {lr: f"lr {lr:g}" for lr in sorted(table.lr.unique())}, {}
+    table = table[table.method != "mean of the branches"]  # what all are measured from
     for measure, label in GAINS.items():
         value, error = table[measure], table[f"{measure}_error"]
         parts[label] = table.assign(value=value, low=value - error, high=value + error)
