@@ -23,7 +23,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from shared.base.seeding import numpy_generator, torch_generator
-from shared.models.config import ViTConfig, gpt_config
+from shared.models.config import gpt_config
+from shared.models.image_config import ViTConfig
 from shared.models.language_model import LanguageModel
 from shared.models.vit import VisionTransformer
 from shared.train.config import TrainingConfig

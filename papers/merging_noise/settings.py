@@ -77,7 +77,7 @@ class Study(ForkPlan):
         return ForkPlan(**{name: getattr(self, name) for name in ForkPlan.model_fields})
 
 
-class ImageBranches(ImageShard, Images):
+class ImageBranches(Images, ImageShard):
     """An ensemble of image classifiers and how they branch."""
 
     plan: ForkPlan

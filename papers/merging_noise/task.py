@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from papers.merging_noise.settings import Images
 from shared.base.seeding import torch_generator
+from shared.data.augmentation import shifted
 from shared.data.images import LabelledImages
 from shared.train.ensemble.training import train_ensemble
 from shared.train.images.config import SHAPES
@@ -94,20 +95,11 @@ def prepared(data: LabelledImages, settings: Images) -> LabelledImages:
 
 def augmented(images: Tensor, settings: Images, seed: int, step: int, rows: range, batch_size: int) -> Tensor:
     """Rows of an augmented batch; a row's draw depends on (seed, step, row) alone."""
-    draw, scale = torch_generator(seed, "augmentation", step), settings.augmentation_scale
-    part = slice(rows.start, rows.stop)
-    if settings.augmentation == "gaussian":
-        return images + scale * torch.randn((batch_size, *images.shape[1:]), generator=draw)[part].to(images.device)
-    reach, size = int(scale), images.shape[-1]
-    offsets = torch.randint(0, 2 * reach + 1, (batch_size, 2), generator=draw)[part].to(images.device)
-    flips = (torch.rand(batch_size, generator=draw)[part] < 0.5).to(images.device)
-    if settings.augmentation == "crop_flip":
-        images = torch.where(flips[:, None, None, None], images.flip(-1), images)
-    padded = torch.nn.functional.pad(images, (reach,) * 4, value=float(images.min()))
-    count = functools.partial(torch.arange, device=images.device)
-    rows_at, columns_at = (offsets[:, axis, None] + count(size) for axis in (0, 1))
-    which, channels = count(len(images))[:, None, None, None], count(images.shape[1])[:, None, None]
-    return padded[which, channels, rows_at[:, None, :, None], columns_at[:, None, None, :]]
+    scale, flip = settings.augmentation_scale, settings.augmentation == "crop_flip"
+    if settings.augmentation != "gaussian":
+        return shifted(images, int(scale), seed, step, rows, batch_size, flip=flip)
+    draw, part = torch_generator(seed, "augmentation", step), slice(rows.start, rows.stop)
+    return images + scale * torch.randn((batch_size, *images.shape[1:]), generator=draw)[part].to(images.device)
 
 
 def pretrained_starts(

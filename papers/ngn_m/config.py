@@ -51,12 +51,11 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     for problem in ToyShard.model_fields["problem"].annotation.__args__:
         found["toys"][problem] = ToyShard(problem=problem, toys=config.toys)
     found |= {"classify": {}, "predict": {}, "watch": {}}
-    gpus = {"num_gpus": config.num_gpus}
     for name, study in config.present().items():
         step, kind, own = ("classify", ClassifyShard, study.images)
         if study.language is not None:
             step, kind, own = ("predict", PredictShard, study.language)
-        own = own.model_copy(update=gpus)
+        own = own.model_copy(update={"num_gpus": config.num_gpus if study.num_gpus is None else study.num_gpus})
         found[step] |= sweep_shards(kind, own, study.sweep, name=name, max_members=study.max_members)
     one = {"num_gpus": min(1, config.num_gpus)}
     for name, plan in config.watched.items():

@@ -122,7 +122,8 @@ def _stability(table: pd.DataFrame, y: str, unit: str) -> Figure:
     """Columns studies, rows families; a band spans the seeds."""
     table = table.sort_values("family", ascending=False, kind="stable")
     how = {"panel": ["family", "title"], "by": "method", "looks": _looks(table.method), "sharey": False, "log": "x"}
-    how |= {"between": (f"{y}_low", f"{y}_high"), "gone": "num_diverged", "most": table.study.nunique()}
+    how |= {"between": (f"{y}_low", f"{y}_high"), "gone": "num_diverged"}
+    how["most"] = -(-table.study.nunique() // -(-table.study.nunique() // 4))  # equal rows of at most four
     figure, axes = line_panels(table, "lr", y, size=(2.6, 2.7), labels=(LR, unit), **how)
     for ax, (_, part) in zip(axes, table.groupby(["family", "title"], sort=False), strict=True):
         if y != "score" or part.score_unit.iloc[0] == "perplexity":
@@ -202,4 +203,5 @@ def fig_betas(table: pd.DataFrame) -> Figure:
 
 def fig_g1(table: pd.DataFrame) -> Figure:
     """Perplexity over weight decay and learning rate."""
-    return heat_panels(table, "ppl", panel=["method"], rows="weight_decay", columns="lr", labels=(LR, "weight decay"))
+    how = {"panel": ["method"], "rows": "weight_decay", "columns": "lr", "labels": (LR, "weight decay")}
+    return heat_panels(table, "ppl", **how)

@@ -1,4 +1,4 @@
-"""Logged rows of the sweeps -> one row per run with the score that the paper compares. No torch here."""
+"""Logged rows of the sweeps -> a row per run with the score that the paper compares; per seed; per method. No torch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from papers.ngn_m.names import METHODS
-from papers.ngn_m.sensitivity import counted
+from papers.ngn_m.sensitivity import counted, sensitivity, width_interval
 from papers.ngn_m.studies import Study
 from shared.artifacts.sweeps import final_rows
+from shared.base.seeding import numpy_generator
 
 
 def with_methods(frames: Sequence[pd.DataFrame], studies: Mapping[str, Study | None]) -> pd.DataFrame:
@@ -38,3 +39,28 @@ def scored(logged: pd.DataFrame) -> pd.DataFrame:
     runs["train_loss"] = counted(runs.run.map(last).where(~runs.diverged.astype(bool)), runs.untrained_val_loss)
     unit = np.where(runs.language, "perplexity", "accuracy, %")
     return runs.assign(untrained=untrained, score_unit=unit)
+
+
+def by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per study, method and seed: sensitivity over the seed's own learning rates, and its best run."""
+    rows = []
+    for (study, method, seed), own in runs.groupby(["study", "method", "seed"], sort=False):
+        own = own.sort_values("lr")
+        best = own.loc[own.loss.idxmin()]
+        row = {"study": study, "method": method, "seed": seed, "best_lr": best.lr, "best_score": best.score}
+        row |= {"best_loss": best.loss}
+        rows.append(row | {"sensitivity": sensitivity(own.loss.to_numpy(), own.untrained)})
+    return pd.DataFrame(rows)
+
+
+def widths(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per study and method: the good range in decades with its interval, and the span of the grid."""
+    rows = []
+    for (study, method), own in runs.groupby(["study", "method"], sort=False):
+        loss = own.pivot(index="seed", columns="lr", values="loss")
+        lrs, quality = loss.columns.to_numpy(), np.exp(-loss) if own.language.iloc[0] else 1 - loss
+        rng = numpy_generator(0, "width", study, method)
+        width = dict(zip(["width", "low", "high"], width_interval(lrs, quality.to_numpy(), rng), strict=True))
+        sweep = {"decades": np.log10(lrs[-1] / lrs[0]), "num_lrs": len(lrs)}
+        rows.append({"study": study, "method": method, "task": own.task.iloc[0]} | width | sweep)
+    return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Positive, StrictModel
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
@@ -17,6 +17,7 @@ class Study(StrictModel):
     language: LanguageSettings | None = None
     sweep: SweepConfig
     max_members: int = Field(default=64, ge=1)  # runs of one job
+    num_gpus: int | None = Field(default=None, ge=0)  # of one job; the scale's if None
 
 
 class WatchPlan(StrictModel):
@@ -24,7 +25,7 @@ class WatchPlan(StrictModel):
 
     study: str  # whose model and data are used
     optimizers: tuple[str, ...]
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     layers: tuple[str, ...]  # parameters by name
     batch_size: int = Field(ge=1)
     num_steps: int = Field(ge=2)

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 from papers.ngn_m.names import METHODS, MOMENTUM
-from papers.ngn_m.runs import scored, with_methods
-from papers.ngn_m.sensitivity import sensitivity, width_interval
+from papers.ngn_m.runs import by_seed, scored, widths, with_methods
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
 from shared.artifacts.sweeps import edge_of
-from shared.base.seeding import numpy_generator
+
+MEANS = {"ppl": ("score", "mean"), "num_seeds": ("seed", "size")}
 
 
 def fig_e1(records: Records, reported: Reported) -> pd.DataFrame:
@@ -48,28 +48,14 @@ def tab_stability(scores: pd.DataFrame) -> pd.DataFrame:
 
 def tab_seeds(scores: pd.DataFrame) -> pd.DataFrame:
     """Each seed's sensitivity and best score over its own sweep."""
-    rows = []
-    for (study, method, seed), own in _swept(scores).groupby(["study", "method", "seed"], sort=False):
-        own = own.sort_values("lr")
-        best = own.loc[own.loss.idxmin()]
-        row = {"study": study, "method": method, "seed": seed, "best_lr": best.lr, "best_score": best.score}
-        rows.append(row | {"best_loss": best.loss, "sensitivity": sensitivity(own.loss.to_numpy(), own.untrained)})
-    return pd.DataFrame(rows)
+    return by_seed(_swept(scores))
 
 
 def tab_2(scores: pd.DataFrame, tab_seeds: pd.DataFrame, reported: Reported) -> pd.DataFrame:
     """Sensitivity and width per study and method, beside the paper's Table 3."""
-    rows = []
-    for (study, method), own in _swept(scores).groupby(["study", "method"], sort=False):
-        loss = own.pivot(index="seed", columns="lr", values="loss")
-        lrs, quality = loss.columns.to_numpy(), np.exp(-loss) if own.language.iloc[0] else 1 - loss
-        rng = numpy_generator(0, "width", study, method)
-        width = dict(zip(["width", "low", "high"], width_interval(lrs, quality.to_numpy(), rng), strict=True))
-        sweep = {"decades": np.log10(lrs[-1] / lrs[0]), "num_lrs": len(lrs)}
-        rows.append({"study": study, "method": method, "task": own.task.iloc[0]} | width | sweep)
     groups = tab_seeds.groupby(["study", "method"]).sensitivity
     found = groups.agg(sensitivity="mean", standard_error="sem", num_seeds="size").reset_index()
-    table = pd.DataFrame(rows).merge(found, on=["study", "method"], how="left")
+    table = widths(_swept(scores)).merge(found, on=["study", "method"], how="left")
     table = reported.beside(table, "Table 3", rows="method", across="task", value="reported_sensitivity")
     return table.fillna({"study": "not rebuilt"})
 
@@ -99,9 +85,8 @@ def fig_5(logged: pd.DataFrame) -> pd.DataFrame:
 def tab_steps(logged: pd.DataFrame) -> pd.DataFrame:
     """Median step of NGN-M along training at c = 1 and c = 100, of each seed."""
     rows = logged[(logged.phase == "train") & (logged.method == "NGN-M") & logged.lr.isin([1.0, 100.0])]
-    medians = (
-        rows.groupby(["study", "seed", "lr"]).effective_lr.median().unstack("lr").reindex(columns=[1.0, 100.0]).dropna()
-    )
+    medians = rows.groupby(["study", "seed", "lr"]).effective_lr.median().unstack("lr")
+    medians = medians.reindex(columns=[1.0, 100.0]).dropna()
     table = medians.set_axis(["step_at_1", "step_at_100"], axis=1).reset_index()
     return table.assign(log10_ratio=np.log10(table.step_at_100 / table.step_at_1))
 
@@ -118,7 +103,7 @@ def tab_betas(scores: pd.DataFrame, reported: Reported) -> pd.DataFrame:
     runs = scores[scores.study.isin(["betas", "lm"]) & scores.method.isin(["Adam", "NGN-MDv1"])]
     keys = ["method", "beta1", "beta2", "lr"]
     runs = runs[(runs.study == "betas") | runs.lr.isin(runs[runs.study == "betas"].lr)]
-    means = runs.groupby(keys).agg(ppl=("score", "mean"), num_seeds=("seed", "size")).reset_index()
+    means = runs.groupby(keys).agg(**MEANS).reset_index()
     parts = [means[means[other] == value].assign(varied=name, beta=lambda t, n=name: t[n])
              for name, other, value in (("beta1", "beta2", 0.95), ("beta2", "beta1", 0.9))]  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
@@ -132,7 +117,7 @@ def fig_g1(scores: pd.DataFrame) -> pd.DataFrame:
     """Figure G.1: perplexity over learning rate and weight decay."""
     runs = scores[scores.study == "decay"]
     keys = ["method", "lr", "weight_decay"]
-    return runs.groupby(keys, sort=False).agg(ppl=("score", "mean"), num_seeds=("seed", "size")).reset_index()
+    return runs.groupby(keys, sort=False).agg(**MEANS).reset_index()
 
 
 def tab_4(records: Records, reported: Reported) -> pd.DataFrame:

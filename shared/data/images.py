@@ -1,23 +1,123 @@
-"""Labelled images as tensors, split into training and test sets."""
+"""Labelled images, split into training and test sets; as tensors, or given out as floats where they are many.
 
+Shapes: N images, B of them, C channels, S pixels along each side.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from shared.data.augmentation import centre_crop, random_crop
+from shared.data.loaders import decoded, load_cifar10, load_cifar100, load_mnist, load_rows
 
 if TYPE_CHECKING:
     import torch
 
 Normalisation = Literal["unit", "standard"]
+_MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of ImageNet's pixels, as is usual
+
+
+class Images:
+    """Images that a list of indices gives out as float32 (B, C, S, S), as a tensor of all of them would.
+
+    Args:
+        mean, std: of the pixels in [0, 1], for each channel.
+    """
+
+    def __init__(self, mean: Any = 0.0, std: Any = 1.0):
+        self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def pixels(self, index: np.ndarray) -> np.ndarray:
+        """uint8 (B, S, S, C)."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: "torch.Tensor") -> "torch.Tensor":
+        return self.as_floats(self.pixels(index.numpy()))
+
+    def as_floats(self, pixels: np.ndarray) -> "torch.Tensor":
+        """uint8 (B, S, S, C) -> (B, C, S, S), normalised."""
+        import torch
+
+        found = (pixels.astype(np.float32) / 255 - self.mean) / self.std
+        return torch.from_numpy(np.ascontiguousarray(found.transpose(0, 3, 1, 2)))
+
+    def split(self, size: int) -> Iterator["torch.Tensor"]:
+        """All images in order, `size` at a time."""
+        import torch
+
+        return (self[part] for part in torch.arange(len(self)).split(size))
+
+
+class StoredImages(Images):
+    """Images in memory as bytes: a quarter of what floats take.
+
+    Args:
+        stored: uint8 (N, S, S, C).
+    """
+
+    def __init__(self, stored: np.ndarray, mean: Any = 0.0, std: Any = 1.0):
+        super().__init__(mean, std)
+        self.stored = stored
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def pixels(self, index: np.ndarray) -> np.ndarray:
+        return self.stored[index]
+
+
+class EncodedImages(Images):
+    """Files on disk, of any size, decoded when asked for: the middle of each, or a random crop.
+
+    Args:
+        rows: a `datasets.Dataset`. column: of its images, undecoded. size: S.
+    """
+
+    def __init__(self, rows: Any, column: str, size: int, mean: Any = 0.0, std: Any = 1.0):
+        super().__init__(mean, std)
+        self.rows, self.column, self.size = rows, column, size
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pixels(self, index: np.ndarray) -> np.ndarray:
+        return self._cropped(index, lambda image, _: centre_crop(image, self.size))
+
+    def random_crops(self, index: "torch.Tensor", draws: np.ndarray) -> "torch.Tensor":
+        """Crops of images `index` by `draws` (B, 5), see `random_crop`."""
+        return self.as_floats(self._cropped(index.numpy(), lambda image, k: random_crop(image, self.size, draws[k])))
+
+    def _cropped(self, index: np.ndarray, crop: Callable) -> np.ndarray:
+        from PIL import Image
+
+        files = self.rows[index.tolist()][self.column]  # one read for all
+
+        def one(k: int) -> np.ndarray:
+            with Image.open(io.BytesIO(files[k]["bytes"])) as image:
+                return np.asarray(crop(image.convert("RGB"), k))
+
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:  # decoding leaves the interpreter to others
+            return np.stack(list(pool.map(one, range(len(index)))))
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images (N, C, S, S) float32 and labels (N,) int64, split once and for all."""
+    """Images and labels (N,) int64, split once and for all.
 
-    train_images: "torch.Tensor"
+    Images are float32 tensors (N, C, S, S), or `Images`, which are indexed and split alike.
+    """
+
+    train_images: "torch.Tensor | Images"
     train_labels: "torch.Tensor"
-    test_images: "torch.Tensor"
+    test_images: "torch.Tensor | Images"
     test_labels: "torch.Tensor"
 
 
@@ -25,7 +125,8 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
     """A data set of image classifiers.
 
     Args:
-        dataset: digits (bundled with scikit-learn), cifar10 or cifar100 (of the registry).
+        dataset: digits (bundled with scikit-learn), mnist, cifar10, cifar100, imagenet32 or imagenet-1k (of the
+            registry).
         normalisation: unit: pixels in [0, 1]. standard: then shifted and scaled by mean and standard deviation over the
             training pixels; of each channel where there are several.
     Raises:
@@ -33,26 +134,60 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
     """
     if normalisation not in ("unit", "standard"):
         raise ValueError(f"normalisation is unit or standard, not '{normalisation}'")
-    if dataset == "digits":
-        from shared.data.digits import load_digits
-
-        return load_digits(normalisation)
-    if dataset not in ("cifar10", "cifar100"):
-        raise ValueError(f"no data set of images is called '{dataset}'; there are digits, cifar10 and cifar100")
-    from shared.data.loaders import load_cifar10, load_cifar100
-
-    load = load_cifar10 if dataset == "cifar10" else load_cifar100
-    return _as_tensors(load("train"), load("test"), normalisation)
+    if dataset not in _LOADERS:
+        known = ", ".join(_LOADERS)
+        raise ValueError(f"no data set of images is called '{dataset}'; there are {known}")
+    return _LOADERS[dataset](normalisation)
 
 
-def _as_tensors(train: tuple, test: tuple, normalisation: Normalisation) -> LabelledImages:
-    """uint8 (N, S, S, C) and labels of both splits."""
+def _digits(normalisation: Normalisation) -> LabelledImages:
+    from shared.data.digits import load_digits
+
+    return load_digits(normalisation)
+
+
+def _in_memory(load: Callable[[str], tuple], normalisation: Normalisation, *, tensors: bool) -> LabelledImages:
+    """Both splits of what `load` gives for train and test: uint8 (N, S, S, C) and labels."""
     import torch
 
-    images = [(split[0].astype(np.float32) / 255).transpose(0, 3, 1, 2) for split in (train, test)]
-    if normalisation == "standard":
-        mean, std = (f(images[0], axis=(0, 2, 3), keepdims=True, dtype=np.float64) for f in (np.mean, np.std))
-        images = [((part - mean) / std).astype(np.float32) for part in images]
-    found = [torch.from_numpy(np.ascontiguousarray(part)) for part in images]
+    train, test = load("train"), load("test")
+    moments = ((0.0,), (1.0,)) if normalisation == "unit" else moments_of(train[0])
+    images = [StoredImages(split[0], *moments) for split in (train, test)]
+    if tensors:
+        images = [part[torch.arange(len(part))] for part in images]
     labels = [torch.from_numpy(split[1]) for split in (train, test)]
-    return LabelledImages(found[0], labels[0], found[1], labels[1])
+    return LabelledImages(images[0], labels[0], images[1], labels[1])
+
+
+def moments_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of uint8 (N, S, S, C) over 255, (C,) each, exact sums."""
+    counts = np.stack([np.bincount(pixels[..., c].ravel(), minlength=256) for c in range(pixels.shape[-1])])
+    values, total = np.arange(256) / 255, counts.sum(1)
+    mean = counts @ values / total
+    return mean, np.sqrt(counts @ values**2 / total - mean**2)
+
+
+def _imagenet32(split: str) -> tuple[np.ndarray, np.ndarray]:
+    rows, labels = load_rows("imagenet32", {"train": "train", "test": "validation"}[split])
+    return decoded((row["image"]["bytes"] for row in rows), len(rows), (32, 32, 3)), labels
+
+
+def _imagenet(normalisation: Normalisation) -> LabelledImages:
+    import torch
+
+    parts = []
+    for split in ("train", "validation"):
+        rows, labels = load_rows("imagenet-1k", split)
+        moments = ((0.0,), (1.0,)) if normalisation == "unit" else _MOMENTS
+        parts += [EncodedImages(rows, "image", 224, *moments), torch.from_numpy(labels)]
+    return LabelledImages(*parts)
+
+
+_LOADERS: dict[str, Callable[[Normalisation], LabelledImages]] = {
+    "digits": _digits,
+    "mnist": lambda how: _in_memory(load_mnist, how, tensors=True),
+    "cifar10": lambda how: _in_memory(load_cifar10, how, tensors=True),
+    "cifar100": lambda how: _in_memory(load_cifar100, how, tensors=True),
+    "imagenet32": lambda how: _in_memory(_imagenet32, how, tensors=False),
+    "imagenet-1k": _imagenet,
+}

@@ -1,4 +1,4 @@
-"""Text to ids and back: bytes, characters, or byte-pair encoding trained on a given text.
+"""Text to ids and back: bytes, characters, words, or byte-pair encoding trained on a given text.
 
 Ordinary tokens have the ids 0..N-1; special tokens follow, so that a model's distribution over ordinary tokens
 is a slice of its logits. Text that happens to contain "[MASK]" is encoded as the six characters it is.
@@ -20,6 +20,7 @@ from shared.data.config import TokenizerConfig
 from shared.data.sources import mirror_dir
 
 REPLACEMENT = "\ufffd"  # stands for every character outside a tokenizer's inventory
+UNKNOWN, LINE_END = "<unk>", "<eos>"  # of word tokenizers
 # a word with the blank before it, a single digit, a run of other signs, a run of white space
 _PIECES = r" ?[^\W\d_]+|\d| ?(?:[^\s\w]|_)+|\s+"
 
@@ -114,6 +115,22 @@ class ByteCodec:
         return [np.frombuffer(text.encode(), np.uint8).astype(np.int64) for text in texts]
 
 
+class LettersCodec:
+    """a to z and the blank; all else, digits and line ends too, is a blank, and of several blanks one is kept.
+
+    Lossy: capitals become small. A text ends in one blank and begins with none, so texts end to end stay apart.
+    Source: the reduction of text8 (Mahoney 2011), which spells digits out.
+    """
+
+    def __init__(self) -> None:
+        self.token_bytes = [b" ", *(bytes([code]) for code in range(ord("a"), ord("z") + 1))]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        reduced = [re.sub("[^a-z]+", " ", text.lower()).strip(" ") for text in texts]
+        codes = [np.frombuffer((text + " ").encode() if text else b"", np.uint8).astype(np.int64) for text in reduced]
+        return [np.where(code == ord(" "), 0, code - ord("a") + 1) for code in codes]
+
+
 class CharCodec:
     """A fixed inventory of characters; all others become the replacement.
 
@@ -133,6 +150,24 @@ class CharCodec:
             self._table[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)].astype(np.int64)
             for text in texts
         ]
+
+
+class WordCodec:
+    """Words between blanks, and the ends of lines; all others become `UNKNOWN`. Decoded words end in one blank each.
+
+    Source: Mikolov et al. 2010 (Penn Treebank), Merity et al. 2016 (arXiv 1609.07843); their files hold <unk> itself.
+
+    Args:
+        words: the inventory, UNKNOWN and LINE_END among it.
+    """
+
+    def __init__(self, words: Sequence[str]):
+        self.token_bytes = [b"\n" if word == LINE_END else f"{word} ".encode() for word in words]
+        self._ids = {word: i for i, word in enumerate(words)}
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        unknown, get = self._ids[UNKNOWN], self._ids.get
+        return [np.fromiter((get(word, unknown) for word in _words(text)), np.int64) for text in texts]
 
 
 class BPECodec:
@@ -216,6 +251,8 @@ def train_tokenizer(config: TokenizerConfig, documents: Sequence[str]) -> dict:
     state: dict = {"config": config.model_dump(mode="json")}
     if config.kind == "hub":  # trained by its publisher
         return state | {"model": _published_model(config)}
+    if config.kind == "word":
+        return state | {"words": _frequent_words(documents, config.num_ordinary)}
     stride = max(1, -(-sum(map(len, documents)) // config.training_characters))
     documents = documents[::stride]
     if config.kind == "char":
@@ -237,8 +274,12 @@ def load_tokenizer(state: dict) -> Tokenizer:
     config = TokenizerConfig.model_validate(state["config"])
     if config.kind == "byte":
         codec: Codec = ByteCodec()
+    elif config.kind == "letters":
+        codec = LettersCodec()
     elif config.kind == "char":
         codec = CharCodec(state["characters"])
+    elif config.kind == "word":
+        codec = WordCodec(state["words"])
     elif config.kind == "hub":
         codec = HubCodec(state["model"])
     else:
@@ -298,6 +339,29 @@ def _frequent_characters(documents: Sequence[str], num: int) -> list[str]:
     counts.pop(REPLACEMENT, None)
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     return [REPLACEMENT, *sorted(ranked[: num - 1])]
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\n", f" {LINE_END} ").split()
+
+
+def _frequent_words(documents: Sequence[str], num: int) -> list[str]:
+    """UNKNOWN, LINE_END and the `num` - 2 most frequent other words; ties go to the first in order.
+
+    Raises:
+        ValueError: the text has fewer.
+    """
+    counts: Counter[str] = Counter()
+    for document in documents:
+        counts.update(_words(document))
+    for own in (UNKNOWN, LINE_END):
+        counts.pop(own, None)
+    if len(counts) + 2 < num:
+        raise ValueError(
+            f"the text has {len(counts)} different words; with {UNKNOWN} and {LINE_END} that makes {len(counts) + 2}"
+            f" tokens, {num} were asked for; lower num_ordinary"
+        )
+    return [UNKNOWN, LINE_END, *sorted(sorted(counts, key=lambda word: (-counts[word], word))[: num - 2])]
 
 
 def _reduce(text: str, inventory: frozenset[str]) -> str:

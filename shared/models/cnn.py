@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.models.config import CNNConfig
+from shared.models.image_config import CNNConfig
 from shared.models.initialisation import drawing_from
 from shared.models.mixers.base import count_parameters
 

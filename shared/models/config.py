@@ -1,9 +1,9 @@
 """Settings of the backbone and of the models on it; imports without torch."""
 
 import itertools
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Discriminator, Field, SerializeAsAny, Tag, field_validator, model_validator
 
 from shared.base.settings import StrictModel
 from shared.models.mixers.config import AttentionConfig, MixerConfig, parse_mixer
@@ -66,11 +66,42 @@ class BackboneConfig(MixerContext):
         return self.mlp_hidden or int(self.mlp_ratio * self.d_model)
 
 
+class LSTMStackConfig(StrictModel):
+    """Layers of LSTMs one on the other, without norms or residual connections; the last one has the width d_model."""
+
+    kind: Literal["lstm"]
+    d_model: int = Field(ge=1)  # width of the embeddings and of the output
+    hidden: int = Field(ge=1)  # width of all layers but the last
+    num_layers: int = Field(3, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)  # on the output of every layer
+    fused: bool = True  # torch's recurrence; False: a loop over time, slower alone, which an ensemble can map
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Inputs of the first layer, then outputs of each."""
+        return (self.d_model, *[self.hidden] * (self.num_layers - 1), self.d_model)
+
+    @property
+    def matrix_size(self) -> int:
+        """Weights that multiply something, for each token: 4 gates that read the input and the state."""
+        return sum(4 * b * (a + b) for a, b in itertools.pairwise(self.widths))
+
+
+def _kind_of_backbone(settings: Any) -> str:
+    found = settings.get("kind") if isinstance(settings, dict) else getattr(settings, "kind", None)
+    return "lstm" if found == "lstm" else "blocks"
+
+
+LanguageBackbone = Annotated[
+    Annotated[BackboneConfig, Tag("blocks")] | Annotated[LSTMStackConfig, Tag("lstm")], Discriminator(_kind_of_backbone)
+]
+
+
 class LanguageModelConfig(StrictModel):
     """Causal language model: token embedding, backbone, linear head."""
 
     vocab_size: int = Field(ge=1)
-    backbone: BackboneConfig
+    backbone: LanguageBackbone
     tie_embeddings: bool = False  # the head's weight is the embedding table
     head_bias: bool = False
     embedding_dropout: float = Field(0.0, ge=0, lt=1)
@@ -78,6 +109,8 @@ class LanguageModelConfig(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> "LanguageModelConfig":
+        if isinstance(self.backbone, LSTMStackConfig):
+            return self
         if not self.backbone.causal:
             raise ValueError("a language model needs a causal backbone; set causal to true")
         if self.backbone.cond_dim is not None:
@@ -167,75 +200,6 @@ def diffusion_transformer_config(
         causal=False, positional="rope", norm="layernorm", mlp="gelu", mlp_ratio=4.0, mlp_bias=True,
     )  # fmt: skip
     return DiffusionTransformerConfig(vocab_size=vocab_size, backbone={**backbone, **overrides})
-
-
-class ResNetConfig(StrictModel):
-    """Residual network for small images (N, C, H, W), group-normalised by default."""
-
-    num_classes: int = Field(ge=2)
-    in_channels: int = Field(3, ge=1)
-    widths: tuple[int, ...] = Field((64, 128, 256, 512), min_length=1)  # channels of each stage
-    blocks: tuple[int, ...] = (2, 2, 2, 2)  # basic blocks of each stage; all but the first stage halve the resolution
-    norm: Literal["group", "batch"] = "group"  # group: no running statistics, so a sample's output is its own
-    num_groups: int = Field(32, ge=1)  # of group norm; at most the channels, and a divisor of each width
-
-    @model_validator(mode="after")
-    def _check(self) -> "ResNetConfig":
-        if len(self.widths) != len(self.blocks) or min(self.blocks) < 1:
-            raise ValueError(f"widths and blocks name the same stages; got {self.widths} and {self.blocks}")
-        wrong = [w for w in self.widths if w % min(self.num_groups, w)]
-        if self.norm == "group" and wrong:
-            raise ValueError(f"num_groups {self.num_groups} has to divide every width; it does not divide {wrong[0]}")
-        return self
-
-
-class ViTConfig(StrictModel):
-    """Vision transformer: patches, learned positions, pre-norm blocks, mean over positions, linear head."""
-
-    num_classes: int = Field(ge=2)
-    image_size: int = Field(32, ge=1)  # pixels along each side
-    patch_size: int = Field(4, ge=1)  # divides image_size
-    in_channels: int = Field(3, ge=1)
-    d_model: int = Field(192, ge=1)
-    num_layers: int = Field(6, ge=1)
-    num_heads: int = Field(3, ge=1)
-    mlp_ratio: float = Field(4.0, gt=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> "ViTConfig":
-        if self.image_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} has to divide image_size {self.image_size}")
-        return self
-
-    @property
-    def num_patches(self) -> int:
-        return (self.image_size // self.patch_size) ** 2
-
-    @property
-    def backbone(self) -> BackboneConfig:
-        """Bidirectional attention blocks with biases, LayerNorm and GELU."""
-        return BackboneConfig(
-            d_model=self.d_model, num_heads=self.num_heads, num_layers=self.num_layers, causal=False,
-            positional="learned", max_seq_len=self.num_patches, norm="layernorm", norm_bias=True, mlp="gelu_exact",
-            mlp_ratio=self.mlp_ratio, mlp_bias=True, bias=True, init_std=0.02,
-        )  # fmt: skip
-
-
-class CNNConfig(StrictModel):
-    """Plain convolutional network for small images: 3x3 convolutions, norm, relu; mean over pixels, linear head."""
-
-    num_classes: int = Field(ge=2)
-    in_channels: int = Field(3, ge=1)
-    widths: tuple[int, ...] = Field((32, 64), min_length=1)  # channels of each layer; all but the first halve the sides
-    norm: Literal["batch", "group", "none"] = "batch"  # batch: running statistics, which an ensemble keeps per member
-    num_groups: int = Field(8, ge=1)  # of group norm; at most the channels, and a divisor of each width
-
-    @model_validator(mode="after")
-    def _check(self) -> "CNNConfig":
-        wrong = [w for w in self.widths if w % min(self.num_groups, w)]
-        if self.norm == "group" and wrong:
-            raise ValueError(f"num_groups {self.num_groups} has to divide every width; it does not divide {wrong[0]}")
-        return self
 
 
 class HypernetworkConfig(StrictModel):

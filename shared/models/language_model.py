@@ -1,4 +1,4 @@
-"""Autoregressive language model on the backbone.
+"""Autoregressive language model on the backbone, or on layers of LSTMs.
 
 Shapes: B batch, T time, D model width, V vocabulary.
 """
@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.models.backbone import Backbone
-from shared.models.config import LanguageModelConfig
+from shared.models.config import LanguageModelConfig, LSTMStackConfig
 from shared.models.initialisation import drawing_from
+from shared.models.lstm_stack import LSTMStack
 from shared.models.mixers.base import count_parameters
 
 IGNORED_TARGET = -100  # targets with this value have loss 0, as in torch
@@ -40,7 +41,8 @@ class LanguageModel(nn.Module):
         with drawing_from(generator):
             self.embedding = nn.Embedding(config.vocab_size, d_model)
             nn.init.normal_(self.embedding.weight, std=config.embedding_std)
-            self.backbone = Backbone(config.backbone)
+            lstm = isinstance(config.backbone, LSTMStackConfig)
+            self.backbone = (LSTMStack if lstm else Backbone)(config.backbone)
             self.head = nn.Linear(d_model, config.vocab_size, bias=config.head_bias)
             nn.init.normal_(self.head.weight, std=config.embedding_std)
         if config.head_bias:

@@ -5,10 +5,11 @@ al. 2022 (arXiv 2205.01580), and learned positions.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.models.backbone import Backbone
-from shared.models.config import ViTConfig
+from shared.models.image_config import ViTConfig
 from shared.models.initialisation import drawing_from
 from shared.models.mixers.base import count_parameters
 
@@ -35,7 +36,8 @@ class VisionTransformer(nn.Module):
         side = self.config.image_size
         if images.dim() != 4 or images.shape[1:] != (self.config.in_channels, side, side):
             raise ValueError(f"images are (N, {self.config.in_channels}, {side}, {side}); got {tuple(images.shape)}")
-        return self.head(self.backbone(self.patches(self.cut(images))).mean(1))
+        x = F.dropout(self.patches(self.cut(images)), self.config.dropout, self.training)
+        return self.head(self.backbone(x).mean(1))
 
     @property
     def num_params(self) -> int:

@@ -6,8 +6,9 @@ Image models and the entry point; `transformers` has what stands on the backbone
 from torch import nn
 
 from shared.models.cnn import CNN
-from shared.models.config import CNNConfig, MLPConfig, ResNetConfig
+from shared.models.config import MLPConfig
 from shared.models.diffusion_transformer import DiffusionTransformer
+from shared.models.image_config import CNNConfig, ResNetConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
@@ -105,7 +106,13 @@ def cnn_symmetry(config: CNNConfig) -> Symmetry:
 
 
 def resnet_symmetry(config: ResNetConfig) -> Symmetry:
-    """A residual space per run of blocks that add to each other, a space of its own inside every block."""
+    """A residual space per run of blocks that add to each other, a space of its own inside every block.
+
+    Raises:
+        ValueError: shortcuts of zeros, which tie a part of one stream to the next.
+    """
+    if config.shortcut == "zeros":
+        raise ValueError("shortcut 'zeros' ties channels of one stream to the next; use shortcut: convolution")
     channels = _Channels(config.norm, config.num_groups)
     stream, width = "stream.0", config.widths[0]
     channels.space(stream, width)

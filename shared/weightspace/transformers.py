@@ -4,7 +4,8 @@ The residual stream is rotated only between RMSNorms without a scale; a LayerNor
 it (circuits.py rewrites a LayerNorm network so that it can be rotated).
 """
 
-from shared.models.config import BackboneConfig, DiffusionTransformerConfig, LanguageModelConfig, ViTConfig
+from shared.models.config import BackboneConfig, DiffusionTransformerConfig, LanguageModelConfig
+from shared.models.image_config import ViTConfig
 from shared.models.mixers.config import AttentionConfig
 from shared.weightspace.symmetry import Axis, Space, Symmetry
 

@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
-from shared.models.config import CNNConfig, MLPConfig, ResNetConfig, ViTConfig
+from shared.models.config import MLPConfig
+from shared.models.image_config import CNNConfig, ResNetConfig, VGGConfig, ViTConfig
 from shared.train.sweep.shard import SweepSettings, SweepShard
 
-_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vit": ViTConfig}
+_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vgg": VGGConfig, "vit": ViTConfig}
 
 
 class ImageShape(StrictModel):
@@ -24,6 +25,9 @@ SHAPES = {
     "digits": ImageShape(num_channels=1, size=8, num_classes=10),
     "cifar10": ImageShape(num_channels=3, size=32, num_classes=10),
     "cifar100": ImageShape(num_channels=3, size=32, num_classes=100),
+    "mnist": ImageShape(num_channels=1, size=28, num_classes=10),
+    "imagenet32": ImageShape(num_channels=3, size=32, num_classes=1000),
+    "imagenet-1k": ImageShape(num_channels=3, size=224, num_classes=1000),
 }
 
 
@@ -34,17 +38,22 @@ class ImageSettings(SweepSettings):
     image size and classes. Of an mlp, `widths` are the hidden ones.
     """
 
-    dataset: Literal["digits", "cifar10", "cifar100"] = "digits"
+    dataset: Literal["digits", "mnist", "cifar10", "cifar100", "imagenet32", "imagenet-1k"] = "digits"
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )
-    kind: Literal["mlp", "cnn", "resnet", "vit"] = "mlp"
+    # of training images. crop_flip: shifts by up to 4 pixels and mirror images. resized_crop: parts of random area and
+    # shape, and mirror images; for files of any size (imagenet-1k), of which evaluation takes the middle
+    augmentation: Literal["none", "crop_flip", "resized_crop"] = "none"
+    kind: Literal["mlp", "cnn", "resnet", "vgg", "vit"] = "mlp"
     model: dict[str, Any] = {}
     validation_rows: int = Field(default=256, ge=1)  # images of one forward pass; the whole test set is evaluated
 
     @model_validator(mode="after")
     def _model_fits(self) -> Self:
         self.model_config_for({})
+        if self.augmentation == "resized_crop" and self.dataset != "imagenet-1k":
+            raise ValueError(f"resized_crop is for imagenet-1k; use crop_flip for {self.dataset}")
         return self
 
     def model_config_for(self, overrides: dict[str, Any]) -> StrictModel:

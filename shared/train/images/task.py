@@ -11,16 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.base.seeding import torch_generator
+from shared.data.augmentation import crop_draws, shifted
 from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
+from shared.models.vgg import VGG
 from shared.models.vit import VisionTransformer
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.rows import shuffled_indices
 from shared.train.task import Task
 
-_MODELS = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "vit": VisionTransformer}
+_MODELS = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "vgg": VGG, "vit": VisionTransformer}
 
 
 class ImageTask(Task):
@@ -53,7 +55,13 @@ class ImageTask(Task):
         """images (B, C, S, S) and labels (B,)."""
         images, labels = self.data.train_images, self.data.train_labels
         chosen = shuffled_indices(seed, step, rows, batch_size=self.batch_size, num_items=len(labels))
-        return {"images": images[chosen], "labels": labels[chosen]}
+        if self.settings.augmentation == "resized_crop":
+            drawn = images.random_crops(chosen, crop_draws(seed, step, rows))
+        else:
+            drawn = images[chosen]
+        if self.settings.augmentation == "crop_flip":
+            drawn = shifted(drawn, 4, seed, step, rows, self.batch_size)
+        return {"images": drawn, "labels": labels[chosen]}
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], values: Mapping[str, Tensor]

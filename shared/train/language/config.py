@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from shared.data.config import TextConfig
-from shared.models.config import BackboneConfig, LanguageModelConfig
+from shared.models.config import LanguageBackbone, LanguageModelConfig, LSTMStackConfig
 from shared.train.sweep.cost import ModelCost
 from shared.train.sweep.shard import SweepSettings, SweepShard
 
@@ -16,7 +16,7 @@ class LanguageSettings(SweepSettings):
     text: TextConfig = TextConfig()
     vocab_size: int | None = Field(default=None, ge=2)  # None: as many as the tokenizer has; needed for kind hub
     seq_len: int = Field(ge=2)  # tokens of a row that are predicted
-    backbone: BackboneConfig
+    backbone: LanguageBackbone
     tie_embeddings: bool = False
     embedding_std: float = Field(default=0.02, gt=0)  # normal init of embedding and head
 
@@ -44,19 +44,24 @@ class LanguageSettings(SweepSettings):
         """The model of a run; `overrides` (its `model.<name>` values) change settings of the backbone."""
         return LanguageModelConfig(
             vocab_size=self.num_symbols,
-            backbone=BackboneConfig.model_validate(self.backbone.model_dump() | overrides),
+            backbone=type(self.backbone).model_validate(self.backbone.model_dump() | overrides),
             tie_embeddings=self.tie_embeddings,
             embedding_std=self.embedding_std,
         )
 
     def model_cost(self, overrides: dict[str, Any]) -> ModelCost:
-        """Parameters and FLOPs of a model, counted for softmax attention.
+        """Parameters and FLOPs of a model, counted for softmax attention or for LSTMs.
 
-        FLOPs of an update per token: 6 per parameter of the matrix products plus 12 * layers * seq_len * d_model
-        (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+        FLOPs of an update per token: 6 per parameter of the matrix products plus, with attention,
+        12 * layers * seq_len * d_model (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
         """
         backbone = self.model_config_for(overrides).backbone
         width, layers = backbone.d_model, backbone.num_layers
+        if isinstance(backbone, LSTMStackConfig):
+            table = self.num_symbols * width
+            matrices, biases = backbone.matrix_size, 8 * sum(backbone.widths[1:])
+            tables = (1 if self.tie_embeddings else 2) * table
+            return ModelCost(num_params=matrices + biases + tables, flops_per_token=6 * (matrices + table))
         mlp = (3 if backbone.mlp == "swiglu" else 2) * width * backbone.mlp_width
         matrices = layers * (4 * width * width + mlp)
         table = self.num_symbols * width

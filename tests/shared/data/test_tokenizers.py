@@ -1,6 +1,8 @@
 """Tokenizers give text back, keep special tokens last, and train to the same bytes."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from shared.data.config import SpecialToken, TokenizerConfig
 from shared.data.tokenizers import REPLACEMENT, cached_tokenizer, load_tokenizer, train_tokenizer
 
+MIRROR = Path(os.environ.get("ARTIFACTS_MIRROR") or Path(__file__).parents[3].parent / "shared" / "mirror")
 DOCUMENTS = [
     "def area(width, height):\n    return width * height  # the area of a rectangle\n",
     "The area of the rectangle is the product of its width and its height.\n\n\tTabs, too: 1234.",
@@ -16,7 +19,9 @@ DOCUMENTS = [
 SPECIAL: tuple[SpecialToken, ...] = ("[MASK]", "[PAD]", "[BOS]", "[EOS]")
 KINDS = {
     "byte": TokenizerConfig(kind="byte", num_ordinary=256, special_tokens=SPECIAL),
+    "letters": TokenizerConfig(kind="letters", num_ordinary=27, special_tokens=SPECIAL),
     "char": TokenizerConfig(kind="char", num_ordinary=46, special_tokens=SPECIAL),
+    "word": TokenizerConfig(kind="word", num_ordinary=20, special_tokens=SPECIAL),
     "bpe": TokenizerConfig(kind="bpe", num_ordinary=90, num_characters=46, special_tokens=SPECIAL),
     "bpe_bytes": TokenizerConfig(kind="bpe", num_ordinary=300, byte_level=True, special_tokens=SPECIAL),
 }
@@ -42,6 +47,39 @@ def test_characters_outside_of_the_inventory_become_the_replacement(kind):
     assert tokenizer.decode(tokenizer.encode("the 日 word")) == f"the {REPLACEMENT} word"
 
 
+def test_words_by_hand():
+    """Vocabulary <unk>, the end of a line, and the three most frequent words; blanks are not kept."""
+    config = TokenizerConfig(kind="word", num_ordinary=5)
+    state = train_tokenizer(config, [" a b a \n", "c a b <unk>\nd c"])
+    assert state["words"] == ["<unk>", "<eos>", "a", "b", "c"]
+    tokenizer = load_tokenizer(state)
+    assert tokenizer.encode(" a  d\n\n c <unk>").tolist() == [2, 0, 1, 1, 4, 0]
+    assert tokenizer.decode([2, 0, 1, 4]) == "a <unk> \nc "
+    with pytest.raises(ValueError, match="the text has 2 different words"):
+        train_tokenizer(config, ["a b"])
+
+
+@pytest.mark.skipif(not MIRROR.is_dir(), reason="no mirror of third-party data here")
+@pytest.mark.parametrize(("file", "count"), [("valid", 217_646), ("test", 245_569)])
+def test_words_of_wikitext_2_are_as_many_as_published(file, count):
+    """Merity et al. 2016 (arXiv 1609.07843), Table 1."""
+    text = (MIRROR / "wikitext-2" / f"{file}.txt").read_text(encoding="utf-8")
+    tokenizer = load_tokenizer(train_tokenizer(TokenizerConfig(kind="word", num_ordinary=5000), [text]))
+    ids = tokenizer.encode(text)
+    assert len(ids) == count and (ids == 1).sum() == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [("Returns x_1,\n  the MEAN.", "returns x the mean "), ("a b", "a b "), ("  42 ", ""), ("", ""), ("Zoë", "zo ")],
+)
+def test_letters_are_small_and_all_else_is_one_blank(text, letters):
+    tokenizer = load_tokenizer(train_tokenizer(KINDS["letters"], DOCUMENTS))
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == letters
+    assert ids.tolist() == [" abcdefghijklmnopqrstuvwxyz".index(c) for c in letters]
+
+
 def test_special_tokens_are_last_and_in_order(tokenizer):
     n = tokenizer.num_ordinary
     assert [tokenizer.mask_id, tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id] == [n, n + 1, n + 2, n + 3]
@@ -56,9 +94,9 @@ def test_no_text_encodes_to_a_special_token(tokenizer):
 
 
 def test_special_tokens_are_left_out_or_written_by_name(tokenizer):
-    ids = [tokenizer.bos_id, *tokenizer.encode("the words"), tokenizer.mask_id]
-    assert tokenizer.decode(ids) == "the words"
-    assert tokenizer.decode(ids, keep_special=True) == "[BOS]the words[MASK]"
+    ids = [tokenizer.bos_id, *tokenizer.encode("the area"), tokenizer.mask_id]
+    assert tokenizer.decode(ids).rstrip(" ") == "the area"  # letters end in a blank
+    assert tokenizer.decode(ids, keep_special=True).replace(" [", "[") == "[BOS]the area[MASK]"
 
 
 def test_a_batch_equals_its_texts_one_by_one(tokenizer):

@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from shared.optim.schedules import constant, cosine, linear, make_schedule, warmup_stable_decay
+from shared.optim.schedules import constant, cosine, linear, make_schedule, stages, warmup_stable_decay
 
-NAMES = ["constant", "cosine", "linear", "wsd"]
+NAMES = ["constant", "cosine", "linear", "wsd", "stages"]
 
 
 def schedule(name, num_steps=100, warmup_steps=10, floor=0.1):
@@ -16,7 +16,7 @@ def schedule(name, num_steps=100, warmup_steps=10, floor=0.1):
         name,
         num_steps=num_steps,
         warmup_steps=warmup_steps,
-        floor=0.0 if name == "constant" else floor,
+        floor=0.0 if name in ("constant", "stages") else floor,
         decay_steps=20 if name == "wsd" else 0,
     )
 
@@ -73,6 +73,13 @@ def test_wsd_over_the_whole_run_is_the_linear_schedule():
     assert all(a == b for a, b in pairs)
 
 
+def test_stages_are_tenths_of_each_other_in_thirds_of_the_run():
+    """90 epochs of 10 updates: the step changes after 30 and 60 epochs, and stays beyond the end."""
+    found = [stages(step, num_steps=900) for step in (0, 299, 300, 599, 600, 899, 2000)]
+    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01, 0.01])
+    assert [stages(step, num_steps=100) for step in (33, 34, 66, 67)] == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
 def test_constant_stays_at_the_peak():
     assert constant(10**9, warmup_steps=5) == 1.0
 
@@ -104,7 +111,8 @@ def test_schedule_survives_pickling():
         ({"name": "linear", "num_steps": 10, "floor": 1.5}, "in \\[0, 1\\]; got 1.5"),
         ({"name": "wsd", "num_steps": 10}, "needs decay_steps between 1 and .* = 10; got 0"),
         ({"name": "cosine", "num_steps": 10, "decay_steps": 3}, "belongs to schedule 'wsd'"),
-        ({"name": "constant", "num_steps": 10, "floor": 0.1}, "never decays"),
+        ({"name": "constant", "num_steps": 10, "floor": 0.1}, "does not decay to a floor"),
+        ({"name": "stages", "num_steps": 10, "floor": 0.1}, "does not decay to a floor"),
     ],
 )
 def test_impossible_schedules_are_refused_in_a_sentence(settings, words):

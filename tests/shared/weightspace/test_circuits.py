@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from shared.models.config import BackboneConfig, LanguageModelConfig, ViTConfig, gpt_config, llama_config
+from shared.models.config import BackboneConfig, LanguageModelConfig, gpt_config, llama_config
+from shared.models.image_config import ViTConfig
 from shared.models.initialisation import drawing_from
 from shared.models.language_model import LanguageModel
 from shared.models.vit import VisionTransformer

@@ -8,7 +8,8 @@ from torch import nn
 
 from shared.base.seeding import torch_generator
 from shared.models.cnn import CNN
-from shared.models.config import CNNConfig, MLPConfig
+from shared.models.config import MLPConfig
+from shared.models.image_config import CNNConfig
 from shared.models.mlp import MLP
 from shared.train.task import Task
 from shared.weightspace.interpolation import barrier, evaluate_states, grid, lerp, path

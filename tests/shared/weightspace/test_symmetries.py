@@ -7,16 +7,14 @@ from torch import nn
 from shared.models.cnn import CNN
 from shared.models.config import (
     BackboneConfig,
-    CNNConfig,
     LanguageModelConfig,
     MLPConfig,
-    ResNetConfig,
-    ViTConfig,
     diffusion_transformer_config,
     gpt_config,
     llama_config,
 )
 from shared.models.diffusion_transformer import DiffusionTransformer
+from shared.models.image_config import CNNConfig, ResNetConfig, ViTConfig
 from shared.models.initialisation import drawing_from
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from shared.models.cnn import CNN
-from shared.models.config import CNNConfig, MLPConfig, ResNetConfig, ViTConfig, gpt_config
+from shared.models.config import MLPConfig, gpt_config
+from shared.models.image_config import CNNConfig, ResNetConfig, ViTConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet

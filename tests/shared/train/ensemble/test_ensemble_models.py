@@ -7,9 +7,12 @@ from torch import nn
 
 from shared.base.seeding import torch_generator
 from shared.models.config import BackboneConfig, LanguageModelConfig, MLPConfig
+from shared.models.image_config import ResNetConfig, VGGConfig
 from shared.models.language_model import LanguageModel
 from shared.models.mixers.config import MixerConfig
 from shared.models.mlp import MLP
+from shared.models.resnet import ResNet
+from shared.models.vgg import VGG
 from shared.train.config import TrainingConfig
 from shared.train.ensemble.stacked import StackedModel
 from shared.train.ensemble.training import train_ensemble
@@ -101,6 +104,13 @@ def assert_equal_to_separate_runs(task, rtol=1e-9, **options):
     return result
 
 
+def test_stacks_of_lstms_as_a_loop():
+    task = Tokens("attention")
+    backbone = {"kind": "lstm", "d_model": 4, "hidden": 6, "num_layers": 2, "fused": False}
+    task.config = LanguageModelConfig(vocab_size=11, backbone=backbone)
+    assert_equal_to_separate_runs(task)
+
+
 UNMAPPABLE = ("lstm", "gru")  # torch's fused recurrences have no batching rule
 
 
@@ -144,6 +154,19 @@ def convolutional(norm):
 
 def test_convolutions_with_group_norm():
     assert_equal_to_separate_runs(Images(convolutional(lambda: nn.GroupNorm(2, 4))))
+
+
+def test_vgg():
+    config = VGGConfig(num_classes=3, in_channels=1, stages=((3, 4), (4,)), hidden=(5,))
+    assert_equal_to_separate_runs(Images(lambda: VGG(config)))
+
+
+@pytest.mark.parametrize("stem", ["small", "large"])
+def test_option_a_with_batch_norm(stem):
+    config = ResNetConfig(
+        num_classes=3, in_channels=1, widths=(2, 4), blocks=(1, 1), norm="batch", shortcut="zeros", stem=stem
+    )
+    assert_equal_to_separate_runs(Images(lambda: ResNet(config), (1, 8, 8)))
 
 
 @pytest.mark.parametrize("stack", [1, 2, None])

@@ -33,6 +33,16 @@ def test_evaluation_covers_the_test_images_once_whatever_the_passes():
     assert found[0]["val_loss"] == pytest.approx(math.log(10), abs=0.3)
 
 
+def test_shifted_batches_hold_the_same_images_and_evaluation_is_left_alone():
+    plain, shifted = (ImageTask(ImageSettings(augmentation=how), {"widths": (8,)}, 16) for how in ("none", "crop_flip"))
+    found = [task.batch(3, range(16), 0) for task in (plain, shifted)]
+    assert found[0]["labels"].equal(found[1]["labels"]) and not found[0]["images"].equal(found[1]["images"])
+    for before, after in zip(found[0]["images"], found[1]["images"], strict=True):
+        kept = [value for value in after.flatten().tolist() if value > before.min()]
+        assert set(kept) <= set(before.flatten().tolist())
+    assert next(iter(plain.evaluation()))["images"].equal(next(iter(shifted.evaluation()))["images"])
+
+
 def test_an_epoch_shows_every_image_once():
     task = ImageTask(ImageSettings(), {}, 100)
     num = len(task.data.train_labels)
@@ -59,7 +69,7 @@ def test_cifar_has_the_shape_of_its_models_and_standard_channels(monkeypatch, da
     draw = np.random.default_rng(0)
     splits = {"train": (draw.integers(0, 256, (40, 32, 32, 3), np.uint8), np.arange(40) % 10)}
     splits["test"] = (splits["train"][0][:8] // 2, np.arange(8))
-    monkeypatch.setattr(f"shared.data.loaders.load_{dataset}", lambda split: splits[split])
+    monkeypatch.setattr(f"shared.data.images.load_{dataset}", lambda split: splits[split])
     task = ImageTask(ImageSettings(dataset=dataset, kind="resnet", model={"widths": [8], "blocks": [1]}), {}, 4)
     images = task.data.train_images
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
