@@ -90,9 +90,9 @@ def tab_width(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return best_rates(_shown(means, settings, "width"), MODEL)
 
 
-def tab_gain(runs: pd.DataFrame, tab_width: pd.DataFrame) -> pd.DataFrame:
-    """Every seed of the widths of one layer, at the rates of `tab_width`."""
-    return _at(tab_width[tab_width.num_layers == 1], runs)
+def tab_gain(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Every seed of the widths of one layer, at the best rates."""
+    return _at(best_rates(_shown(means[means.num_layers == 1], settings, "width"), MODEL), runs)
 
 
 def tab_one_layer(runs: pd.DataFrame, settings: Settings) -> pd.DataFrame:
