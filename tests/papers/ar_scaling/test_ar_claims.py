@@ -294,6 +294,28 @@ def test_what_is_compared_has_the_same_updates():
     assert studies["attention_1"].num_steps == studies["attention_long"].num_steps
 
 
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_ablated_models_lack_the_part_that_their_names_say_and_no_other(scale):
+    config = load_config("ar_scaling", scale)
+    built = {s.model: config.recall(s, s.tasks[0]).backbone for s in config.present().values()}
+    whole = built["mamba"].mixer
+    parts = {"mamba_no_conv": {"conv_width": 0}, "mamba_no_gate": {"gate": False}, "s6_mlp": {"gate": False}}
+    parts |= {"s6_mlp_no_conv": {"gate": False, "conv_width": 0}, "mamba_learned": {}, "mamba_rotary": {"rope": True}}
+    assert {name: built[name].mixer for name in parts} == {n: whole.model_copy(update=c) for n, c in parts.items()}
+    assert {built[name].mlp for name in ("s6_mlp", "s6_mlp_no_conv")} == {"gelu"} and built["mamba"].mlp == "none"
+    assert built["mamba_learned"].positional == "learned"
+    for kind, width in (("", 4), ("_centred", 3)):
+        for part in ("q", "k", "v", "qkv"):
+            mixer = built[f"attention_{part}{kind}"].mixer
+            assert (mixer.conv, mixer.conv_width, mixer.conv_padding) == (tuple(part), width, kind[1:] or "causal")
+
+
+def test_every_run_decays_as_in_the_paper():
+    shards = load_shards("ar_scaling", "cpu")["train"].values()
+    settings = [run.settings for shard in shards for part in shard.parts for run in part.recall.runs]
+    assert {(own["weight_decay"], own["beta2"]) for own in settings} == {(0.1, 0.999)}
+
+
 def test_caps_cut_and_unknown_models_are_named():
     config = load_config("ar_scaling", "cpu")
     study = config.studies["attention_1_widths"]
