@@ -278,7 +278,7 @@ def test_every_part_is_dealt_once():
     parts = [
         (p.study, run.name, tuple(run.model.items())) for s in shards.values() for p in s.parts for run in p.recall.runs
     ]
-    assert len(parts) == len(set(parts)) and len(shards) == 9
+    assert len(parts) == len(set(parts)) and len(shards) == 8
     rates = [len({run.lr for run in p.recall.runs}) for s in shards.values() for p in s.parts if p.study == "mamba"]
     assert rates == [6]
 
