@@ -198,10 +198,10 @@ def fig_i11(table: pd.DataFrame) -> Figure:
 def fig_betas(table: pd.DataFrame) -> Figure:
     """Perplexity over beta and learning rate."""
     how = {"panel": ["varied", "method"], "rows": "beta", "columns": "lr", "labels": (LR, "beta")}
-    return heat_panels(table[table.ppl.notna()], "ppl", **how)
+    return heat_panels(table[table.ppl.notna()], "ppl", error="ppl_error", size=(3.0, 2.4), **how)
 
 
 def fig_g1(table: pd.DataFrame) -> Figure:
     """Perplexity over weight decay and learning rate."""
     how = {"panel": ["method"], "rows": "weight_decay", "columns": "lr", "labels": (LR, "weight decay")}
-    return heat_panels(table, "ppl", **how)
+    return heat_panels(table, "ppl", error="ppl_error", size=(2.6, 2.4), **how)

@@ -10,7 +10,7 @@ from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
 from shared.artifacts.sweeps import edge_of
 
-MEANS = {"ppl": ("score", "mean"), "num_seeds": ("seed", "size")}
+MEANS = {"ppl": ("score", "mean"), "ppl_error": ("score", "sem"), "num_seeds": ("seed", "size")}
 
 
 def fig_e1(records: Records, reported: Reported) -> pd.DataFrame:
