@@ -12,29 +12,40 @@ sys.path.insert(0, workflow.basedir)  # this checkout's code, whether or not it 
 
 from shared.artifacts.paths import PaperPaths
 from shared.artifacts.workflow import (
+    check_checkout,
     check_device,
     check_papers,
     check_published,
+    check_recorded,
     check_request,
+    check_rules,
+    check_targets,
     check_writable,
     papers_at,
     requested,
     targets,
 )
+from shared.base.errors import print_anything
 
 STARTED = time.time()
+print_anything()
 try:
+    check_checkout(Path.cwd())
     SCALE, RECORDS = check_request(config)
+    check_targets(sys.argv[1:], SCALE)
     SLUGS = requested(sys.argv, papers_at(SCALE, records=RECORDS))
     if RECORDS == "published":
         check_published(sys.argv, SCALE)
     check_papers(SLUGS, SCALE)
+    if RECORDS == "dvc":
+        check_recorded(SLUGS, SCALE)
     TARGETS = {slug: targets(slug, SCALE, RECORDS) for slug in SLUGS}
 except ValueError as error:
     sys.exit(f"error: {error}")  # just the sentence; Snakemake adds a traceback to an exception
 config.update(scale=SCALE, records=RECORDS)
 COMPARE = "python -m shared.gallery.diff {params.slugs} --scale {params.scale} --compare"
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")  # jobs run this interpreter
+# jobs run this interpreter, and write UTF-8 whatever the locale is
+shell.prefix(f"export PYTHONUTF8=1 PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 rule all:
@@ -97,6 +108,13 @@ for slug in SLUGS:
             scale=SCALE,
         shell:
             COMPARE
+
+
+try:
+    for slug in SLUGS:
+        check_rules(slug, SCALE, {each.name for each in workflow.rules})
+except ValueError as error:
+    sys.exit(f"error: {error}")
 
 
 onstart:

@@ -77,7 +77,7 @@ def main(
         options = {"num-tokens": num_tokens, "vocab-size": vocab_size, "repeats": repeats, "threads": threads}
         arguments = [f"--{key}={value}" for key, value in options.items()] + [f"--device={device}", f"--variant={name}"]
         command = [sys.executable, "-m", "benchmarks.gidd_loss", *arguments]
-        rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout))
     table = Table(
         title=f"Forward and backward, {num_tokens} tokens, V = {vocab_size}, float32, {threads} thread(s), {device}"
     )

@@ -50,9 +50,9 @@ def plain_run(problem: Problem, folder: Path, wheels: Path | None, tool: str, mo
     folder.mkdir()
     for command in commands(spec_of(problem), folder / "env", wheels, tool):
         subprocess.run(command, check=True, capture_output=True)
-    (folder / f"{problem.module}.py").write_text(problem.answer)
-    (folder / "test_sample.py").write_text(problem.hidden_test or "")
-    (folder / "program.py").write_text(f"{problem.answer}\n{problem.test}")
+    (folder / f"{problem.module}.py").write_text(problem.answer, encoding="utf-8")
+    (folder / "test_sample.py").write_text(problem.hidden_test or "", encoding="utf-8")
+    (folder / "program.py").write_text(f"{problem.answer}\n{problem.test}", encoding="utf-8")
     arguments = ["-m", "unittest", "test_sample"] if mode == "hidden" else ["program.py"]
     run = subprocess.run([str(folder / "env" / "bin" / "python"), *arguments], cwd=folder, capture_output=True)
     return run.returncode == 0

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.base.seeding import torch_generator
+from shared.kernels.convolution import short_convolution
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
@@ -16,6 +17,7 @@ from shared.kernels.selective import selective_scan
 BATCH, CHANNELS = 8, 512  # diagonal recurrence
 MATRIX_BATCH, HEADS, SIZE = 4, 4, 64  # kernels with a matrix state, keys and values of one size
 SCAN_BATCH, SCAN_CHANNELS, STATES = 2, 256, 16  # selective scan
+WIDTH = 4  # of the short convolution, with the batch and channels of the recurrence
 FLOAT = 4  # bytes
 
 
@@ -125,6 +127,10 @@ def _selective_inputs(num_steps: int) -> list[Tensor]:
     return [x, delta, A, _normal(*steps, STATES), _normal(*steps, STATES)]
 
 
+def _convolution_inputs(num_steps: int) -> list[Tensor]:
+    return [_normal(BATCH, num_steps, CHANNELS), _normal(CHANNELS, WIDTH), _normal(CHANNELS)]
+
+
 def _matrix_inputs(decay: str | None, beta: bool) -> Callable[[int], list[Tensor]]:
     def inputs(num_steps: int) -> list[Tensor]:
         steps = (MATRIX_BATCH, num_steps, HEADS)
@@ -161,6 +167,7 @@ CASES = {
             _diagonal_inputs,
             {
                 "ours": Form(_ours(diagonal_recurrence)),
+                "torch form": Form(_ours(diagonal_recurrence, "torch")),
                 "torch loop": Form(_ours(diagonal_recurrence, "reference")),
                 "mambapy pscan": Form(_pscan),
                 "torch associative_scan": Form(_associative_scan),
@@ -173,12 +180,24 @@ CASES = {
             _selective_inputs,
             {
                 "ours": Form(_ours(selective_scan)),
+                "torch form": Form(_ours(selective_scan, "torch")),
                 "torch loop": Form(_ours(selective_scan, "reference"), longest_backward=4096),
                 "mambapy pscan": Form(_selective_with(_bare_pscan)),
                 "torch associative_scan": Form(_selective_with(_associative_scan)),
             },
             # x, delta, y, B, C; the (B, T, D, N) intermediates never leave the cache
             bytes_moved=lambda t: SCAN_BATCH * t * (3 * SCAN_CHANNELS + 2 * STATES) * FLOAT,
+            flops=lambda t: 0,
+        ),
+        BenchmarkCase(
+            "short convolution",
+            _convolution_inputs,
+            {
+                "ours": Form(_ours(short_convolution)),
+                "torch form": Form(_ours(short_convolution, "torch")),
+                "torch loop": Form(_ours(short_convolution, "reference"), longest_backward=512),
+            },
+            bytes_moved=lambda t: 2 * BATCH * t * CHANNELS * FLOAT,
             flops=lambda t: 0,
         ),
         _matrix_case(

@@ -317,7 +317,7 @@ def markdown(lines: list[Line], cores: int, clock: str) -> str:
 
 def _cpu_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next(
@@ -346,7 +346,7 @@ def main(
         table = markdown(lines, cores, clock)
         print(table, flush=True)
         if out is not None:
-            out.write_text(table)
+            out.write_text(table, encoding="utf-8")
 
 
 def _numbers(text: str) -> list[int]:

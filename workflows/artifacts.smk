@@ -18,9 +18,10 @@ rule tables:
         *[ancient(f) for f in ("paper.yaml", "config.yaml")],
         "reported.csv",
     output:
-        [report(f"{RESULTS}/tables/{name}.csv", **report_entry(SLUG, SCALE, name)) for name in TABLES],
-        expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["md", "tex"]),
-        expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
+        # tables of the build before come back if this one fails; claims.json does not, so that the failure is remembered
+        [update(report(f"{RESULTS}/tables/{name}.csv", **report_entry(SLUG, SCALE, name))) for name in TABLES],
+        update(expand("{results}/tables/{table}.{kind}", results=RESULTS, table=TABLES, kind=["md", "tex"])),
+        update(expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES)),
         claims=f"{RESULTS}/claims.json",
     log:
         f"{RESULTS}/logs/tables.log",
@@ -33,7 +34,7 @@ rule tables:
         artifacts=artifact_digest(SLUG),
         **settings_parameters(SLUG, SCALE),
     shell:
-        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"ARTIFACTS_LOG={{log}} OMP_NUM_THREADS=1 python -m shared.artifacts.build tables {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
 
 
 rule figures:
@@ -41,12 +42,12 @@ rule figures:
         expand("{results}/figures/{figure}.csv", results=RESULTS, figure=FIGURES),
         rules.tables.output.claims,
     output:
-        [report(f"{RESULTS}/figures/{name}.png", **report_entry(SLUG, SCALE, name)) for name in FIGURES],
-        expand("{results}/figures/{figure}.svg", results=RESULTS, figure=FIGURES),
+        [update(report(f"{RESULTS}/figures/{name}.png", **report_entry(SLUG, SCALE, name))) for name in FIGURES],
+        update(expand("{results}/figures/{figure}.svg", results=RESULTS, figure=FIGURES)),
         summary=f"{RESULTS}/summary.md",
     log:
         f"{RESULTS}/logs/figures.log",
     params:
         code=source_digest("shared.artifacts.figures", "shared.artifacts.summary", f"papers.{SLUG}.figures"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"
+        f"ARTIFACTS_LOG={{log}} OMP_NUM_THREADS=1 python -m shared.artifacts.build figures {SLUG} --scale {SCALE} --records {RECORDS} > {{log}} 2>&1"

@@ -5,6 +5,11 @@ outputs, inputs, threads, GPUs and processes, log, code and settings. At scale s
 of that name is left out; such a rule may take what it needs from `step_rule(name)`.
 """
 
+import sys
+
+if "scale" not in config:  # a paper's own Snakefile, called by itself
+    sys.exit(f"error: run Snakemake at the top of the checkout: cd ../.. && snakemake papers/{SLUG}/all")
+
 from shared.artifacts.digest import shards_at
 from shared.artifacts.workflow import StepRule
 
@@ -34,4 +39,4 @@ for STEP in [step_rule(name) for name in shards_at(SLUG, SCALE) if name not in W
         resources: gpus=STEP.gpus
         params: **STEP.params  # the command is made when a job runs and this loop is over: all that varies is here
         # a library that starts more threads than the job has only waits for them
-        shell: "OMP_NUM_THREADS={threads} {params.start} {params.module} --scale {params.scale} {params.shards} --threads {threads} > {log} 2>&1"
+        shell: "ARTIFACTS_LOG={log} OMP_NUM_THREADS={threads} {params.start} {params.module} --scale {params.scale} {params.shards} --threads {threads} > {log} 2>&1"

@@ -96,7 +96,7 @@ class Part(StrictModel):
     study: str
     task: str
     recall: RecallShard
-    num_pairs: tuple[int, ...]  # that its models are asked for besides their own
+    num_pairs: tuple[int, ...] = ()  # that its models are asked for besides their own
 
 
 class TrainShard(StrictModel):

@@ -13,6 +13,8 @@ from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.weak_error import quantiles_with_explosions
 
+RISE = 10.0  # a loss above so many times the initial one counts as divergence
+
 
 def checkpoints(num_steps: int, per_decade: int) -> list[int]:
     """Step numbers 1 .. num_steps, evenly spread in the logarithm."""
@@ -38,14 +40,18 @@ def build_method(cell: ToyCell, settings: Toys) -> DistributedMethod:
 
 
 def cell_rows(cell: ToyCell, settings: Toys, device: str) -> Iterator[dict]:
-    """Quantiles of |grad f|^2 over all runs, diverged ones as +inf, and over the others alone; per checkpoint."""
+    """Quantiles of |grad f|^2 over all runs, diverged ones as +inf, and over the others alone; per checkpoint.
+
+    A run has diverged at a checkpoint if its loss there is above RISE times the one it started from, or is gone.
+    """
     f, wanted = toy(settings.function), checkpoints(settings.num_steps, settings.per_decade)
     x0 = torch.full((settings.num_runs, settings.d), cell.x0, dtype=torch.float64, device=device)
     # the same streams for every cell: cells with the same noise meet the same draws
     draws = joint_draws(settings.seed, "toy", device=device)
     run = descend(build_method(cell, settings), f.gradient, x0, wanted, draws)
+    limit = RISE * float(f.value(x0[:1]))
     for k, states in zip(run.steps, run.states, strict=True):
-        alive = ~((run.diverged_at >= 0) & (run.diverged_at <= k))
+        alive = f.value(states) <= limit  # states of frozen runs are infinite
         square = f.gradient(states).square().sum(-1)
         square = torch.where(alive, square, torch.inf)
         q25, median, q75 = quantiles_with_explosions(square).tolist()

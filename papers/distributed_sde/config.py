@@ -33,30 +33,24 @@ STEPS: dict[str, tuple[str, ...]] = {}
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    toys, found = config.toys, {}
-    found["exact"] = {"exact": config.exact}
-    found["linear"] = {"linear": config.linear}
-    found["toy"] = {
-        f"toy-{start // toys.cells_per_shard:02d}": ToyShard(
-            toys=toys.model_copy(update={"cells": toys.cells[start : start + toys.cells_per_shard]}),
-            num_gpus=min(config.num_gpus, 1),
-        )
-        for start in range(0, len(toys.cells), toys.cells_per_shard)
+    one, minibatch = min(config.num_gpus, 1), config.minibatch
+    return {
+        "exact": {"exact": config.exact},
+        "linear": {"linear": config.linear},
+        "toy": {name: ToyShard(toys=part, num_gpus=one) for name, part in config.toys.parts().items()},
+        "paths": {"paths": config.paths},
+        "network": {
+            study: NetworkShard(studies=config.network.alone(study), study=study, num_gpus=one)
+            for study in ("dcsgd", "dsign")
+        },
+        "minibatch": {
+            n.name: MinibatchShard(
+                name=n.name,
+                network=n.spec,
+                studies=minibatch.model_copy(update={"networks": []}),
+                num_gpus=config.num_gpus,
+            )
+            for n in minibatch.networks
+        },
+        "processes": {"processes": config.processes},
     }
-    found["paths"] = {"paths": config.paths}
-    found["network"] = {}
-    for study, other in (("dcsgd", "dsign"), ("dsign", "dcsgd")):
-        # the other study is replaced by this one, so that a change of it does not rerun this job
-        studies = config.network.model_copy(update={other: getattr(config.network, study)})
-        found["network"][study] = NetworkShard(studies=studies, study=study, num_gpus=min(config.num_gpus, 1))
-    found["minibatch"] = {
-        network.name: MinibatchShard(
-            name=network.name,
-            network=network.spec,
-            studies=config.minibatch.model_copy(update={"networks": []}),
-            num_gpus=config.num_gpus,
-        )
-        for network in config.minibatch.networks
-    }
-    found["processes"] = {"processes": config.processes}
-    return found

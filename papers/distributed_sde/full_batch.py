@@ -1,5 +1,6 @@
 """A network with full-batch gradients and synthetic noise: |grad f| is known and the noise is as stated."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -25,6 +26,11 @@ class Recorder:
         return grads
 
 
+def status_of(first: float, last: float) -> str:
+    """diverged if a run ends above the loss it started from, or has none left; else finite."""
+    return "finite" if last <= first else "diverged"
+
+
 def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: NetworkStudies) -> Iterator[dict]:
     """Rows of all seeds of a rule at a level; the runs of different seeds are computed together."""
     x0 = torch.stack([problem.initial(seed) for seed in study.seeds])
@@ -37,14 +43,10 @@ def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: 
     for index, seed in enumerate(study.seeds):
         end = int(run.diverged_at[index])
         known = losses[: end if end >= 0 else None, index]
-        common = {"rule": rule.name, study.level_name: level, "seed": seed, "kappa": kappa}
-        common |= {"status": "diverged" if end >= 0 else "finite", "diverged_at": end}
-        common |= {"max_over_initial": float(known.max() / known[0]) if end < 0 else float("inf")}
-        for step in sorted({*range(0, study.num_steps + 1, study.every), study.num_steps}):
+        status = status_of(float(known[0]), math.inf if end >= 0 else float(known[-1]))
+        common = {"rule": rule.name, study.level_name: level, "seed": seed, "kappa": kappa, "status": status}
+        common |= {"max_over_initial": float(known.max() / known[0]) if end < 0 else math.inf}
+        for step in study.recorded:
             gone = step >= len(known)
-            loss = float("inf") if gone else float(known[step])
-            yield common | {
-                "step": step,
-                "loss": loss,
-                "grad_norm": float("inf") if gone else float(norms[step, index]),
-            }
+            loss, norm = (math.inf, math.inf) if gone else (float(known[step]), float(norms[step, index]))
+            yield common | {"step": step, "loss": loss, "grad_norm": norm}

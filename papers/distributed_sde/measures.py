@@ -7,7 +7,8 @@ of Wilson's interval. Nothing here imports torch.
 import numpy as np
 import pandas as pd
 
-from shared.artifacts.estimates import Estimate, share_of
+from papers.distributed_sde.theory import equal_clients, mean_square_threshold
+from shared.artifacts.estimates import Estimate, mean_of, share_of
 
 
 def wrong_statuses(part: pd.DataFrame, index: str, diverging: dict[str, np.ndarray]) -> dict[str, int]:
@@ -70,3 +71,99 @@ def transient_errors(rows: pd.DataFrame) -> dict[str, Estimate]:
     noise = (1 + rows.rel_err) * np.hypot(rows.se_discrete / rows.f_discrete, rows.se_sde / rows.f_sde)
     means = rows.assign(noise=noise).groupby("sde")[["rel_err", "noise"]].mean()
     return {kind: Estimate(row.rel_err, row.noise) for kind, row in means.iterrows()}
+
+
+Z95 = 1.96  # of the intervals in fig_threshold
+ABOVE = 10.0  # times a run's first loss: from there on it is chaos, of which only that it is there can be compared
+
+
+def above_the_axis(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
+    """Losses beyond ABOVE times the first one of their run, and such maxima, as infinity.
+
+    Args:
+        run: the columns that tell runs apart; their rows are in the order of the steps.
+    """
+    first = rows.groupby(run, sort=False).loss.transform("first")
+    far = rows.max_over_initial.where(rows.max_over_initial <= ABOVE**3, np.inf)
+    return rows.assign(loss=rows.loss.where(rows.loss <= ABOVE * first, np.inf), max_over_initial=far)
+
+
+def over_seeds(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Per step: mean, low and high of the loss over runs that are on the axis, and how many of them have just left it.
+
+    Args:
+        keys: what tells curves apart; runs differ by seed within them.
+    """
+    table = table.sort_values("step", kind="stable").assign(gone=lambda t: ~np.isfinite(t.loss))
+    just = table.gone & ~table.groupby([*keys, "seed"]).gone.shift(fill_value=False).astype(bool)
+    on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just)
+    groups = on_axis.groupby([*keys, "step"], sort=False)
+    found = groups.agg(mean=("loss", "mean"), low=("loss", "min"), high=("loss", "max"), num_gone=("num_gone", "sum"))
+    return found[found["mean"].notna() | (found.num_gone > 0)].reset_index()
+
+
+def until_gone(curve: pd.DataFrame, y: str) -> pd.DataFrame:
+    """The curve up to its first value that is not finite, which is marked once."""
+    gone = ~np.isfinite(curve[y].to_numpy())
+    return curve.iloc[: int(gone.argmax()) + 1] if gone.any() else curve
+
+
+def boundary_errors(rows: pd.DataFrame) -> tuple[Estimate, Estimate]:
+    """Largest |measured / corrected - 1| of fig_threshold; least |classical / measured - 1| where kappa is below 2."""
+    t = rows.assign(noise=(rows.ci_high - rows.ci_low) / 2 / Z95)
+    t["error"] = (t.eta_star_measured / t.eta_star_theory - 1).abs()
+    worst = t.loc[t.error.idxmax()]
+    near = t[t.kappa < 2].assign(classical=lambda t: (t.eta_star_classical / t.eta_star_measured - 1).abs())
+    least = near.loc[near.classical.idxmin()]
+    noise = (1 + least.classical) * least.noise / least.eta_star_measured
+    return Estimate(worst.error, worst.noise / worst.eta_star_theory), Estimate(least.classical, noise)
+
+
+def ends_of_runs(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
+    """A row per run: its first and last loss, and its status and largest rise, which all of its rows have."""
+    groups = rows.sort_values("step", kind="stable").groupby(run, sort=False)
+    status, rise = ("status", "first"), ("max_over_initial", "first")
+    return groups.agg(first=("loss", "first"), last=("loss", "last"), status=status, rise=rise).reset_index()
+
+
+def last_decade_slopes(runs: pd.DataFrame, level: str) -> dict[tuple[str, float], Estimate]:
+    """(rule, level) -> mean over seeds of the slope of log loss over log step, in the last factor of ten of steps."""
+    late, found = runs[runs.step >= runs.step.max() / 10], {}
+    for key, part in late.groupby(["rule", level]):
+        slopes = [np.polyfit(np.log(run.step), np.log(run.loss), 1)[0] for _, run in part.groupby("seed")]
+        found[key] = mean_of(slopes)
+    return found
+
+
+def predicted_boundaries(part: pd.DataFrame, column: str) -> tuple[np.ndarray, list[float], list[float]]:
+    """Grid along one setting of fig_threshold with the corrected and the classical boundary; others as in its rows."""
+    first, low, high = part.iloc[0], part[column].min(), part[column].max()
+    low, high = (low / 2, 2 * high) if low == high else (low, high)
+    grid = np.linspace(low, high, 200)
+    if column != "omega":
+        grid = np.unique(np.round(np.geomspace(low, high, 100)))
+    settings = {name: first[name] for name in ("d", "N", "omega", "s1")}
+    kappas = []
+    for value in grid:
+        d, clients, omega, s1 = (settings | {column: value}).values()
+        kappas.append(equal_clients(int(d), int(clients), omega, 0.0, s1)[0])
+    return grid, *([mean_square_threshold(first.lam, k) for k in shift] for shift in (kappas, np.array(kappas) - 1))
+
+
+def processes_beside_simulation(frame: pd.DataFrame) -> pd.DataFrame:
+    """Processes beside the simulation: same draws, and in law (z of the mean loss against independent runs)."""
+    keys, real = ["method", "step"], frame.loss_processes.notna()
+    same, other = frame[real].groupby(keys), frame[~real].groupby(keys).loss_simulated
+    error = (same.loss_processes.var() / same.size() + other.var() / other.size()) ** 0.5
+    table = pd.DataFrame(
+        {
+            "loss_processes": same.loss_processes.mean(),
+            "loss_same_draws": same.loss_simulated.mean(),
+            "largest_difference": same.largest_difference.max(),
+            "loss_other_draws": other.mean(),
+            "z": (same.loss_processes.mean() - other.mean()) / error,
+            "num_runs": same.size(),
+            "num_other_runs": other.size(),
+        }
+    )
+    return table.reset_index()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from accelerate import Accelerator
 
 from papers.distributed_sde.clients import Clients, ProcessClients, SimulatedClients, train
+from papers.distributed_sde.full_batch import status_of
 from papers.distributed_sde.network_settings import MinibatchStudies, Rule, Study
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.rules import build_method
@@ -34,8 +35,5 @@ def run_rows(
             rows.append({"step": state.step, "loss": sum(window) / len(window), "grad_norm": state.message_norm})
             window = []
     common = {"rule": rule.name, "level": level, "seed": seed, "kappa": kappa, "max_over_initial": largest}
-    common |= {
-        "status": "diverged" if state.diverged else "finite",
-        "diverged_at": state.step if state.diverged else -1,
-    }
+    common |= {"status": status_of(first, rows[-1]["loss"])}
     yield from (common | row for row in rows)

@@ -14,7 +14,8 @@ from shared.artifacts.step import step
 @step
 def network(settings: NetworkShard, device: str) -> dict[str, Iterator[dict]]:
     """Train under every rule at every noise or compression level."""
-    return {settings.study: study_rows(settings, Problem(settings.studies.network, device))}
+    spec = settings.studies.network if settings.study == "dcsgd" else settings.studies.sign_network
+    return {settings.study: study_rows(settings, Problem(spec, device))}
 
 
 def study_rows(settings: NetworkShard, problem: Problem) -> Iterator[dict]:

@@ -1,11 +1,12 @@
 """What each study of a network is: rules, levels, clients. Nothing here imports torch."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from papers.distributed_sde.settings import Decay
-from shared.base.settings import StrictModel
+from shared.base.settings import NonNegative, StrictModel
 from shared.models.config import MLPConfig
 from shared.models.image_config import ResNetConfig, ViTConfig
 
@@ -24,10 +25,25 @@ class Study(StrictModel):
 
     method: Literal["DCSGD", "DSignSGD"]
     rules: list[Rule]
-    levels: list[float]  # omega of DCSGD, Cauchy scale of DSignSGD
+    levels: list[NonNegative]  # omega of DCSGD, Cauchy scale of DSignSGD
     seeds: list[int]
     num_steps: int = Field(ge=2)
-    every: int = Field(ge=1)  # steps between rows
+    every: int | None = Field(default=None, ge=1)  # steps between rows; one of the two
+    per_decade: int | None = Field(default=None, ge=1)  # rows per factor of ten in the step
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.every is None) == (self.per_decade is None):
+            raise ValueError("a study says by `every` or by `per_decade` at which steps it has rows; give one of them")
+        return self
+
+    @property
+    def recorded(self) -> list[int]:
+        """Steps that have rows; the first and the last are among them."""
+        if self.every is not None:
+            return sorted({*range(0, self.num_steps + 1, self.every), self.num_steps})
+        decades = range(int(self.per_decade * math.log10(self.num_steps)) + 1)
+        return sorted({0, self.num_steps, *(round(10 ** (i / self.per_decade)) for i in decades)})
 
     @property
     def level_name(self) -> str:
@@ -66,6 +82,7 @@ class NetworkStudies(StrictModel):
     """fig_dcsgd and fig_dsign: full-batch gradient plus synthetic noise."""
 
     network: NetworkSpec
+    sign_network: NetworkSpec  # of the DSignSGD study, whose runs are long
     num_clients: int = Field(ge=1)
     s1: float = Field(ge=0)  # noise of the DCSGD study: N(0, s1^2 |g|^2) per coordinate
     l0: float = Field(ge=0)
@@ -73,6 +90,10 @@ class NetworkStudies(StrictModel):
     eps: float = Field(gt=0, lt=1)
     dcsgd: Study
     dsign: Study
+
+    def alone(self, study: str) -> "NetworkStudies":
+        """With the other study replaced by this one, so that a change of it does not rerun this one's job."""
+        return self.model_copy(update={name: getattr(self, study) for name in ("dcsgd", "dsign")})
 
 
 class MinibatchStudies(StrictModel):

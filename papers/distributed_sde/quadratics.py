@@ -1,4 +1,4 @@
-"""Quadratics, where moments are known: stability boundary, typical paths, stationary laws, scaling rule, bound."""
+"""Quadratics, where moments are known: stability boundary, typical paths, stationary laws, scaling rule."""
 
 import math
 from collections.abc import Iterator
@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from papers.distributed_sde.models import gradient_model
-from papers.distributed_sde.settings import DrawnBound, Linear, ThresholdPoint
+from papers.distributed_sde.settings import Linear, ThresholdPoint
 from papers.distributed_sde.theory import (
     MODELS,
-    descent_bound,
     equal_clients,
     mean_square_threshold,
     stationary_variance,
@@ -18,7 +17,7 @@ from papers.distributed_sde.theory import (
 from papers.distributed_sde.toys import toy
 from shared.base.seeding import torch_generator
 from shared.optim.compression import Bernoulli
-from shared.optim.distributed import CAP, DistributedMethod, dcsgd, descend
+from shared.optim.distributed import DistributedMethod, dcsgd, descend
 from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.simulate import simulate
@@ -53,7 +52,50 @@ def threshold_rows(settings: Linear) -> Iterator[dict]:
         row = {"axis": point.axis, "omega": point.omega, "d": point.d, "N": point.num_clients, "s1": point.s1}
         row |= {"lam": settings.lam, "kappa": kappa, "eta_star_theory": mean_square_threshold(settings.lam, kappa)}
         row |= {"eta_star_classical": classical, "eta_star_measured": measured}
-        yield row | {"ci_low": measured - 1.96 * error, "ci_high": measured + 1.96 * error}
+        row |= {"ci_low": measured - 1.96 * error, "ci_high": measured + 1.96 * error}
+        sure, error = almost_sure_boundary(point, settings) if point.axis != "grid" else (math.nan, math.nan)
+        yield row | {"eta_sure": sure / settings.lam, "eta_sure_error": error / settings.lam}
+
+
+def growth_of_paths(point: ThresholdPoint, eta: float, num_paths: int, num_steps: int, seed: int) -> Tensor:
+    """Mean over steps of log |x+| / |x| on |x|^2 / 2, one number per path (num_paths,); every step is rescaled to 1.
+
+    The draws are the same for every eta. A quarter of the steps goes before, in which directions settle.
+    """
+    x = torch.randn(num_paths, point.d, generator=torch_generator(seed, "direction"), dtype=F64)
+    draws, method = (
+        joint_draws(seed, "growth", *(f"{k}={v}" for k, v in point.model_dump().items())),
+        affine_method(point),
+    )
+    total, burn = torch.zeros(num_paths, dtype=F64), num_steps // 4
+    for step in range(burn + num_steps):
+        x = x / x.norm(dim=-1, keepdim=True)
+        x = x - eta * method.message_mean(x, draws)
+        total += x.norm(dim=-1).log() * (step >= burn)
+    return total / num_steps
+
+
+def almost_sure_boundary(point: ThresholdPoint, settings: Linear) -> tuple[float, float]:
+    """The step at which typical paths neither grow nor shrink (Lyapunov exponent 0), lam = 1, and its standard error.
+
+    It lies beyond the mean-square boundary, since the mean of a logarithm is less than the logarithm of the mean.
+    """
+    kappa, _ = equal_clients(point.d, point.num_clients, point.omega, 0.0, point.s1)
+    low = mean_square_threshold(1.0, kappa)
+
+    def growth(eta: float) -> Tensor:
+        return growth_of_paths(point, eta, settings.typical_paths, settings.typical_length, settings.seed)
+
+    high = 1.5 * low
+    while float(growth(high).mean()) < 0:
+        low, high = high, 1.5 * high
+    for _ in range(7):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(growth(middle).mean()) < 0 else (low, middle)
+    below, above = growth(low), growth(high)
+    slope = float((above - below).mean()) / (high - low)
+    error = float(below.std()) / len(below) ** 0.5 / slope
+    return low - float(below.mean()) / slope, error
 
 
 def typical_rows(settings: Linear) -> Iterator[dict]:
@@ -126,44 +168,9 @@ def scaling_rows(settings: Linear) -> Iterator[dict]:
         # to first order, over paths, which share their start: each path's residual at the estimate
         residual = (after - ratio * before).mean(0)
         error = float(residual.std()) / len(residual) ** 0.5 / floors["floor_before"]
+        for name, squares in (("before", before), ("after", after)):
+            per_path = squares.mean(0).flatten()
+            floors[f"se_{name}"] = float(per_path.std() / len(per_path) ** 0.5)
         row = {"rule": rule.name, "kap": rule.kap, "beta": rule.beta, "delta": rule.delta, "a": rule.a}
         predicted = rule.kap * (1 + rule.beta * omega) / (rule.delta * rule.a * (1 + omega))
         yield row | floors | {"ratio": ratio, "standard_error": error, "predicted": predicted}
-
-
-def bound_rows(settings: Linear) -> Iterator[dict]:
-    """fig_bound: weighted average of |grad f|^2 under eta_t = 1 / sqrt(t + 1), beside theorem 4.2's right side."""
-    for bound in settings.bounds_drawn:
-        common = {"function": bound.function, "omega": bound.omega, "num_runs": bound.num_runs}
-        for row in weighted_averages(bound, settings.seed):
-            yield common | row
-
-
-def weighted_averages(bound: DrawnBound, seed: int) -> Iterator[dict]:
-    """E|grad f(x at t^)|^2 of the discrete method, t^ drawn independently with density eta_s / phi1."""
-    f = toy(bound.function)
-    f.check_smoothness()
-    kappa, noise = equal_clients(bound.d, bound.num_clients, bound.omega, bound.s0, 0.0)
-    checkpoints = {round(bound.num_steps ** (i / 24)) for i in range(25)}
-    method = dcsgd(1.0, bound.num_clients, GradientNoise(additive=bound.s0), Bernoulli.with_omega(bound.omega))
-    draws, x = joint_draws(seed, "bound"), torch.full((bound.num_runs, bound.d), bound.x0, dtype=F64)
-    total, admitted, weight, gap = torch.zeros(len(x), dtype=F64), 0.0, 0.0, float(f.value(x[:1]))
-    for k in range(bound.num_steps):
-        h, g = (bound.eta * k + 1) ** -0.5, f.gradient(x)
-        square = g.square().sum(-1)
-        limit = 2 * bound.eps / ((f.l0 + f.l1 * square.sqrt()) * kappa + f.l1 * noise)
-        admitted += float((bound.eta * h < limit).double().mean())  # the condition along each path
-        total, weight = total + h * square, weight + h
-        x = x - bound.eta * h * method.message_mean(g, draws)
-        if k + 1 in checkpoints:
-            time, mean = bound.eta * (k + 1), total / weight
-            yield {
-                "k": k + 1,
-                "t": time,
-                "average_g2": float(mean.mean()),
-                "standard_error": float(mean.std() / len(mean) ** 0.5),
-                "last_g2": float(f.gradient(x).square().sum(-1).mean()),
-                "bound": descent_bound(gap, time, bound.eta, f.l0, f.l1, noise, bound.eps),
-                "share_admitted": admitted / (k + 1),
-                "num_diverged": int((~(x.abs() <= CAP).all(-1)).sum()),
-            }

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.base.settings import StrictModel
+from shared.base.settings import NonNegative, Positive, StrictModel
 
 Decay = Literal["constant", "inverse_sqrt", "inverse"]
 Method = Literal["DSGD", "DCSGD", "normalised", "gnorm", "DSignSGD"]  # gnorm: normalised without kappa
@@ -14,29 +14,29 @@ class Bounds(StrictModel):
     """Grid of tab_2."""
 
     function: str  # test function whose (L0, L1) enter
-    omegas: list[float]
-    s1s: list[float]  # affine noise per coordinate and unit of |g|
+    omegas: list[NonNegative]
+    s1s: list[NonNegative]  # affine noise per coordinate and unit of |g|
     num_clients: list[int]
     dims: list[int]
-    s0s: list[float]  # additive noise per coordinate
+    s0s: list[NonNegative]  # additive noise per coordinate
     grad_norm: float = Field(ge=0)  # E|grad f| at which the bound is evaluated
     eps: float = Field(gt=0, lt=1)
-    nus: list[float]  # degrees of freedom, DSignSGD
-    scales: list[float]  # noise scales, DSignSGD
+    nus: list[Positive]  # degrees of freedom, DSignSGD
+    scales: list[Positive]  # noise scales, DSignSGD
     u_max: float = Field(gt=0)  # range |d_j f| / s over which ell_nu is taken
 
 
 class Exact(StrictModel):
     """Gradient descent beside its ODEs, and orders in closed form."""
 
-    parabola_etas: list[float]  # lam = 1
+    parabola_etas: list[Positive]  # lam = 1
     parabola_x0: float
     parabola_steps: int = Field(ge=1)
     quartic_eta: float = Field(gt=0)
     quartic_x0s: list[float]
     quartic_steps: int = Field(ge=1)
     every: int = Field(ge=1)  # steps between rows
-    order_etas: list[float]
+    order_etas: list[Positive]
     order_x0: float
     order_noise: float = Field(ge=0)
     bounds: Bounds
@@ -63,8 +63,10 @@ class ScalingRule(StrictModel):
 
 
 class DrawnBound(StrictModel):
-    """A run whose weighted average of |grad f|^2 is drawn beside theorem 4.2's right side."""
+    """A run whose weighted average of |grad f|^2 is drawn beside the theorem's right side: 4.2, or 4.3 of DSignSGD."""
 
+    method: Literal["DCSGD", "DSignSGD"] = "DCSGD"
+    nu: float = Field(default=float("inf"), gt=0)  # degrees of freedom of the noise, whose scale is s0
     function: str
     omega: float = Field(ge=0)
     d: int = Field(ge=1)
@@ -77,6 +79,19 @@ class DrawnBound(StrictModel):
     num_runs: int = Field(ge=2)
 
 
+class StableSteps(StrictModel):
+    """Largest stable steps over the gradient norm: one coordinate is far from the optimum, all others are in it."""
+
+    functions: list[str]
+    omegas: list[float]
+    s1: float = Field(ge=0)
+    d: int = Field(ge=1)
+    num_clients: int = Field(ge=1)
+    grad_norms: tuple[float, float]  # from, to
+    num_norms: int = Field(ge=5)  # between them, log-spaced
+    num_draws: int = Field(ge=64)  # of one step, in 8 groups
+
+
 class Linear(StrictModel):
     """Quadratics."""
 
@@ -84,14 +99,16 @@ class Linear(StrictModel):
     lam: float = Field(gt=0)
     threshold_points: list[ThresholdPoint]
     threshold_runs: int = Field(ge=2)  # draws of one step per point
+    typical_paths: int = Field(ge=2)  # for the almost-sure boundary, each of `typical_length` steps
+    typical_length: int = Field(ge=20)
     typical_point: ThresholdPoint
-    typical_factors: list[float]  # eta / eta*
+    typical_factors: list[Positive]  # eta / eta*
     typical_steps: int = Field(ge=2)
     typical_runs: int = Field(ge=2)
     stationary_eta: float = Field(gt=0)
     stationary_noise: float = Field(gt=0)
     stationary_clients: int = Field(ge=1)
-    stationary_omegas: list[float]
+    stationary_omegas: list[NonNegative]
     stationary_paths: int = Field(ge=2)
     stationary_burn: int = Field(ge=1)  # steps before the first record; paths start with the predicted variance
     stationary_records: int = Field(ge=1)
@@ -104,6 +121,7 @@ class Linear(StrictModel):
     scaling_records: int = Field(ge=1)
     scaling_rules: list[ScalingRule]
     bounds_drawn: list[DrawnBound]
+    stable: StableSteps
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -140,6 +158,14 @@ class Toys(StrictModel):
     cells: list[ToyCell]
     cells_per_shard: int = Field(ge=1)
 
+    def parts(self) -> dict[str, "Toys"]:
+        """The cells in jobs of `cells_per_shard`."""
+        size, starts = self.cells_per_shard, range(0, len(self.cells), self.cells_per_shard)
+        return {
+            f"toy-{start // size:02d}": self.model_copy(update={"cells": self.cells[start : start + size]})
+            for start in starts
+        }
+
 
 class ToyShard(StrictModel):
     """Cells of one job."""
@@ -155,7 +181,7 @@ class TrackCase(StrictModel):
     eta: float = Field(gt=0)
     omega: float = Field(default=0.0, ge=0)
     scale: float = Field(gt=0)  # noise per coordinate and client
-    nu: float = Field(default=float("inf"), gt=0)
+    nu: float = Field(default=float("inf"), gt=0, allow_inf_nan=True)
 
 
 class FloorPoint(StrictModel):

@@ -2,22 +2,19 @@
 
 import pandas as pd
 
+from papers.distributed_sde.measures import above_the_axis, processes_beside_simulation
+
+
+def fig_dcsgd(records) -> pd.DataFrame:
+    """Losses of the compressed network; what has left the axis as infinity."""
+    return above_the_axis(records("network", "dcsgd"), ["rule", "omega", "seed"])
+
+
+def fig_minibatch(records) -> pd.DataFrame:
+    """The same of the mini-batch studies."""
+    return above_the_axis(records("minibatch"), ["network", "study", "rule", "level", "seed"])
+
 
 def tab_processes(records) -> pd.DataFrame:
-    """Processes beside the simulation: same draws, and in law (z of the mean loss against independent runs)."""
-    frame = records("processes")
-    keys, real = ["method", "step"], frame.loss_processes.notna()
-    same, other = frame[real].groupby(keys), frame[~real].groupby(keys).loss_simulated
-    error = (same.loss_processes.var() / same.size() + other.var() / other.size()) ** 0.5
-    table = pd.DataFrame(
-        {
-            "loss_processes": same.loss_processes.mean(),
-            "loss_same_draws": same.loss_simulated.mean(),
-            "largest_difference": same.largest_difference.max(),
-            "loss_other_draws": other.mean(),
-            "z": (same.loss_processes.mean() - other.mean()) / error,
-            "num_runs": same.size(),
-            "num_other_runs": other.size(),
-        }
-    )
-    return table.reset_index()
+    """Processes beside the simulation."""
+    return processes_beside_simulation(records("processes"))

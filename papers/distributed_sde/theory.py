@@ -147,10 +147,37 @@ def parabola_second_moment(model: str, eta: float, lam: float, s: float, x0: flo
     return x0**2 * decay + floor * (1 - decay)
 
 
+def sign_descent_bound(
+    gap: float,
+    time: float,
+    eta: float,
+    l0: float,
+    l1: float,
+    d: int,
+    num_clients: int,
+    scale: float,
+    nu: float,
+    eps: float,
+) -> float:
+    """Right side of theorem 4.3 (derived, constants reconstructed) for eta_t = 1 / sqrt(t + 1) and eta <= eps ell / K.
+
+    From m^T g >= (ell / s) |g|^2 where no |d_j f| passes u_max s, tr Sigma <= d / N and |Dm| <= (M / s) |H|:
+    s [gap + phi2 eta ((L0 + L1) d / N + sqrt(d) L0 M / s) / 2] / ((1 - eps) ell phi1).
+    """
+    phi1, phi2 = _phis(time)
+    noise = (l0 + l1) * d / num_clients + math.sqrt(d) * l0 * sign_slope(nu) / scale
+    return scale * (gap + phi2 * eta * noise / 2) / ((1 - eps) * lower_slope(nu) * phi1)
+
+
+def _phis(time: float) -> tuple[float, float]:
+    """int eta_s ds and int eta_s^2 ds of eta_s = 1 / sqrt(s + 1) up to `time`."""
+    return 2 * (math.sqrt(time + 1) - 1), math.log1p(time)
+
+
 def descent_bound(gap: float, time: float, eta: float, l0: float, l1: float, noise: float, eps: float) -> float:
     """Right side of theorem 4.2 (derived, not read) for eta_t = 1 / sqrt(t + 1): bound on E|grad f(X at t^)|^2.
 
     [gap + phi2 eta (L0 + L1) noise / 2] / ((1 - eps) phi1), phi1 = int eta_s ds, phi2 = int eta_s^2 ds.
     """
-    phi1, phi2 = 2 * (math.sqrt(time + 1) - 1), math.log1p(time)
+    phi1, phi2 = _phis(time)
     return (gap + phi2 * eta * (l0 + l1) * noise / 2) / ((1 - eps) * phi1)

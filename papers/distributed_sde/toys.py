@@ -1,4 +1,4 @@
-"""(L0, L1)-smooth test functions, separable: sum over coordinates of a x^2 / 2 + b x^4 / 4. Shapes: (..., d)."""
+"""(L0, L1)-smooth test functions, separable: sum of a x^2 / 2 + b x^4 / 4 + c (cosh x - 1). Shapes: (..., d)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Toy:
     """One test function.
 
     Args:
-        quadratic, quartic: a and b.
+        quadratic, quartic, cosh: a, b and c.
         l0, l1: constants with |f''| <= l0 + l1 |f'| in every coordinate; then also |H|_2 <= l0 + l1 |grad f|_2.
     """
 
@@ -19,16 +19,20 @@ class Toy:
     quartic: float
     l0: float
     l1: float
+    cosh: float = 0.0
 
     def value(self, x: Tensor) -> Tensor:
         """f, (...)."""
-        return (self.quadratic * x.square() / 2 + self.quartic * x.square().square() / 4).sum(-1)
+        value = self.quadratic * x.square() / 2 + self.quartic * x.square().square() / 4
+        return (value + self.cosh * (x.cosh() - 1) if self.cosh else value).sum(-1)
 
     def gradient(self, x: Tensor) -> Tensor:
-        return x * (self.quadratic + self.quartic * x.square()) if self.quartic else self.quadratic * x
+        gradient = x * (self.quadratic + self.quartic * x.square()) if self.quartic else self.quadratic * x
+        return gradient + self.cosh * x.sinh() if self.cosh else gradient
 
     def hessian_diagonal(self, x: Tensor) -> Tensor:
-        return self.quadratic + 3 * self.quartic * x.square()
+        curvature = self.quadratic + 3 * self.quartic * x.square()
+        return curvature + self.cosh * x.cosh() if self.cosh else curvature
 
     def check_smoothness(self, radius: float = 50.0, points: int = 200_001) -> None:
         """Verifies the constants on a grid of one coordinate.
@@ -37,12 +41,13 @@ class Toy:
             ValueError: they do not hold, with the place where.
         """
         x = torch.linspace(-radius, radius, points, dtype=torch.float64).unsqueeze(-1)
-        excess = self.hessian_diagonal(x).abs() - self.l0 - self.l1 * self.gradient(x).abs()
+        curvature = self.hessian_diagonal(x).abs()
+        excess = (curvature - self.l0 - self.l1 * self.gradient(x).abs()) / (1 + curvature)
         if float(excess.max()) > 1e-9:
             where = float(x[excess.argmax()])
             raise ValueError(
                 f"(L0, L1) = ({self.l0:g}, {self.l1:g}) does not hold at x = {where:g}: |f''| is larger by"
-                f" {float(excess.max()):g}; give larger constants"
+                f" {float(excess.max()):g} of 1 + |f''|; give larger constants"
             )
 
 
@@ -50,6 +55,7 @@ TOYS = {
     "parabola": Toy(1.0, 0.0, l0=1.0, l1=0.0),
     "quartic": Toy(0.0, 1.0, l0=3.0, l1=3.0),
     "mixed": Toy(1.0, 1.0, l0=4.0, l1=3.0),
+    "cosh": Toy(0.0, 0.0, l0=1.0, l1=1.0, cosh=1.0),  # f'' = (1 + f'^2)^(1/2): no smaller L1 holds
 }
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from papers.distributed_sde.models import CURVATURE, gradient_model, sign_model
 from papers.distributed_sde.settings import FloorPoint, SimulatedPaths, TrackCase
@@ -16,9 +17,10 @@ from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 from shared.sde.problem import SDE
 from shared.sde.simulate import simulate
-from shared.sde.weak_error import mean_estimate
+from shared.sde.weak_error import MeanEstimate, mean_estimate
 
 F64 = torch.float64
+LOST = 0.01  # share of exploded paths beyond which a mean over the others is none of the process
 
 
 def case_method(case: TrackCase, settings: SimulatedPaths) -> DistributedMethod:
@@ -34,17 +36,25 @@ def case_model(case: TrackCase, kind: str, settings: SimulatedPaths) -> SDE:
     return gradient_model(kind, f, case.eta, settings.num_clients, case.scale, case.omega)
 
 
+def surviving_mean(values: Tensor, stay: Tensor) -> MeanEstimate:
+    """Mean of values (R,) over the paths that `stay`, or nan where too few do."""
+    if float((~stay).double().mean()) > LOST:
+        return MeanEstimate(math.nan, math.nan, 0, len(values))
+    return mean_estimate(values[stay])
+
+
 def track_rows(case: TrackCase, settings: SimulatedPaths) -> Iterator[dict]:
     """fig_track: E f of the method and of each SDE model at t = eta k.
 
     Means are over the paths that stay finite to the end: one that is about to explode would dominate the mean before it
-    is counted. The others are counted, up to each step.
+    is counted. Where more than LOST of them do not, those left say nothing of E f, and there is no mean: nan.
     """
     f, steps = toy(settings.function), list(range(0, settings.num_steps + 1, settings.every))
     x0 = torch.full((settings.num_paths, settings.d), settings.x0, dtype=F64)
     label = f"{case.method} {case.omega:g}"
     run = descend(case_method(case, settings), f.gradient, x0, steps, joint_draws(settings.seed, "track", label))
-    discrete = [mean_estimate(f.value(states[run.diverged_at < 0])) for states in run.states]
+    finite = run.diverged_at < 0
+    discrete = [surviving_mean(f.value(states), finite) for states in run.states]
     for kind in CURVATURE:
         paths = simulate(
             case_model(case, kind, settings), x0, step_size=case.eta / settings.sub_steps,
@@ -53,13 +63,13 @@ def track_rows(case: TrackCase, settings: SimulatedPaths) -> Iterator[dict]:
         )  # fmt: skip
         stay = paths.exploded_at < 0
         for k, mean, states, lost in zip(steps, discrete, paths.states, paths.num_exploded.tolist(), strict=True):
-            model = mean_estimate(f.value(states[stay]))
+            model = surviving_mean(f.value(states), stay)
             yield {
                 "method": case.method, "sde": kind, "eta": case.eta, "omega": case.omega, "k": k,
                 "f_discrete": mean.mean, "se_discrete": mean.standard_error, "f_sde": model.mean,
                 "se_sde": model.standard_error, "rel_err": abs(model.mean / mean.mean - 1),
-                "n_paths_exploded": lost,
-                "n_runs_diverged": int(((run.diverged_at >= 0) & (run.diverged_at <= k)).sum()),
+                "share_exploded": lost / settings.num_paths,
+                "share_diverged": float(((run.diverged_at >= 0) & (run.diverged_at <= k)).double().mean()),
                 "n_paths": settings.num_paths,
             }  # fmt: skip
 

@@ -14,9 +14,11 @@ STUDIES = ("mixers", "mamba", "mixers_s5", "long_a5", "long_s5")
 
 
 def _looks(names: pd.Series) -> dict[str, dict]:
-    """Styles of many models: no two share colour and marker."""
-    looks = styles(dict.fromkeys(names))
-    return {n: look | {"marker": MARKERS[(i + 3 * (i // 10)) % 10]} for i, (n, look) in enumerate(looks.items())}
+    """Styles of many models: no two share a colour, the palette's ten come again darker, with other markers."""
+    return {
+        n: {"color": tuple(0.5 ** (i // 10) * p for p in look["color"]), "marker": MARKERS[(i + 3 * (i // 10)) % 10]}
+        for i, (n, look) in enumerate(styles(dict.fromkeys(names)).items())
+    }
 
 
 def _by_length(ax: Axes, table: pd.DataFrame, y: str, looks: dict, by: str = "model") -> None:

@@ -41,7 +41,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
                 num_gpus=config.num_gpus,
                 sizes={size: study.sizes[size] for size in sorted(sizes)},
             )
-            found["train"][shard] = base.model_copy(update={"training": study.training})
+            found["train"][shard] = base.model_copy(update={"training": study.training, "stacked": study.stacked})
             found["evaluate"][shard] = base.model_copy(update={"likelihood": study.likelihood})
             sampled = [r for r in members if r.sample]
             if sampled:

@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, seeds, styles, value_ticks
+from shared.artifacts.line_panels import line_panels
+from shared.artifacts.plots import band, legend, limits, line, log_ticks, panels, scale_line, seeds, styles, value_ticks
 
 STUDIES = {"markov": "Markov oracle", "text": "text"}
 LOSSES = ("none", "clamp", "dynamic", "dynamic + weight decay")
@@ -13,6 +14,7 @@ CORRECTED = {
     "gen_nll": "generative NLL\n(nats per token)",
     "self_accuracy": "self-accuracy",
     "distinct_2": "distinct pairs\n(share)",
+    "unigram_entropy": "entropy of tokens\n(nats)",
 }
 
 
@@ -42,16 +44,9 @@ def fig_schedule(table: pd.DataFrame) -> Figure:
 def fig_weights(table: pd.DataFrame) -> Figure:
     """Weights of the three kinds of token, one panel per weighting, for the largest p_u."""
     table = table[table.p_u == table.p_u.max()]
-    weightings, style = table.weighting.unique(), styles(table.kind, lines=True)
-    figure, axes = panels(len(weightings))
-    for ax, weighting in zip(axes, weightings, strict=True):
-        for kind, curve in table[table.weighting == weighting].groupby("kind", sort=False):
-            ax.plot(curve.t, curve.weight, label=kind, **style[kind])
-        ax.set(title=weighting.replace("_", " "), xlabel="time $t$", yscale="log", xlim=(0, 1))
-        log_ticks(ax.yaxis)
-    axes[0].set_ylabel(f"loss weight, $p_u = {table.p_u.iloc[0]:g}$")
-    legend(figure, axes, "noisy token is")
-    return figure
+    labels = ("time $t$", f"loss weight, $p_u = {table.p_u.iloc[0]:g}$")
+    how = {"panel": ["weighting"], "by": "kind", "name": lambda key: key[0].replace("_", " "), "labels": labels}
+    return line_panels(table, "t", "weight", title="noisy token is", **how)[0]
 
 
 def fig_training(table: pd.DataFrame) -> Figure:
@@ -64,11 +59,19 @@ def fig_training(table: pd.DataFrame) -> Figure:
             for loss in [name for name in LOSSES if name in set(part.loss)]:
                 seeds(ax, part[part.loss == loss], "step", "nats_per_token", label=loss, **style[loss])
             ax.set_ylabel(f"nats/token, $p_u={p_u:g}$")
-            if len(part):
-                scale_line(ax, part.baseline_nats_per_token.iloc[0], "baseline")
+            _references(ax, table[table.study == study].iloc[0])
+        shown = table[table.study == study]
+        for ax in axes:  # one scale, so that p_u can be compared
+            references = [shown.baseline_nats_per_token, shown.unigram_nats_per_token]
+            ax.set_ylim(*limits(pd.concat([shown.nats_per_token, *references]), headroom=3.0))
         axes[-1].set_xlabel("training step")
-    legend(figure, columns[study][::-1], "loss weighting")
+    legend(figure, [ax for axes in columns.values() for ax in axes], "loss weighting")
     return figure
+
+
+def _references(ax: Axes, row: pd.Series) -> None:
+    scale_line(ax, row.baseline_nats_per_token, "source, or\nnext-token model")
+    scale_line(ax, row.unigram_nats_per_token, "single tokens", linestyle="--")
 
 
 def fig_genppl_steps(table: pd.DataFrame) -> Figure:
@@ -83,10 +86,8 @@ def fig_genppl_steps(table: pd.DataFrame) -> Figure:
             if len(log_mean):
                 line(ax, log_mean.index, np.exp(log_mean), label=f"{p_u:g}", **style[p_u])
             band(ax, spread.index, spread.low, spread.high, style[p_u]["color"])
-            if rows.reported_ppl.notna().any():
-                ax.plot(rows.num_steps, rows.reported_ppl, "x", color=style[p_u]["color"], label=f"{p_u:g}, paper")
         ax.set(xlabel="denoising steps $T$", ylabel="generative perplexity", yscale="log")
-        scale_line(ax, part.baseline_ppl.max(), "baseline")
+        scale_line(ax, part.clean_gen_ppl.max(), "held-out data")
         low, high = ax.get_ylim()
         log_ticks(ax.yaxis, (1.0, 3.0) if high > 100 * low else (1.0, 2.0, 5.0))
         value_ticks(ax.xaxis, part.num_steps, log=2)
@@ -99,21 +100,42 @@ def fig_selfcorr(table: pd.DataFrame) -> Figure:
     steps = table.groupby("study").num_steps.unique().map(lambda found: sorted(found)[len(found) // 2])
     size = table.groupby("size").study.nunique().idxmax()  # the one that every study has
     table = table[(table.num_steps == table.study.map(steps)) & (table["size"] == size)]
-    figure, columns = _by_study(table, rows=len(CORRECTED), height=2.0)
+    figure, columns = _by_study(table, rows=len(CORRECTED) + 1, height=2.0)
     style = styles(table.p_u)
     for study, axes in columns.items():
         part = table[table.study == study]
         taus = sorted(part.tau.unique())
-        for ax, (measure, label) in zip(axes, CORRECTED.items(), strict=True):
+        for ax, (measure, label) in zip(axes, CORRECTED.items(), strict=False):
             before = part.assign(place=0, value=part[f"{measure}_before"])
             after = part.assign(place=1 + part.tau.map(taus.index), value=part[f"{measure}_after"])
             for p_u, rows in pd.concat([before, after]).groupby("p_u"):
                 seeds(ax, rows, "place", "value", label=f"{p_u:g}", **style[p_u])
             ax.set_xticks(range(len(taus) + 1), ["before", *(f"{tau:g}" for tau in taus)])
             ax.set_ylabel(label)
-        axes[-1].set_xlabel(r"temperature $\tau$ of the correction")
-    legend(figure, columns[study], "$p_u$")
+            if measure != "self_accuracy":
+                scale_line(ax, part[f"clean_{measure}"].iloc[0], "held-out data")
+        scale_line(axes[0], part.entropy_rate_nats.iloc[0], "entropy rate", linestyle="--")
+        axes[-2].set_xlabel(r"temperature $\tau$ of the correction")
+        _trade(axes[-1], part, style)
+    legend(figure, [ax for axes in columns.values() for ax in axes], "$p_u$")
     return figure
+
+
+def _trade(ax: Axes, table: pd.DataFrame, style: dict) -> None:
+    """NLL against diversity: from hollow (before) over rising temperatures, means over seeds."""
+    x, y = "unigram_entropy", "gen_nll"
+    for p_u, rows in table.groupby("p_u"):
+        before, after = (
+            rows[[f"{x}_before", f"{y}_before"]].mean(),
+            rows.groupby("tau")[[f"{x}_after", f"{y}_after"]].mean(),
+        )
+        ax.plot(after[f"{x}_after"], after[f"{y}_after"], **style[p_u])
+        ax.plot(*before, markerfacecolor="none", linestyle="none", **style[p_u])
+        ax.annotate(
+            "", after.iloc[0], before, arrowprops={"arrowstyle": "->", "color": style[p_u]["color"], "alpha": 0.5}
+        )
+    ax.plot(*table[[f"clean_{x}", f"clean_{y}"]].iloc[0], "*", color="0.2", markersize=9, label="held-out data")
+    ax.set(xlabel="entropy of tokens (nats)", ylabel="generative NLL\n(nats per token)")
 
 
 def fig_scaling(table: pd.DataFrame) -> Figure:
@@ -128,7 +150,7 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
         for p_u, rows in part.groupby("p_u"):
             seeds(top, rows, "compute", "nats_per_token", label=f"{p_u:g}", **style[p_u])
             seeds(bottom, rows, "compute", "gap", **style[p_u])
-        scale_line(top, part.baseline_nats_per_token.iloc[0], "baseline")
+        _references(top, part.iloc[0])
         top.set_ylabel("bound (nats/token)")
         bottom.set(ylabel="above $p_u = 0$ (nats)", xlabel=f"training compute ($10^{{{unit}}}$ FLOP)")
         for ax in (top, bottom):

@@ -26,7 +26,9 @@ class Sampler:
         self.texts: list[dict] = []
 
     def rows(self) -> Iterator[dict]:
-        """One row per number of steps and stage: sampled, then corrected at each temperature."""
+        """Held-out sequences first, then a row per number of steps and stage: sampled, corrected per temperature."""
+        held_out = self.data.validation(self.settings.num_samples).to(self.device)
+        yield {"num_steps": None, "stage": "held out", **self.measure(held_out)}
         for num_steps in self.settings.num_steps:
             # one draw for all p_u: the runs start from the same randomness
             generator = torch_generator(self.run.seed, "sample", num_steps, device=self.device)

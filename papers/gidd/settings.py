@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from papers.gidd.names import Objective, Weighting
-from shared.base.settings import StrictModel
+from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
 from shared.train.run import Run as TrainingRun
@@ -37,6 +37,8 @@ class ModelSize(StrictModel):
     num_layers: int = Field(ge=1)
     num_heads: int = Field(ge=1)
     cond_dim: int = Field(ge=1)  # width of the time embedding
+    # taps of a depthwise convolution over positions on queries, keys and values, centred; None as in the paper: none
+    conv_width: int | None = Field(default=None, ge=2)
 
 
 class Noise(StrictModel):
@@ -62,9 +64,9 @@ class RunGroup(StrictModel):
     """A product of runs: every p_u with every weighting, weight decay, size and seed."""
 
     objective: Objective = "gidd"
-    p_u: list[float] = [0.0]  # share of uniform noise at t = 1/2, in [0, 1)
+    p_u: list[Factor] = [0.0]  # share of uniform noise at t = 1/2; 1 would leave no mask to sample from
     weighting: list[Weighting] = ["dynamic"]
-    weight_decay: list[float] = [0.0]
+    weight_decay: list[NonNegative] = [0.0]
     size: list[str]
     seeds: list[int] = [0]
     num_steps: int | None = Field(default=None, ge=1)  # updates, where they differ from the study's training
@@ -72,11 +74,6 @@ class RunGroup(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for p_u in self.p_u:
-            if not 0 <= p_u < 1:
-                raise ValueError(
-                    f"p_u must lie in [0, 1), since p_u = 1 leaves no mask noise to sample from; got {p_u}"
-                )
         if self.objective != "gidd" and self.p_u != [0.0]:
             raise ValueError(f"objective {self.objective} has no uniform noise; leave p_u at [0.0]")
         return self
@@ -128,7 +125,7 @@ class Sampling(StrictModel):
     num_samples: int = Field(ge=2)  # per run and number of steps
     num_steps: list[int]  # T, denoising steps
     correct_at: list[int]  # the T whose samples are corrected
-    taus: list[float]  # temperatures of the correction
+    taus: list[NonNegative]  # temperatures of the correction
     t0: float = Field(gt=0, lt=1)  # noise level at which the network looks at finished samples
     budget: int = Field(ge=1)  # K, iterations
     patience: int = Field(ge=1)
@@ -153,7 +150,8 @@ class Study(StrictModel):
     noise: Noise = Noise()
     training: Training
     runs: list[RunGroup]
-    runs_per_shard: int = Field(ge=1)  # trained one after another by one job
+    runs_per_shard: int = Field(ge=1)  # trained by one job
+    stacked: bool = False  # runs that differ in loss weights, weight decay and seed alone train as one program
     likelihood: Likelihood
     sampling: Sampling
 
@@ -196,8 +194,8 @@ class Study(StrictModel):
 class Exact(StrictModel):
     """Grid of the checks that need no training."""
 
-    p_us: list[float]
-    gammas: list[float]
+    p_us: list[Factor]
+    gammas: list[Positive]
     num_steps: list[int]  # of the sampler on a two-token toy
     discretisation_steps: list[int]  # of the bound in discrete time
     curve_points: int = Field(ge=16)  # times at which weights and schedules are drawn
@@ -213,6 +211,7 @@ class StudyShard(StrictModel):
     sizes: dict[str, ModelSize] = {}
     noise: Noise = Noise()
     training: Training | None = None
+    stacked: bool = False
     likelihood: Likelihood | None = None
     sampling: Sampling | None = None
     runs: list[Run] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,17 +69,29 @@ class CorpusData:
         """False at padding, same shape as `tokens`."""
         return torch.ones_like(tokens, dtype=torch.bool) if self.pad_id is None else tokens != self.pad_id
 
+    def unigram_log_probs(self) -> Tensor:
+        """Log frequency of every token, (V,), float64: the chain's stationary law, or counts in training plus one."""
+        if self.corpus.markov:
+            last_symbol = np.arange(len(self.chain.stationary)) % self.chain.num_states  # of each context
+            counts = np.bincount(last_symbol, self.chain.stationary, minlength=self.vocab_size)
+        else:
+            counts = np.bincount(self.text.train.tokens, minlength=self.vocab_size) + 1.0
+        return torch.from_numpy(counts / counts.sum()).log()
+
     def facts(self) -> dict:
-        """Size, vocabulary, and the floor that the likelihood cannot go below where it is known.
+        """Size, vocabulary, and what a likelihood lies between: the source's own, where known, and single tokens'.
 
         `identity` is a digest of the held-out sequences: runs on different machines compare only if it agrees.
         `entropy_rate` is of a symbol given its past; the floor counts the stationary first symbol of a sequence, too.
+        `unigram` is the cross entropy of held-out tokens under the frequencies of single tokens in training, which a
+        model reaches without looking at any context.
         """
         validation = self.validation()
         facts = {
             "vocab_size": self.vocab_size,
             "seq_len": self.corpus.seq_len,
             "num_validation_tokens": int(self.is_token(validation).sum()),
+            "unigram_nats_per_token": -float(self.unigram_log_probs()[validation[self.is_token(validation)]].mean()),
             "identity": hashlib.sha256(validation.numpy().tobytes()).hexdigest()[:16],
         }
         unknown = ["train_tokens", "floor_nats_per_token", "entropy_rate_nats", "characters_per_token"]
@@ -102,9 +115,11 @@ def build_network(shard: StudyShard, run: Run, vocab_size: int) -> nn.Module:
             vocab_size, size.d_model, size.num_layers, size.num_heads, max_seq_len=shard.corpus.seq_len, mlp_ratio=4.0
         )
         return LanguageModel(config, generator)
+    conv = {"conv": ("q", "k", "v"), "conv_width": size.conv_width, "conv_padding": "centred"}
     config = diffusion_transformer_config(
-        vocab_size, size.d_model, size.num_layers, size.num_heads, size.cond_dim, max_seq_len=shard.corpus.seq_len
-    )
+        vocab_size, size.d_model, size.num_layers, size.num_heads, size.cond_dim, max_seq_len=shard.corpus.seq_len,
+        **({"mixer": {"name": "attention"} | conv} if size.conv_width else {}),
+    )  # fmt: skip
     return DiffusionTransformer(config, generator)
 
 

@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from papers.gidd.naming import named_runs
 from papers.gidd.truncation import truncation_loss
 
 STUDIES = ("markov", "text")
 LOSSES = ("none", "clamp", "dynamic", "dynamic + weight decay")
 RUN = ["study", "run"]
+CURVE = "val_nats_per_token"
+MEASURES = {"mean_nll": "gen_nll", "illegal_rate": "illegal", "duplicate_share": "duplicates"}
 
 CHECKS = {  # part of the record -> case, value, expected (0 if None)
     "nll_identity": ("{model} {sequence}", "nelbo", "neg_log_p"),
@@ -20,34 +23,8 @@ CHECKS = {  # part of the record -> case, value, expected (0 if None)
 
 
 def runs(settings) -> pd.DataFrame:
-    """Every run of both studies with its settings, its names in the tables, and what it is compared as.
-
-    main: of the size of the first group of the grid. usual: as long as the study's training says; others are for the
-    headline perplexities alone. headline: with the recipe of the group that is sampled.
-    """
-    rows = []
-    for study in STUDIES:
-        chosen = getattr(settings, study)
-        sampled = next(group for group in chosen.runs if group.sample)
-        for run in chosen.all_runs():
-            loss = "dynamic" if run.weighting.startswith("dynamic") else run.weighting
-            recipe = (run.objective, run.weighting, run.weight_decay)
-            row = {"study": study, "run": run.id, **run.model_dump(exclude={"id", "sample"})}
-            row |= {"loss": loss + (" + weight decay" if run.weight_decay else "")}
-            row |= {"main": run.size == chosen.runs[0].size[0], "usual": run.num_steps == chosen.training.num_steps}
-            row |= {"headline": recipe == ("gidd", sampled.weighting[0], sampled.weight_decay[0])}
-            row |= {"tokens": run.num_steps * chosen.training.batch_size * chosen.corpus.seq_len}
-            rows.append(row | {"model": _model(row)})
-    return pd.DataFrame(rows)
-
-
-def _model(row: dict) -> str | None:
-    """Row of the perplexity table, if the run is in it."""
-    if row["objective"] != "gidd":
-        return row["objective"].upper()
-    if row["p_u"] == 0 and row["loss"] == "none":
-        return "MDM"
-    return f"GIDD{'+' if row['weight_decay'] else ''} (p_u={row['p_u']:g})" if row["headline"] else None
+    """Every run of both studies with its settings, its names in the tables, and what it is compared as."""
+    return pd.DataFrame([{"study": s} | row for s in STUDIES for row in named_runs(getattr(settings, s))])
 
 
 def likelihoods(records, runs) -> pd.DataFrame:
@@ -59,17 +36,23 @@ def likelihoods(records, runs) -> pd.DataFrame:
     return runs.merge(metrics.join(errors).reset_index(), on=RUN)
 
 
-def baselines(records, likelihoods, settings) -> pd.DataFrame:
-    """What gives a scale to each study: the source's own bound where it is known, else the autoregressive run's.
+def baselines(records, likelihoods) -> pd.DataFrame:
+    """What gives a scale to each study: single tokens' frequencies, and the source's own bound or a next-token model's.
 
-    Columns: study, baseline_nats_per_token of held-out sequences, baseline_gen_nll under the scorer of samples.
+    Columns: study, vocab_size, floor, unigram and baseline_nats_per_token, entropy_rate_nats, characters_per_token.
     """
-    table = records("data")[["study", "vocab_size", "floor_nats_per_token", "entropy_rate_nats"]]
+    facts = ["floor_nats_per_token", "entropy_rate_nats", "unigram_nats_per_token", "characters_per_token"]
+    table = records("data")[["study", "vocab_size", *facts]]
     autoregressive = table.study.map(likelihoods[likelihoods.objective == "ar"].groupby("study").nats_per_token.min())
-    table["baseline_nats_per_token"] = table.floor_nats_per_token.fillna(autoregressive)
-    scorer = table.study.map({study: getattr(settings, study).sampling.scorer for study in STUDIES})
-    table["baseline_gen_nll"] = table.entropy_rate_nats.fillna(autoregressive.where(scorer == "ar"))
-    return table
+    return table.assign(baseline_nats_per_token=table.floor_nats_per_token.fillna(autoregressive))
+
+
+def clean(records) -> pd.DataFrame:
+    """Held-out sequences as samples are measured: as many, under the same scorer; one row per study, clean_..."""
+    frame = records("sample")
+    frame = frame[frame.stage == "held out"].groupby("study", as_index=False).first().rename(columns=MEASURES)
+    measures = ["gen_ppl", "gen_nll", "unigram_entropy", "distinct_2", "duplicates"]
+    return frame[["study", *measures]].rename(columns={name: f"clean_{name}" for name in measures})
 
 
 def tab_exact(records) -> pd.DataFrame:
@@ -104,30 +87,35 @@ def tab_ppl(likelihoods, baselines, reported) -> pd.DataFrame:
     pairs = zip(table.p_u, table.vocab_size, strict=True)
     table["optimistic_by"] = [truncation_loss(p_u, vocab_size - 1) for p_u, vocab_size in pairs]
     table["ppl"], table["floor_ppl"] = np.exp(table.nats_per_token), np.exp(table.floor_nats_per_token)
+    table["unigram_ppl"] = np.exp(table.unigram_nats_per_token)
+    table["bits_per_character"] = table.nats_per_token / table.characters_per_token / np.log(2)
     paper = {"rows": "model", "columns": {"ppl": "reported_ppl"}, "where": {"study": "text"}}
     table = reported.beside(table, "tab_ppl", **paper)
     return table.sort_values(["study", "ppl", "reported_ppl"])
 
 
 def tab_ablation(likelihoods, reported) -> pd.DataFrame:
-    """Perplexity by loss and p_u; mean over seeds of the nats, the perplexity of that mean."""
+    """Perplexity by loss and p_u, mean over seeds of the nats; above: nats over GIDD+ with masks alone."""
     frame = likelihoods[likelihoods.main & likelihoods.usual & (likelihoods.objective == "gidd")]
     table = frame.groupby(["study", "loss", "p_u"], as_index=False).agg(
         weighting=("weighting", "first"),
         nats_per_token=("nats_per_token", "mean"),
         seed_std=("nats_per_token", "std"),
+        standard_error=("standard_error", "mean"),
         num_seeds=("seed", "size"),
     )
-    table["ppl"] = np.exp(table.nats_per_token)
-    paper = {"rows": "loss", "across": "p_u", "value": "reported_ppl", "where": {"study": "text"}}
-    table = reported.beside(table, "tab_ablation", **paper)
+    table["ppl"], paper = np.exp(table.nats_per_token), {"rows": "loss", "across": "p_u", "value": "reported_ppl"}
+    parts = [reported.beside(rows, "tab_ablation", **paper, where={"study": s}) for s, rows in table.groupby("study")]
+    table = pd.concat(parts, ignore_index=True)
+    for ppl, above in (("ppl", "nats_above"), ("reported_ppl", "reported_nats_above")):
+        base = table[(table.loss == "dynamic + weight decay") & (table.p_u == 0)].set_index("study")[ppl]
+        table[above] = np.log(table[ppl] / table.study.map(base))
     return table.sort_values(["study", "loss", "p_u"], key=lambda s: s.map(LOSSES.index) if s.name == "loss" else s)
 
 
-def tab_selfcorr(records) -> pd.DataFrame:
-    """Samples before and after self-correction, one row per run and temperature."""
-    names = {"mean_nll": "gen_nll", "illegal_rate": "illegal", "duplicate_share": "duplicates"}
-    frame = records("sample").rename(columns=names)
+def tab_selfcorr(records, clean, baselines) -> pd.DataFrame:
+    """Samples before and after self-correction, one row per run and temperature, beside held-out sequences."""
+    frame = records("sample").rename(columns=MEASURES)
     keys = ["study", "size", "p_u", "num_steps", "seed"]
     measures = ["gen_ppl", "gen_nll", "illegal", "unigram_entropy", "distinct_2", "duplicates"]
     before, after = frame[frame.stage == "sampled"], frame[frame.stage == "corrected"]
@@ -136,6 +124,7 @@ def tab_selfcorr(records) -> pd.DataFrame:
         f"{when}_self_accuracy": f"self_accuracy_{name}" for when, name in (("initial", "before"), ("final", "after"))
     }
     table = table.rename(columns=accuracy)
+    table = table.merge(clean, on="study").merge(baselines[["study", "entropy_rate_nats"]], on="study")
     table["change_percent"] = 100 * (table.gen_ppl_after / table.gen_ppl_before - 1)
     return table.sort_values([*keys[:4], "tau", "seed"])
 
@@ -145,6 +134,20 @@ def tab_samples(records) -> pd.DataFrame:
     frame = records("texts").infer_objects()  # a shard without texts has columns of no type
     frame = frame[(frame.num_steps == frame.num_steps.max()) & (frame.seed == frame.seed.min())]
     return frame.sort_values(["p_u", "tau", "sample"], ascending=[False, True, True])
+
+
+def tab_judge(reported) -> pd.DataFrame:
+    """Change of an LLM judge's ratings by self-correction, as the paper reports it."""
+    return _as_reported(reported, "tab_judge", "criterion", "reported_change_percent")
+
+
+def tab_zeroshot(reported) -> pd.DataFrame:
+    """Mean zero-shot accuracy over seven tasks, as the paper reports it."""
+    return _as_reported(reported, "tab_zeroshot", "measure", "reported_accuracy_percent")
+
+
+def _as_reported(reported, table: str, column: str, value: str) -> pd.DataFrame:
+    return reported.table(table).rename(columns={"row": "model", "column": column, "value": value})
 
 
 def tab_recovery(records, runs) -> pd.DataFrame:
@@ -162,21 +165,23 @@ def fig_schedule(records) -> pd.DataFrame:
     return records("verify", "schedule").rename(columns={"kind": "part"})
 
 
-def fig_training(records, runs, baselines) -> pd.DataFrame:
-    """Learning curves of the ablation's runs."""
-    chosen = runs[runs.main & runs.usual & (runs.objective == "gidd")]
+def fig_training(records, likelihoods, baselines) -> pd.DataFrame:
+    """Learning curves of the ablation's runs; their ends are what the ablation's table averages, over more draws."""
+    chosen = likelihoods[likelihoods.main & likelihoods.usual & (likelihoods.objective == "gidd")]
     frame = records("train")
-    curves = frame[frame.phase == "eval"].rename(columns={"val_nats_per_token": "nats_per_token"})
-    frame = chosen.merge(curves[[*RUN, "step", "nats_per_token"]], on=RUN).merge(baselines, on="study")
+    curves = chosen.drop(columns="nats_per_token").merge(
+        frame.loc[frame.phase == "eval", [*RUN, "step", CURVE]], on=RUN
+    )
+    curves = curves[curves.step < curves.num_steps].rename(columns={CURVE: "nats_per_token"})
+    frame = pd.concat([curves, chosen.assign(step=chosen.num_steps)]).merge(baselines, on="study")
     return frame.sort_values(["study", "p_u", "loss", "step", "seed"])
 
 
-def fig_genppl_steps(records, runs, baselines, reported) -> pd.DataFrame:
+def fig_genppl_steps(records, runs, clean, reported) -> pd.DataFrame:
     """Generative perplexity of uncorrected samples, one row per run, with its interval over samples."""
     frame = records("sample")
-    frame = frame[frame.stage == "sampled"].merge(runs[runs.main][RUN], on=RUN).merge(baselines, on="study")
+    frame = frame[frame.stage == "sampled"].merge(runs[runs.main][RUN], on=RUN).merge(clean, on="study")
     frame["low"], frame["high"] = np.exp(frame.mean_nll_low), np.exp(frame.mean_nll_high)
-    frame["baseline_ppl"] = np.exp(frame.baseline_gen_nll)
     paper = {"rows": "p_u", "across": "num_steps", "value": "reported_ppl", "where": {"study": "text"}}
     table = reported.beside(frame, "fig_genppl_steps", **paper).dropna(subset="p_u")
     return table.sort_values(["study", "p_u", "num_steps", "seed"])

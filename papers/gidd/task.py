@@ -18,7 +18,7 @@ from shared.base.seeding import numpy_generator, torch_generator
 from shared.data.counter import row_uniforms
 from shared.train.task import Task
 
-CURVE_SEQUENCES = 128  # validation sequences behind a point of the learning curve; evaluate.py takes all, many times
+CURVE_DRAWS = 2  # of (t, z) per held-out sequence and point of the learning curve; evaluate.py takes more
 
 
 class StudyTask(Task):
@@ -60,11 +60,11 @@ class DiffusionTask(StudyTask):
         return loss.mean(), {"elbo": elbo.detach().mean()}
 
     def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
-        """Bound of a few validation sequences under the true weights; the draws are the same at every step."""
-        x = self.data.validation(CURVE_SEQUENCES).to(next(model.parameters()).device)
+        """Bound of the held-out sequences under the true weights; the draws are the same at every step and p_u."""
+        x = self.data.validation().to(next(model.parameters()).device)
         generator = torch_generator(0, "learning curve")
         elbo = validation_elbo(
-            model, x, self.process, generator, is_token=self.data.is_token(x), num_draws=2, eps=self.noise.eps
+            model, x, self.process, generator, is_token=self.data.is_token(x), num_draws=CURVE_DRAWS, eps=self.noise.eps
         )
         return {"val_nats_per_token": elbo.elbo_nats_per_token}
 
@@ -81,8 +81,8 @@ class AutoregressiveTask(StudyTask):
         return autoregressive_loss(model(batch["x"]), batch["x"]).mean()
 
     def evaluate(self, model: nn.Module, step: int) -> dict[str, float]:
-        """Cross entropy of a few validation sequences, nats per predicted token."""
-        x = self.data.validation(CURVE_SEQUENCES).to(next(model.parameters()).device)
+        """Cross entropy of the held-out sequences, nats per predicted token."""
+        x = self.data.validation().to(next(model.parameters()).device)
         nats, _, _ = next_token_nats(model, x, self.data.is_token(x))
         return {"val_nats_per_token": nats}
 

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.data.versions import sibling
 from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.metrics.scoring import score_rows
 from papers.gitchameleon.models.solvers import make_solver
 from papers.gitchameleon.protocols.generation import AnswerFile
 from papers.gitchameleon.protocols.jobs import Executor, Job
-from papers.gitchameleon.protocols.single import rag_requests, requests
+from papers.gitchameleon.protocols.prompts import Document
+from papers.gitchameleon.protocols.retrieval import documents_of
+from papers.gitchameleon.protocols.single import document_requests, rag_requests, requests
 from papers.gitchameleon.settings import Scores
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
@@ -26,6 +29,9 @@ AGENT_STEPS = 6
 def answer_files(solver: str, protocols: list[str], seeds: int, harness: Harness, problems: list[Problem]) -> dict:
     """protocol -> answers of one solver. Self-debug starts from the greedy ones."""
     model, files = make_solver(solver, problems), {}
+
+    def of_other_version(problem: Problem, question: str) -> list[Document]:
+        return documents_of([sibling(problem, problems)])
 
     def new(name: str) -> AnswerFile:
         files[name] = AnswerFile(None, model.name, name)
@@ -38,6 +44,8 @@ def answer_files(solver: str, protocols: list[str], seeds: int, harness: Harness
         "temperature": lambda: job.single(requests(problems, "temperature", range(seeds))),
         "rag_k1": lambda: job.single(rag_requests(problems, job.index, 1)),
         "rag_k3": lambda: job.single(rag_requests(problems, job.index, 3)),
+        "docs_gold": lambda: job.single(document_requests(problems, lambda p, _: documents_of([p]), "docs_gold")),
+        "docs_wrong": lambda: job.single(document_requests(problems, of_other_version, "docs_wrong")),
         "selfdebug": lambda: job.selfdebug({r["example_id"]: r for r in files["greedy"].sorted()}, "visible"),
         "agent": lambda: job.agent(AGENT_STEPS, False),
         "agent_sandbox": lambda: job.agent(AGENT_STEPS, True),

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Share, StrictModel
 
 
 class Suite(StrictModel):
@@ -15,14 +15,16 @@ class Suite(StrictModel):
     memory_mb: int = Field(ge=64)  # of one run, all processes together
     jobs: int = Field(default=2, ge=1)  # executions at a time
     allow_builds: bool = False  # of source distributions
+    retry_failed: bool = False  # build environments again that failed before
     libraries: list[str] = []  # only these; all if empty
 
 
 class Solvers(StrictModel):
     """Scripted solvers, simulated over seeds on the executed verdicts."""
 
-    qualities: list[float]  # q: probability that the idiom of the pinned version is taken
-    repair_rates: list[float]  # r: probability that self-debug switches idiom after a failure
+    qualities: list[Share]  # q: probability that the idiom of the pinned version is taken
+    repair_rates: list[Share]  # r: probability that self-debug switches idiom after a failure
+    overfit_rates: list[Share]  # o: probability that it special-cases the visible test instead
     num_seeds: int = Field(ge=2)
     seed: int = 0
 
@@ -39,3 +41,17 @@ class Datasets(StrictModel):
     """Shard of the steps that read problems and execute nothing."""
 
     names: list[str]  # suites, or benchmark
+    or_recorded: bool = False  # take recorded facts of the benchmark where its file is not at hand
+
+
+class Answers(StrictModel):
+    """Shard of the step `answers`: one published system on the benchmark."""
+
+    system: str
+    suite: Suite
+
+
+class Recorded(StrictModel):
+    """Shard of the step `recorded`."""
+
+    tests: list[str]  # hidden, visible

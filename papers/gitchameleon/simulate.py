@@ -4,6 +4,7 @@ python -m papers.gitchameleon.simulate --scale cpu --shard mini
 """
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +24,27 @@ def verdicts_of(executed: pd.DataFrame) -> Verdicts:
 
 
 def rows_of(suite: str, verdicts: Verdicts, solvers: Solvers) -> Iterator[dict]:
-    """One row per quality and repair rate, in per cent."""
-    for q in solvers.qualities:
-        for r in solvers.repair_rates:
-            result = outcomes(verdicts, q, r, solvers.num_seeds, solvers.seed)
-            means = {name: 100 * values.mean() for name, values in result.items()}
-            errors = {name: 100 * v.std(ddof=1) / np.sqrt(solvers.num_seeds) for name, v in result.items()}
-            yield {
-                "suite": suite,
-                "quality": q,
-                "repair_rate": r,
-                "hidden_percent": means["hidden"],
-                "expected_percent": 100 * expected_success(verdicts, q),
-                "standard_error_percent": errors["hidden"],
-                "hidden_after_percent": means["hidden_after"],
-                "expected_after_percent": 100 * expected_after_repair(verdicts, q, r),
-                "standard_error_after_percent": errors["hidden_after"],
-                "visible_percent": means["visible"],
-                "visible_after_percent": means["visible_after"],
-                "num_seeds": solvers.num_seeds,
-            }
+    """One row per quality, repair rate and overfit rate, in per cent."""
+    settings = product(solvers.qualities, solvers.repair_rates, solvers.overfit_rates)
+    for q, r, o in settings:
+        result = outcomes(verdicts, q, r, solvers.num_seeds, solvers.seed, o)
+        means = {name: 100 * values.mean() for name, values in result.items()}
+        errors = {name: 100 * v.std(ddof=1) / np.sqrt(solvers.num_seeds) for name, v in result.items()}
+        yield {
+            "suite": suite,
+            "quality": q,
+            "repair_rate": r,
+            "overfit_rate": o,
+            "hidden_percent": means["hidden"],
+            "expected_percent": 100 * expected_success(verdicts, q),
+            "standard_error_percent": errors["hidden"],
+            "hidden_after_percent": means["hidden_after"],
+            "expected_after_percent": 100 * expected_after_repair(verdicts, q, r, o),
+            "standard_error_after_percent": errors["hidden_after"],
+            "visible_percent": means["visible"],
+            "visible_after_percent": means["visible_after"],
+            "num_seeds": solvers.num_seeds,
+        }
 
 
 @step(inputs={"executed": "runs/execute/{shard}.parquet"})

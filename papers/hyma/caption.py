@@ -31,7 +31,7 @@ def caption(settings: CaptionShard, embeddings: Path, device: str) -> dict[str, 
         models, captions, alone = small_models(settings)
     images = {name: cached.images[name].splits for name in plan.images}
     problem = CaptionProblem(images, models, captions, plan.num_soft, plan.depth, plan.hidden, device)
-    found = {"alone": alone, "scores": [], "curves": []}
+    found = {"alone": alone, "scores": [], "curves": [], "rates": [*_rates(problem, plan)]}
     for seed in plan.seeds:
         for row in _searches(problem, plan, seed):
             found["curves"].append({k: v for k, v in row.items() if k != "perplexities"})
@@ -95,6 +95,23 @@ def _searches(problem: CaptionProblem, plan: Captioning, seed: int) -> Iterator[
     except Diverged:
         missing = [float("nan")] * len(pairs)
         yield _row("hyma", seed, plan.hyma_steps, plan.hyma_steps * one, missing, plan.hyma_steps)
+
+
+def _rates(problem: CaptionProblem, plan: Captioning) -> Iterator[dict]:
+    """Mean validation perplexity over the pairs for each learning rate; a seed that no result uses."""
+    pairs = list(range(len(problem.pairs)))
+    for method, lrs, base in (("grid", plan.lrs_grid, plan.grid), ("hyma", plan.lrs_hyma, plan.hyma)):
+        for lr in lrs:
+            settings = base.model_copy(update={"lr": lr})
+            try:
+                if method == "grid":
+                    *_, (_, layers) = train_grid(problem, pairs, settings, plan.grid_steps, plan.tuning_seed)
+                else:
+                    *_, (_, layers, _) = train_hyma(problem, pairs, settings, plan.hyma_steps, plan.tuning_seed)
+                found = problem.perplexities(pairs, layers, "validation")
+            except Diverged:
+                found = [float("nan")]
+            yield {"method": method, "lr": lr, "used": lr == base.lr, "mean_perplexity": sum(found) / len(found)}
 
 
 def _at(plan: Captioning, num_steps: int) -> list[int]:

@@ -117,3 +117,23 @@ def gallery(table: pd.DataFrame) -> Figure:
         ncols=2,
     )
     return figure
+
+
+def rate_panels(table: pd.DataFrame) -> Figure:
+    """Validation score over the learning rate, a panel per depth and one of captioning's perplexities."""
+    studies = table.study.unique()
+    figure, axes = panels(len(studies), width=2.5, height=2.6, sharey=False, beside=1.4)
+    for ax, study in zip(axes, studies, strict=True):
+        own = table[table.study == study]
+        for method, part in own.groupby("method"):
+            line(ax, part.lr, part.value, label=NAMES[method], **LOOKS[method])
+            used = part[part.used.astype(bool)]
+            ax.plot(used.lr, used.value, "o", color="k", markerfacecolor="none", markersize=9)
+        named = {f"depth {depth}": name for depth, name in DEPTHS.items()}
+        ax.set(title=named.get(study, study), xlabel="learning rate", xscale="log")
+        ax.set_ylabel("mean validation perplexity" if study == "captioning" else "mean validation score")
+        if study != "captioning":
+            ax.set_ylim(0, 1.12 * own.value.max())
+    axes[0].plot([], [], "o", color="k", markerfacecolor="none", markersize=9, linestyle="none", label="used")
+    legend(figure, axes)
+    return figure

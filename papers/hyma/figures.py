@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from papers.hyma import drawing
 from papers.hyma.drawing import BEST, DEPTHS, LOOKS, NAMES, PICK, bars, curve_panels, delta_bars, gallery, heat
 from shared.artifacts.line_panels import decade_ticks
 from shared.artifacts.plots import legend, line, panels, scale_line, styles, value_ticks
@@ -104,20 +105,8 @@ def fig_scaling(table: pd.DataFrame) -> Figure:
 
 
 def fig_tuning(table: pd.DataFrame) -> Figure:
-    """Validation score over the learning rate, a panel per depth."""
-    depths = sorted(table.depth.unique())
-    figure, axes = panels(len(depths), width=3.6, height=2.8, beside=1.4)
-    for ax, depth in zip(axes, depths, strict=True):
-        for method, part in table[table.depth == depth].groupby("method"):
-            line(ax, part.lr, part.mean_score, label=NAMES[method], **LOOKS[method])
-            used = part[part.used.astype(bool)]
-            ax.plot(used.lr, used.mean_score, "o", color="k", markerfacecolor="none", markersize=9)
-        ax.set(title=DEPTHS[depth], xlabel="learning rate", xscale="log", ylim=(0, None))
-        value_ticks(ax.xaxis, table.lr)
-    axes[0].plot([], [], "o", color="k", markerfacecolor="none", markersize=9, linestyle="none", label="used")
-    axes[0].set_ylabel("mean validation score")
-    legend(figure, axes)
-    return figure
+    """Validation score over the learning rate."""
+    return drawing.rate_panels(table)
 
 
 def fig_retrieval(table: pd.DataFrame) -> Figure:

@@ -96,21 +96,20 @@ class Study:
         yield from self.rows(self.pairs, layers, method="hyma", flops=flops)
 
     def halving(self) -> Iterator[dict]:
-        """AutoPair, read as successive halving in Hyma's batches and within Hyma's cost."""
-        hyma, rounds = self.search.hyma, self.search.halving_rounds
+        """AutoPair, read as successive halving in Hyma's batches: each round has its share of Hyma's cost."""
+        hyma, rounds, score = self.search.hyma, self.search.halving_rounds, self.search.score
         budget = self.cost(self.pairs, hyma.batch_size, self.plan.hyma_steps, hyma)
-        left, steps, spent = len(self.pairs), [], 0.0
-        one = self.cost(self.pairs, hyma.batch_size, 1) / len(self.pairs)
-        for _ in range(rounds):
-            steps.append(int(budget / rounds / one / left))
-            spent, left = spent + steps[-1] * left * one, -(-left // 2)
-        score = self.search.score
+
+        def steps(left: Sequence[int]) -> int:
+            return int(budget / rounds / self.cost(left, hyma.batch_size, 1))
 
         def validate(pairs: Sequence[int], layers: Layers) -> list[float]:
             return [row[score] for row in self.problem.benchmarks(pairs, layers, "validation")]
 
-        args = (self.search.grid, hyma.batch_size, steps, self.seed, validate)
-        for pair, (round_, layers) in sorted(train_halving(self.problem, self.pairs, *args).items()):
+        args = (self.search.grid, hyma.batch_size, rounds, steps, self.seed, validate)
+        found, ran = train_halving(self.problem, self.pairs, *args)
+        spent = sum(self.cost(left, hyma.batch_size, count) for left, count in ran)
+        for pair, (round_, layers) in sorted(found.items()):
             yield from self.rows([pair], layers, method="halving", flops=spent, round=round_)
 
     # -- further studies --------------------------------------------------------------------------------------------

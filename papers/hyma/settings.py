@@ -151,7 +151,8 @@ class Search(StrictModel):
     variant_seeds: list[int] = []  # some of the seeds
     lrs_grid: list[float] = []  # tuning: learning rates around those above
     lrs_hyma: list[float] = []
-    tuning_depths: list[int] = []  # on the pairs of the last entry of `scaling`
+    tuning_depths: list[int] = []
+    tuning_size: tuple[int, int] = (3, 3)  # first encoders of both kinds whose pairs learning rates are tried on
     tuning_seed: int = 1000
     num_queries: int = Field(ge=1)  # of the picture of retrieved images
     ask_llm: str | None = None  # file of a chat model's recorded answer, below this folder
@@ -186,6 +187,9 @@ class Captioning(StrictModel):
     num_checkpoints: int = Field(ge=2)
     grid: Grid
     hyma: Hyma
+    lrs_grid: list[float] = []  # tuning, as in the search
+    lrs_hyma: list[float] = []
+    tuning_seed: int = 1000
 
 
 class SearchShard(StrictModel):

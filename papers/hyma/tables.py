@@ -199,6 +199,16 @@ def tab_exact(records) -> pd.DataFrame:
     return frame.assign(relative_error=frame.value / frame.expected - 1)
 
 
+def fig_tuning(records) -> pd.DataFrame:
+    """Validation scores, for captioning perplexities, over the learning rates that were tried."""
+    search, captioning = records("tune"), records("caption", "rates")
+    studies = [
+        search.assign(study="depth " + search.depth.astype(int).astype(str), value=search.mean_score),
+        captioning.assign(study="captioning", value=captioning.mean_perplexity),
+    ]
+    return pd.concat(studies, ignore_index=True)
+
+
 def fig_retrieval(records) -> pd.DataFrame:
     """The nearest images of some captions."""
     return records("search", "retrieved").astype({"rank": int, "height": int, "width": int})

@@ -109,23 +109,30 @@ def train_halving(
     pairs: Sequence[int],
     settings: Grid,
     batch_size: int,
-    steps: Sequence[int],
+    rounds: int,
+    steps: Callable[[Sequence[int]], int],
     seed: int,
     score: Callable[[Sequence[int], Layers], Sequence[float]],
-) -> dict[int, tuple[int, Layers]]:
-    """Successive halving: after each round of `steps` the better half of the pairs goes on, with its optimiser state.
+) -> tuple[dict[int, tuple[int, Layers]], list[tuple[list[int], int]]]:
+    """Successive halving: after each round the better half of the pairs goes on, with its optimiser state.
 
     Args:
+        steps: how many steps a round has for the pairs that are left.
         score: of pairs with their connectors, on validation data.
     Returns:
-        Pair -> the round in which it was dropped (or the last one) and its connector then, as a stack of one.
+        Pair -> the round in which it was dropped (or the last one) and its connector then, as a stack of one; and of
+        each round the pairs it had and its steps.
     """
     left = list(pairs)
     layers = initial_connectors([problem.shapes[p] for p in left], [seed + 7919 * p for p in left], "grid")
     layers = [tuple(part.to(_device(problem)) for part in layer) for layer in layers]
     draw = problem.order(batch_size, torch_generator(seed, "halving", "data"))
-    found, state, done, total = {}, None, 0, sum(steps)
-    for round_, count in enumerate(steps):
+    found, state, done, ran = {}, None, 0, []
+    for round_ in range(rounds):
+        count = steps(left)
+        ran.append((left, count))
+        # the schedule's end is known once the pairs of all rounds are: until then later rounds cost what these pairs do
+        total = done + sum(count * len(left) // -(-len(left) // 2**k) for k in range(rounds - round_))
         layers = [tuple(part.requires_grad_() for part in layer) for layer in layers]
         parameters = [p for layer in layers for p in layer]
         optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=0.0, fused=True)
@@ -141,7 +148,7 @@ def train_halving(
         layers = detached(layers)
         scores = score(left, layers)
         order = sorted(range(len(left)), key=lambda k: -scores[k])
-        last = round_ == len(steps) - 1
+        last = round_ == rounds - 1
         kept = [] if last else sorted(order[: -(-len(left) // 2)])
         for k in range(len(left)):
             if k not in kept:
@@ -150,7 +157,7 @@ def train_halving(
             {n: (v[kept] if v.dim() else v) for n, v in optimizer.state[p].items()} if count else {} for p in parameters
         ]
         left, layers = [left[k] for k in kept], [(w[kept], b[kept]) for w, b in layers]
-    return found
+    return found, ran
 
 
 @torch.no_grad()

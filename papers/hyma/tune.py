@@ -22,7 +22,7 @@ def tune(settings: TuneShard, embeddings: Path, device: str) -> Iterator[dict]:
     zoo, plan = Embeddings.load(embeddings, device), settings.search
     for depth in settings.depths:
         study = Study(zoo, plan, depth, plan.tuning_seed, device)
-        pairs = study.within(*plan.scaling[-1])
+        pairs = study.within(*plan.tuning_size)
         for lr in plan.lrs_grid:
             grid = plan.grid.model_copy(update={"lr": lr})
             *_, (_, layers) = train_grid(study.problem, pairs, grid, study.plan.grid_steps, plan.tuning_seed)

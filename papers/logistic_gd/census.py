@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from papers.logistic_gd.logistic import Data, minimizer
-from papers.logistic_gd.orbits import CYCLE, Fate, follow
+from papers.logistic_gd.orbits import CYCLE, DIVERGED, UNDECIDED, Fate, follow
 from papers.logistic_gd.random_data import Batch
 from papers.logistic_gd.reports import counts
 from papers.logistic_gd.settings import Census
@@ -23,19 +22,14 @@ def follow_batch(settings: Census, batch: Batch, starts: np.ndarray, gamma: floa
 
 
 def batch_counts(fate: Fate) -> dict:
-    """Runs by outcome, data sets with a cycling start, and the periods seen."""
-    cycling = fate.outcome == CYCLE
+    """Runs by outcome, data sets with a cycling start or else with an open one, and the periods seen."""
+    cycling, open_runs = fate.outcome == CYCLE, np.isin(fate.outcome, (UNDECIDED, DIVERGED))
     return {
         "num_runs": fate.outcome.size,
         **counts(fate.outcome),
         "num_sets": len(fate.outcome),
         "num_sets_cycling": int(cycling.any(axis=1).sum()),
+        "num_sets_undecided": int((open_runs.any(axis=1) & ~cycling.any(axis=1)).sum()),
         "num_sets_cycling_from_zero": int(cycling[:, 0].sum()),
         "periods": " ".join(str(p) for p in np.unique(fate.period[cycling])) or "none",
     }
-
-
-def batch_of_one(data: Data) -> Batch:
-    """A single data set as a batch."""
-    solution = minimizer(data)
-    return Batch(data.z[None], data.weights[None], solution.w[None], solution.eigenvalues[None], 1, 0)

@@ -3,8 +3,12 @@
 The data are exact (decimal norms, angles in degrees). Krawczyk's test (Computing 4, 1969) shows that a box holds
 exactly one zero of G^P(w) - w, and another box the minimiser, so that eta = gamma / lambda is enclosed too. Jury's
 conditions on an enclosure of the Jacobian show that the cycle is stable. Nothing here rests on rounding.
+
+What is near no cycle is refused before any interval: there Newton's steps grow, and exponentials of what they lead to
+would take minutes each.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +21,7 @@ DIGITS = 80
 # Half widths of the boxes. Eighty digits allow the first; the width it leaves to eta has to fit into the second when it
 # has gone round. Interval arithmetic widens a box by up to 1 + eta |H| per step, which over 34 steps is 1e10 and more.
 MINIMISER_RADIUS, CYCLE_RADIUS = "1e-65", "1e-25"
+NEAR = 1e-6  # of the size of a cycle: how far its points in floating point may be off
 
 
 @dataclass(frozen=True)
@@ -114,15 +119,23 @@ def _inverse(a: list) -> list:
     return [[a[1][1] / det, -a[0][1] / det], [-a[1][0] / det, a[0][0] / det]]
 
 
-def _newton(mp, function, w: list) -> tuple[list, list]:
-    """A zero of `function` (value, Jacobian) to working precision, and the inverse Jacobian there."""
+def _newton(mp, function, w: list, near: float) -> tuple[list, list] | None:
+    """A zero of `function` (value, Jacobian) to working precision, and the inverse Jacobian there.
+
+    None where w is not near one: the first step is longer than `near`, or a later one not below half of the one before.
+    """
+    allowed = mp.mpf(near)
     for _ in range(12):  # from 15 digits, three double to 120; the others are spare
         value, jacobian = function(w)
         inverse = _inverse(jacobian)
         change = _times(inverse, [[v] for v in value])
+        length = max(abs(c[0]) for c in change)
+        if not length <= allowed:
+            return None
         w = [x - c[0] for x, c in zip(w, change, strict=True)]
-        if max(abs(c[0]) for c in change) < mp.mpf(10) ** (5 - DIGITS):
+        if length < mp.mpf(10) ** (5 - DIGITS):
             break
+        allowed = length / 2
     return w, inverse
 
 
@@ -167,8 +180,8 @@ def certify_cycle(rows: list[Row], gamma: str, points: np.ndarray) -> Certificat
     mp.dps = iv.dps = DIGITS
     near, sure = _Problem(mp, rows), _Problem(iv, rows)
     minimiser = _newton_minimiser(mp, near)
-    _, inverse = _newton(mp, near.derivatives, minimiser)
-    has_minimiser, w_star = _krawczyk(iv, sure.derivatives, minimiser, inverse, MINIMISER_RADIUS)
+    _, hess = near.derivatives(minimiser)
+    has_minimiser, w_star = _krawczyk(iv, sure.derivatives, minimiser, _inverse(hess), MINIMISER_RADIUS)
     sharpness = sure.sharpness(w_star)
     eta = iv.mpf(gamma) / sharpness
 
@@ -181,7 +194,13 @@ def certify_cycle(rows: list[Row], gamma: str, points: np.ndarray) -> Certificat
         return function
 
     step = mp.mpf(gamma) / near.sharpness(minimiser)
-    centre, inverse = _newton(mp, recurrence(near, step), [mp.mpf(float(x)) for x in points[0]])
+    found = _newton(
+        mp, recurrence(near, step), [mp.mpf(float(x)) for x in points[0]], NEAR * (1 + np.abs(points).max())
+    )
+    low, high = below(sharpness.a), above(sharpness.b)
+    if found is None:
+        return Certificate(False, False, period, math.inf, low, high, 0.0, math.nan, math.nan)
+    centre, inverse = found
     exists, box = _krawczyk(iv, recurrence(sure, eta), centre, inverse, CYCLE_RADIUS)
     _, jacobian, boxes = sure.return_map(box, eta, period)
     determinant, trace = _determinant_trace(jacobian)
@@ -194,16 +213,31 @@ def certify_cycle(rows: list[Row], gamma: str, points: np.ndarray) -> Certificat
         stable=stable,
         period=period,
         radius=float(drift + 2e-15 * max(1.0, float(np.abs(points).max()))),
-        lambda_low=float(sharpness.a),
-        lambda_high=float(sharpness.b),
-        distance=min(float(d.a) for d in distances),
+        lambda_low=low,
+        lambda_high=high,
+        distance=min(below(d.a) for d in distances),
         determinant=float(determinant.mid),
         trace=float(trace.mid),
     )
 
 
+def below(bound) -> float:
+    """The largest float that is no larger than the end of an interval."""
+    near = float(bound)
+    return near if near <= bound else math.nextafter(near, -math.inf)
+
+
+def above(bound) -> float:
+    """The least float that is no less than the end of an interval."""
+    return -below(-bound)
+
+
 def _newton_minimiser(mp, problem: _Problem) -> list:
-    """The minimiser to working precision, by capped steps from zero."""
+    """The minimiser to working precision, by capped steps from zero.
+
+    Raises:
+        ValueError: 500 steps do not reach it.
+    """
     w = [mp.mpf(0)] * problem.dim
     for _ in range(500):
         grad, hess = problem.derivatives(w)
@@ -211,8 +245,8 @@ def _newton_minimiser(mp, problem: _Problem) -> list:
         norm = mp.sqrt(sum(c * c for c in change))
         w = [x - c / max(norm, 1) for x, c in zip(w, change, strict=True)]
         if norm < mp.mpf(10) ** (5 - DIGITS):
-            break
-    return w
+            return w
+    raise ValueError("500 steps of Newton's method do not reach a minimiser; are the data separable?")
 
 
 def _determinant_trace(jacobian: list) -> tuple:

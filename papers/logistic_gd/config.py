@@ -6,6 +6,7 @@ from papers.logistic_gd.settings import (
     Bifurcation,
     Frequency,
     FrequencyShard,
+    KnownShard,
     Plane,
     SafeLine,
     Searches,
@@ -35,7 +36,9 @@ STEPS = {"claims": ("basins",)}
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
     frequency, gpus = config.frequency, config.num_gpus
-    kinds = {e.kind: FrequencyShard(census=frequency.census, ensemble=e, num_gpus=gpus) for e in frequency.ensembles}
+    census = frequency.census
+    kinds = {e.kind: FrequencyShard(census=census, data=e, num_gpus=gpus) for e in frequency.ensembles}
+    kinds |= {r.source.replace(" ", "-"): FrequencyShard(census=census, data=r) for r in frequency.real}
     return {
         "theorem": {"line": config.theorem},
         "bifurcation": {"line": config.bifurcation},
@@ -44,5 +47,6 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "plane": {"circle": config.plane},
         "basins": {s.shard: BasinShard(set=s, grid=config.basins.grid, num_gpus=gpus) for s in config.basins.sets},
         "search": {"plane": config.search.plane, "lifted": config.search.lifted},
-        "frequency": kinds | {"digits": FrequencyShard(census=frequency.census, digits=frequency.digits)},
+        "frequency": kinds,
+        "known": {"circle": KnownShard(census=census, known=frequency.known)},
     }

@@ -15,7 +15,8 @@ GAMMA = r"$\gamma = \eta\lambda$"
 FATES = {"w": ("minimiser", "#dbe4ee"), "c": ("cycle", "#d55e00"), "s": ("still approaching", "#8fb3d9")}
 FATES |= {"u": ("undecided", "black"), "d": ("diverged", "#cc79a7")}
 RIDGE_ANGLE = 14  # degrees, of the tilted rows of the data set that is drawn
-KINDS = {"uniform": "uniform rows", "teacher": "linear teacher", "skewed": "skewed counts", "digits": "digits"}
+KINDS = {"uniform": "uniform rows", "teacher": "linear teacher", "skewed": "skewed counts"}
+KINDS |= {"digits": "digits, even or odd", "digit pairs": "pairs of digits"}
 
 
 def fig_cobweb(table: pd.DataFrame) -> Figure:
@@ -33,6 +34,25 @@ def fig_cobweb(table: pd.DataFrame) -> Figure:
         ax.set(xlabel="$u_t$", ylabel="$u_{t+1}$", title=f"from $u_0 = {start:g}$")
     figure.suptitle(f"c = {c:g}, $\\gamma$ = {gamma:g}")
     legend(figure, axes)
+    return figure
+
+
+def fig_two_step(table: pd.DataFrame) -> Figure:
+    """How much nearer to u* one and two steps come, over the distance, a panel per c; at the largest gamma."""
+    table = table[table.gamma == table.gamma.max()]
+    cs = sorted(table.c.unique())
+    figure, axes = panels(len(cs), width=2.1, height=2.7, beside=2.0)
+    looks = styles(["right, two steps", "right, one step", "left, two steps", "left, one step"], lines=True)
+    for ax, c in zip(axes, cs, strict=True):
+        for label, look in looks.items():
+            side, steps = label.split(", ")
+            part = table[(table.c == c) & (table.side == side)]
+            ax.plot(part.distance, part["two_step" if steps == "two steps" else "one_step"], label=label, **look)
+        scale_line(ax, 1, "neither nearer nor farther")
+        ax.set(xscale="log", yscale="log", title=f"c = {c:g}", xlabel="$|u - u^*|$")
+    axes[0].set_ylim(0.02, 1.3 * table[["one_step", "two_step"]].max(axis=None))
+    axes[0].set_ylabel("distance to $u^*$ after / before")
+    legend(figure, axes, f"from, $\\gamma = {table.gamma.iloc[0]:g}$")
     return figure
 
 
@@ -77,25 +97,34 @@ def fig_unequal(table: pd.DataFrame) -> Figure:
 
 
 def fig_counterexample(table: pd.DataFrame) -> Figure:
-    """Trajectories in the plane, and their losses."""
-    figure, (plane, losses) = panels(2, width=3.2, height=3.2, sharey=False, beside=1.5)
+    """The data on the circle, trajectories in the plane, and their losses."""
+    figure, (circle, plane, losses) = panels(3, width=2.9, height=3.1, sharey=False, beside=1.5)
+    angle = np.linspace(0, 2 * np.pi, 400)
+    circle.plot(np.cos(angle), np.sin(angle), color="0.85", linewidth=1)
+    for row in table[table.path == "data"].itertuples():
+        look = {"arrowstyle": "-|>", "color": GREEN, "linewidth": 0.8 + 0.8 * np.log10(row.count)}
+        circle.annotate("", (row.w1, row.w2), (0, 0), arrowprops=look | {"shrinkA": 0, "shrinkB": 0})
+        circle.text(1.2 * row.w1, 1.2 * row.w2, f"{row.count:g}x", ha="center", va="center", fontsize=8)
+    circle.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", title="rows $z_i$ and how often", xlabel="$z_1$")
+    circle.set_ylabel("$z_2$")
+    paths = table[table.path != "data"]
     for (name, label), style in zip(
         {"cycles": "ends on a cycle", "converges": "converges"}.items(), styles("ab").values(), strict=True
     ):
-        path, style = table[table.path == name].sort_values("t"), style | {"markersize": 3}
+        path, style = paths[paths.path == name].sort_values("t"), style | {"markersize": 3}
         plane.plot(path.w1, path.w2, "-", linewidth=0.5, alpha=0.7, label=label, **style)
         plane.plot(path.w1.iloc[0], path.w2.iloc[0], "s", color=style["color"], markersize=8, fillstyle="none")
         losses.plot(path.t, path.excess.clip(lower=1e-16), linewidth=1, **style)
-    low, high = table.w2.min() - 0.5, min(table.w2.max() + 0.5, 16)
+    low, high = paths.w2.min() - 0.5, min(paths.w2.max() + 0.5, 16)
     height = np.array([low, high])
     for side in (-1, 1):
         ridge = side * height * np.tan(np.radians(RIDGE_ANGLE))
         plane.plot(ridge, height, "--", color="0.75", linewidth=1, zorder=0, label="ridge of a tilted row")
-    end = table[(table.path == "converges") & (table.t == table.t.max())]
+    end = paths[(paths.path == "converges") & (paths.t == paths.t.max())]
     plane.plot(end.w1, end.w2, "*", color="black", markersize=9, label="$w^*$", linestyle="none")
     title = f"$\\gamma = {table.gamma.iloc[0]:g}$, start: square"
     plane.set(xlabel="$w_1$", ylabel="$w_2$", ylim=(low, high), title=title)
-    if beyond := int((table.w2 > high).sum()):
+    if beyond := int((paths.w2 > high).sum()):
         plane.text(0.02, 0.98, f"{beyond} points lie above", transform=plane.transAxes, va="top", fontsize=7)
     losses.set(xlabel="step $t$", ylabel="$L(w_t) - L(w^*)$ (nats)", yscale="log", title="loss above its minimum")
     legend(figure, plane)
@@ -164,24 +193,24 @@ def fig_search(table: pd.DataFrame) -> Figure:
 
 
 def fig_frequency(table: pd.DataFrame) -> Figure:
-    """Share of data sets with a cycle, at the largest gamma, a panel per kind."""
-    table = table[table.gamma == table.gamma.max()]
-    kinds = [kind for kind in KINDS if kind in set(table.kind)]
-    figure, axes = panels(len(kinds), most=2, width=3.1, height=2.3, sharey=False, beside=1.7)
-    groups = {0: "1797 rows"} | {size: f"{size:g}" for size in sorted(set(table.rows_per_dim) - {0})}
-    looks = styles(groups.values())
-    for ax, kind in zip(axes, kinds, strict=True):
-        part = table[table.kind == kind]
-        dims, sizes = sorted(part.dim.unique()), sorted(part.rows_per_dim.unique())
-        for place, size in enumerate(sizes):
-            rows = part[part.rows_per_dim == size]
-            x = np.array([dims.index(d) for d in rows.dim]) + 0.18 * (place - (len(sizes) - 1) / 2)
-            error = 100 * np.clip([rows.share_sets - rows.low, rows.high - rows.share_sets], 0, None)
-            look = {"linestyle": "none", "markersize": 4, "capsize": 2, "label": groups[size]} | looks[groups[size]]
-            ax.errorbar(x, 100 * rows.share_sets, yerr=error, **look)
-        ax.set(title=f"{KINDS[kind]} (sets per point: {part.num_sets.min()})", xlabel="dimension $d$")
-        ax.set_xticks(range(len(dims)), [str(d) for d in dims])
-        ax.set_ylim(bottom=-0.05 * max(0.1, 100 * part.high.max()))
-        ax.set_ylabel("sets with a cycle (%)")
-    legend(figure, axes, f"rows per dimension\n($\\gamma = {table.gamma.iloc[0]:g}$, 95% intervals)")
+    """Pooled share of data sets with a cycle by kind of data, beside how often the same search finds a known one."""
+    known = table.group == "known"
+    figure, axes = panels(2, width=3.9, height=3.2, sharey=False, beside=0)
+    titles = {"data not built for it": table[~known], "data with a known cycle": table[known]}
+    for ax, (title, part) in zip(axes, titles.items(), strict=True):
+        places, error = (
+            np.arange(len(part)),
+            np.clip([part.share_sets - part.low, part.high - part.share_sets], 0, None),
+        )
+        ax.errorbar(100 * part.share_sets, places, xerr=100 * error, fmt="o", color=BLUE, markersize=4, capsize=2)
+        found = part.num_sets_cycling.map("{:g}".format) + " of " + part.num_sets.map("{:g}".format)
+        names = part.kind.map(lambda kind: KINDS.get(kind, kind)) + part.gamma.map(", $\\gamma = {:g}$".format)
+        ax.set_yticks(places, names + "\n" + found, fontsize=7)
+        ax.set(title=title, ylim=(len(part) - 0.5, -0.5))
+    axes[0].set_xscale("symlog", linthresh=1)
+    axes[0].set(xlabel="sets with a cycle (%)", xlim=(-0.1, 110))
+    axes[1].set(xlabel="repeats that find it (%)", xlim=(0, 103))
+    value_ticks(axes[0].xaxis, [0, 1, 10, 100], log=None)
+    for ax, threshold in zip(axes, (1, 50), strict=True):
+        ax.axvline(threshold, color="0.35", linestyle=":", linewidth=1.1)
     return figure

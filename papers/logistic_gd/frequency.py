@@ -7,29 +7,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.census import batch_counts, batch_of_one, follow_batch
-from papers.logistic_gd.random_data import Batch, digits_data, draw, draw_with_minimiser, starts_around
-from papers.logistic_gd.settings import FrequencyShard
+from papers.logistic_gd.census import batch_counts, follow_batch
+from papers.logistic_gd.random_data import Batch, draw, draw_with_minimiser, starts_around, with_minimiser
+from papers.logistic_gd.real_data import real_sets
+from papers.logistic_gd.settings import Ensemble, FrequencyShard, RealData
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 
 
 @step
 def frequency(settings: FrequencyShard, device: str) -> Iterator[dict]:
-    """How often cycles occur on one kind of data, for every data set or cell of them, by gamma."""
-    census = settings.census
-    for cell, purpose, batch in digits(settings) if settings.digits else ensemble(settings):
-        starts = starts_around(numpy_generator(census.seed, "starts", *purpose), batch.w_star, census.num_starts)
-        drawn = {"num_drawn": batch.num_drawn, "num_separable": batch.num_separable}
+    """Per cell of one kind of data and gamma: data sets, those with a cycle, and what was left out."""
+    census, chosen = settings.census, settings.data
+    for cell, batch in real(chosen, census.seed) if isinstance(chosen, RealData) else ensemble(chosen, census.seed):
+        purpose = ("starts", *(f"{value:g}" if isinstance(value, float) else value for value in cell.values()))
+        starts = starts_around(numpy_generator(census.seed, *purpose), batch.w_star, census.num_starts)
+        drawn = {name: getattr(batch, name) for name in ("num_drawn", "num_separable", "num_open")}
         drawn |= {"median_condition": np.median(batch.eigenvalues[:, 0] / batch.sharpness)}
         for gamma in census.gammas:
-            fate = follow_batch(census, batch, starts, gamma, device)
-            yield cell | {"gamma": gamma} | batch_counts(fate) | drawn
+            yield cell | {"gamma": gamma} | batch_counts(follow_batch(census, batch, starts, gamma, device)) | drawn
 
 
-def ensemble(settings: FrequencyShard) -> Iterator[tuple[dict, tuple, Batch]]:
-    """Every dimension and size of one kind of random data: cell, what names its starts, data sets."""
-    chosen, seed = settings.ensemble, settings.census.seed
+def ensemble(chosen: Ensemble, seed: int) -> Iterator[tuple[dict, Batch]]:
+    """Every dimension and size of one kind of random data: cell, and data sets."""
     for dim, n in ((dim, size * dim) for dim in chosen.dims for size in chosen.sizes):
 
         def make(index: int, n=n, dim=dim):
@@ -37,16 +37,18 @@ def ensemble(settings: FrequencyShard) -> Iterator[tuple[dict, tuple, Batch]]:
             return draw(chosen.kind, rng, chosen.num_sets, n, dim, chosen.flip, chosen.max_count)
 
         noise = chosen.flip if chosen.kind == "teacher" else np.nan
-        cell = {"kind": chosen.kind, "dim": dim, "n": n, "label_noise": noise}
-        yield cell, (chosen.kind, dim, n), draw_with_minimiser(make, chosen.num_sets)
+        cell = {"group": "random", "kind": chosen.kind, "dim": dim, "n": n, "label_noise": noise}
+        yield cell, draw_with_minimiser(make, chosen.num_sets)
 
 
-def digits(settings: FrequencyShard) -> Iterator[tuple[dict, tuple, Batch]]:
-    """Digits by number of components and label noise, one data set each; as `ensemble`."""
-    for dim, noise in ((d, noise) for d in settings.digits.dims for noise in settings.digits.label_noise):
-        data = digits_data(dim, noise, settings.census.seed)
-        cell = {"kind": "digits", "dim": dim, "n": data.num_examples, "label_noise": noise}
-        yield cell, ("digits", dim, f"{noise:g}"), batch_of_one(data)
+def real(chosen: RealData, seed: int) -> Iterator[tuple[dict, Batch]]:
+    """Every number of components and share of flipped labels of one source; as `ensemble`."""
+    for dim, noise in ((dim, noise) for dim in chosen.dims for noise in chosen.label_noise):
+        z, counts = real_sets(chosen, dim, noise, seed)
+        cell = {"group": "real", "kind": chosen.source, "dim": dim, "n": z.shape[1], "label_noise": noise}
+        batch = with_minimiser(z, counts)
+        if len(batch.z):  # not if all of its sets are separable
+            yield cell, batch
 
 
 if __name__ == "__main__":

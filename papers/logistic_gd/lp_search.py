@@ -6,8 +6,8 @@ at the minimiser where symmetry makes it diagonal. The program minimises gamma; 
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -127,17 +127,21 @@ def random_search(
     draw: Callable[[np.random.Generator], np.ndarray],
     generator: np.random.Generator,
     num_trials: int,
+    known: Iterable[np.ndarray] = (),
     local_share: float = 0.8,
 ) -> Found | None:
-    """Best of `num_trials` programs: new draws and, for `local_share` of them, moves of the best so far.
+    """Best of `num_trials` programs: those of `known`, new draws and, for `local_share` of them, moves of the best.
 
     Args:
         program: parameters -> (gamma, weights), or None where it is infeasible.
         draw: fresh parameters.
+        known: parameters that are tried first, so that the outcome is no worse than the best of them.
     """
-    best, solved = None, 0
+    best, solved, waiting = None, 0, list(known)
     for _ in range(num_trials):
-        if best is not None and generator.random() < local_share:
+        if waiting:
+            parameters = waiting.pop(0)
+        elif best is not None and generator.random() < local_share:
             width = 10 ** generator.uniform(-3, -0.3)
             parameters = best.parameters + width * generator.standard_normal(len(best.parameters))
         else:
@@ -149,8 +153,44 @@ def random_search(
     return None if best is None else Found(best.gamma, best.parameters, best.alpha, solved)
 
 
+def along(
+    limits: Sequence[float],
+    search: Callable[[float, np.random.Generator, int, list[np.ndarray]], Found | None],
+    generator: np.random.Generator,
+    num_trials: int,
+    known: Iterable[np.ndarray] = (),
+) -> dict[float, Found | None]:
+    """Searches under limits that rise from strict to loose, so that what is feasible under one is under the next.
+
+    Each is searched twice: from the loosest down, then from the strictest up, started from what was found before under
+    it and beside it. Hence the least gamma never rises along the limits, as that of the true optimum.
+
+    Args:
+        search: (limit, generator, programs, known) -> the best found.
+        num_trials: programs per limit, both times together.
+        known: parameters of families that are known to have cycles.
+    """
+    found: dict[float, Found | None] = {}
+    for number, order in enumerate((limits[::-1], limits)):
+        starts, spent = list(known) if number == 0 else [], num_trials // 2
+        for limit in order:
+            before = found.get(limit)
+            mine = starts + ([before.parameters] if before else [])
+            now = search(limit, generator, num_trials - spent if number else spent, mine)
+            if now is not None and before is not None:
+                now = replace(now, num_solved=now.num_solved + before.num_solved)
+            found[limit] = now or before
+            starts = [*(known if number == 0 else ()), *([found[limit].parameters] if found[limit] else [])]
+    return {limit: found[limit] for limit in limits}
+
+
 def search_plane(
-    grid: PlaneGrid, ratio: float, num_trials: int, generator: np.random.Generator, stable: bool = False
+    grid: PlaneGrid,
+    ratio: float,
+    num_trials: int,
+    generator: np.random.Generator,
+    stable: bool = False,
+    known: Iterable[np.ndarray] = (),
 ) -> Found | None:
     """Random search over (log A, log r, log r*, log kappa) for the least gamma of a 2-cycle on the circle."""
 
@@ -164,10 +204,12 @@ def search_plane(
             return None  # a cycle around the minimiser, or margins without precision
         return plane_program(grid, ratio, parameters, stable)
 
-    return random_search(program, draw, generator, num_trials)
+    return random_search(program, draw, generator, num_trials, known)
 
 
-def search_line(x: np.ndarray, dim: int, num_trials: int, generator: np.random.Generator) -> Found | None:
+def search_line(
+    x: np.ndarray, dim: int, num_trials: int, generator: np.random.Generator, known: Iterable[np.ndarray] = ()
+) -> Found | None:
     """Random search over (log a_1, log -a_2, log w*) for the least gamma of a lifted 2-cycle in R^dim.
 
     The small rows make a flat valley with the minimiser in it, the large row a wall at zero that throws GD out to a_1.
@@ -185,7 +227,7 @@ def search_line(x: np.ndarray, dim: int, num_trials: int, generator: np.random.G
             return None
         return line_program(x, dim, points, minimum)
 
-    return random_search(program, draw, generator, num_trials)
+    return random_search(program, draw, generator, num_trials, known)
 
 
 def line_points(parameters: np.ndarray) -> tuple[np.ndarray, float]:

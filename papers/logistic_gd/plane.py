@@ -10,7 +10,7 @@ import numpy as np
 from papers.logistic_gd.families import as_data, planar
 from papers.logistic_gd.logistic import loss, minimizer
 from papers.logistic_gd.orbits import follow_gammas
-from papers.logistic_gd.reports import cycle_rows, path_rows
+from papers.logistic_gd.reports import cycle_rows, path_rows, vector_rows
 from papers.logistic_gd.settings import Plane, TwoWalls
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
@@ -48,6 +48,7 @@ def set_rows(settings: Plane, chosen: TwoWalls) -> Iterator[dict]:
         if gamma == settings.path_gamma and chosen == settings.sets[0]:
             for row in path_rows(data, solution, starts, fate.outcome[index], gamma, settings.path_steps):
                 yield {"part": "path"} | row
+            yield from ({"part": "path", "gamma": gamma} | row for row in vector_rows(rows))
 
 
 if __name__ == "__main__":

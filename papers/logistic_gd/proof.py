@@ -43,6 +43,14 @@ def contraction(c: float, gamma: float, distances: np.ndarray) -> dict:
     return {"c": c, "gamma": gamma, **sups}
 
 
+def contraction_curve(c: float, gamma: float, distances: np.ndarray) -> Iterator[dict]:
+    """|T(u) - u*| / |u - u*| and |T(T(u)) - u*| / |u - u*| at every distance, right and left of u*."""
+    for side, sign in (("right", 1), ("left", -1)):
+        one, two = (step_ratios(c, gamma, distances, sign, count) for count in (1, 2))
+        for distance, once, twice in zip(distances, one, two, strict=True):
+            yield {"c": c, "gamma": gamma, "side": side, "distance": distance, "one_step": once, "two_step": twice}
+
+
 def least_excess(p: float, num_delta: int) -> dict:
     """Least of h(delta) / (2 delta / (p (1 - p))) - 1 over a grid of delta."""
     delta = np.arange(1, num_delta + 1) / (num_delta + 1) * min(p, 1 - p)

@@ -1,19 +1,26 @@
-"""Random data sets that have a minimiser: equal norms in any dimension, unequal ones on the line, digits."""
+"""Random data sets that have a minimiser: equal norms in any dimension, unequal ones on the line."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from papers.logistic_gd.logistic import Data, hessian, is_separable, make_data, newton
+from papers.logistic_gd.logistic import hessian, is_separable, newton
 from shared.base.seeding import numpy_generator
 
 NEWTON_STEPS = 120  # a minimiser within MAX_MARGIN takes fewer than 20; separable sets take all
-MAX_MARGIN = 30  # of a row at the minimiser: from 37 on GD, whose pulls are exact to 1e-16, would not see it
+MAX_MARGIN = 1e9
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """S data sets with a minimiser: z (S, n, d), weights (S, n), w_star (S, d), eigenvalues (S, d) ascending."""
+    """S data sets with a minimiser, and how many were drawn for them.
+
+    Args:
+        z: (S, n, d). weights: (S, n). w_star: (S, d). eigenvalues: of the Hessian there, (S, d) ascending.
+        num_drawn: S, num_separable and num_open together.
+        num_separable: draws without a minimiser, by a linear program.
+        num_open: draws of which neither is known: Newton's method ends without a minimiser, yet nothing separates them.
+    """
 
     z: np.ndarray
     weights: np.ndarray
@@ -21,6 +28,7 @@ class Batch:
     eigenvalues: np.ndarray
     num_drawn: int
     num_separable: int
+    num_open: int
 
     @property
     def sharpness(self) -> np.ndarray:
@@ -50,31 +58,41 @@ def draw(kind: str, rng: np.random.Generator, num: int, n: int, d: int, flip: fl
     return z, counts
 
 
-def draw_with_minimiser(make, num_sets: int, max_batches: int = 400) -> Batch:
-    """The first `num_sets` non-separable sets of batches that `make(index)` draws as (z, counts).
+def with_minimiser(z: np.ndarray, counts: np.ndarray) -> Batch:
+    """Those of the data sets z (S, n, d) with counts (S, n) that have a minimiser; rows of count zero do not count."""
+    return _batch(z, counts, *_newton(z, counts))
 
-    A set is taken if its minimiser is found and has no margin beyond MAX_MARGIN. What is left out counts as separable
-    where a linear program says so.
+
+def draw_with_minimiser(make, num_sets: int, max_batches: int = 400) -> Batch:
+    """The first `num_sets` sets with a minimiser of batches that `make(index)` draws as (z, counts).
+
+    Draws after the last of them are not counted.
 
     Raises:
-        ValueError: too few non-separable sets in `max_batches` batches.
+        ValueError: too few such sets in `max_batches` batches.
     """
-    parts, drawn, separable, kept = [], 0, 0, 0
+    drawn, kept = [], 0
     for index in range(max_batches):
         z, counts = make(index)
-        weights = counts / counts.sum(-1, keepdims=True)
-        w, found = newton(z, weights, NEWTON_STEPS)
-        separable += sum(is_separable(one) for one in z[~found])
-        drawn += len(z)
-        seen = np.abs(w[:, None] @ z.swapaxes(-1, -2)).max((-1, -2)) < MAX_MARGIN
-        room = np.flatnonzero(found & seen)[: num_sets - kept]
-        kept += len(room)
-        parts.append((z[room], weights[room], w[room]))
-        if kept == num_sets:
-            z, weights, w = (np.concatenate(p) for p in zip(*parts, strict=True))
-            eigenvalues = np.linalg.eigvalsh(hessian(w[:, None], z, weights)[:, 0])
-            return Batch(z, weights, w, eigenvalues, drawn, separable)
+        w, found = _newton(z, counts)
+        drawn.append((z, counts, w, found))
+        kept += int(found.sum())
+        if kept >= num_sets:
+            arrays = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
+            end = np.flatnonzero(arrays[-1])[num_sets - 1] + 1
+            return _batch(*(array[:end] for array in arrays))
     raise ValueError(f"only {kept} of {num_sets} sets are non-separable in {max_batches} batches; raise n over d")
+
+
+def _newton(z: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return newton(z, counts / counts.sum(-1, keepdims=True), NEWTON_STEPS)
+
+
+def _batch(z: np.ndarray, counts: np.ndarray, w: np.ndarray, found: np.ndarray) -> Batch:
+    separable = sum(is_separable(one[n > 0]) for one, n in zip(z[~found], counts[~found], strict=True))
+    z, weights, w = z[found], (counts / counts.sum(-1, keepdims=True))[found], w[found]
+    eigenvalues = np.linalg.eigvalsh(hessian(w[:, None], z, weights)[:, 0])
+    return Batch(z, weights, w, eigenvalues, len(found), separable, int((~found).sum()) - separable)
 
 
 def starts_around(rng: np.random.Generator, w_star: np.ndarray, num_starts: int) -> np.ndarray:
@@ -100,23 +118,3 @@ def line_sets(seed: int, num_sets: int) -> Batch:
         return z[..., None], counts
 
     return draw_with_minimiser(make, num_sets)
-
-
-def digits_data(num_components: int, label_noise: float, seed: int) -> Data:
-    """Even against odd digits: centred, projected, normalised to norm one, with a share of labels flipped.
-
-    Raises:
-        ValueError: the rows are separable, as make_data says.
-    """
-    from shared.data.digits import load_digits  # loads torch; only this one needs it
-
-    digits = load_digits("unit")
-    pixels = np.concatenate([part.numpy().reshape(len(part), -1) for part in (digits.train_images, digits.test_images)])
-    classes = np.concatenate([digits.train_labels.numpy(), digits.test_labels.numpy()])
-    centred = pixels.astype(float) - pixels.mean(0, dtype=float)
-    components = np.linalg.svd(centred, full_matrices=False)[2][:num_components]
-    x = centred @ components.T
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    flipped = numpy_generator(seed, "label_noise", num_components, f"{label_noise:g}").random(len(x)) < label_noise
-    labels = np.where((classes % 2 == 0) ^ flipped, 1.0, -1.0)
-    return make_data(x, labels, sphere=True)

@@ -62,6 +62,13 @@ def cycle_rows(rows: list[Row], data: Data, solution: Solution, fate: Fate, inde
         yield common | {"cycle": number} | cycle_row(rows, data, solution, gamma, cycle)
 
 
+def vector_rows(rows: list[Row]) -> Iterator[dict]:
+    """The data themselves: each distinct row with its count."""
+    for index, row in enumerate(rows):
+        w1, w2 = row.vector()
+        yield {"path": "data", "t": index, "w1": w1, "w2": w2, "count": row.count}
+
+
 def path_rows(
     data: Data, solution: Solution, starts: np.ndarray, outcome: np.ndarray, gamma: float, num_steps: int
 ) -> Iterator[dict]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.lp_search import PlaneGrid, search_line, search_plane
+from papers.logistic_gd.families import LINE_CYCLES, PLANE_CYCLES
+from papers.logistic_gd.lp_search import PlaneGrid, along, search_line, search_plane
 from papers.logistic_gd.search_checks import found_row, lifted_checks, plane_checks
 from papers.logistic_gd.settings import LiftedSearch, PlaneSearch
 from shared.artifacts.step import step
@@ -21,23 +22,29 @@ def search(settings: PlaneSearch | LiftedSearch) -> Iterator[dict]:
 
 
 def plane_rows(settings: PlaneSearch) -> Iterator[dict]:
-    """Least gamma on the circle for each bound on the ratio of weights."""
+    """Least gamma on the circle for each bound on the ratio of weights, started from the cycles of the two walls."""
     grid = PlaneGrid.of(settings.num_angles)
-    for ratio in settings.ratios:
-        for name, stable in (("circle", False), ("circle, stable", True)):
-            rng = numpy_generator(settings.seed, name, f"{ratio:g}")
-            found = search_plane(grid, ratio, settings.num_trials, rng, stable)
+    for name, stable in (("circle", False), ("circle, stable", True)):
+        rng = numpy_generator(settings.seed, name)
+
+        def search(ratio: float, generator, num_trials: int, known: list[np.ndarray], stable: bool = stable):
+            return search_plane(grid, ratio, num_trials, generator, stable, known)
+
+        for ratio, found in along(sorted(settings.ratios), search, rng, settings.num_trials, PLANE_CYCLES).items():
             row = {"search": name, "dim": 2, "ratio_bound": ratio, "num_trials": settings.num_trials}
             yield row | found_row(found, plane_checks, grid, found, rng)
 
 
 def lifted_rows(settings: LiftedSearch) -> Iterator[dict]:
-    """Least gamma of a lifted cycle for each dimension."""
+    """Least gamma of a lifted cycle for each dimension, started from those of the data set A on the line."""
     positive = np.logspace(-2.5, 0, settings.num_magnitudes)
-    x = np.concatenate([-positive[::-1], positive])
-    for dim in settings.dims:
-        rng = numpy_generator(settings.seed, "lifted", dim)
-        found = search_line(x, dim, settings.num_trials, rng)
+    x, rng = np.concatenate([-positive[::-1], positive]), numpy_generator(settings.seed, "lifted")
+
+    def search(dim: int, generator, num_trials: int, known: list[np.ndarray]):
+        return search_line(x, dim, num_trials, generator, known)
+
+    # curvature across the axis falls with the dimension, so that a cycle in few dimensions is one in more
+    for dim, found in along(sorted(settings.dims), search, rng, settings.num_trials, LINE_CYCLES).items():
         row = {"search": "lifted", "dim": dim, "ratio_bound": np.nan, "num_trials": settings.num_trials}
         yield row | found_row(found, lifted_checks, x, found, dim, rng)
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.base.settings import StrictModel
+from shared.base.settings import NonNegative, Positive, Share, StrictModel
 
 
 class Rounds(StrictModel):
@@ -25,17 +25,18 @@ class Rounds(StrictModel):
 class Theorem(StrictModel):
     """Rows of one magnitude on the line: the map T_{c,gamma}, with c = n+/n-."""
 
-    cs: list[float]  # of the convergence table
-    gammas: list[float]
+    cs: list[NonNegative]  # of the convergence table
+    gammas: list[Positive]
     num_starts: int = Field(ge=3)  # on [-60, 60], in units of u = a w
     num_steps: int = Field(ge=100)  # at most
-    ratio_cs: list[float]  # of the two-step contraction
-    ratio_gammas: list[float]
+    ratio_cs: list[NonNegative]  # of the two-step contraction
+    ratio_gammas: list[Positive]
     num_distances: int = Field(ge=10)  # from u*, log-spaced over 1e-4..1e3
+    drawn_distances: int = Field(ge=5)  # of them in fig_two_step, log-spaced over 1e-2..1e3
     proof_grid: int = Field(ge=10)  # values of p, and of delta for each p
-    root_cs: list[float]  # of the interval bisection
-    root_gammas: list[float]
-    doubling_cs: list[float]  # where the 2-cycle's doubling is computed
+    root_cs: list[NonNegative]  # of the interval bisection
+    root_gammas: list[Positive]
+    doubling_cs: list[NonNegative]  # where the 2-cycle's doubling is computed
     cobweb_c: float = Field(gt=0)
     cobweb_gamma: float = Field(gt=0)
     cobweb_starts: list[float]
@@ -45,7 +46,7 @@ class Theorem(StrictModel):
 class Bifurcation(StrictModel):
     """Attractors of T over gamma."""
 
-    cs: list[float]
+    cs: list[NonNegative]
     gamma_range: tuple[float, float]
     num_gammas: int = Field(ge=2)
     num_discarded: int = Field(ge=1)  # steps before the attractor is recorded
@@ -56,7 +57,7 @@ class Unequal(Rounds):
     """Rows of unequal magnitude on the line: the named data sets A, C, D."""
 
     names: list[Literal["A", "C", "D"]]
-    gammas: list[float]
+    gammas: list[Positive]
     num_starts: int = Field(ge=2)
     reach: float = Field(gt=0)  # starts lie within reach |w*| of zero
 
@@ -65,7 +66,7 @@ class SafeLine(Rounds):
     """Random rows of unequal magnitude on the line, at gamma <= 1."""
 
     num_sets: int = Field(ge=1)
-    gammas: list[float]
+    gammas: list[Positive]
     num_starts: int = Field(ge=2)
     seed: int = 0
 
@@ -77,7 +78,7 @@ class TwoWalls(StrictModel):
     k: int = Field(default=0, ge=0)
     heavy: int = Field(default=0, ge=0)  # M
     light: int = Field(default=0, ge=0)  # m
-    gammas: list[float]
+    gammas: list[Positive]
     box: tuple[float, float, float, float]  # starts: w1 from, to, w2 from, to
 
     @property
@@ -126,7 +127,7 @@ class PlaneSearch(StrictModel):
     """Linear programs over weights on the circle, random search over cycle points."""
 
     num_angles: int = Field(ge=3)  # of the grid of rows over [-90, 90] degrees
-    ratios: list[float]  # bounds on the ratio of weights
+    ratios: list[Positive]  # bounds on the ratio of weights
     num_trials: int = Field(ge=1)  # programs per bound
     seed: int = 0
 
@@ -158,34 +159,44 @@ class Ensemble(StrictModel):
     max_count: int = Field(default=1000, ge=1)  # skewed: counts are log-uniform up to this
 
 
-class Digits(StrictModel):
-    """Even against odd digits, projected onto principal components, every row normalised."""
+class RealData(StrictModel):
+    """A source of real data, two classes at a time, on principal components, every row normalised."""
 
+    source: Literal["digits", "digit pairs", "wine", "breast cancer"]  # digits: even against odd
     dims: list[int]
-    label_noise: list[float]  # shares of flipped labels
+    label_noise: list[Share]  # shares of flipped labels
+    num_draws: int = Field(ge=1)  # of which labels are flipped, where any are
 
 
 class Census(Rounds):
     """How each of many data sets is examined."""
 
-    gammas: list[float]
-    num_starts: int = Field(ge=2)  # per data set; the first is zero
+    gammas: list[Positive]
+    num_starts: int = Field(ge=2)  # per data set; the first is zero. How many are needed: `known`
     chunk: int = Field(ge=1)  # data sets run at once
     seed: int = 0
 
 
+class Known(StrictModel):
+    """Data sets on the circle with a proved cycle, on which the frequency study has to find one."""
+
+    sets: list[TwoWalls]
+    num_repeats: int = Field(ge=2)  # of the census of a set, each with its own starts
+
+
 class Frequency(StrictModel):
-    """How often cycles occur on data that nobody built for them."""
+    """How often cycles occur on data that nobody built for them, and how often the search finds a known one."""
 
     ensembles: list[Ensemble]
-    digits: Digits
+    real: list[RealData]
+    known: Known
     census: Census
 
     @model_validator(mode="after")
     def _kinds_differ(self) -> Self:
-        kinds = [e.kind for e in self.ensembles]
+        kinds = [e.kind for e in self.ensembles] + [r.source for r in self.real]
         if len(set(kinds)) < len(kinds):
-            raise ValueError("each kind of ensemble is named once; put all its dims and sizes there")
+            raise ValueError("each kind of data is named once; put all its dims and sizes there")
         return self
 
 
@@ -193,6 +204,12 @@ class FrequencyShard(StrictModel):
     """One kind of data."""
 
     census: Census
-    ensemble: Ensemble | None = None
-    digits: Digits | None = None  # one of the two
+    data: Ensemble | RealData
     num_gpus: int = 0
+
+
+class KnownShard(StrictModel):
+    """The positive controls."""
+
+    census: Census
+    known: Known

@@ -38,24 +38,24 @@ def fig_basins(records) -> pd.DataFrame:
 
 
 def tab_frequency(records) -> pd.DataFrame:
-    """How often cycles occur. Runs on one data set are not independent: the intervals are over data sets."""
+    """Cells of the frequency study: what became of the data sets that were drawn, and of the runs on them."""
     frame = records("frequency")
-    frame["share_cycling"] = frame.num_cycling / frame.num_runs
     frame["share_undecided"] = (frame.num_undecided + frame.num_diverged) / frame.num_runs
     frame["share_slow"] = frame.num_slow / frame.num_runs
-    return _with_share_of_sets(frame)
+    return frame
 
 
-def fig_frequency(tab_frequency) -> pd.DataFrame:
-    """Share of data sets on which some start cycles, by dimension and rows per dimension; digits pooled over noise."""
-    per_dim = np.where(tab_frequency.kind == "digits", 0, tab_frequency.n // tab_frequency.dim)
-    keys = ["kind", "rows_per_dim", "dim", "gamma"]
-    groups = tab_frequency.assign(rows_per_dim=per_dim).groupby(keys, sort=False)
-    return _with_share_of_sets(groups[["num_sets", "num_sets_cycling"]].sum().reset_index())
+def fig_frequency(tab_frequency, known) -> pd.DataFrame:
+    """Share of data sets with a cycle, pooled over the cells of a kind, and of repeats that find a known cycle.
 
-
-def _with_share_of_sets(frame: pd.DataFrame) -> pd.DataFrame:
-    """With the share of data sets that cycle and Wilson's 95% interval."""
+    Every data set counts once, at the largest gamma; runs on one data set are not independent, so intervals are over
+    data sets (of the known ones: over repeats).
+    """
+    last = tab_frequency[tab_frequency.gamma == tab_frequency.gamma.max()]
+    columns = ["num_drawn", "num_separable", "num_open", "num_sets", "num_sets_cycling", "num_sets_undecided"]
+    pooled = last.groupby(["group", "kind", "gamma"], sort=False)[columns].sum()
+    names = {"data": "kind", "num_repeats": "num_sets", "num_found": "num_sets_cycling"}
+    frame = pd.concat([pooled.reset_index(), known.rename(columns=names).assign(group="known")])
     bounds = [wilson_interval(k, n) for k, n in zip(frame.num_sets_cycling, frame.num_sets, strict=True)]
     low, high = zip(*bounds, strict=True)
     return frame.assign(share_sets=frame.num_sets_cycling / frame.num_sets, low=low, high=high)

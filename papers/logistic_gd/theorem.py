@@ -22,6 +22,11 @@ def theorem(settings: Theorem) -> dict[str, Iterable[dict]]:
     return {
         "convergence": (proof.convergence(c, gamma, starts, s.num_steps) for c, gamma in product(s.cs, s.gammas)),
         "ratio": (proof.contraction(c, gamma, distances) for c, gamma in product(s.ratio_cs, s.ratio_gammas)),
+        "ratio_curve": (
+            row
+            for c, gamma in product(s.ratio_cs, s.ratio_gammas)
+            for row in proof.contraction_curve(c, gamma, np.logspace(-2, 3, s.drawn_distances))
+        ),
         "proof": (proof.least_excess(p, s.proof_grid) for p in shares),
         "roots": (proof.roots(c, gamma) for c, gamma in product(s.root_cs, s.root_gammas)),
         "doubling": map(proof.doubling, s.doubling_cs),

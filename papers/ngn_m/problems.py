@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 
 
 class Quartic(StrictModel):
     """Figure E.1."""
 
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     start: float
     tolerance: float = Field(gt=0)
     num_steps: int = Field(ge=1)
@@ -17,7 +17,7 @@ class Quartic(StrictModel):
 class Curves(StrictModel):
     """Loss curves for several learning rates; Rosenbrock and least squares."""
 
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     num_steps: int = Field(ge=10)
     num_points: int = Field(ge=5)  # of a curve, spaced geometrically
 
@@ -25,7 +25,7 @@ class Curves(StrictModel):
 class Minima(StrictModel):
     """Figure H.1."""
 
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     num_starts: int = Field(ge=2)  # evenly spaced in [-20, 20]
     num_steps: int = Field(ge=1)
     radius: float = Field(gt=0)  # |x| below which a run has reached the global minimum
@@ -37,7 +37,7 @@ class Quadratics(StrictModel):
     size: int = Field(ge=2)
     shifts: tuple[float, ...]  # r
     num_steps: tuple[int, ...]  # K
-    constants: tuple[float, ...]  # learning rates beside 1/sqrt(K) and 1/sqrt(k)
+    constants: tuple[Positive, ...]  # learning rates beside 1/sqrt(K) and 1/sqrt(k)
     num_draws: int = Field(ge=1)  # of A and y
     num_points: int = Field(ge=5)
 
@@ -45,7 +45,7 @@ class Quadratics(StrictModel):
 class Robustness(StrictModel):
     """Every form of NGN on every toy loss, over learning rates of many decades."""
 
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     num_steps: int = Field(ge=1)
     optimizers: tuple[str, ...]
 
@@ -70,11 +70,11 @@ class Theorems(StrictModel):
     width: int = Field(ge=1)
     noise: float = Field(gt=0)
     offsets: tuple[float, ...]  # added to each row's loss: its minimum
-    cls: tuple[float, ...]  # c L
+    cls: tuple[NonNegative, ...]  # c L
     num_steps: tuple[int, ...]  # K, ascending
     rate_steps: tuple[int, ...]  # K of the rates
     num_seeds: int = Field(ge=2)
     largest_lam: float = Field(ge=9)  # Lam of Theorem D.2
-    constants: tuple[float, ...]  # C of Theorem E.5
-    betas: tuple[float, ...]  # beside the theorem's own
+    constants: tuple[Positive, ...]  # C of Theorem E.5
+    betas: tuple[Factor, ...]  # beside the theorem's own
     diagonal_steps: int = Field(ge=10)

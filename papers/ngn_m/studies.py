@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Positive, StrictModel
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
@@ -25,7 +25,7 @@ class WatchPlan(StrictModel):
 
     study: str  # whose model and data are used
     optimizers: tuple[str, ...]
-    lrs: tuple[float, ...]
+    lrs: tuple[Positive, ...]
     layers: tuple[str, ...]  # parameters by name
     batch_size: int = Field(ge=1)
     num_steps: int = Field(ge=2)

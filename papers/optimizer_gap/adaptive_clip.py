@@ -18,8 +18,9 @@ import math
 import torch
 from torch import Tensor
 
+from shared.optim.ranges import Range
 from shared.optim.registry import register_rule
-from shared.optim.rule import DECAY, LR, Range, Rule, beta, decayed
+from shared.optim.rule import DECAY, LR, Rule, beta, decayed
 from shared.optim.vectors import Leaves, Vector, average, near
 
 SHARE = Range(None, high=1.0, closed_low=False)  # p

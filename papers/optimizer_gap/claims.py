@@ -25,9 +25,14 @@ small_claim = functools.partial(
 )
 
 
+SLACK = 0.03  # nats by which a gap may fall from one batch size to the next and still count as growing
+NEAR = 0.1  # nats: what "matches" and "flat" mean
+
+
 @trained_claim(
     "gap-grows-with-batch",
-    "At fixed tokens the gap between SGD and Adam grows with the batch size, to 0.5 nats (paper: 30% in perplexity).",
+    "At fixed tokens the gap between SGD and Adam grows with the batch size (by -0.03 nats a step or more), to 0.5 nats"
+    " (paper: 30% in perplexity).",
     kind="paper",
     reported="SGD poor at large batch, approaches Adam as the batch gets smaller (abstract and Fig. 1)",
 )
@@ -35,36 +40,50 @@ def gap_grows_with_batch(tab_gap, settings):
     rows = [row for _, row in tab_gap.sort_values("batch_size").iterrows()]
     for small, large in itertools.pairwise(rows):
         growth = difference(of_row(large, "gap"), of_row(small, "gap"))
-        yield greater(f"growth_from_B{small.batch_size:g}_to_B{large.batch_size:g}", growth, 0)
+        yield at_least(f"growth_from_B{small.batch_size:g}_to_B{large.batch_size:g}", growth, -SLACK)
+    yield greater("growth_overall", difference(of_row(rows[-1], "gap"), of_row(rows[0], "gap")), 0)
     yield at_least("gap_at_largest_batch", of_row(rows[-1], "gap"), settings.thresholds.gap_at_largest_batch)
     yield from at_edges(tab_gap)
 
 
 @trained_claim(
     "sgd-matches-adam-small-batch",
-    "At the smallest batch tuned SGD is within 0.1 nats of Adam with beta2 = 0.95.",
+    "At the smallest batch tuned SGD is at most 0.1 nats behind Adam, with beta2 = 0.95 and with beta2 tuned.",
     kind="paper",
     reported="SGD with tuned momentum and clipping performs similarly to Adam in small-batch settings (abstract)",
 )
 def sgd_matches_adam_small_batch(tab_gap):
     first = tab_gap.sort_values("batch_size").iloc[:1]
-    yield at_most("gap", of_row(first.iloc[0], "gap"), 0.1)
-    yield at_most("gap_to_tuned_beta2", of_row(first.iloc[0], "gap_tuned"), 0.1, decisive=False)
+    yield at_most("gap", of_row(first.iloc[0], "gap"), NEAR)
+    yield at_most("gap_to_tuned_beta2", of_row(first.iloc[0], "gap_tuned"), NEAR)
     yield from at_edges(first)
 
 
 @trained_claim(
     "adam-flat-in-batch",
-    "Adam's loss varies with the batch size at most 0.6 times as much as SGD's.",
+    "Adam's loss varies with the batch size by at most 0.1 nats, and at most 0.6 times as much as SGD's.",
     kind="paper",
     reported="Adam is nearly flat across batch sizes (Fig. 1)",
 )
 def adam_flat_in_batch(tab_best):
     ranges = {method: comparing.range_of(tab_best[tab_best.method == method]) for method in ("SGD", "Adam")}
-    for method, found in ranges.items():
-        yield note(f"range_{method.lower()}", found.value)
+    yield note("range_sgd", ranges["SGD"].value)
+    yield at_most("range_adam", ranges["Adam"], NEAR)
     yield at_most("ratio_of_ranges", ratio(ranges["Adam"], ranges["SGD"]), 0.6)
     yield from at_edges(tab_best[tab_best.method.isin(ranges)])
+
+
+@trained_claim(
+    "gap-grows-at-equal-updates",
+    "The gap grows with the batch size at equal updates too, and the smallest batch has learned more than frequencies.",
+    kind="ours",
+)
+def gap_grows_at_equal_updates(tab_equal_steps):
+    rows = tab_equal_steps.sort_values("batch_size")
+    first, last = rows.iloc[0], rows.iloc[-1]
+    yield greater("growth", difference(of_row(last, "gap"), of_row(first, "gap")), 0)
+    yield greater("unigram_entropy_minus_sgd_loss", of_row(first, "sgd_learned"), 0)
+    yield from at_edges(rows.iloc[[0, -1]])
 
 
 @small_claim(
@@ -159,25 +178,19 @@ def adaptive_clip_helps(tab_interventions):
 
 @claim(
     "quadratic-noise-gap",
-    "With additive noise (sigma 100), 32,768 samples, SGD's loss is 2.5 times Adam's at batch 256 and at most 2 to 16.",
+    "With additive noise (sigma 100) SGD's loss is 2.5 times Adam's at batch 256 and at most twice at 16, whatever the"
+    " number of samples.",
     kind="ours",
-    chosen_after="the number of samples: 65,536 show the same, 131,072 give 1.4 to 1.7, with 16,384 SGD is ahead; at "
-    "sigma 1000 there is no gap at any number tried",
 )
 def quadratic_noise_gap(tab_quad_noise):
-    sgd = tab_quad_noise[tab_quad_noise.optimizer == "sgd"].sort_values(["sigma", "landscape", "batch_size"])
-    lowest = np.isclose(sgd.sigma, sgd.sigma.min())
-    for _, row in sgd[lowest & ((sgd.batch_size <= 16) | (sgd.batch_size == 256))].iterrows():
-        name = f"{row.landscape}_B{row.batch_size}"
-        yield (
-            at_least(name, comparing.over_adam(row), 2.5)
-            if row.batch_size == 256
-            else at_most(name, comparing.over_adam(row), 2)
-        )
-    for _, row in sgd[~lowest & (sgd.batch_size == 256)].iterrows():
-        yield note(f"{row.landscape}_B256_sigma_{row.sigma:g}", row.over_adam)
-    decided = np.isclose(tab_quad_noise.sigma, sgd.sigma.min()) & tab_quad_noise.optimizer.isin(["sgd", "adam"])
-    yield from at_edges(tab_quad_noise[decided])
+    used = tab_quad_noise[np.isclose(tab_quad_noise.sigma, 100) & tab_quad_noise.batch_size.isin([16, 256])]
+    for _, row in used[used.optimizer == "sgd"].sort_values(["landscape", "num_samples", "batch_size"]).iterrows():
+        name = f"{row.landscape}_N{row.num_samples}_B{row.batch_size}"
+        if row.batch_size == 256:
+            yield at_least(name, comparing.over_adam(row), 2.5)
+        else:
+            yield at_most(name, comparing.over_adam(row), 2)
+    yield from at_edges(used)
 
 
 @claim(
@@ -186,7 +199,7 @@ def quadratic_noise_gap(tab_quad_noise):
     kind="ours",
 )
 def quadratic_interpolation_gap(tab_quad_rows):
-    used = tab_quad_rows[(tab_quad_rows.landscape == "het") & tab_quad_rows.optimizer.isin(["sgd", "adam"])]
+    used = tab_quad_rows[tab_quad_rows.landscape == "het"]
     for _, row in used[used.optimizer == "sgd"].iterrows():
         yield at_least(f"decades_B{row.batch_size}", comparing.decades_over_adam(row), 3)
     yield from at_edges(used)

@@ -6,19 +6,34 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from papers.optimizer_gap.gap import crossovers
 from shared.artifacts.estimates import Estimate, difference, from_standard_error, mean_of, of_row, paired_difference
 from shared.artifacts.sweeps import over_seeds, tuned
 
-BETA2 = 0.95  # the fixed column of Adam
-RULES = {"SGD": "sgd_ema", "Adam": "adam", "Adam, beta2 tuned": "adam", "Signum": "signum"}  # method -> update rule
+BETA1, BETA2 = 0.9, 0.95  # of Adam, where the other one is tuned
+METHODS = {  # method -> update rule, what is fixed, and what is tuned with the learning rate
+    "SGD": ("sgd_ema", {}, "momentum"),
+    "Adam": ("adam", {"beta2": BETA2}, "beta1"),
+    "Adam, beta2 tuned": ("adam", {"beta1": BETA1}, "beta2"),
+}
+FLAT = 0.01  # nats: a gain of the last value of a grid over its neighbour that speaks for no further value
+SETTING = ["lr", "momentum", "beta1", "beta2"]  # what tells the runs of one rule apart
 NAMES = {"sgd_ema": "SGD", "adam": "Adam"}  # update rule -> method, where one setting is shown and not the best
 ARMS = {  # rule -> arm in tables and figures
     "graft_adam_sgd": "Adam length, SGD direction",
     "graft_sgd_adam": "SGD length, Adam direction",
     "sgd_ema_quantile_clip": "SGD, clip",
+    "signum": "Signum",
 }
 SHORT = {"SGD": "sgd", "Adam": "adam", "Adam, beta2 tuned": "adam_tuned"}
+
+
+def of_method(runs: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The runs that a method may choose from."""
+    rule, fixed, _ = METHODS[method]
+    chosen = runs[runs.optimizer == rule]
+    for name, value in fixed.items():
+        chosen = chosen[np.isclose(chosen[name], value)]
+    return chosen
 
 
 def tuned_with_error(runs: pd.DataFrame, cell: list[str], over: list[str], metric: str = "val_loss") -> pd.DataFrame:
@@ -28,31 +43,54 @@ def tuned_with_error(runs: pd.DataFrame, cell: list[str], over: list[str], metri
 
 
 def best_of_methods(runs: pd.DataFrame) -> pd.DataFrame:
-    """The best setting of each method at each batch size; momentum and beta2 are tuned with the rate."""
-    fixed = runs[(runs.optimizer != "adam") | np.isclose(runs.beta2, BETA2)]
+    """The best setting of each method at each batch size; see `tuned_with_second`."""
     parts = []
-    for method, rule in RULES.items():
-        chosen = runs if method == "Adam, beta2 tuned" else fixed
-        chosen = chosen[chosen.optimizer == rule]
-        if len(chosen):
-            parts.append(tuned_with_error(chosen, ["batch_size"], ["lr", "momentum", "beta2"]).assign(method=method))
+    for method, (_, fixed, second) in METHODS.items():
+        best = tuned_with_second(of_method(runs, method), ["batch_size"], second, flat=FLAT)
+        parts.append(best.assign(method=method, **fixed))
     return pd.concat(parts, ignore_index=True)
+
+
+def tuned_with_second(
+    runs: pd.DataFrame, cell: list[str], second: str, metric: str = "val_loss", flat: float = 0.0
+) -> pd.DataFrame:
+    """The best learning rate and value of `second` in each cell, with the standard error of the metric.
+
+    Args:
+        flat: an end of the grid of `second` that gains no more than this over its neighbour is no edge: nothing speaks
+            for going on. The learning rate has no such allowance.
+    Returns:
+        As `tuned_with_error`; `edge` is "inside", or says which of both lies at an end.
+    """
+    best, lines = tuned_with_error(runs, cell, ["lr", second], metric), tuned(runs, [*cell, second], metric)
+    named = []
+    for _, row in best.iterrows():
+        line = lines[(lines[cell] == row[cell]).all(axis=1)].sort_values(metric)
+        gained = line[metric].iloc[1] - row[metric] if len(line) > 1 else math.inf
+        words = {"lr": row.edge, second: "inside" if gained <= flat else row[f"edge_{second}"]}
+        found = [f"{name} {word}" for name, word in words.items() if word not in ("inside", "single")]
+        named.append("; ".join(found) or "inside")
+    return best.drop(columns=f"edge_{second}").assign(edge=named)
 
 
 def seeds_of(best: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Every seed of the best settings: the rows of `runs` with the method that they stand for."""
-    keys = ["optimizer", "batch_size", "lr", "momentum", "beta2"]
-    return best.assign(optimizer=best.method.map(RULES))[["method", *keys]].merge(runs, on=keys)
+    keys = ["optimizer", "batch_size", *SETTING]
+    return best.assign(optimizer=[METHODS[m][0] for m in best.method])[["method", *keys]].merge(runs, on=keys)
 
 
 def loss_over_lr(runs: pd.DataFrame) -> pd.DataFrame:
-    """Seed means of SGD and Adam at every setting (momentum or beta2) and learning rate; missing where one diverged."""
-    chosen = runs[runs.optimizer.isin(NAMES)]
-    setting = chosen.momentum.where(chosen.optimizer == "sgd_ema", chosen.beta2)
-    chosen = chosen.assign(method=chosen.optimizer.map(NAMES), setting=setting)
-    means = over_seeds(chosen, ["batch_size", "method", "setting", "lr"])
-    error = means["std"] / np.sqrt(means.num_seeds)
-    return means.assign(val_loss=means.val_loss.replace(np.inf, np.nan), standard_error=error)
+    """Seed means of every method at every setting and learning rate; missing where a seed diverged.
+
+    `setting` is momentum, beta1 or beta2: what the method tunes beside the learning rate.
+    """
+    parts = []
+    for method, (_, _, second) in METHODS.items():
+        chosen = of_method(runs, method)
+        means = over_seeds(chosen.assign(setting=chosen[second]), ["batch_size", "setting", "lr"])
+        parts.append(means.assign(method=method, standard_error=means["std"] / np.sqrt(means.num_seeds)))
+    means = pd.concat(parts, ignore_index=True)
+    return means.assign(val_loss=means.val_loss.replace(np.inf, np.nan))
 
 
 def gap_table(best: pd.DataFrame, seeds: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
@@ -60,14 +98,16 @@ def gap_table(best: pd.DataFrame, seeds: pd.DataFrame, methods: list[str]) -> pd
     rows = []
     for batch_size, part in seeds.groupby("batch_size"):
         loss = part.pivot(index="seed", columns="method", values="val_loss")
-        edge = best[best.batch_size == batch_size].set_index("method").edge
+        own = best[best.batch_size == batch_size].set_index("method")
         row = {"batch_size": batch_size, "num_steps": part.num_steps.iloc[0], "num_seeds": len(loss)}
         row |= {f"{SHORT[m]}_loss": loss[m].mean() for m in methods}
+        row |= {f"{SHORT[m]}_settings": own.num_settings[m] for m in methods}
         for method, name in zip(methods[1:], ("gap", "gap_tuned"), strict=False):
             gap = paired_difference(loss["SGD"], loss[method])
             row |= {name: gap.value, f"{name}_error": gap.noise}
         row |= {"ppl_ratio": math.exp(row["gap"])}
-        rows.append(row | {"at_edge": " ".join(SHORT[m] for m in methods if edge[m] != "inside")})
+        edges = {SHORT[m]: own.edge[m] for m in methods if own.edge[m] != "inside"}
+        rows.append(row | {"at_edge": "; ".join(f"{name} {edge}" for name, edge in edges.items())})
     return pd.DataFrame(rows)
 
 
@@ -104,16 +144,6 @@ def closed_gaps(seeds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
-    """Batch sizes at which the gap to either column of Adam changes sign; an empty value where it does not."""
-    rows = []
-    for baseline, column in (("Adam", "gap"), ("Adam, beta2 tuned", "gap_tuned")):
-        known = len(tab_gap) > 1 and np.isfinite(tab_gap[column]).all()
-        roots = crossovers(tab_gap.batch_size, tab_gap[column]) if known else []
-        rows += [{"baseline": baseline, "root": i, "batch_size": b} for i, b in enumerate(roots or [np.nan])]
-    return pd.DataFrame(rows)
-
-
 def interventions(tried: pd.DataFrame, best: pd.DataFrame, seeds: pd.DataFrame) -> pd.DataFrame:
     """Best loss of each arm at the batch size of `tried`, its gain over SGD and the share of the gap that it closes.
 
@@ -122,10 +152,30 @@ def interventions(tried: pd.DataFrame, best: pd.DataFrame, seeds: pd.DataFrame) 
     """
     share = tried.clip_share.map(lambda p: "" if pd.isna(p) else f" p={p:g}")
     tried, batch_size = tried.assign(arm=tried.optimizer.map(ARMS) + share), int(tried.batch_size.iloc[0])
+    if "beta" in tried:  # Signum's momentum
+        tried = tried.assign(momentum=tried.momentum.fillna(tried.beta))
     best, seeds = (t[t.batch_size == batch_size].rename(columns={"method": "arm"}) for t in (best, seeds))
-    found, keys = tuned_with_error(tried, ["arm"], ["lr", "momentum"]), ["arm", "lr", "momentum"]
+    found, keys = tuned_with_second(tried, ["arm"], "momentum", flat=FLAT), ["arm", "lr", "momentum"]
     table = pd.concat([best[best.arm != "Adam, beta2 tuned"], found.assign(batch_size=batch_size)])
     return table.join(closed_gaps(pd.concat([seeds, tried.merge(found[keys], on=keys)])), on="arm")
+
+
+def phases(steps: pd.DataFrame, num_phases: int) -> pd.DataFrame:
+    """What is measured along updates, averaged within equal parts of training, then over seeds.
+
+    Args:
+        steps: the part `step` of the probes. num_phases: parts of training.
+    Returns:
+        method, batch_size, phase, progress (its middle), cosine, normalised_sharpness and overshoot, the curvature term
+        over the slope term (1: the update is so long that curvature undoes it), each with <name>_error over seeds.
+    """
+    phase = np.minimum((steps.progress * num_phases).astype(int), num_phases - 1)
+    steps = steps.assign(phase=phase, progress=(phase + 0.5) / num_phases)
+    cell, names = ["method", "batch_size", "phase", "progress"], ["cosine", "normalised_sharpness"]
+    own = steps.groupby([*cell, "seed"])[[*names, "first_order", "second_order"]].mean()
+    own["overshoot"] = own.second_order / own.first_order.abs()
+    groups = own[[*names, "overshoot"]].groupby(level=cell)
+    return groups.mean().join(groups.sem().add_suffix("_error")).assign(num_seeds=groups.size()).reset_index()
 
 
 def range_of(rows: pd.DataFrame) -> Estimate:
@@ -156,15 +206,19 @@ def ratios_to_adam(descents: pd.DataFrame) -> pd.DataFrame:
     The descents of one seed see the same noise: relative_error, the standard error of the ratio over the ratio itself,
     is that of the difference between both losses over their means, to first order.
     """
-    case = ["noise", "landscape", "sigma", "batch_size"]
-    table = tuned_with_error(descents, [*case, "optimizer"], ["lr", "momentum"], "loss")
+    case = ["noise", "landscape", "sigma", "num_samples", "batch_size"]
+    table = tuned_with_second(descents, [*case, "optimizer"], "momentum", "loss")
     keys = [*case, "optimizer", "lr", "momentum"]
     seeds = descents.merge(table[keys], on=keys).pivot(index=[*case, "seed"], columns="optimizer", values="loss")
     relative = seeds / seeds.groupby(level=case).transform("mean")
     spread = relative.sub(relative["adam"], axis=0).groupby(level=case).sem().stack().rename("relative_error")
-    steps = descents.groupby(["noise", "batch_size"]).num_steps.first()
+    steps = descents.groupby(["noise", "num_samples", "batch_size"]).num_steps.first()
     adam = table[table.optimizer == "adam"].set_index(case).loss.rename("adam_loss")
-    table = table.join(adam, on=case).join(steps, on=["noise", "batch_size"]).join(spread, on=[*case, "optimizer"])
+    table = (
+        table.join(adam, on=case)
+        .join(steps, on=["noise", "num_samples", "batch_size"])
+        .join(spread, on=[*case, "optimizer"])
+    )
     return table.assign(over_adam=table.loss / table.adam_loss)
 
 

@@ -1,18 +1,10 @@
 """Settings of the Adam-SGD gap: language-model sweeps, probes along training, quadratics and SDEs. No torch here."""
 
-from pydantic import Field
-
 from papers.optimizer_gap.problems import Quadratics, Sde
-from papers.optimizer_gap.settings import DataShard, GapShard, Language, Probes, ProbeShard
+from papers.optimizer_gap.settings import DataShard, GapShard, Language, Probes, ProbeShard, Thresholds, stacked
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.train.sweep.packing import sweep_shards
-
-
-class Thresholds(StrictModel):
-    """What claims ask for at this scale."""
-
-    gap_at_largest_batch: float = Field(gt=0)  # of SGD to Adam, nats
 
 
 class Config(PaperConfig):
@@ -36,20 +28,14 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     corpus = DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
     train: dict[str, StrictModel] = {}
     for name, sweep in language.sweeps:
-        train |= sweep_shards(GapShard, settings, sweep, name=name, max_members=language.max_members)
+        varied = tuple(key for key in settings.widen if any(key in block.grid for block in sweep.blocks))
+        own = settings.model_copy(update={"widen": varied})
+        train |= sweep_shards(GapShard, own, sweep, name=name, max_members=language.max_members)
     probes = sweep_shards(ProbeShard, watched, config.probes.sweep, name="probe", plan=config.probes.plan)
     return {
         "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
-        "train": _stacked(train, language.stack_rows),
-        "probe": _stacked(probes, language.stack_rows),
-    }
-
-
-def _stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]:
-    """As many runs in one call as `stack_rows` rows hold."""
-    return {
-        name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
-        for name, shard in shards.items()
+        "train": stacked(train, language.stack_rows),
+        "probe": stacked(probes, language.stack_rows),
     }

@@ -16,16 +16,18 @@ from papers.optimizer_gap.problems import QuadraticGrid, Quadratics
 from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, GradientNoise, RowSampling, block_quadratic, descend
 from shared.optim.schedules import make_schedule
 
+SOLVED = 1e-20  # losses below count as this: the digits of a solved problem (it starts at 1e4) say nothing
 MOMENTUM_OF = {"sgd_ema": "momentum", "adam": "beta1", "signum": "beta"}
 
 
 def cases(settings: Quadratics) -> Iterator[tuple[dict, GradientNoise, int]]:
-    """(columns, noise, updates): every batch size of both noise models."""
-    for sigma, batch_size in itertools.product(settings.sigmas, settings.batch_sizes):
-        columns = {"noise": "additive", "sigma": sigma, "batch_size": batch_size}
-        yield columns, AdditiveNoise(sigma, batch_size), settings.num_samples // batch_size
+    """(columns, noise, updates): additive noise at equal samples for every batch size, rows at equal updates."""
+    for sigma, samples, batch_size in itertools.product(settings.sigmas, settings.num_samples, settings.batch_sizes):
+        columns = {"noise": "additive", "sigma": sigma, "num_samples": samples, "batch_size": batch_size}
+        yield columns, AdditiveNoise(sigma, batch_size), samples // batch_size
     for batch_size in settings.row_batch_sizes:
-        yield {"noise": "rows", "sigma": 0.0, "batch_size": batch_size}, RowSampling(batch_size), settings.row_steps
+        columns = {"noise": "rows", "sigma": 0.0, "num_samples": batch_size * settings.row_steps}
+        yield columns | {"batch_size": batch_size}, RowSampling(batch_size), settings.row_steps
 
 
 def members(grid: QuadraticGrid, beta2: float) -> list[dict[str, float]]:
@@ -58,6 +60,6 @@ def descent_rows(settings: Quadratics) -> Iterator[dict]:
                         "lr": member["lr"],
                         "momentum": member[MOMENTUM_OF[grid.optimizer]],
                         "seed": seed,
-                        "loss": loss,
+                        "loss": max(loss, SOLVED),
                         "diverged": not loss < 1e12,
                     }

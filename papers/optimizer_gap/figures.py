@@ -1,80 +1,85 @@
 """Tables -> figures. One function per figure of paper.yaml; the same table gives the same pixels."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, SymmetricalLogLocator
+from matplotlib.ticker import NullFormatter
 from scipy.special import erf
 
-from shared.artifacts.plots import colours, legend, line, lines, log_ticks, panels, scale_line, styles, value_ticks
+from shared.artifacts.line_panels import line_panels
+from shared.artifacts.plots import legend, lines, log_ticks, panels, scale_line, styles, value_ticks, zero_line
 
-METHODS = ["SGD", "Signum", "Adam", "Adam, beta2 tuned"]
-SHOWN = {"Adam": r"Adam, $\beta_2=0.95$", "Adam, beta2 tuned": r"Adam, tuned $\beta_2$", "signsgd": "SignSGD"}
-SHOWN |= {"sgd": "SGD", "signum": "Signum"}
+SHOWN = {"SGD": "SGD", "Adam": r"Adam, $\beta_2=0.95$", "Adam, beta2 tuned": r"Adam, tuned $\beta_2$"}
+PLAIN = ["SGD", "Adam", "Signum"]  # arms that are no intervention
+ON_A_LINE = {"sgd": "SGD", "signsgd": "SignSGD"}
+TUNED_BESIDE = {"Adam": r"Adam's $\beta_1$ ($\beta_2=0.95$)", "Adam, beta2 tuned": r"Adam's $\beta_2$ ($\beta_1=0.9$)"}
 
 
 def _batch_axis(ax: Axes, table: pd.DataFrame, label: str = "batch size (sequences)") -> None:
-    value_ticks(ax.xaxis, table.batch_size, log=2)
+    value_ticks(ax.xaxis, table.batch_size, log=2, most=7)
     ax.set_xlabel(label)
 
 
 def fig_lr_sweep(table: pd.DataFrame) -> Figure:
-    """Loss over the learning rate, a column per batch size; Adam above, SGD below with the best Adam dotted."""
-    batch_sizes = sorted(table.batch_size.unique())
-    figure, axes = panels(2 * len(batch_sizes), most=len(batch_sizes), height=2.3, beside=1.4, sharey="row")
-    for row, (method, name) in enumerate((("Adam", r"Adam's $\beta_2$"), ("SGD", "SGD's momentum"))):
+    """Loss over the learning rate, a column per batch size, a row per method; the best Adam dotted under SGD."""
+    batch_sizes, rows = sorted(table.batch_size.unique()), TUNED_BESIDE | {"SGD": "SGD's momentum"}
+    size = {"width": 1.7, "height": 2.0, "beside": 1.7}
+    figure, axes = panels(len(rows) * len(batch_sizes), most=len(batch_sizes), sharex="row", sharey="row", **size)
+    grid = np.reshape(axes, (len(rows), -1))
+    for row_axes, (method, title) in zip(grid, rows.items(), strict=True):
         own = table[table.method == method]
-        style, row_axes = styles(own.setting), axes[row * len(batch_sizes) :][: len(batch_sizes)]
+        style = styles(sorted(own.setting.unique()))
         for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
             part = own[own.batch_size == batch_size]
             lines(ax, part, "lr", "val_loss", by="setting", looks=style, error="standard_error")
-            if method == "SGD":
-                adam = table[(table.batch_size == batch_size) & (table.method == "Adam")]
-                scale_line(ax, adam.val_loss.min(), "best Adam")
-            ax.set(xscale="log", xlabel=f"learning rate of {method}")
-            ax.set_title("" if row else f"batch size {batch_size}")
+            ax.set_xscale("log")
             log_ticks(ax.xaxis, (1.0, 3.0))
+            ax.set_title(f"batch size {batch_size}" if method == "Adam" else "")
+            if method == "SGD":
+                adam = table[(table.batch_size == batch_size) & (table.method != "SGD")]
+                scale_line(ax, adam.val_loss.min(), "best Adam")
         row_axes[0].set_ylabel("validation loss (nats)")
-        found = dict(zip(*reversed(row_axes[-1].get_legend_handles_labels()), strict=True))
-        row_axes[-1].legend(found.values(), found.keys(), title=name, loc="upper left", bbox_to_anchor=(1.02, 1.0))
+        row_axes[0].set_xlabel(f"learning rate of {method.partition(',')[0]}")
+        found = {name: line for ax in row_axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        found = {name: found[name] for name in [*(f"{value:g}" for value in style), "best Adam"] if name in found}
+        row_axes[-1].legend(found.values(), found.keys(), title=title, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
 
 def fig_gap(table: pd.DataFrame) -> Figure:
-    """Left: best loss of each method over the batch size. Right: SGD's gap to both columns of Adam."""
-    figure, axes = panels(2, width=2.8, beside=1.5, sharey=False)
-    options = {"by": "method", "looks": styles(METHODS), "error": "standard_error", "shown": SHOWN}
+    """Left: best loss of each method over the batch size. Right: SGD's gap to Adam, and where it changes sign."""
+    figure, axes = panels(2, width=2.9, beside=1.9, sharey=False)
+    looks = styles([*SHOWN, "equal updates"])
+    looks["equal updates"]["linestyle"] = "--"
+    shown = SHOWN | {"equal updates": r"Adam, $\beta_2=0.95$, equal updates"}
     for ax, panel in zip(axes, ("loss", "gap"), strict=True):
-        lines(ax, table[table.panel == panel], "batch_size", "val_loss", **options)
-        _batch_axis(ax, table)
+        own = table[table.panel == panel]
+        lines(ax, own, "batch_size", "val_loss", by="method", looks=looks, error="standard_error", shown=shown)
+        _batch_axis(ax, own)
     scale_line(axes[0], table[table.method == "unigram entropy"].val_loss.max(), "unigram entropy")
-    scale_line(axes[1], 0, "no gap", linestyle="-", linewidth=0.8)
-    axes[0].set(ylabel="best validation loss (nats)")
-    axes[1].set(ylabel="SGD minus Adam (nats)")
+    for _, row in table[(table.panel == "crossover") & table.low.notna() & table.high.notna()].iterrows():
+        axes[1].axvspan(row.low, row.high, color=looks[row.method]["color"], alpha=0.12, linewidth=0)
+    zero_line(axes[1])
+    for ax, label in zip(axes, ("best validation loss (nats)", "SGD minus Adam (nats)"), strict=True):
+        ax.set_ylabel(label)
     legend(figure, axes)
     return figure
 
 
 def fig_groups(table: pd.DataFrame) -> Figure:
-    """Bars: gap of each frequency group, one colour per batch size; standard errors where there are seeds."""
-    figure, ax = plt.subplots(figsize=(5.8, 2.8))
-    batch_sizes, groups = sorted(table.batch_size.unique()), sorted(table.group.unique())
-    palette, width = colours(batch_sizes), 0.8 / len(batch_sizes)
-    for index, batch_size in enumerate(batch_sizes):
-        part = table[table.batch_size == batch_size].sort_values("group")
-        at, error = part.group + (index - (len(batch_sizes) - 1) / 2) * width, part.gap_val_error
-        ax.bar(
-            at, part.gap_val, width, color=palette[batch_size], label=f"{batch_size}",
-            yerr=error if error.notna().any() else None, hatch=("", "///", "...", "xx", "\\\\")[index % 5],
-            edgecolor="white", linewidth=0.5,
-        )  # fmt: skip
-    types = table.groupby("group").num_types.first()
-    ax.axhline(0, color="0.3", linewidth=0.8)
-    ax.set_xticks(groups, [f"{g + 1}\n{types[g]} tokens" for g in groups])
-    ax.set(xlabel="frequency group, frequent to rare, of about equal mass", ylabel="SGD minus Adam (nats)")
-    legend(figure, ax, "batch size")
+    """Gap over the batch size, a line per frequency group; bands are standard errors."""
+    figure, ax = plt.subplots(figsize=(6.2, 2.8))
+    names = [f"{group + 1} ({number} tokens)" for group, number in zip(table.group, table.num_types, strict=True)]
+    table = table.assign(name=names).sort_values(["group", "batch_size"])
+    lines(ax, table, "batch_size", "gap_val", by="name", looks=styles(table.name), error="gap_val_error")
+    zero_line(ax)
+    _batch_axis(ax, table)
+    ax.set_ylabel("SGD minus Adam (nats)")
+    legend(figure, ax, "group, frequent to rare")
     return figure
 
 
@@ -84,7 +89,7 @@ def fig_interventions(table: pd.DataFrame) -> Figure:
     above = table.val_loss - float(table[table.arm == "Adam"].val_loss.iloc[0])
     table = table.assign(above=above).sort_values("above", ascending=False)
     looks = {True: ("C0", "///"), False: ("C1", "")}
-    colors, hatches = zip(*(looks[arm in METHODS] for arm in table.arm), strict=True)
+    colors, hatches = zip(*(looks[arm in PLAIN] for arm in table.arm), strict=True)
     error = table.standard_error if table.standard_error.notna().any() else None
     bars = ax.barh(table.arm, table.above, color=colors, hatch=hatches, edgecolor="white", xerr=error)
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
@@ -98,50 +103,41 @@ def fig_interventions(table: pd.DataFrame) -> Figure:
 
 
 def fig_momentum(table: pd.DataFrame) -> Figure:
-    """SGD's best loss over the momentum, a panel per batch size, with and without clipping."""
-    batch_sizes, momenta = sorted(table.batch_size.unique()), sorted(table.momentum.unique())
-    figure, axes = panels(len(batch_sizes), sharey=False)
-    table, looks = table.assign(place=table.momentum.map(momenta.index)), styles(["norm 1", "none"])
-    for ax, batch_size in zip(axes, batch_sizes, strict=True):
-        part = table[table.batch_size == batch_size]
-        lines(ax, part, "place", "val_loss", by="clip", looks=looks, error="standard_error")
-        ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
-        ax.set(title=f"batch size {batch_size}", xlabel="momentum")
-        ax.margins(x=0.1)
-    axes[0].set_ylabel("best validation loss (nats)")
-    legend(figure, axes, "clipping")
+    """SGD's best loss over the momentum, a line per batch size; dashed without clipping."""
+    momenta = sorted(table.momentum.unique())
+    table = table.assign(place=table.momentum.map(momenta.index))
+    figure, ax = plt.subplots(figsize=(5.6, 3.2))
+    looks = styles(sorted(table.batch_size.unique()))
+    for clip, dash in (("norm 1", {}), ("none", {"linestyle": "--", "markerfacecolor": "white"})):
+        part = table[table["clip"] == clip]
+        own = {size: look | dash | ({"label": f"{size}, no clipping"} if dash else {}) for size, look in looks.items()}
+        lines(ax, part, "place", "val_loss", by="batch_size", looks=own, error="standard_error")
+    ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
+    ax.set(xlabel="momentum", ylabel="best validation loss (nats)")
+    legend(figure, ax, "batch size")
     return figure
 
 
 def fig_sharpness(table: pd.DataFrame) -> Figure:
-    """Along training: correlation, sharpness, and predicted against actual change; a column per batch size."""
-    batch_sizes, style = sorted(table.batch_size.unique()), styles(["SGD", "Adam"])
-    table = table.assign(
-        slope=-table.correlation, decrease=-table.actual_change, predicted=-(table.first_order + table.second_order)
-    )
-    rows = [
-        (r"$-\langle\nabla f,u\rangle$", "slope", 1e-3),
-        (r"$u^\top \nabla^2 f\, u$", "sharpness", 1e-2),
-        ("decrease of the loss\nby one update (nats)", "decrease", 1e-4),
-    ]
-    figure, axes = panels(3 * len(batch_sizes), most=len(batch_sizes), height=1.9, sharex=True, sharey="row")
-    grid = np.reshape(axes, (3, -1))
-    for row_axes, (label, _, threshold) in zip(grid, rows, strict=True):
-        row_axes[0].set_ylabel(label)
-        for ax in row_axes:
-            ax.set_yscale("symlog", linthresh=threshold, linscale=1.5)
-            ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=threshold, subs=[1.0]))
-            ax.yaxis.get_major_locator().set_params(numticks=6)
-            ax.axhline(0, color="0.5", linewidth=0.8)
-    for column, batch_size in enumerate(batch_sizes):
+    """Along training: cosine to the gradient, sharpness per squared length, curvature term over slope term."""
+    batch_sizes, looks = sorted(table.batch_size.unique()), styles(["SGD", "Adam"])
+    rows = {
+        "cosine": "cosine of update\nand gradient",
+        "normalised_sharpness": r"$u^\top \nabla^2 f\, u\, /\, |u|^2$",
+        "overshoot": "curvature term\nover slope term",
+    }
+    figure, axes = panels(3 * len(batch_sizes), most=len(batch_sizes), height=1.8, sharex=True, sharey="row")
+    for ax, (name, batch_size) in zip(axes, itertools.product(rows, batch_sizes), strict=True):
         own = table[table.batch_size == batch_size]
-        for ax, (_, name, _) in zip(grid[:, column], rows, strict=True):
-            lines(ax, own, "progress", name, by="method", looks=style)
-        for method, part in own.groupby("method", sort=False):
-            color = style[method]["color"]
-            grid[2, column].plot(part.progress, part.predicted, "x", color=color, label=f"{method}, predicted")
-        grid[0, column].set_title(f"batch size {batch_size}")
-        grid[2, column].set_xlabel("share of training")
+        lines(ax, own, "progress", name, by="method", looks=looks, error=f"{name}_error")
+        zero_line(ax)
+        if batch_size == batch_sizes[0]:
+            ax.set_ylabel(rows[name])
+        if name == "overshoot":
+            ax.set_xlabel("share of training")
+            zero_line(ax, 1)
+        if name == "cosine":
+            ax.set_title(f"batch size {batch_size}")
     legend(figure, axes)
     return figure
 
@@ -179,7 +175,7 @@ def fig_decay(table: pd.DataFrame) -> Figure:
             for value, part in own[own.method == method].groupby(name):
                 ax.plot(part.time, part.discrete, label=f"{value:g}", **style[value])
                 ax.plot(part.time[::4], part.euler[::4], "o", markersize=3, color=style[value]["color"], alpha=0.6)
-            ax.set(yscale="log", title=SHOWN[method] if row == 0 else "", xlabel=r"time $t=k\eta$" if row else "")
+            ax.set(yscale="log", title=ON_A_LINE[method] if row == 0 else "", xlabel=r"time $t=k\eta$" if row else "")
             ax.yaxis.set_minor_formatter(NullFormatter())
         axes[2 * row + 1].legend(title=title, loc="upper left", bbox_to_anchor=(1.02, 1.0))
         axes[2 * row].set_ylabel(r"$\mathbb{E} f$, $f(x)=x^2/2$")
@@ -192,7 +188,7 @@ def fig_stationary(table: pd.DataFrame) -> Figure:
     for (method, style), slope in zip(styles(["sgd", "signsgd"]).items(), ("B^{-1}", "B^{-1/2}"), strict=True):
         part = table[table.method == method].sort_values("batch_size")
         ax.plot(part.batch_size, part.formula, color=style["color"], linestyle="-" if method == "sgd" else "--")
-        label = f"{SHOWN[method]}: ${slope}$"
+        label = f"{ON_A_LINE[method]}: ${slope}$"
         ax.plot(part.batch_size, part.variance, linestyle="none", markersize=4, label=label, **style)
     ax.set(yscale="log", ylabel="stationary variance")
     _batch_axis(ax, table, "batch size")
@@ -201,20 +197,19 @@ def fig_stationary(table: pd.DataFrame) -> Figure:
 
 
 def fig_quadratics(table: pd.DataFrame) -> Figure:
-    """SGD's loss over Adam's by batch size: additive noise left, sampled rows right; bands are standard errors."""
-    figure, axes = panels(2, width=3.1, beside=0.4, sharey=False)
-    table = table[table.optimizer == "sgd"]
-    style, dashes = styles(["hom", "het"]), dict(zip(sorted(table.sigma.unique()), ("-", "--", ":"), strict=False))
-    for ax, (noise, title) in zip(axes, (("additive", "additive noise"), ("rows", "sampled rows")), strict=True):
-        part = table[table.noise == noise]
-        for (landscape, sigma), own in part.groupby(["landscape", "sigma"], sort=False):
-            label = landscape + (rf", $\sigma={sigma:g}$" if noise == "additive" else "")
-            look = style[landscape] | {"linestyle": dashes[sigma], "label": label}
-            line(ax, own.batch_size, own.over_adam, error=own.over_adam * own.relative_error, **look)
-        scale_line(ax, 1, "_as Adam", linestyle="-", linewidth=0.8)
-        ax.set(title=title, yscale="log")
+    """SGD's loss over Adam's by batch size: additive noise at several numbers of samples, then sampled rows."""
+    additive = table.noise == "additive"
+    where = [rf"{case}, $\sigma={sigma:g}$" for case, sigma in zip(table.landscape, table.sigma, strict=True)]
+    table = table.assign(
+        panel=np.where(additive, where, "sampled rows"),
+        series=np.where(additive, table.num_samples.map("{:,} samples".format), table.landscape + ", rows"),
+        error=table.over_adam * table.relative_error,
+    ).sort_values(["noise", "sigma", "landscape", "num_samples", "batch_size"])
+    options = {"labels": ("batch size", "loss of SGD over loss of Adam"), "looks": styles(table.series)}
+    figure, axes = line_panels(
+        table, "batch_size", "over_adam", panel=["panel"], by="series", error="error", sharey=False, most=3, **options
+    )
+    for ax, (_, part) in zip(axes, table.groupby("panel", sort=False), strict=True):
+        zero_line(ax, 1)
         _batch_axis(ax, part, "batch size")
-        ax.legend(loc="best")
-    log_ticks(axes[0].yaxis, (1.0, 2.0, 4.0, 6.0))
-    axes[0].set_ylabel("loss of SGD over loss of Adam")
     return figure

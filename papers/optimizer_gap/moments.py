@@ -12,7 +12,7 @@ from scipy.special import erf
 
 from papers.optimizer_gap.backward import diffusion_expectation
 from papers.optimizer_gap.lattice import SignWalk, expectation
-from papers.optimizer_gap.problems import Decay, Stationary, WeakError
+from papers.optimizer_gap.problems import Decay, Stationary, WeakError, whole_updates
 from papers.optimizer_gap.sde import (
     sgd_sde,
     sgd_second_moment,
@@ -59,7 +59,7 @@ def simulated(method: str, x0: float, time: float, *, eta: float, batch_size: fl
         equation,
         torch.full((settings.num_paths, 1), x0, dtype=torch.float64),
         step_size=eta / every,
-        num_steps=round(time / eta) * every,
+        num_steps=whole_updates(time, eta) * every,
         generator=torch_generator(0, "paths", method, f"{eta:g} {batch_size:g} {sigma:g}"),
         record_every=every,
     )
@@ -71,7 +71,7 @@ def weak_rows(settings: WeakError) -> Iterator[dict]:
     for method in EQUATIONS:
         for eta in settings.etas:
             problem = {"eta": eta, "batch_size": settings.batch_size, "sigma": 1.0}
-            discrete = discrete_second_moment(method, settings.x0, round(settings.time / eta), **problem)
+            discrete = discrete_second_moment(method, settings.x0, whole_updates(settings.time, eta), **problem)
             equation = equation_second_moment(method, settings.x0, settings.time, **problem)
             ends = simulated(method, settings.x0, settings.time, settings=settings, **problem)[-1]
             drawn = mean_estimate(ends.square())
@@ -137,9 +137,10 @@ def decay_rows(settings: Decay) -> Iterator[dict]:
 
 
 def _moments(method: str, x0: float, time: float, num_points: int, **problem) -> Iterator[tuple[int, float]]:
-    """(update, E x^2) at about `num_points` updates, evenly spread over `time`."""
-    every = max(1, round(time / problem["eta"] / (num_points - 1)))
-    last = round(time / problem["eta"]) // every * every
+    """(update, E x^2) at about `num_points` updates, evenly spread over `time`; the last may lie a little before it."""
+    num_steps = whole_updates(time, problem["eta"])
+    every = max(1, round(num_steps / (num_points - 1)))
+    last = num_steps // every * every
     if method == "sgd":
         for k in range(0, last + 1, every):
             yield k, discrete_second_moment(method, x0, k, **problem)

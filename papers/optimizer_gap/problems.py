@@ -1,8 +1,32 @@
 """Settings of the problems that are no language: block quadratics and one-dimensional diffusions. No torch here."""
 
-from pydantic import Field
+from typing import Annotated, Self
 
-from shared.base.settings import StrictModel
+from pydantic import Field, field_validator, model_validator
+
+from shared.base.errors import nearest_or_all
+from shared.base.settings import Factor, NonNegative, Positive, StrictModel
+
+KNOWN_LANDSCAPES = ("hom", "het")  # three blocks that each span all scales, or have a scale each
+
+BatchSize = Annotated[int, Field(ge=1)]
+
+
+def whole_updates(time: float, eta: float) -> int:
+    """Updates of length `eta` up to `time`, both positive.
+
+    Raises:
+        ValueError: a learning rate that is not positive or does not divide the time: method and equation would be
+            compared at different times.
+    """
+    if not eta > 0:
+        raise ValueError(f"a learning rate must be positive; got eta {eta:g}")
+    number = round(time / eta)
+    if number < 1 or abs(number * eta - time) > 1e-9 * time:
+        raise ValueError(
+            f"eta {eta:g} does not divide the time {time:g}; the last update would end at {number * eta:g}"
+        )
+    return number
 
 
 class QuadraticGrid(StrictModel):
@@ -10,42 +34,67 @@ class QuadraticGrid(StrictModel):
 
     label: str  # sgd, adam or signum in the tables
     optimizer: str  # name of an update rule
-    lrs: tuple[float, ...]
-    momentum: tuple[float, ...]  # of sgd; beta1 of adam, beta of signum
+    lrs: tuple[Positive, ...]
+    momentum: tuple[Factor, ...]  # of sgd; beta1 of adam, beta of signum
 
 
 class Quadratics(StrictModel):
     """Nine dimensions, three blocks; learning rates tuned for each batch size."""
 
     landscapes: tuple[str, ...]  # hom, het
-    sigmas: tuple[float, ...]  # additive noise per sample, per coordinate
-    batch_sizes: tuple[int, ...]  # of the additive model
-    num_samples: int = Field(ge=1)  # B * updates, the same for every batch size
-    row_batch_sizes: tuple[int, ...]  # rows of the nine, without replacement
+    sigmas: tuple[NonNegative, ...]  # additive noise per sample, per coordinate
+    batch_sizes: tuple[BatchSize, ...]  # of the additive model
+    num_samples: tuple[BatchSize, ...]  # B * updates: each is a budget that every batch size gets
+    row_batch_sizes: tuple[BatchSize, ...]  # rows of the nine, without replacement
     row_steps: int = Field(ge=1)  # updates with sampled rows
     beta2: float = Field(ge=0, lt=1)  # of adam
     warmup_fraction: float = Field(ge=0, lt=1)  # of the updates; a cosine to zero follows
     seeds: tuple[int, ...]
     draw: int = 0  # which random rotation of the blocks
-    grids: tuple[QuadraticGrid, ...]
+    grids: tuple[QuadraticGrid, ...]  # of one size: every optimiser gets the same number of settings
+
+    @field_validator("landscapes")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in KNOWN_LANDSCAPES:
+                raise ValueError(f"unknown landscape '{name}'; {nearest_or_all(name, KNOWN_LANDSCAPES)}")
+        return names
+
+    @model_validator(mode="after")
+    def _fair_and_whole(self) -> Self:
+        sizes = {grid.label: len(grid.lrs) * len(grid.momentum) for grid in self.grids}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"every optimiser gets the same number of settings; got {sizes}")
+        for number in self.num_samples:
+            unequal = [size for size in self.batch_sizes if number % size]
+            if unequal:
+                raise ValueError(f"{number} samples are no whole number of batches of {unequal[0]}")
+        return self
 
 
 class WeakError(StrictModel):
     """Discrete method against its equation on f(x) = x^2 / 2 with unit noise."""
 
-    etas: tuple[float, ...]
-    batch_size: int = Field(ge=1)
+    etas: tuple[Positive, ...]  # each divides the time
+    batch_size: BatchSize
     x0: float
     time: float = Field(gt=0)
     num_paths: int = Field(ge=2)  # of the Euler-Maruyama simulation
     steps_per_eta: int = Field(ge=1)  # its steps within one update
+
+    @model_validator(mode="after")
+    def _at_one_time(self) -> Self:
+        for eta in self.etas:
+            whole_updates(self.time, eta)
+        return self
 
 
 class Stationary(StrictModel):
     """Stationary variance over the batch size, f(x) = x^2 / 2 and unit noise."""
 
     eta: float = Field(gt=0)
-    batch_sizes: tuple[int, ...]
+    batch_sizes: tuple[BatchSize, ...]
 
 
 class Decay(StrictModel):
@@ -53,14 +102,20 @@ class Decay(StrictModel):
 
     eta: float = Field(gt=0)
     sigma: float = Field(gt=0)
-    batch_sizes: tuple[int, ...]
+    batch_sizes: tuple[BatchSize, ...]
     noise_eta: float = Field(gt=0)  # learning rate of the panels over sigma, batch size 1
-    sigmas: tuple[float, ...]
+    sigmas: tuple[Positive, ...]
     x0: float
     time: float = Field(gt=0)
     num_points: int = Field(ge=2)
     num_paths: int = Field(ge=2)
     steps_per_eta: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _at_one_time(self) -> Self:
+        for eta in (self.eta, self.noise_eta):
+            whole_updates(self.time, eta)
+        return self
 
 
 class Sde(StrictModel):

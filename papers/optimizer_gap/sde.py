@@ -62,6 +62,7 @@ def sign_sde(gradient: Gradient, *, eta: float, batch_size: float, sigma: Tensor
 
 def sgd_second_moment(x0: float, num_steps: int, *, h: float, sigma: float, eta: float, batch_size: float) -> float:
     """E[x_k^2] of the discrete method: m <- (1 - eta h)^2 m + eta^2 sigma^2 / B, solved."""
+    _check(eta, batch_size, sigma, positive=False)
     kept, added = (1 - eta * h) ** 2, eta**2 * sigma**2 / batch_size
     limit = added / (1 - kept)
     return limit + kept**num_steps * (x0**2 - limit)
@@ -69,11 +70,13 @@ def sgd_second_moment(x0: float, num_steps: int, *, h: float, sigma: float, eta:
 
 def sgd_stationary_variance(*, h: float, sigma: float, eta: float, batch_size: float, discrete: bool = True) -> float:
     """eta sigma^2 / (B h (2 - eta h)); the equation's own, without the eta h, if not `discrete`."""
+    _check(eta, batch_size, sigma, positive=False)
     return eta * sigma**2 / (batch_size * h * (2 - (eta * h if discrete else 0.0)))
 
 
 def sign_stationary_variance(*, h: float, sigma: float, eta: float, batch_size: float) -> float:
     """(eta/2) (sigma/h) sqrt(pi / (2B)): the small-eta limit, in which the stationary law has a small signal."""
+    _check(eta, batch_size, sigma, positive=True)
     return 0.5 * eta * sigma / h * math.sqrt(math.pi / (2 * batch_size))
 
 

@@ -1,10 +1,10 @@
 """What the language-model sections of config.yaml mean, and what each step's job reads of them. No torch here."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from shared.base.settings import StrictModel
+from shared.base.settings import Positive, StrictModel
 from shared.data.config import TextConfig
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
@@ -20,6 +20,13 @@ class GapSettings(LanguageSettings):
 
 class GapShard(LanguageShard, GapSettings):
     """One job of a sweep."""
+
+    own_rules: ClassVar[tuple[str, ...]] = (
+        "graft_adam_sgd",
+        "graft_sgd_adam",
+        "sgd_quantile_clip",
+        "sgd_ema_quantile_clip",
+    )
 
 
 class Sweeps(StrictModel):
@@ -54,7 +61,7 @@ class ProbePlan(StrictModel):
 
     num_points: int = Field(ge=2)  # updates at which slope and sharpness are measured, evenly spread
     windows: int = Field(ge=1)  # held-out windows of the loss that is differentiated
-    taylor_scales: tuple[float, ...]  # multiples of an update at which the remainder is measured, float64
+    taylor_scales: tuple[Positive, ...]  # multiples of an update at which the remainder is measured, float64
     taylor_windows: int = Field(ge=1)
     noise_points: int = Field(ge=1)  # updates at which gradient noise is measured, evenly spread
     noise_batches: int = Field(ge=2)  # minibatches behind a coordinate's mean and standard deviation
@@ -80,3 +87,17 @@ class DataShard(StrictModel):
     text: TextConfig
     num_symbols: int
     num_groups: int
+
+
+class Thresholds(StrictModel):
+    """What claims ask for at a scale."""
+
+    gap_at_largest_batch: float = Field(gt=0)  # of SGD to Adam, nats
+
+
+def stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]:
+    """The shards, each with as many runs in one call as `stack_rows` rows hold."""
+    return {
+        name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
+        for name, shard in shards.items()
+    }

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from papers.optimizer_gap import comparing
+from papers.optimizer_gap import comparing, gap
 from shared.artifacts.sweeps import final_rows, gains
 
 
@@ -34,16 +34,18 @@ def tab_gap(tab_best, best_runs) -> pd.DataFrame:
     return comparing.gap_table(tab_best, best_runs, ["SGD", "Adam", "Adam, beta2 tuned"])
 
 
-def tab_equal_steps(runs) -> pd.DataFrame:
-    """SGD and Adam after equal numbers of updates: a different question."""
-    runs = runs[runs.sweep == "steps"]
+def tab_equal_steps(runs, records) -> pd.DataFrame:
+    """SGD and Adam after equal numbers of updates, and how far below the unigram entropy they got."""
+    runs, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
     best = comparing.best_of_methods(runs)
-    return comparing.gap_table(best, comparing.seeds_of(best, runs), ["SGD", "Adam"])
+    table = comparing.gap_table(best, comparing.seeds_of(best, runs), ["SGD", "Adam"])
+    error = best[best.method == "SGD"].set_index("batch_size").standard_error
+    return table.assign(sgd_learned=unigram - table.sgd_loss, sgd_learned_error=table.batch_size.map(error))
 
 
-def tab_crossover(tab_gap) -> pd.DataFrame:
-    """Batch sizes at which the gap changes sign."""
-    return comparing.crossings(tab_gap)
+def tab_crossover(main_runs) -> pd.DataFrame:
+    """The batch size beyond which SGD stays behind, with its bootstrap interval."""
+    return gap.crossings(main_runs)
 
 
 def tab_sgd_grid(runs) -> pd.DataFrame:
@@ -51,12 +53,13 @@ def tab_sgd_grid(runs) -> pd.DataFrame:
     sgd = runs[runs.optimizer == "sgd_ema"]
     parts = {"norm 1": sgd[sgd.sweep == "main"], "none": sgd[sgd.sweep == "no_clip"]}
     frames = [gains(part, ["batch_size"], "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).query("edge != 'single'")
 
 
 def tab_gap_beta2(main_runs) -> pd.DataFrame:
-    """Adam at each batch size and beta2, and what it gains over beta2 = 0.95."""
-    return gains(main_runs[main_runs.optimizer == "adam"], ["batch_size"], "beta2", comparing.BETA2)
+    """Adam (beta1 = 0.9) at each batch size and beta2, and what it gains over beta2 = 0.95."""
+    runs = comparing.of_method(main_runs, "Adam, beta2 tuned")
+    return gains(runs, ["batch_size"], "beta2", comparing.BETA2).query("edge != 'single'")
 
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
@@ -70,19 +73,26 @@ def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
 
 
 def fig_lr_sweep(main_runs) -> pd.DataFrame:
-    """Loss of every setting of SGD and Adam over the learning rate."""
-    return comparing.loss_over_lr(main_runs)
+    """Loss of every setting of SGD and of both columns of Adam over the learning rate."""
+    table = comparing.loss_over_lr(main_runs)  # values tried at one rate alone are no line
+    return table[table.groupby(["method", "batch_size", "setting"]).lr.transform("size") > 1]
 
 
-def fig_gap(records, tab_best, tab_gap) -> pd.DataFrame:
-    """Best loss of each method, and SGD's gap to both columns of Adam, over the batch size."""
+def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.DataFrame:
+    """Best loss of each method, SGD's gaps at equal tokens and at equal updates, and the crossover, by batch size."""
     unigram = pd.DataFrame({"method": "unigram entropy", "batch_size": tab_gap.batch_size.unique()})
     unigram["val_loss"] = records("data").unigram_entropy_nats.iloc[0]
     parts = [tab_best.assign(panel="loss"), unigram.assign(panel="loss")]
-    for method, name in (("Adam", "gap"), ("Adam, beta2 tuned", "gap_tuned")):
-        own = tab_gap.drop(columns="gap").assign(val_loss=tab_gap[name], standard_error=tab_gap[f"{name}_error"])
+    gaps = (("Adam", tab_gap, "gap"), ("Adam, beta2 tuned", tab_gap, "gap_tuned"))
+    for method, table, name in (*gaps, ("equal updates", tab_equal_steps, "gap")):
+        own = table[["batch_size", "num_seeds"]].assign(val_loss=table[name], standard_error=table[f"{name}_error"])
         parts.append(own.assign(panel="gap", method=method))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([*parts, tab_crossover.rename(columns={"baseline": "method"}).assign(panel="crossover")])
+
+
+def fig_sharpness(records) -> pd.DataFrame:
+    """Along training, averaged over probes and seeds: cosine, normalised sharpness, curvature term over slope term."""
+    return comparing.phases(records("probe", "step"), 6)
 
 
 def fig_signal(records) -> pd.DataFrame:
@@ -94,6 +104,6 @@ def fig_signal(records) -> pd.DataFrame:
 
 
 def fig_quadratics(records) -> pd.DataFrame:
-    """SGD's and Signum's loss over Adam's, both noise models."""
+    """SGD's loss over Adam's, both noise models."""
     both = pd.concat([records("quadratics", noise) for noise in ("additive", "rows")])
-    return both[both.optimizer != "adam"]
+    return both[both.optimizer == "sgd"]

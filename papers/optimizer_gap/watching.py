@@ -67,8 +67,12 @@ def labels(run: Run, step: int) -> dict:
     return columns_of(run) | {"optimizer": name, "method": name, "step": step, "progress": step / run.num_steps}
 
 
-def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
-    """Slope, sharpness, predicted and actual change of the update that was just taken, per run."""
+def step_rows(watched: Watched, step: int, before: Tensor, check: bool) -> Iterator[dict]:
+    """Slope, sharpness, predicted and actual change of the update that was just taken, per run.
+
+    Args:
+        check: measure the order of what the two terms leave out as well, for one seed.
+    """
     plan, rates = watched.settings.plan, watched.run.updates.lr.tolist()
     windows = watched.task.windows["val"][: plan.windows]
     for index, run in enumerate(watched.settings.runs):
@@ -89,7 +93,7 @@ def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
             "eta": eta,
             "loss": terms.value,
             "correlation": terms.slope,
-            "cosine": terms.slope / (norm * float(update.norm())),
+            "cosine": -terms.slope / (norm * float(update.norm())),  # 1: along the negative gradient
             "sharpness": terms.curvature,
             "normalised_sharpness": terms.curvature / float(update.norm()) ** 2,
             "update_norm": float(update.norm()),
@@ -97,7 +101,8 @@ def step_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
             "second_order": 0.5 * eta**2 * terms.curvature,
             "actual_change": moved - terms.value,
         }
-        yield {"part": "taylor", **labels(run, step), **taylor_orders(watched, start, update, eta)}
+        if check and run.seed == watched.settings.runs[0].seed:
+            yield {"part": "taylor", **labels(run, step), **taylor_orders(watched, start, update, eta)}
 
 
 def taylor_orders(watched: Watched, start: Tensor, update: Tensor, eta: float) -> dict[str, float]:
@@ -125,7 +130,7 @@ def noise_rows(watched: Watched, step: int, before: Tensor) -> Iterator[dict]:
     """
     plan, task = watched.settings.plan, watched.task
     for index, run in enumerate(watched.settings.runs):
-        if run.optimizer != "adam":  # one trajectory is enough
+        if run.optimizer != "adam" or run.seed != watched.settings.runs[0].seed:  # one trajectory is enough
             continue
         x = watched.params(before[index], torch.float32)
         total, squares = 0.0, 0.0
@@ -168,7 +173,7 @@ def watch(settings: ProbeShard, device: str) -> Iterator[dict]:
             yield from noise_rows(watched, step, before)
         watched.run.update()
         if step in steps:
-            yield from step_rows(watched, step, before)
+            yield from step_rows(watched, step, before, step in noisy)
 
 
 class _Silent:

@@ -16,9 +16,8 @@ from shared.artifacts.claims import at_least, at_most, claim, greater, less, not
 from shared.artifacts.estimates import difference
 
 ALL = ("smoke", "cpu", "gpu", "paper", "paper-lite")
-PROBED = "at cpu learning rates and Signum's betas lie around the optimum of some thirty probe runs, and the settings "
-PROBED += "with three seeds are the best of those"
-GRID = "at cpu learning rates lie around the optimum of probe runs; beta1 0.975 and beta2 0.9875 were left out for time"
+PROBED = "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch"
+GRID = PROBED + "; beta1 0.95 and above were left out for time"
 
 exact_claim = functools.partial(claim, kind="paper", scales=ALL)
 best_claim = functools.partial(
@@ -36,7 +35,9 @@ def _ranking(pairs: list[tuple[str, str]]) -> Callable:
         loss = comparing.method_losses(tab_methods, settings.thresholds.reported_spread)
         for better, worse in pairs:
             yield greater(f"{worse} minus {better}", difference(loss[worse], loss[better]), 0)
-        yield note("best_lr_at_grid_edge", comparing.at_grid_edge(tab_methods, sum(pairs, ())))
+        compared = list(dict.fromkeys(sum(pairs, ())))
+        yield note("best_at_grid_edge", comparing.at_grid_edge(tab_methods, compared))
+        yield note("settings tried", comparing.budgets(tab_methods, compared))
 
     return check
 
@@ -58,7 +59,8 @@ def signum_closes_most(tab_methods, settings):
     yield at_least("nats closed beyond three quarters", comparing.closed_beyond(loss, 0.75), 0)
     for column, other in itertools.product(("val_loss", "ppl"), ("SGD", "SGD + Gclip")):
         yield note(f"share of {column} against {other}", comparing.share_closed(tab_methods, column, other))
-    yield note("best_lr_at_grid_edge", comparing.at_grid_edge(tab_methods, ["SGD", "Signum", "Adam"]))
+    yield note("best_at_grid_edge", comparing.at_grid_edge(tab_methods, ["SGD", "Signum", "Adam"]))
+    yield note("settings tried", comparing.budgets(tab_methods, ["SGD", "SGD + Gclip", "Signum", "Adam"]))
 
 
 optimizer_order = best_claim(
@@ -67,12 +69,9 @@ optimizer_order = best_claim(
     reported="21.86 < 23.23 < 27.04 < 37.76",
 )(_ranking([("Adam", "Signum"), ("Signum", "RMSprop"), ("RMSprop", "SGD + Gclip")]))
 
-table1_order = claim(
+table1_order = best_claim(
     "table1-order",
     "All seven methods of Table 1 rank as there.",
-    kind="paper",
-    scales=["gpu", "paper", "paper-lite"],
-    needs="runs of a few hundred steps do not separate the variants of SGD and SignSGD",
     reported="21.86, 23.23, 27.04, 33.40, 36.78, 37.76, 53.62",
 )(_ranking(list(itertools.pairwise(TABLE_1))))
 
@@ -80,7 +79,7 @@ table1_order = claim(
 @grid_claim(
     "adavar-diagonal",
     "AdaVar gains nothing by leaving gamma = tau = beta, where it is Adam with equal betas.",
-    chosen_after="at cpu two more learning rates were given to AdaVar",
+    chosen_after=PROBED,
 )
 def adavar_diagonal(tab_adavar, settings):
     is_adam = tab_adavar.is_adam.astype(bool)
@@ -115,13 +114,26 @@ def eps_init_bc_minor(tab_confounders, tab_methods, settings):
 @grid_claim(
     "equal-betas-near-optimal",
     "Tying beta2 to beta1 costs little, for every beta1 from 0.8 on and at the optimum.",
-    reported="never more than 0.3 in perplexity; the released data have one exception, 0.355 at batch 512, 0.975",
+    reported="never more than 0.3 in perplexity",
 )
 def equal_betas_near_optimal(tab_betas, tab_equal, settings):
     cells, allowed = grid.main_cells(tab_betas, from_beta1=0.8), settings.thresholds
     yield at_most("largest regret", grid.estimate(cells, grid.largest_regret), allowed.regret)
     yield at_most("best tied minus best", grid.estimate(cells, grid.tied_regret), allowed.tied)
-    yield note("rows above the regret in other studies", grid.rows_above(tab_equal, allowed.regret, from_beta1=0.8))
+    yield note("edges of the best beta2", grid.edges(tab_equal))
+
+
+@claim(
+    "equal-betas-within-0.3",
+    "In no study and for no beta1 does tying the betas lose more than 0.3 in perplexity.",
+    kind="paper",
+    scales=["paper"],
+    needs="perplexities of about 22, of which 0.3 is a share that means something",
+    reported="never more than 0.3; in the released data 0.438 on FineWeb at beta1 0.9 and 0.355 at batch 512, 0.975",
+)
+def equal_betas_within(tab_equal):
+    yield at_most("largest loss of perplexity", grid.largest_loss_of_perplexity(tab_equal), 0.3)
+    yield note("rows above 0.3", grid.rows_above(tab_equal, 0.3))
 
 
 @grid_claim(
@@ -136,18 +148,15 @@ def betas_correlated(tab_betas):
     yield note("best beta2", grid.listed(grid.best_of_rows(cells)))
 
 
-@claim(
+@grid_claim(
     "most-adam-cells-beat-signum",
     "Most of Adam's cells, each tuned over the learning rate, beat the best Signum.",
-    kind="paper",
-    scales=["gpu", "paper"],
-    needs="Signum is within the noise of a run behind Adam there; tab_betas has the cells",
     reported="26 of 40 cells in the released data",
 )
 def most_adam_cells_beat_signum(tab_betas, tab_methods):
-    cells, signum = grid.main_cells(tab_betas), tab_methods.set_index("method").val_loss["Signum"]
-    yield greater("share of cells", grid.estimate(cells, lambda c: (c.val_loss < signum).mean()), 0.5)
-    yield note("cells", len(cells))
+    cells, signum = grid.main_cells(tab_betas), tab_methods.set_index("method").loc["Signum"]
+    yield greater("share of cells", grid.share_below(cells, signum), 0.5)
+    yield note("cells", f"{(cells.val_loss < signum.val_loss).sum()} of {len(cells)}")
 
 
 @grid_claim(

@@ -5,21 +5,47 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from papers.signed_adam.runs import TUNED, most_seeds, of_studies
+from papers.signed_adam.runs import TUNED, equal_betas, most_seeds, of_studies
 from shared.artifacts.estimates import Estimate, difference, from_spread
 from shared.artifacts.sweeps import over_seeds, tuned
 
 
+def measured(runs: pd.DataFrame, cell: list[str], over: list[str]) -> pd.DataFrame:
+    """The best setting of each cell by the runs that tuned it, and what it is worth on fresh seeds, where it has any.
+
+    Returns:
+        as `tuned`: num_settings, num_diverged and the edges are of the tuning; val_loss, std and num_seeds of the runs
+        on fresh seeds, whose setting was not chosen for its luck on them.
+    """
+    table = tuned(runs[~runs.fresh], cell, over=over)
+    again = over_seeds(runs[runs.fresh], [*cell, *over])
+    if not len(again):
+        return table
+    both = table.merge(again, on=[*cell, *over], how="left", suffixes=("", "_again"))
+    has = both.num_seeds_again.notna()
+    for column in ("val_loss", "std", "num_seeds"):
+        both[column] = both[column].mask(has, both[f"{column}_again"])
+    return both[table.columns].astype({"num_seeds": int})
+
+
 def best_settings(runs: pd.DataFrame) -> pd.DataFrame:
-    """The best setting of each method, chosen by seed mean among those with the most seeds."""
-    table = tuned(most_seeds(runs, ["method"]), ["method"], over=TUNED)
-    table["num_runs"] = table.method.map(runs.groupby("method").size())
+    """The best setting of each method, Adam's at equal betas; `num_settings` is what its tuning was given.
+
+    Where no run has a fresh seed, it is the best seed mean among the settings with the most seeds.
+    """
+    runs = equal_betas(runs)
+    number = runs[~runs.fresh].groupby("method").apply(lambda own: len(own[TUNED].drop_duplicates()))
+    chosen = pd.concat([most_seeds(runs[~runs.fresh], ["method"], TUNED), runs[runs.fresh]])
+    table = measured(chosen, ["method"], TUNED)
+    table = table.assign(
+        num_settings=table.method.map(number), num_runs=table.method.map(runs.groupby("method").size())
+    )
     return _with_spread(table.sort_values("val_loss", ignore_index=True))
 
 
 def tuned_over_lr(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Seed means of each setting `by` at its best learning rate."""
-    return _with_spread(tuned(runs, by))
+    return _with_spread(measured(runs, by, ["lr"]))
 
 
 def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,21 +68,41 @@ def described_by_row(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def loss_over_lr(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[str], by: list[str]) -> pd.DataFrame:
-    """Seed means of each setting `by` and learning rate, infinite where a seed diverged.
+    """Seed means of each setting `by` and learning rate, infinite where a seed diverged; those on fresh seeds apart.
 
     `clipped` tells whether the gradient's norm is; averages start at zero where a run does not say; eps 0 is Signum
     itself (Figure 4). If `study` is in `by`, `best_signum` is the loss of the study's best Signum.
     """
     found = of_studies(runs, studies, methods)
     found = found.assign(clipped=np.isfinite(found.clip_norm), eps=found.eps.where(found.method != "Signum", 0.0))
-    curves = over_seeds(found.fillna({"gradient_init": 0.0}), [*by, "lr"])
-    signum = runs[(runs.method == "Signum") & ~runs.diverged.astype(bool)].groupby("study").val_loss.min()
+    curves = over_seeds(found.fillna({"gradient_init": 0.0}), [*by, "lr", "fresh"])
+    curves = curves.assign(standard_error=curves["std"] / np.sqrt(curves.num_seeds))
+    signum = measured(runs[runs.method == "Signum"], ["study"], TUNED).set_index("study").val_loss
     return curves.assign(best_signum=curves.study.map(signum)) if "study" in by else curves
 
 
 def loss_over_tokens(logged: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Training loss over tokens, seeds averaged."""
     return logged[logged.phase == "train"].groupby([*by, "tokens"]).loss.mean().reset_index()
+
+
+def perplexity_over_tokens(logged: pd.DataFrame) -> pd.DataFrame:
+    """Validation perplexity of each method over tokens, on fresh seeds where there are any.
+
+    Where runs were evaluated at their end alone (the released ones), also the perplexity of training.
+    Returns:
+        method, kind (validation or training), tokens, ppl = exp(seed mean of the loss), low and high (one standard
+        error, missing for one seed), num_seeds.
+    """
+    rows = logged[logged.fresh] if logged.fresh.any() else logged
+    rows = rows.assign(loss=rows.loss.where(rows.phase == "train", rows.val_loss))
+    rows = rows.assign(kind=rows.phase.map({"train": "training", "eval": "validation"})).dropna(subset="kind")
+    evaluations = rows[rows.kind == "validation"].groupby("run").size()
+    if (evaluations > 1).any():
+        rows = rows[rows.kind == "validation"]
+    found = rows.groupby(["method", "kind", "tokens"]).loss.agg(["mean", "sem", "size"]).reset_index()
+    ends = {name: np.exp(found["mean"] + sign * found["sem"]) for name, sign in (("low", -1), ("high", 1))}
+    return found.assign(ppl=np.exp(found["mean"]), num_seeds=found["size"], **ends)
 
 
 def method_losses(tab_methods: pd.DataFrame, reported_spread: bool) -> dict[str, Estimate]:
@@ -97,6 +143,18 @@ def share_closed(tab_methods: pd.DataFrame, column: str, other: str) -> float:
 
 
 def at_grid_edge(tab_methods: pd.DataFrame, methods: list[str]) -> str:
-    """Those of `methods` whose best learning rate is at an end of its grid: their losses are upper bounds."""
-    rows = tab_methods[tab_methods.method.isin(methods) & tab_methods.edge.isin(["low", "high"])]
-    return ", ".join(f"{method} ({edge})" for method, edge in zip(rows.method, rows.edge, strict=True)) or "none"
+    """Those of `methods` whose best learning rate or averaging factor is at an end of its grid: upper bounds."""
+    rows = tab_methods[tab_methods.method.isin(methods)]
+    ends = [
+        f"{row.method} ({name} {edge})"
+        for row in rows.itertuples()
+        for name, edge in (("lr", row.edge), ("averaging", row.edge_averaging))
+        if edge in ("low", "high")
+    ]
+    return ", ".join(ends) or "none"
+
+
+def budgets(tab_methods: pd.DataFrame, methods: list[str]) -> str:
+    """Settings that the tuning of each method was given, widened grids included."""
+    number = tab_methods.set_index("method").num_settings
+    return ", ".join(f"{method} {number[method]:g}" for method in methods)

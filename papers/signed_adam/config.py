@@ -45,7 +45,7 @@ class Config(PaperConfig):
         return {name: study for name, study in self.studies.items() if study is not None}
 
 
-STEPS = {"tables": ("studies", "quadratics"), "claims": ("thresholds",)}
+STEPS = {"tables": ("studies", "quadratics", "thresholds"), "claims": ("thresholds",)}
 PUBLISHED = {"sweep": "released"}
 
 
@@ -56,7 +56,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     for draw in config.quadratics.draws:
         found["quadratics"][f"draw-{draw}"] = QuadraticsShard(draw=draw, **config.quadratics.model_dump())
     for name, study in config.present().items():
-        settings = config.sizes[study.setup]
+        settings = study.applied(config.sizes[study.setup])
         found["sweep"] |= sweep_shards(SweepShard, settings, study.sweep, name=name, max_members=study.max_members)
     if config.released is not None:
         lengths = {name: config.sizes[study.setup].seq_len for name, study in config.present().items()}

@@ -11,120 +11,104 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from papers.signed_adam.grid import regret_text
 from papers.signed_adam.runs import METHODS
 from shared.artifacts import plots
+from shared.artifacts.rate_panels import rate_panels
+from shared.artifacts.shapes import dots
 
+WORST = 0.1  # nats of regret at the end of Figure 3's colours
 LANDSCAPES = {"hom": "alike blocks (hom)", "het": "blocks of different scale (het)"}
 
 
-def _curves(
-    panel: dict[str, str], line: str, legend: str, *, told: dict | None = None, headroom: float = 0.6
-) -> Callable[..., Figure]:
-    """The figure of loss against learning rate: a panel per value of some columns, a line per value of another.
-
-    Args:
-        panel: column -> how a title says its value; one that does not vary is left out if another does.
-        told: value of a line -> its label, if not the value itself. headroom: nats shown above the best run, at most.
-    Lines of equal betas are thick.
-    """
-
-    def figure(table: pd.DataFrame) -> Figure:
-        if not len(table):
-            return plots.nothing("These records hold no runs of this study.")
-        losses, look = table.val_loss[np.isfinite(table.val_loss)], plots.styles(sorted(table[line].unique()))
-        # most of the runs, so that what is compared is not pressed flat by bad learning rates
-        limits = plots.limits(losses, min(1.8 * (losses.quantile(0.7) - losses.min()) + 0.02, headroom))
-        by = [column for column in panel if table[column].nunique() > 1] or list(panel)
-        groups = list(table.groupby(by)) if by else [((), table)]
-        drawn, axes = plots.panels(len(groups), width=1.9 if len(groups) > 1 else 3.2)
-        for value, style in look.items():  # the legend, in order
-            label = (told or {}).get(value, value if isinstance(value, str) else f"{value:g}")
-            axes[0].plot([], [], label=label, linewidth=1.1, **style)
-        for ax, (values, rows) in zip(axes, groups, strict=True):
-            for value, part in reversed(list(rows.groupby(line))):  # the first value on top
-                width = 2.8 if line == "beta2" and "beta1" in part and value == part.beta1.iloc[0] else 1.1
-                plots.line(ax, part.lr, part.val_loss, top=limits[1], linewidth=width, **look[value])
-            if "best_signum" in rows:
-                plots.scale_line(ax, rows.best_signum.iloc[0], "best Signum", color="black", linestyle="--")
-            title = [
-                panel[c].format(plots.names({}, v) if c == "study" else v) for c, v in zip(by, values, strict=True)
-            ]
-            ax.set(ylim=limits, xlabel="learning rate")
-            ax.set_title(", ".join(title), fontsize=8.5)
-            ax.tick_params(labelsize=8)
-            plots.value_ticks(ax.xaxis, rows.lr, most=5, rotate=45)
-        drawn.supylabel("validation loss (nats per token)", fontsize=9)
-        plots.legend(drawn, axes, legend)
-        return drawn
-
-    return figure
+def _curves(**how) -> Callable[[pd.DataFrame], Figure]:
+    """The figure of loss against learning rate; see `rate_panels`."""
+    return lambda table: rate_panels(table, **how)
 
 
-_adam = _curves({"study": "{}", "beta1": "$\\beta_1 = {}$"}, "beta2", "$\\beta_2$ (thick: $=\\beta_1$)")
+_look = {"line": "beta2", "thick": "beta1", "headroom": 0.3, "scale_line": ("best_signum", "best Signum")}
+_panel = {"study": "{}", "beta1": "$\\beta_1 = {}$"}
+_adam = _curves(panel=_panel, legend="$\\beta_2$ (thick: $=\\beta_1$)", **_look)
 fig2_adam = fig5_larger = fig12_noclip = fig13_tokens = fig14_short = fig15_batches = fig18_fineweb = _adam
-fig4_mollified = _curves({"gradient_init": "$m_0 = {:g}\\,g_1$"}, "eps", "constant\nunder the root")
-fig8_sgd = _curves({"method": "{}", "weight_decay": "decay {}"}, "beta1", "momentum", headroom=2.0)
-fig2_signum = _curves({"beta1": "$\\beta = {}$"}, "clipped", "norm", told={True: "clipped", False: "not clipped"})
-fig10_rmsprop = _curves({}, "beta2", "$\\beta_2$ (0: SignSGD)", headroom=1.2)
+fig4_mollified = _curves(panel={"gradient_init": "$m_0 = {:g}\\,g_1$"}, line="eps", legend="constant\nunder the root")
+fig8_sgd = _curves(panel={"method": "{}", "weight_decay": "decay {}"}, line="beta1", legend="momentum", headroom=2.0)
+_clip = {True: "clipped", False: "not clipped"}
+fig2_signum = _curves(panel={"beta1": "$\\beta = {}$"}, line="clipped", legend="norm", told=_clip)
+fig10_rmsprop = _curves(panel={}, line="beta2", legend="$\\beta_2$ (0: SignSGD)", headroom=1.2)
 
 
 def fig11_emasign(table: pd.DataFrame) -> Figure:
     """The sign before or after the average, at the betas that both have."""
     both = table[table.beta1.isin(table[table.method == "EMASign"].beta1)]
-    return _curves({"beta1": "$\\beta = {}$"}, "method", "method", headroom=1.5)(both)
+    return rate_panels(both, panel={"beta1": "$\\beta = {}$"}, line="method", legend="method", headroom=1.5)
 
 
 def fig20_adavar(table: pd.DataFrame) -> Figure:
     """The point gamma = tau = beta is Adam."""
     points = zip(table.beta1, table.gamma, table.tau, strict=True)
     names = [f"$\\gamma$ {g:g}, $\\tau$ {t:g}{' (Adam)' if b == g == t else ''}" for b, g, t in points]
-    return _curves({"beta1": "$\\beta = {}$"}, "name", "AdaVar")(table.assign(name=names))
-
-
-def _over_tokens(table: pd.DataFrame, names: list[str], title: str) -> Figure:
-    """Training loss over tokens: a line per value of the column `name`."""
-    figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
-    plots.lines(ax, table, "tokens", "loss", by="name", looks=plots.styles(names, lines=True))
-    late = table[table.tokens >= 0.15 * table.tokens.max()].loss
-    ax.set(xlabel="training tokens", ylabel="training loss (nats per token)", xlim=(0, None))
-    ax.set_ylim(table.loss.min() - 0.1, late.quantile(0.98) + 0.3)
-    plots.legend(figure, ax, title)
-    return figure
+    return rate_panels(table.assign(name=names), panel={"beta1": "$\\beta = {}$"}, line="name", legend="AdaVar")
 
 
 def fig1_tokens(table: pd.DataFrame) -> Figure:
-    """Best setting of each method."""
-    return _over_tokens(table.assign(name=table.method), METHODS, "best setting of")
+    """Best setting of each method: a band of one standard error; training where nothing else was released."""
+    figure, (ax,) = plots.panels(1, width=4.4, height=3.2)
+    for method, look in plots.styles(METHODS, lines=True).items():
+        for kind, rows in table[table.method == method].groupby("kind"):
+            point = {"marker": "o", "markersize": 4} if kind == "validation" else {"linewidth": 1.0}
+            label = method if kind == table.kind[table.method == method].iloc[0] else None
+            ax.plot(rows.tokens, rows.ppl, label=label, **look, **point)
+            plots.band(ax, rows.tokens, rows.low, rows.high, look["color"])
+    kinds = "validation perplexity" if set(table.kind) == {"validation"} else "perplexity (dots: validation)"
+    ax.set(xlabel="training tokens", ylabel=kinds, xlim=(0, None), yscale="log")
+    late = table.ppl[table.tokens >= 0.15 * table.tokens.max()]
+    ax.set_ylim(0.95 * table.ppl.min(), 1.3 * late.quantile(0.95))
+    plots.log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+    plots.legend(figure, ax, "best setting of")
+    return figure
 
 
 def fig19_bias(table: pd.DataFrame) -> Figure:
     """Bias correction matters early only."""
     if not len(table):
         return plots.nothing("These records hold no runs without bias correction.")
-    start = table.gradient_init.map({0.0: "from zero", 1.0: "from the first gradient"})
-    corrected = table.bias_correction.map({0.0: ",\nnot corrected", 1.0: ",\ncorrected"})
-    names = start + corrected.where(table.gradient_init == 0, "")
-    return _over_tokens(table.assign(name=names), sorted(names.unique()), "Adam's averages")
+    said = {(0, 1): "zero,\ncorrected", (0, 0): "zero,\nnot corrected", (1, 0): "the first gradient"}
+    table = table.assign(name=[said[k] for k in zip(table.gradient_init, table.bias_correction, strict=True)])
+    corrected = table[table.name == said[0, 1]].set_index("tokens").loss
+    table = table.assign(more=table.loss - table.tokens.map(corrected))
+    figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
+    plots.lines(ax, table, "tokens", "more", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
+    ax.set(
+        xlabel="training tokens", ylabel="training loss above that of\nzero, corrected (nats per token)", xlim=(0, None)
+    )
+    plots.legend(figure, ax, "Adam's averages\nstarted from")
+    return figure
 
 
 def fig3_scores(table: pd.DataFrame) -> Figure:
-    """Heat maps over (beta1, beta2): 1 at each row's best beta2; numbers are nats lost to it, frames the diagonal."""
+    """Heat maps over (beta1, beta2): nats lost to the best beta2 of the row; a dot where noise may have decided it."""
     studies = list(dict.fromkeys(table.study))
     figure, axes = plots.panels(len(studies), most=3, width=3.5, height=2.5, beside=0.9, sharey=False)
     for ax, study in zip(axes, studies, strict=True):
         part = table[table.study == study]
-        score, regret = (part.pivot(index="beta1", columns="beta2", values=name) for name in ("score", "regret"))
-        lost = regret.map(lambda nats: f"{nats:.3f}".lstrip("0")).where(regret <= 1, ">1")
-        lost = lost.where(np.isfinite(regret), "div.")
-        marks = {"annot": lost, "fmt": "", "annot_kws": {"fontsize": 5.8}, "cbar": False}
-        sns.heatmap(score, ax=ax, cmap="viridis", vmin=0, vmax=1, xticklabels=True, yticklabels=True, **marks)
-        for i, j in [(i, j) for i, a in enumerate(score.index) for j, b in enumerate(score.columns) if a == b]:
+        part = part.assign(text=regret_text(part), regret=part.regret.clip(upper=1))
+        regret, lost = (part.pivot(index="beta1", columns="beta2", values=name) for name in ("regret", "text"))
+        marks = {"annot": lost, "fmt": "", "annot_kws": {"fontsize": 5.6}, "cbar": False}
+        sns.heatmap(regret, ax=ax, cmap="viridis_r", vmin=0, vmax=WORST, xticklabels=True, yticklabels=True, **marks)
+        for i, j in [(i, j) for i, a in enumerate(regret.index) for j, b in enumerate(regret.columns) if a == b]:
             ax.add_patch(Rectangle((j, i), 1, 1, fill=False, edgecolor="red", linewidth=1.3, clip_on=False))
         ax.set(xlabel="$\\beta_2$", ylabel="$\\beta_1$", title=part.title.iloc[0])
         ax.tick_params(axis="x", labelrotation=60)
         ax.tick_params(axis="y", labelrotation=0)
-    figure.colorbar(axes[0].collections[0], ax=axes, label="score within the row", shrink=0.8)
+    label = f"nats lost in the row\n(dark: {WORST:g} or more)"
+    figure.colorbar(axes[0].collections[0], ax=axes, label=label, shrink=0.8)
     return figure
+
+
+def fig_reported(table: pd.DataFrame) -> Figure:
+    """Tables 1, 3 and B of the paper beside ours, each as nats above a row of its own."""
+    parts = {title: rows for title, rows in table.groupby("panel", sort=False)}
+    return dots(parts, "row", "whose", "value", {"paper": "the paper", "ours": "ours"}, "nats per token", most=3)
 
 
 def fig6_quadratics(table: pd.DataFrame) -> Figure:

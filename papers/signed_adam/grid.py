@@ -11,23 +11,33 @@ import pandas as pd
 from papers.signed_adam.comparing import tuned_over_lr
 from papers.signed_adam.runs import common_seeds
 from shared.artifacts.estimates import UNKNOWN, Estimate
-from shared.artifacts.sweeps import with_regret
+from shared.artifacts.sweeps import edge_of, with_regret
 from shared.base.seeding import numpy_generator
 
 SCORE_SCALE = 0.25 / 22  # of Figure 3: 0.25 in perplexity at the paper's perplexity of about 22, as a relative change
 
 
-def tuned_cells(runs: pd.DataFrame) -> pd.DataFrame:
+def tuned_cells(runs: pd.DataFrame, spread: float = np.nan) -> pd.DataFrame:
     """Adam's cells, tuned over the learning rate on the seeds that all settings of a study share; `regret` by row.
 
     Of every study with a grid: one that varies beta2 for some beta1. beta2 = 0 is left out, as v is then g^2 itself.
     `score` is Figure 3's: 1 at the best beta2 of a row.
+
+    Args:
+        spread: standard deviation of a run's loss where a cell has one seed; unknown if omitted.
+    Returns:
+        as `tuned_over_lr`, with regret (of fresh seeds where there are any, with the best cell of the row on the same),
+        regret_error (its standard error; 0 at the best) and score.
     """
     adam = runs[(runs.method == "Adam") & (runs.beta2 > 0)]
     counts = adam.groupby(["study", "beta1"]).beta2.nunique()
-    grids = counts[counts > 1].reset_index().study.unique()
-    adam = common_seeds(adam[adam.study.isin(grids)], ["study"])
-    cells = with_regret(tuned_over_lr(adam, ["study", "beta1", "beta2"]), ["study", "beta1"])
+    adam = adam[adam.study.isin(counts[counts > 1].reset_index().study.unique())]
+    tuning = common_seeds(adam[~adam.fresh], ["study"], ["lr", "beta1", "beta2", "weight_decay", "clip_norm"])
+    cells = tuned_over_lr(pd.concat([tuning, adam[adam.fresh]]), ["study", "beta1", "beta2"])
+    cells = with_regret(cells, ["study", "beta1"])
+    error = (cells["std"].fillna(spread) / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss))
+    best = error.where(cells.regret == 0).groupby([cells.study, cells.beta1]).transform("max")
+    cells = cells.assign(regret_error=np.hypot(error, best).where(cells.regret > 0, 0.0))
     return cells.assign(score=np.exp(-np.expm1(cells.regret) / SCORE_SCALE))
 
 
@@ -35,7 +45,8 @@ def best_betas(cells: pd.DataFrame) -> pd.DataFrame:
     """Of each study and beta1 the best beta2, and what beta2 = beta1 loses to it; empty where that was not run.
 
     Returns:
-        row ("<study> <beta1>"), best_beta2, best_loss, equal_loss, regret, regret_ppl, steps_apart (on the row's grid).
+        row ("<study> <beta1>"), best_beta2, best_loss, equal_loss, regret with its standard error, regret_ppl,
+        steps_apart (on the row's grid), edge_beta2 (where the best beta2 lies on it).
     """
     rows = []
     for (study, beta1), row in cells.groupby(["study", "beta1"]):
@@ -44,8 +55,11 @@ def best_betas(cells: pd.DataFrame) -> pd.DataFrame:
         diagonal = row[row.beta2 == beta1]
         equal = diagonal.val_loss.iloc[0] if len(diagonal) else np.nan
         apart = abs(best.name - diagonal.index[0]) if len(diagonal) else np.nan
-        rows.append([f"{study} {beta1:g}", best.beta2, best.val_loss, equal, equal - best.val_loss, apart])
-    columns = ["row", "best_beta2", "best_loss", "equal_loss", "regret", "steps_apart"]
+        error = diagonal.regret_error.iloc[0] if len(diagonal) else np.nan
+        edge = edge_of(best.beta2, row.beta2.to_numpy())
+        label = f"{study} {beta1:g}"
+        rows.append([label, best.beta2, best.val_loss, equal, equal - best.val_loss, error, apart, edge])
+    columns = ["row", "best_beta2", "best_loss", "equal_loss", "regret", "regret_error", "steps_apart", "edge_beta2"]
     found = pd.DataFrame(rows, columns=columns)
     return found.assign(regret_ppl=np.exp(found.equal_loss) - np.exp(found.best_loss))
 
@@ -68,6 +82,24 @@ def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], nu
     redrawn = (cells.assign(val_loss=draw.normal(cells.val_loss, error)) for _ in range(num_draws))
     spread = float(np.std([statistic(each) for each in redrawn], ddof=1))
     return Estimate(float(statistic(cells)), spread, dof=cells.num_seeds.min() - 1, n=int(cells.num_seeds.min()))
+
+
+def share_below(cells: pd.DataFrame, other: pd.Series) -> Estimate:
+    """Share of cells whose loss is below that of `other` (a row with val_loss, two_sigma, num_seeds), both redrawn."""
+    both = pd.concat([cells, other.to_frame().T.assign(beta1=np.nan)], ignore_index=True)
+    both = both.astype({"val_loss": float, "two_sigma": float, "num_seeds": int})
+
+    def share(rows: pd.DataFrame) -> float:
+        own = rows.beta1.notna()
+        return float((rows.val_loss[own] < rows.val_loss[~own].iloc[0]).mean())
+
+    return estimate(both, share)
+
+
+def edges(tab_equal: pd.DataFrame) -> str:
+    """The rows of the main study whose best beta2 lies at an end of its grid."""
+    rows = tab_equal[(tab_equal.study == "main") & tab_equal.edge_beta2.isin(["low", "high"])]
+    return ", ".join(f"{row.beta1:g}: {row.best_beta2:g} ({row.edge_beta2})" for row in rows.itertuples()) or "none"
 
 
 def diagonal(cells: pd.DataFrame) -> pd.Series:
@@ -93,10 +125,26 @@ def listed(cells: pd.DataFrame) -> str:
     return ", ".join(f"{beta1:g}: {beta2:g}" for beta1, beta2 in zip(cells.beta1, cells.beta2, strict=True))
 
 
-def rows_above(tab_equal: pd.DataFrame, regret: float, from_beta1: float) -> str:
-    """How many rows of the other studies lose more than `regret` by equal betas."""
-    others = tab_equal[(tab_equal.study != "main") & (tab_equal.beta1 >= from_beta1)].dropna(subset="regret")
-    return f"{(others.regret > regret).sum()} of {len(others)}"
+def rows_above(tab_equal: pd.DataFrame, lost_ppl: float) -> str:
+    """How many rows of all studies lose more perplexity than that by equal betas, and which."""
+    rows = tab_equal.dropna(subset="regret_ppl")
+    above = rows[rows.regret_ppl > lost_ppl].sort_values("regret_ppl", ascending=False)
+    which = ", ".join(f"{row.study} {row.beta1:g} ({row.regret_ppl:.3f})" for row in above.itertuples())
+    return f"{len(above)} of {len(rows)}" + (f": {which}" if which else "")
+
+
+def largest_loss_of_perplexity(tab_equal: pd.DataFrame) -> Estimate:
+    """Over all studies and beta1, with the noise of that row; three seeds are behind the spread of it."""
+    rows = tab_equal.dropna(subset="regret_ppl")
+    worst = rows.loc[rows.regret_ppl.idxmax()]
+    return Estimate(float(worst.regret_ppl), float(worst.regret_error * np.exp(worst.best_loss)), dof=2)
+
+
+def regret_text(cells: pd.DataFrame) -> pd.Series:
+    """The regret of each cell in three digits, with a dot where two standard errors of it reach the row's best."""
+    near = np.where((cells.regret > 0) & (cells.regret <= 2 * cells.regret_error), " \u2022", "")
+    text = cells.regret.map(lambda nats: f"{nats:.3f}".lstrip("0")).where(cells.regret <= 1, ">1")
+    return text.where(np.isfinite(cells.regret), "div.") + near
 
 
 def largest_regret(cells: pd.DataFrame) -> float:

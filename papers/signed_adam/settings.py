@@ -3,23 +3,23 @@
 A study is one sweep at one setup (model, corpus, sequence length).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_serializer
 
-from shared.base.settings import StrictModel
-from shared.train.language.config import LanguageShard
+from shared.base.settings import Factor, NonNegative, Positive, Share, StrictModel
+from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
 
 
 class Exact(StrictModel):
     """Checks that need no training: the variance identity, the inference problem, bounds, the filter."""
 
-    betas: list[float]  # averaging factors on the diagonal
+    betas: list[Factor]  # averaging factors on the diagonal
     unequal: list[tuple[float, float]]  # (beta1, beta2) for which the identity has to fail
     num_steps: int = Field(ge=10)  # length of the gradient streams
     inference_cases: int = Field(ge=1)  # random (g, m, s2, beta) of the inference problem, after the worked one
-    filter_betas: list[float]  # beta of the filter demo
+    filter_betas: list[Factor]  # beta of the filter demo
     filter_steps: int = Field(ge=10)
 
 
@@ -28,13 +28,13 @@ class Quadratics(StrictModel):
 
     draws: list[int]  # random rotations of the blocks
     designs: list[Literal["eig", "sqrt"]]
-    warmup_fractions: list[float]  # of the updates; the authors' notebook has 0.05, their caption 0.1
+    warmup_fractions: list[Share]  # of the updates; the authors' notebook has 0.05, their caption 0.1
     num_seeds: int = Field(ge=1)
     num_steps: int = Field(ge=10)
     batch_size: int = Field(ge=1, le=9)  # rows of an update, of 9
     beta: float = Field(ge=0, lt=1)  # of every method
-    lrs: dict[Literal["SGD", "Signum", "Adam"], list[float]]  # peak learning rates
-    mollifiers: list[float]  # constants eps in m / (|m| + eps)
+    lrs: dict[Literal["SGD", "Signum", "Adam"], list[Positive]]  # peak learning rates
+    mollifiers: list[NonNegative]  # constants eps in m / (|m| + eps)
     max_loss: float = Field(gt=0)  # a seed whose loss ever exceeds this is dropped, and counted
     log_every: int = Field(ge=1)
 
@@ -51,11 +51,20 @@ class Study(StrictModel):
     title: str  # in figures
     setup: str
     max_members: int = Field(default=64, ge=1)  # runs of one job; 1: every run is a job of its own
+    extensions: int = Field(default=0, ge=0)  # times a grid whose best value is at its edge is widened
+    widen: tuple[str, ...] = ("lr",)  # hyperparameters whose grids are widened; what is left names the cells
+    fresh_seeds: tuple[int, ...] = ()  # on which the best setting of each cell is trained again, and measured
     sweep: SweepConfig
+
+    def applied(self, setup: LanguageSettings) -> LanguageSettings:
+        """The setup with what this study follows up."""
+        return setup.model_copy(update={name: getattr(self, name) for name in ("extensions", "widen", "fresh_seeds")})
 
 
 class SweepShard(LanguageShard):
     """One job of a study, which `sweep` names."""
+
+    own_rules: ClassVar[tuple[str, ...]] = ("heavy_ball",)
 
     @field_serializer("text", "backbone", when_used="json")
     def _as_one_value(self, section: StrictModel) -> str:

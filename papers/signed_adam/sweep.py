@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from papers.signed_adam import heavy_ball  # noqa: F401 - registers its rule
 from papers.signed_adam.settings import SweepShard
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from papers.signed_adam import comparing, grid
-from papers.signed_adam.runs import METHODS, TUNED, described, ended, of_studies
+from papers.signed_adam import beside, comparing, grid
+from papers.signed_adam.runs import METHODS, TUNED, described, ended, equal_betas, of_studies
+
+REGRETS = {"regret": "reported_regret_ppl", "best": "reported_best_ppl"}  # columns of Table B
 
 
 def logged(records) -> pd.DataFrame:
@@ -25,32 +27,41 @@ def tab_methods(runs, reported) -> pd.DataFrame:
     return reported.beside(table, "Table 1", rows="method", columns=columns)
 
 
-def tab_betas(runs, reported) -> pd.DataFrame:
+def tab_betas(runs, reported, settings) -> pd.DataFrame:
     """Table A: P(beta1, beta2), the smallest loss over the learning rate, of every study with a grid."""
     names = {"rows": "beta1", "across": "beta2", "value": "reported_ppl"}
-    table = reported.beside(grid.tuned_cells(runs), "Table A", **names, where={"study": "main"})
+    of_adam = reported("Table 1", "Adam", "two_sigma") / 2 / reported("Table 1", "Adam", "ppl")
+    cells = grid.tuned_cells(runs, of_adam if settings.thresholds.reported_spread else float("nan"))
+    table = reported.beside(cells, "Table A", **names, where={"study": "main"})
     return table.assign(ratio=(1 - table.beta2) / (1 - table.beta1))
 
 
 def tab_equal(tab_betas, reported) -> pd.DataFrame:
     """Table B: for each beta1 the best beta2, and what tying the two costs."""
     ours = grid.best_betas(tab_betas.dropna(subset="val_loss"))
-    found = reported.beside(ours, "Table B", rows="row", columns={"regret": "reported_regret_ppl"})
+    found = reported.beside(ours, "Table B", rows="row", columns=REGRETS)
     found[["study", "beta1"]] = found.row.str.rsplit(" ", n=1, expand=True)
     return found.astype({"beta1": float})
 
 
 def fig3_scores(tab_betas, settings) -> pd.DataFrame:
-    """Score of each cell within its row."""
+    """What each cell loses to the best of its row; beside the paper's Table A, where ours are other cells."""
     titles = {name: study.title for name, study in settings.studies.items() if study is not None}
-    return tab_betas.assign(title=tab_betas.study.map(titles)).dropna(subset="val_loss")
+    ours = tab_betas.assign(title=tab_betas.study.map(titles)).dropna(subset="val_loss")
+    return pd.concat([ours, beside.paper_s_cells(tab_betas)])
+
+
+def fig_reported(tab_methods, tab_confounders, tab_betas, tab_equal) -> pd.DataFrame:
+    """Tables 1, 3 and B beside ours."""
+    return beside.reported_beside(tab_methods, tab_confounders, tab_betas, tab_equal)
 
 
 def tab_confounders(runs, reported) -> pd.DataFrame:
     """Tables 2 and 3: eps, initialisation and bias correction at fixed betas."""
     chosen = of_studies(runs, ["eps", "init"], ["Adam", "Signum"])
     table = comparing.tuned_over_lr(chosen, ["study", "method", "eps", "bias_correction", "gradient_init"])
-    table, columns = table.assign(row=comparing.row_of_table_3(table)), {"ppl": "reported_ppl"}
+    table = table.assign(row=comparing.row_of_table_3(table))
+    columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
     return comparing.described_by_row(
         reported.beside(table, "Table 3", rows="row", columns=columns, where={"study": "init"})
     )
@@ -63,9 +74,9 @@ def tab_adavar(runs) -> pd.DataFrame:
 
 
 def fig1_tokens(logged, tab_methods) -> pd.DataFrame:
-    """Training loss over tokens at each method's best setting, seeds averaged; means over the updates in between."""
-    rows = logged[logged.study == "main"].merge(tab_methods[["method", *TUNED]], on=["method", *TUNED])
-    return comparing.loss_over_tokens(rows, ["method"])
+    """Perplexity over tokens at each method's best setting."""
+    rows = equal_betas(logged[logged.study == "main"])
+    return comparing.perplexity_over_tokens(rows.merge(tab_methods[["method", *TUNED]], on=["method", *TUNED]))
 
 
 def fig19_bias(logged) -> pd.DataFrame:

@@ -17,26 +17,27 @@ from typing import Annotated
 
 import typer
 
-from shared.artifacts.claims import claims_of, judge
+from shared.artifacts.claims import claims_of, judge, read_claims
 from shared.artifacts.compare import compare_paper, print_findings
-from shared.artifacts.config import scales_of
+from shared.artifacts.config import paper_at
 from shared.artifacts.csv_files import read_csv, to_csv
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import PaperPaths, check_scale
+from shared.artifacts.paths import PaperPaths
+from shared.artifacts.pixels import check_image
 from shared.artifacts.provenance import git_state, package_versions
 from shared.artifacts.summary import cost
+from shared.artifacts.tables import check_columns
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json, write_bytes, write_json, write_text
+from shared.base.files import read_mapping, write_bytes, write_json, write_text
 
 
 def accept(slug: str, scale: str, root: Path | None = None, allow_dirty: bool = False) -> list[Path]:
     """Replace the reference of a paper at a scale by its results; returns the files written.
 
     Raises:
-        ValueError: an artifact or claims.json is missing in the results, or the tree they come from is not committed.
+        ValueError: an artifact or claims.json is missing or damaged in the results, or the tree is not committed.
     """
-    check_scale(scale, tuple(scales_of(slug, root)))
-    paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
+    paths, paper = paper_at(slug, scale, root), load_paper(slug, root)
     names = list(paper.artifacts(scale))
     pairs = [(artifact_csv(paths, n), artifact_csv(paths, n, reference=True)) for n in names]
     pairs += [(figure_png(paths, n), figure_png(paths, n, reference=True)) for n in paper.figure_ids(scale)]
@@ -45,6 +46,7 @@ def accept(slug: str, scale: str, root: Path | None = None, allow_dirty: bool = 
         if not source.is_file():
             command = f"snakemake papers/{slug}/all --config scale={scale}"
             raise ValueError(f"{paths.relative(source)} is missing; build it first: {command}")
+    _check_whole(paths)
     state, spent = git_state(paths.root), cost(paths)  # before the reference's own files change
     _refuse_dirty(slug, state["dirty"], spent.pop("dirty_records"), allow_dirty)
     shutil.rmtree(paths.reference, ignore_errors=True)
@@ -52,6 +54,17 @@ def accept(slug: str, scale: str, root: Path | None = None, allow_dirty: bool = 
         write_bytes(target, source.read_bytes())
     write_json(paths.reference / "provenance.json", {**state, "packages": package_versions(), **spent})
     return [target for _, target in pairs]
+
+
+def _check_whole(paths: PaperPaths) -> None:
+    """ValueError for a table, picture or claims.json among the results that is damaged; names it."""
+    paper = load_paper(paths.slug, paths.root)
+    for name, artifact in paper.artifacts(paths.scale).items():
+        file = artifact_csv(paths, name)
+        check_columns(read_csv(file), artifact, paths.relative(file))
+    for name in paper.figure_ids(paths.scale):
+        check_image(figure_png(paths, name))
+    read_claims(paths.results / "claims.json")
 
 
 def _refuse_dirty(slug: str, tree: bool | None, records: int, allow_dirty: bool) -> None:
@@ -73,7 +86,7 @@ def derive(slug: str, scale: str, root: Path | None = None) -> list[Path]:
     """
     from shared.artifacts.figures import draw  # matplotlib is slow to import
 
-    paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
+    paths, paper = paper_at(slug, scale, root), load_paper(slug, root)
     written = []
     for name, artifact in paper.artifacts(scale).items():
         file = artifact_csv(paths, name, reference=True)
@@ -101,7 +114,7 @@ def derive(slug: str, scale: str, root: Path | None = None) -> list[Path]:
 def reference_minutes(paths: PaperPaths) -> float | None:
     """Minutes of compute that the accepted build took, or None without a reference."""
     file = paths.reference / "provenance.json"
-    return read_json(file).get("compute_minutes") if file.is_file() else None
+    return read_mapping(file).get("compute_minutes") if file.is_file() else None
 
 
 @in_one_sentence

@@ -29,6 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
+from shared.artifacts.author import AuthorError, author_code, place_of
 from shared.artifacts.checks import (
     NOT_TESTABLE,
     Check,
@@ -46,12 +49,12 @@ from shared.artifacts.checks import (
     verdict_of,
     within,
 )
-from shared.artifacts.config import Settings
+from shared.artifacts.config import Settings, paper_at, scales_of
 from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import artifact_csv, load_paper, paper_functions
 from shared.artifacts.paths import SCALES, PaperPaths
 from shared.base.errors import nearest, nearest_or_all
-from shared.base.files import write_json
+from shared.base.files import read_json, write_json
 
 __all__ = ["at_edges", "at_least", "at_most", "greater", "less", "note", "untestable", "within"]  # what claims yield
 
@@ -88,6 +91,10 @@ class Claim:
         """
         found = list(self.function(**given) or ())
         for item in found:
+            if isinstance(item, Note) and not isinstance(item.value, int | float | str | np.generic):
+                raise ValueError(f"note '{item.name}' of claim '{self.id}' is {item.value!r}; give a number or a text")
+            if isinstance(item, Untestable) and not item.reason:
+                raise ValueError(f"claim '{self.id}' is untestable without a reason; give one")
             if not isinstance(item, Finding):
                 raise ValueError(f"claim '{self.id}' yields {item!r}; yield checks (at_most, ...), note or untestable")
         names = [item.name for item in found if not isinstance(item, Untestable)]
@@ -119,6 +126,11 @@ def claim(
         reported: the paper's own value.
         chosen_after: what was chosen after seeing results (a size, a window, a threshold), if anything was.
     """
+    for name, value in (("an id", id), ("a statement", statement)):
+        if not (isinstance(value, str) and value):
+            raise ValueError(f"a claim has to have {name} in words; got {value!r}")
+    if not (isinstance(scales, list | tuple) and scales):
+        raise ValueError(f"claim '{id}' has scales={scales!r}; give a list of scales, such as ['cpu', 'paper']")
     if kind not in get_args(Kind):
         raise ValueError(f"claim '{id}' has kind '{kind}'; {nearest_or_all(kind, get_args(Kind))}")
     if set(SCALES) - set(scales) and not needs:
@@ -135,13 +147,19 @@ def claims_of(slug: str) -> list[Claim]:
     """The claims in `papers/<slug>/claims` (a module or a package), in the order of the files.
 
     Raises:
-        ValueError: two claims share an id.
+        ValueError: the module does not import, two claims share an id, or one names a scale that there is not.
     """
     claims = [f.claim for f in paper_functions(slug, "claims").values() if isinstance(getattr(f, "claim", None), Claim)]
     ids = [c.id for c in claims]
     for id in ids:
         if ids.count(id) > 1:
             raise ValueError(f"papers/{slug}/claims.py: two claims have the id '{id}'")
+    known = {*SCALES, *scales_of(slug)}
+    for each in claims:
+        for scale in each.scales:
+            if scale not in known:
+                where = place_of(each.function)
+                raise ValueError(f"{where}: claim '{each.id}' names scale {scale!r}; {nearest_or_all(scale, known)}")
     return claims
 
 
@@ -158,12 +176,15 @@ def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
     entry |= {"reported": claim.reported, "chosen_after": claim.chosen_after}
     if not testable:
         entry["evidence"]["reason"] = claim.needs
-    files = {}
+    files, where = {}, place_of(claim.function)
     for table in claim.tables:
         if table not in paper.tables and table not in paper.figures:
+            hint = nearest(table, [*paper.tables, *paper.figures])
+            raise ValueError(f"{where}: claim '{claim.id}' reads '{table}', which paper.yaml does not declare{hint}")
+        if testable and table not in paper.artifacts(paths.scale):
             raise ValueError(
-                f"claim '{claim.id}' of {paths.slug} reads '{table}', which paper.yaml does not declare"
-                f"{nearest(table, [*paper.tables, *paper.figures])}"
+                f"{where}: claim '{claim.id}' reads '{table}', which is not built at scale {paths.scale}; leave that "
+                f"scale out of the claim's, or add it to those of the table in paper.yaml"
             )
         files[table] = artifact_csv(paths, table, reference)
     if not testable and not all(table in paper.artifacts(paths.scale) for table in files):
@@ -176,10 +197,11 @@ def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
     if "settings" in claim.parameters:
         frames["settings"] = Settings(paths.slug, "claims", paths.scale, paths.root)
     try:
-        findings = claim.findings(**{name: frames[name] for name in claim.parameters})
-    except Exception as error:
+        with author_code(f"{where}, claim '{claim.id}'", "it has to yield checks, notes or untestable"):
+            findings = claim.findings(**{name: frames[name] for name in claim.parameters})
+    except AuthorError:
         if testable:
-            raise ValueError(f"claim '{claim.id}' of {paths.slug}: {type(error).__name__}: {error}") from error
+            raise
         return entry  # what this scale lacks may be what the function needs
     base = paths.reference if reference else paths.results
     entry["verdict"] = verdict_of(findings) if testable else NOT_TESTABLE
@@ -196,7 +218,23 @@ def judge(claim: Claim, paths: PaperPaths, reference: bool = False) -> dict:
 
 def build_claims(slug: str, scale: str, root: Path | None = None) -> list[dict]:
     """Judge every claim on the tables in results/ and write claims.json there."""
-    paths = PaperPaths(slug, scale, root)
+    paths = paper_at(slug, scale, root)
     entries = [judge(c, paths) for c in claims_of(slug)]
     write_json(paths.results / "claims.json", entries)
+    return entries
+
+
+_ENTRY = ("id", "statement", "kind", "verdict", "checks", "evidence")
+
+
+def read_claims(path: Path) -> list[dict]:
+    """The entries of a claims.json.
+
+    Raises:
+        ValueError: no such file, or not the entries that `build_claims` writes; names the file.
+    """
+    entries = read_json(path)
+    whole = isinstance(entries, list) and all(isinstance(e, dict) and all(k in e for k in _ENTRY) for e in entries)
+    if not whole or not all(isinstance(e["checks"], list) and isinstance(e["evidence"], dict) for e in entries):
+        raise ValueError(f"{path} holds no verdicts of claims; delete it and build again")
     return entries

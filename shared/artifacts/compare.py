@@ -24,13 +24,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.artifacts.checks import FAILS, HOLDS, NOISE
-from shared.artifacts.config import scales_of
+from shared.artifacts.claims import read_claims
+from shared.artifacts.config import paper_at, scales_of
 from shared.artifacts.csv_files import read_csv
 from shared.artifacts.paper import Artifact, Tolerance, artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import PaperPaths, check_scale
+from shared.artifacts.paths import PaperPaths
 from shared.artifacts.pixels import PIXEL_SHARE, differing_pixels, side_by_side
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json, write_bytes, write_json, write_text
+from shared.base.files import write_bytes, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _check_verdicts(paths: PaperPaths) -> list[Finding]:
         file = base / "claims.json"
         if not file.is_file():
             return [Finding(paths.scale, "claims.json", "presence", f"{paths.relative(file)} is missing")]
-        verdicts.append({entry["id"]: entry["verdict"] for entry in read_json(file)})
+        verdicts.append({entry["id"]: entry["verdict"] for entry in read_claims(file)})
     old, new = verdicts
     for id in [*old, *(i for i in new if i not in old)]:
         before, after = old.get(id, "absent"), new.get(id, "absent")
@@ -223,7 +224,7 @@ def _check_verdicts(paths: PaperPaths) -> list[Finding]:
 def compare_paper(slug: str, scale: str, root: Path | None = None) -> list[Finding]:
     """All findings: data, presence and verdicts at `scale`, drawing at every scale that has a reference."""
     scales = scales_of(slug, root)
-    paths = PaperPaths(slug, check_scale(scale, tuple(scales)), root)
+    paths = paper_at(slug, scale, root)
     diff = paths.results / "diff"
     shutil.rmtree(diff, ignore_errors=True)
     if not paths.reference.is_dir():
@@ -276,7 +277,8 @@ def compare_and_report(slugs: list[str], scale: str) -> bool:
         write_json(path.with_name("findings.json"), [asdict(finding) for finding in findings])
         print_findings(slug, scale, findings)
         if any(f.drift for f in findings):
-            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}")
+            typer.echo(f"see {PaperPaths(slug, scale).relative(path)}; if the new results are right:")
+            typer.echo(f"python -m shared.artifacts.accept {slug} --scale {scale}")
             drifted = True
     return drifted
 

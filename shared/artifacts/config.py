@@ -15,7 +15,8 @@ make, `shards` may give a function of no arguments in their place: a job then ma
     python -m shared.artifacts.config show gidd --scale cpu
 """
 
-import importlib
+import functools
+import re
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +26,14 @@ import typer
 import yaml
 from pydantic import Field
 
+from shared.artifacts.author import author_code, import_module
 from shared.artifacts.declaration import declared
-from shared.artifacts.paths import SCALES, PaperPaths, check_scale
-from shared.base.errors import in_one_sentence, nearest
+from shared.artifacts.paths import PaperPaths, check_scale
+from shared.base.errors import in_one_sentence, nearest, nearest_or_all
 from shared.base.settings import StrictModel, flatten, load_yaml, merge, validate
+
+READERS = ("tables", "claims")
+_SHARD = re.compile(r"[A-Za-z0-9_.=-]+")  # a part of file names, and a wildcard of Snakemake
 
 
 class PaperConfig(StrictModel):
@@ -38,15 +43,68 @@ class PaperConfig(StrictModel):
 
 
 def config_module(slug: str) -> types.ModuleType:
-    """`papers.<slug>.config`, which defines `Config`, `STEPS` and `shards`."""
-    return importlib.import_module(f"papers.{slug}.config")
+    """`papers.<slug>.config`, which defines `Config`, `STEPS` and `shards`.
+
+    Raises:
+        ValueError: it does not import, or one of them is missing or of another kind.
+    """
+    module, where = import_module(slug, "config"), f"papers/{slug}/config.py"
+    kind = getattr(module, "Config", None)
+    if not (isinstance(kind, type) and issubclass(kind, StrictModel) and "num_gpus" in kind.model_fields):
+        raise ValueError(f"{where} has no class Config(PaperConfig); define one")
+    if not callable(getattr(module, "shards", None)):
+        raise ValueError(f"{where} has no function shards(config); it returns step -> shard -> settings")
+    _check_steps(getattr(module, "STEPS", None), kind, where)
+    published = getattr(module, "PUBLISHED", {})
+    if not (isinstance(published, dict) and all(isinstance(x, str) for pair in published.items() for x in pair)):
+        raise ValueError(f"{where}: PUBLISHED has to map a step to the step that stands in for it; it is {published!r}")
+    return module
+
+
+def _check_steps(steps: object, config: type[StrictModel], where: str) -> None:
+    """STEPS: "tables" and "claims" -> names of the sections of `Config` that they read."""
+    example = 'such as {"tables": ("sampling",), "claims": ("thresholds",)}'
+    if not isinstance(steps, dict):
+        raise ValueError(f"{where}: STEPS has to be a mapping {example}; it is {steps!r}")
+    for reader, sections in steps.items():
+        if reader not in READERS:
+            raise ValueError(f"{where}: STEPS has the key {reader!r}; {nearest_or_all(reader, READERS)}")
+        if not isinstance(sections, tuple | list):
+            raise ValueError(f"{where}: STEPS['{reader}'] has to be a tuple of sections, {example}; it is {sections!r}")
+        for section in sections:
+            if section not in config.model_fields:
+                hint = nearest_or_all(section, config.model_fields)
+                raise ValueError(f"{where}: STEPS['{reader}'] names '{section}', no section of Config; {hint}")
 
 
 def scales_of(slug: str, root: Path | None = None) -> list[str]:
     """Scales in a paper's config.yaml: the four, and any of its own."""
     paths = PaperPaths(slug, "cpu", root)
     path = paths.folder / "config.yaml"
-    return list(_section(load_yaml(path), "scales", paths.relative(path)))
+    state = path.stat() if path.is_file() else None
+    return list(_scales_in(path, state and (state.st_mtime_ns, state.st_size), paths.relative(path)))
+
+
+@functools.lru_cache(maxsize=256)
+def _scales_in(path: Path, state: tuple[int, int] | None, source: str) -> tuple[str, ...]:
+    """Read once for each state of the file: planning asks for the scales of every paper several times."""
+    scales = _section(load_yaml(path), "scales", source)
+    for scale in scales:
+        if not (isinstance(scale, str) and re.fullmatch(r"[a-z][a-z0-9_-]*", scale)):
+            raise ValueError(
+                f"{source}: scale {scale!r} is no name; use lower-case letters, digits, _ and -, a letter first"
+            )
+    return tuple(scales)
+
+
+def paper_at(slug: str, scale: str, root: Path | None = None) -> PaperPaths:
+    """Paths of a paper at a scale that it has. Raises: ValueError, unknown paper, or it has no such scale."""
+    paths = PaperPaths(slug, scale, root)
+    known = scales_of(slug, root)
+    if scale not in known:
+        check_scale(scale, tuple(known))
+        raise ValueError(f"{slug} has no scale '{scale}'; {nearest_or_all(scale, known)}")
+    return paths
 
 
 def _section(content: dict, key: str, source: str) -> dict:
@@ -71,7 +129,7 @@ def load_config(slug: str, scale: str, root: Path | None = None) -> PaperConfig:
     if unknown:
         raise ValueError(f"{source}: unknown key '{unknown[0]}'; known keys: base, scales")
     scales = _section(content, "scales", source)
-    check_scale(scale, extra=tuple(s for s in scales if s not in SCALES))
+    check_scale(scale, extra=tuple(scales_of(slug, root)))
     if scale not in scales:
         raise ValueError(f"{source}: scale '{scale}' is missing under 'scales'")
     values = merge(_section(content, "base", source), _section(scales, scale, source))
@@ -108,16 +166,38 @@ class Settings:
 def load_shards(slug: str, scale: str, root: Path | None = None) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> the settings of that shard, which are all that its job reads."""
     return {
-        step: {name: _made(value) for name, value in shards.items()} for step, shards in _cut(slug, scale, root).items()
+        step: {name: _made(slug, step, name, value) for name, value in shards.items()}
+        for step, shards in _cut(slug, scale, root).items()
     }
 
 
 def _cut(slug: str, scale: str, root: Path | None) -> dict[str, dict[str, StrictModel | Callable[[], StrictModel]]]:
-    return config_module(slug).shards(load_config(slug, scale, root))
+    """What `shards(config)` of a paper returns, checked."""
+    module, config, where = config_module(slug), load_config(slug, scale, root), f"papers/{slug}/config.py, shards"
+    with author_code(where, f"it has to cut the settings of scale {scale} into step -> shard -> settings"):
+        found = module.shards(config)
+    if not (isinstance(found, dict) and found and all(isinstance(each, dict) for each in found.values())):
+        raise ValueError(f"{where}: it has to return step -> shard -> settings; at scale {scale} it returns {found!r}")
+    for step, shards in found.items():
+        for name, settings in shards.items():
+            if not (isinstance(name, str) and _SHARD.fullmatch(name)):
+                raise ValueError(
+                    f"{where}: {name!r} is no name for a shard of '{step}'; make it of letters, digits and _ . = -"
+                )
+            if not (isinstance(settings, StrictModel) or callable(settings)):
+                raise ValueError(f"{where}: settings of '{step}', {name} have to be a StrictModel, not {settings!r}")
+    return found
 
 
-def _made(value: StrictModel | Callable[[], StrictModel]) -> StrictModel:
-    return value if isinstance(value, StrictModel) else value()
+def _made(slug: str, step: str, name: str, value: StrictModel | Callable[[], StrictModel]) -> StrictModel:
+    if isinstance(value, StrictModel):
+        return value
+    where = f"papers/{slug}/config.py, shards"
+    with author_code(where, f"the settings of '{step}', {name} have to be a StrictModel or make one"):
+        made = value()
+        if not isinstance(made, StrictModel):
+            raise ValueError(f"the settings of '{step}', {name} are {type(made).__name__}")
+    return made
 
 
 def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None = None) -> StrictModel:
@@ -132,7 +212,7 @@ def load_shard(slug: str, step: str, scale: str, shard: str, root: Path | None =
     if shard not in shards[step]:
         known = ", ".join(shards[step])
         raise ValueError(f"step '{step}' of {slug} has no shard '{shard}' at scale {scale}; known: {known}")
-    return _made(shards[step][shard])
+    return _made(slug, step, shard, shards[step][shard])
 
 
 def stand_ins(slug: str, root: Path | None = None) -> dict[str, str]:

@@ -26,5 +26,5 @@ def read_csv(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
         raise ValueError(f"no table at {path}; build it first")
     try:
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(text, str))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a CSV table ({str(error).strip()}); delete it and build again") from None

@@ -125,10 +125,11 @@ def _read(path: Path, modified: int, slug: str, name: str) -> Declaration:
             )
         try:
             options[keyword.arg] = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError):
             raise ValueError(
                 f"{where}: '{keyword.arg}' of @step has to be a literal; it is read without running"
             ) from None
+    _check_options(options, where)
     for key in ("after", "reads"):
         options[key] = tuple(options.get(key, ()))
     arguments = node.args
@@ -142,6 +143,36 @@ def _read(path: Path, modified: int, slug: str, name: str) -> Declaration:
                 f"outputs of @step, or use one of {', '.join(GIVEN)}"
             )
     return result
+
+
+def _check_options(options: dict[str, object], where: str) -> None:
+    """ValueError for an argument of @step of another kind, or a template that cannot be read."""
+    kinds = {
+        "outputs": (_is_named, "a mapping of names to templates"),
+        "inputs": (_is_named, "a mapping of names to templates"),
+        "after": (_is_listed, "a list of templates"),
+        "reads": (_is_listed, "a list of patterns"),
+        "threads": (lambda value: isinstance(value, int) and value > 0, "a number of threads"),
+        "processes": (lambda value: isinstance(value, str | None), "the name of a setting"),
+    }
+    for key, value in options.items():
+        fits, what = kinds[key]
+        if not fits(value):
+            raise ValueError(f"{where}: '{key}' of @step has to be {what}; it is {value!r}")
+        if key in ("outputs", "inputs", "after"):
+            for template in value.values() if isinstance(value, dict) else value:
+                try:
+                    list(string.Formatter().parse(template))
+                except ValueError as error:
+                    raise ValueError(f"{where}: '{key}' of @step has the template '{template}': {error}") from None
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
+def _is_listed(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
 def _step(node: ast.FunctionDef) -> ast.expr | None:

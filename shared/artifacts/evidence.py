@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from shared.artifacts.checks import VERDICTS
+from shared.artifacts.claims import read_claims
 from shared.artifacts.config import scales_of
 from shared.artifacts.paths import PaperPaths, paper_slugs
 from shared.artifacts.readme import MAIN_SCALE
 from shared.artifacts.wording import check_text, count_text, number
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json, write_text
+from shared.base.files import write_text
 from shared.base.paths import repo_root
 
 PAGE = "docs/evidence.md"
@@ -51,7 +52,7 @@ def page() -> str:
             file = PaperPaths(slug, scale).reference / "claims.json"
             if not file.is_file():
                 continue
-            entries = read_json(file)
+            entries = read_claims(file)
             counts = Counter(entry["verdict"] for entry in entries)
             lines.append(f"| {slug} | {scale} | {' | '.join(str(counts.get(v, 0)) for v in VERDICTS)} |")
             if scale == MAIN_SCALE:

@@ -12,6 +12,8 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
+from shared.artifacts.author import author_code, place_of
+from shared.artifacts.config import paper_at
 from shared.artifacts.csv_files import read_csv
 from shared.artifacts.digest import source_digest
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper, paper_function
@@ -65,11 +67,14 @@ def draw(slug: str, figure: str, table: pd.DataFrame, kinds: tuple[str, ...] = (
         {"png": ..., "svg": ...}; free of dates and of version strings.
     """
     with paper_style():
-        drawn = paper_function(slug, "figures", figure)(table.copy())
-        if not isinstance(drawn, Figure):
-            raise ValueError(f"papers/{slug}/figures: {figure} returns {type(drawn).__name__}; return the figure")
-        images = {"png": _png(drawn)}
-        return images | {"svg": _svg(drawn)} if "svg" in kinds else images
+        function = paper_function(slug, "figures", figure)
+        where = place_of(function)
+        with author_code(where, "it has to draw the table it is given and return the figure"):
+            drawn = function(table.copy())
+            if not isinstance(drawn, Figure):
+                raise ValueError(f"it returns {type(drawn).__name__}")
+            images = {"png": _png(drawn)}  # mathematics in labels is read here
+            return images | {"svg": _svg(drawn)} if "svg" in kinds else images
 
 
 # `savefig` would lay out and draw a figure twice for each of the two; once for both gives the same pixels
@@ -97,7 +102,7 @@ def build_figures(slug: str, scale: str, root: Path | None = None) -> list[Path]
     Raises:
         ValueError: a figure function fails or returns no figure; names it and its table.
     """
-    paths, written = PaperPaths(slug, scale, root), []
+    paths, written = paper_at(slug, scale, root), []
     for name in load_paper(slug, root).figure_ids(scale):
         csv = artifact_csv(paths, name)
         for kind, content in draw(slug, name, read_csv(csv)).items():

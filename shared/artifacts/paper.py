@@ -19,7 +19,7 @@ The columns of a table are its keys and those of its tolerances, in the order in
 """
 
 import functools
-import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import walk_packages  # its modules are a paper's, which the digests of its rules name
@@ -28,6 +28,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shared.artifacts.author import author_code, import_module
+from shared.artifacts.config import scales_of
 from shared.artifacts.paths import SCALES, PaperPaths
 from shared.base.errors import nearest, nearest_or_all
 from shared.base.settings import StrictModel, load_yaml, validate
@@ -78,6 +80,7 @@ class Tolerance(StrictModel):
 
 
 EXACT = Tolerance(compare="exact")
+_KEYS = ("caption", "paper_item", "keys", "order", "scales", "from")  # of a table or figure; others are tolerances
 
 
 class Artifact(StrictModel):
@@ -88,7 +91,7 @@ class Artifact(StrictModel):
 
     caption: str = Field(min_length=20)
     paper_item: str = Field(min_length=1)  # the paper's own number of it, or "-" for an artifact of ours
-    keys: list[str]  # columns that identify a row; compared as they stand
+    keys: list[str] = []  # columns that identify a row; compared as they stand
     columns: dict[str, Tolerance]  # every other column
     order: list[str] = []  # all columns, where they do not stand in the order of keys and tolerances
     scales: list[str]  # where it is built
@@ -183,18 +186,32 @@ def load_paper(slug: str, root: Path | None = None) -> Paper:
     path = paths.folder / "paper.yaml"
     if not path.is_file():
         raise ValueError(f"no such file: {paths.relative(path)}")
-    return _parse(path, path.stat().st_mtime_ns, paths.relative(path))
+    paper = _parse(path, path.stat().st_mtime_ns, paths.relative(path))
+    known = {*SCALES, *scales_of(slug, root)}
+    artifacts = {f"tables.{k}": a for k, a in paper.tables.items()}
+    artifacts |= {f"figures.{k}": a for k, a in paper.figures.items()}
+    for name, scales in [("", paper.scales), *((f"{name}: ", a.scales) for name, a in artifacts.items())]:
+        for scale in scales:
+            if scale not in known:
+                raise ValueError(
+                    f"{paths.relative(path)}: {name}unknown scale '{scale}'; {nearest_or_all(scale, known)}"
+                )
+    return paper
 
 
 @functools.lru_cache(maxsize=32)
 def _parse(path: Path, modified: int, source: str) -> Paper:
     content = load_yaml(path)
     tolerances = {"exact": EXACT}
-    for name, value in (content.pop("tolerances", None) or {}).items():
+    for name, value in _mapping(content.pop("tolerances", None), f"{source}: 'tolerances'").items():
+        if name in _KEYS:
+            raise ValueError(
+                f"{source}: tolerance '{name}' has the name of a key of tables and figures; choose another"
+            )
         tolerances[name] = validate(Tolerance, value, f"{source}: tolerance '{name}'")
     scales = content.get("scales", list(SCALES))
     for kind in ("tables", "figures"):
-        artifacts = content.get(kind) or {}
+        artifacts = _mapping(content.get(kind), f"{source}: '{kind}'")
         content[kind] = {
             name: _with_columns(values, tolerances, scales, f"{source}: {kind}.{name}")
             for name, values in artifacts.items()
@@ -202,19 +219,30 @@ def _parse(path: Path, modified: int, source: str) -> Paper:
     return validate(Paper, content, source)
 
 
+def _mapping(section: Any, where: str) -> dict[str, Any]:
+    """A section whose keys are names; empty if it is absent or null."""
+    if not isinstance(section, dict | None):
+        raise ValueError(f"{where} has to be a mapping of names (given: {section!r})")
+    for name in section or ():
+        if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w*", name)):
+            raise ValueError(f"{where}: {name!r} is no name; use letters, digits and underscores, a letter first")
+    return section or {}
+
+
 def _with_columns(values: Any, tolerances: dict[str, Tolerance], scales: list[str], where: str) -> dict:
     """An artifact's entry with `columns` in place of lists of columns under the names of tolerances."""
     if not isinstance(values, dict):
         raise ValueError(f"{where}: expected a mapping with caption, paper_item, keys and columns by tolerance")
-    known = {"caption", "paper_item", "keys", "order", "scales", "from"}
     entry: dict[str, Any] = {"keys": [], "scales": scales, "columns": {}}
     for key, value in values.items():
-        if key in known:
+        if key in _KEYS:
             entry["source" if key == "from" else key] = value
             continue
         if key not in tolerances:
-            raise ValueError(f"{where}: unknown key '{key}'{nearest(key, {*known, *tolerances})}")
+            raise ValueError(f"{where}: unknown key '{key}'{nearest(key, {*_KEYS, *tolerances})}")
         for column in value if isinstance(value, list) else [value]:
+            if not isinstance(column, str):
+                raise ValueError(f"{where}: {column!r} under '{key}' is no name of a column; quote it")
             if column in entry["columns"]:
                 raise ValueError(f"{where}: column '{column}' has two tolerances; name it once")
             entry["columns"][column] = tolerances[key]
@@ -249,15 +277,18 @@ def paper_functions(slug: str, module: str) -> dict[str, Callable]:
                 continue
             if name in found:
                 one, other = found[name].__module__, part.__name__
-                raise ValueError(f"'{name}' is defined in {one} and in {other}; keep one of them")
+                raise ValueError(
+                    f"papers/{slug}/{module}: '{name}' is defined in {one} and in {other}; keep one of them"
+                )
             found[name] = value
     return found
 
 
 def _modules(slug: str, module: str) -> list[ModuleType]:
-    top = importlib.import_module(f"papers.{slug}.{module}")
-    names = [info.name for info in walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
-    return [top, *(importlib.import_module(name) for name in names)]
+    top = import_module(slug, module)
+    with author_code(f"papers/{slug}/{module}", "it has to import without an error"):
+        names = [info.name for info in walk_packages(getattr(top, "__path__", []), f"{top.__name__}.")]
+    return [top, *(import_module(slug, name.removeprefix(f"papers.{slug}.")) for name in names)]
 
 
 def method_function(slug: str, name: str) -> Callable:
@@ -268,12 +299,12 @@ def method_function(slug: str, name: str) -> Callable:
     """
     module, _, function = name.rpartition(".")
     try:
-        found = vars(importlib.import_module(f"papers.{slug}.{module}"))
-    except ModuleNotFoundError as error:
-        raise ValueError(f"paper.yaml of {slug}: 'from: {name}' names no module: {error}") from None
+        found = vars(import_module(slug, module))
+    except ValueError as error:
+        raise ValueError(f"papers/{slug}/paper.yaml: 'from: {name}': {error}") from error.__cause__
     if not callable(found.get(function)):
         known = [key for key, value in found.items() if callable(value) and not key.startswith("_")]
-        raise ValueError(f"paper.yaml of {slug}: 'from: {name}' names no function{nearest(function, known)}")
+        raise ValueError(f"papers/{slug}/paper.yaml: 'from: {name}' names no function{nearest(function, known)}")
     return found[function]
 
 

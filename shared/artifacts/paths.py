@@ -19,7 +19,7 @@ def paper_slugs(root: Path | None = None) -> list[str]:
 
 def check_scale(scale: str, extra: tuple[str, ...] = ()) -> str:
     """`scale`, if it is one of SCALES (or of a paper's `extra` scales); otherwise ValueError naming the choices."""
-    allowed = (*SCALES, *extra)
+    allowed = list(dict.fromkeys((*SCALES, *extra)))
     if scale not in allowed:
         raise ValueError(f"unknown scale '{scale}'; choose one of {', '.join(allowed)}{nearest(scale, allowed)}")
     return scale

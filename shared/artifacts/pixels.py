@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from shared.base.errors import first_line
 from shared.base.files import atomic_path
 
 # A pixel differs if a channel moves by more than 12 of 255: below that lies the rounding of anti-aliasing. One
@@ -24,9 +25,19 @@ def differing_pixels(reference: bytes | Path, rebuilt: bytes | Path) -> tuple[fl
 
 
 def _pixels(source: bytes | Path) -> np.ndarray:
+    """Red, green, blue. Raises: ValueError, not a whole image; names the file."""
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
-    with Image.open(stream) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(stream) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for a cut or foreign file
+        name = "the image that was drawn" if isinstance(source, bytes) else source
+        raise ValueError(f"{name} is no whole image ({first_line(error)}); delete it and build again") from None
+
+
+def check_image(path: Path) -> None:
+    """ValueError unless `path` is a whole image; names it."""
+    _pixels(path)
 
 
 def side_by_side(reference: bytes | Path, rebuilt: bytes | Path, path: Path) -> None:

@@ -10,7 +10,8 @@ README takes it from. Exit status 1 on drift.
 
 What acts was measured, torch 2.13 on an AVX2 machine: ATEN_CPU_CAPABILITY changes element-wise kernels, sums and
 softmax, MKL_CBWR the matrix products, OPENBLAS_CORETYPE those of NumPy. MKL_ENABLE_INSTRUCTIONS does nothing on a
-processor that is not Intel's, ONEDNN_MAX_CPU_ISA nothing above what the machine has.
+processor that is not Intel's, ONEDNN_MAX_CPU_ISA nothing above what the machine has. The compiled kernels follow
+ATEN_CPU_CAPABILITY, and their bits are the same under all of these settings.
 """
 
 import os
@@ -81,7 +82,7 @@ def rebuild(slug: str, scale: str, processor: str) -> list[Finding]:
     environment = {**os.environ, **PROCESSORS[processor], "ARTIFACTS_CACHE": str(cache_dir())}
     command = [sys.executable, "-m", "snakemake", f"papers/{slug}/all", "--config", f"scale={scale}"]
     result = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if result.returncode:
         raise ValueError(f"the build of {slug} as {processor} in {folder} fails: {result.stdout[-2000:]}")

@@ -5,7 +5,6 @@ Kept in a sidecar beside a record, never in it.
 
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -28,7 +27,7 @@ def git_state(root: Path | None = None) -> dict:
 
     def git(*arguments: str) -> str | None:
         try:
-            result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+            result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return result.stdout.strip()
@@ -91,9 +90,3 @@ class Provenance:
 def sidecar(record: Path) -> Path:
     """Path of the provenance that belongs to a record."""
     return record.with_suffix(".provenance.json")
-
-
-def read_sidecar(record: Path) -> dict:
-    """Provenance of a record; empty where there is none."""
-    path = sidecar(record)
-    return json.loads(path.read_text()) if path.is_file() else {}

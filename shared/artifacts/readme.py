@@ -15,12 +15,13 @@ from typing import Annotated
 
 import typer
 
+from shared.artifacts.claims import read_claims
 from shared.artifacts.config import scales_of
 from shared.artifacts.paper import figure_png, load_paper
 from shared.artifacts.paths import SCALES, PaperPaths, paper_slugs
 from shared.artifacts.wording import MARKS, check_text, count_text, deciding_check
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json, write_text
+from shared.base.files import read_mapping, write_text
 
 BEGIN = "<!-- results: written by python -m shared.artifacts.readme -->"
 END = "<!-- end of results -->"
@@ -30,7 +31,7 @@ MAIN_SCALE = "cpu"
 def results_block(slug: str, root: Path | None = None) -> str:
     """Markdown between the markers."""
     scales = [s for s in scales_of(slug, root) if (PaperPaths(slug, s, root).reference / "claims.json").is_file()]
-    claims = {scale: read_json(PaperPaths(slug, scale, root).reference / "claims.json") for scale in scales}
+    claims = {scale: read_claims(PaperPaths(slug, scale, root).reference / "claims.json") for scale in scales}
     main = MAIN_SCALE if MAIN_SCALE in scales else scales[0]
     verdicts = {scale: {entry["id"]: entry["verdict"] for entry in claims[scale]} for scale in scales}
     lines = [f"Claims at scale `{main}`: {count_text(claims[main])}.", ""]
@@ -44,20 +45,28 @@ def results_block(slug: str, root: Path | None = None) -> str:
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
     lines += ["", f"{legend}; ± is half of a 95% interval, ? an unknown one.", ""]
-    chosen = [e for e in claims[main] if e["chosen_after"]]
-    if chosen:
-        lines += ["Chosen after seeing results:", ""]
-        lines += [f"- `{entry['id']}`: {entry['chosen_after']}" for entry in chosen] + [""]
+    lines += _chosen(claims[main])
     lines += _costs(slug, scales, root) + _processors(slug, scales, root)
     lines += _figures(slug, main, root)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _chosen(claims: list[dict]) -> list[str]:
+    """What was chosen after seeing results; claims for which it is the same share a line."""
+    affected: dict[str, list[str]] = {}
+    for entry in claims:
+        if entry["chosen_after"]:
+            affected.setdefault(entry["chosen_after"], []).append(f"`{entry['id']}`")
+    if not affected:
+        return []
+    return ["Chosen after seeing results:", "", *(f"- {', '.join(ids)}: {what}" for what, ids in affected.items()), ""]
 
 
 def _costs(slug: str, scales: list[str], root: Path | None) -> list[str]:
     """One line per scale: what the accepted build took."""
     lines = ["| scale | records | CPU minutes | minutes summed over jobs | device |", "| --- | --- | --- | --- | --- |"]
     for scale in scales:
-        spent = read_json(PaperPaths(slug, scale, root).reference / "provenance.json")
+        spent = read_mapping(PaperPaths(slug, scale, root).reference / "provenance.json")
         cells = [spent.get("num_records", ""), spent.get("cpu_minutes", ""), spent.get("compute_minutes", "")]
         cells = [f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells]
         lines.append(f"| {scale} | {' | '.join(cells)} | {', '.join(spent.get('devices', []))} |")
@@ -72,7 +81,7 @@ def _processors(slug: str, scales: list[str], root: Path | None) -> list[str]:
         if file.is_file():
             told = [
                 f"{name}: {one['checks'] - one['drifted']} of {one['checks']} checks clean"
-                for name, one in read_json(file).items()
+                for name, one in read_mapping(file).items()
             ]
             lines.append(f"Scale `{scale}` rebuilt as other processors would: {'; '.join(told)}.")
     return [*lines, ""] if lines else []
@@ -96,7 +105,7 @@ def matrix_block(root: Path | None = None) -> str:
         paper, cells = load_paper(slug, root), []
         for scale in SCALES:
             file = PaperPaths(slug, scale, root).reference / "claims.json"
-            counts = Counter(entry["verdict"] for entry in read_json(file)) if file.is_file() else Counter()
+            counts = Counter(entry["verdict"] for entry in read_claims(file)) if file.is_file() else Counter()
             told = " ".join(f"{mark}&nbsp;{counts[verdict]}" for verdict, mark in MARKS.items() if counts[verdict])
             cells.append(told or ("not run" if scale in scales_of(slug, root) else ""))
         name = f"[`{slug}`](papers/{slug}/README.md)"

@@ -47,7 +47,7 @@ def checkout(version: str, papers: list[str], scale: str) -> Path:
 
 def _git(*arguments: str) -> str:
     """Output of a git command in this checkout; empty if it fails."""
-    return subprocess.run(["git", *arguments], cwd=repo_root(), capture_output=True, text=True).stdout.strip()
+    return subprocess.run(["git", *arguments], cwd=repo_root(), capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def records_of(root: Path, papers: list[str], scale: str) -> dict[str, Path]:

@@ -39,7 +39,9 @@ def build(slug: str, scale: str = "smoke") -> Built:
     """`snakemake papers/<slug>/diff`, with what it and its jobs cost."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "snakemake", f"papers/{slug}/diff", "--config", f"scale={scale}"]
-    result = subprocess.run(command, cwd=repo_root(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = subprocess.run(
+        command, cwd=repo_root(), encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Built(slug, cpu, time.perf_counter() - start, result.returncode == 0, result.stdout)

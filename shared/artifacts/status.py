@@ -16,16 +16,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.artifacts.accept import reference_minutes
-from shared.artifacts.config import scales_of
+from shared.artifacts.claims import read_claims
+from shared.artifacts.config import paper_at, scales_of
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
-from shared.artifacts.paths import PaperPaths, check_scale, paper_slugs
+from shared.artifacts.paths import PaperPaths, paper_slugs
 from shared.artifacts.summary import cost
 from shared.artifacts.wording import count_text
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json
 from shared.base.paths import repo_root
 
 
@@ -50,7 +50,7 @@ def dry_run(slug: str, scale: str, root: Path | None = None) -> str:
     command = ["-m", "snakemake", "-n", f"papers/{slug}/all", "--nolock", "--config", f"scale={scale}"]
     environment = {**os.environ, "COLUMNS": "200"}
     result = subprocess.run(
-        [sys.executable, *command], cwd=root or repo_root(), capture_output=True, text=True, env=environment
+        [sys.executable, *command], cwd=root or repo_root(), capture_output=True, encoding="utf-8", env=environment
     )
     output = result.stdout + result.stderr
     if result.returncode:
@@ -99,12 +99,12 @@ def _in_words(reason: str) -> list[str]:
 
 def status(slug: str, scale: str, root: Path | None = None) -> Status:
     """State of one paper at one scale."""
-    paths, paper = PaperPaths(slug, check_scale(scale, tuple(scales_of(slug, root))), root), load_paper(slug, root)
+    paths, paper = paper_at(slug, scale, root), load_paper(slug, root)
     names = list(paper.artifacts(scale))
     figures = set(paper.figure_ids(scale))
     present = sum((figure_png if n in figures else artifact_csv)(paths, n).is_file() for n in names)
     file = paths.results / "claims.json"
-    claims = count_text(read_json(file)) if file.is_file() else ""
+    claims = count_text(read_claims(file)) if file.is_file() else ""
     spent, accepted = cost(paths), reference_minutes(paths)
     minutes = f"{spent['compute_minutes']:g}" if spent["num_records"] else ""
     if not minutes and accepted is not None:
@@ -119,7 +119,8 @@ def main(
     scale: Annotated[str | None, typer.Option(help="Scale; every scale of the paper if omitted.")] = None,
 ) -> None:
     """Print what is built, what is stale and why."""
-    table = Table("paper", "scale", "built", "stale", "claims", "minutes of compute")
+    heads = ("paper", "scale", "built", "stale", "claims", "minutes of compute")
+    table = Table(*(Column(head, overflow="fold") for head in heads))  # a long key is broken, never cut
     for paper in [slug] if slug else paper_slugs():
         PaperPaths(paper, "cpu")  # refuses an unknown paper
         for each in [scale] if scale else scales_of(paper):

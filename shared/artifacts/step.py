@@ -101,6 +101,8 @@ class Step:
                 pass  # a generator does its work while it is read
             return None
         frame = as_frame(rows)
+        if (kernels := sys.modules.get("shared.kernels.dispatch")) is not None:
+            provenance.add(kernels=kernels.forms_that_ran())
         for name in declaration.outputs:
             if not places[name].exists():
                 raise ValueError(f"papers/{declaration.slug}/{declaration.name}.py did not write its output '{name}'")

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shared.artifacts.config import record_shards, stand_ins
+from shared.artifacts.claims import read_claims
+from shared.artifacts.config import paper_at, record_shards, stand_ins
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.provenance import sidecar
 from shared.artifacts.wording import count_text, evidence_text
 from shared.base.errors import in_one_sentence
-from shared.base.files import read_json, write_text
+from shared.base.files import read_mapping, write_text
 
 
 def cost(paths: PaperPaths) -> dict:
@@ -28,7 +29,7 @@ def cost(paths: PaperPaths) -> dict:
     """
     shards = record_shards(paths.slug, paths.scale, root=paths.root)
     files = [sidecar(paths.runs / step / f"{name}.parquet") for step, names in shards.items() for name in names]
-    sidecars = [read_json(file) for file in files if file.is_file()]
+    sidecars = [read_mapping(file) for file in files if file.is_file()]
     return {
         "dirty_records": sum(bool(s.get("dirty")) for s in sidecars),
         "num_records": len(sidecars),
@@ -40,8 +41,8 @@ def cost(paths: PaperPaths) -> dict:
 
 def summarise(slug: str, scale: str, root: Path | None = None, records_from: str = "own") -> str:
     """Markdown page of a finished build; says where its records come from if not from this build."""
-    paths, paper = PaperPaths(slug, scale, root), load_paper(slug, root)
-    claims = read_json(paths.results / "claims.json")
+    paths, paper = paper_at(slug, scale, root), load_paper(slug, root)
+    claims = read_claims(paths.results / "claims.json")
     spent = cost(paths)
     lines = [f"# {paper.title}", "", f"`{slug}` at scale `{scale}`", ""]
     lines += ["| artifact | paper's | file | sha256 |", "| --- | --- | --- | --- |"]
@@ -69,8 +70,8 @@ def summarise(slug: str, scale: str, root: Path | None = None, records_from: str
 
 def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
     """The short form, for the terminal."""
-    paths, paper, console = PaperPaths(slug, scale, root), load_paper(slug, root), Console()
-    claims = read_json(paths.results / "claims.json")
+    paths, paper, console = paper_at(slug, scale, root), load_paper(slug, root), Console()
+    claims = read_claims(paths.results / "claims.json")
     table = Table("claim", "kind", "verdict", "checks", title=f"{slug} at scale {scale}")
     colours = {"holds": "green", "fails": "red", "within noise": "yellow"}
     for c in claims:
@@ -89,7 +90,7 @@ def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
 
 def write_summary(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> Path:
     """Write summary.md of a finished build; returns its path."""
-    paths = PaperPaths(slug, scale, root)
+    paths = paper_at(slug, scale, root)
     write_text(paths.summary, summarise(slug, scale, root, check_records(records_from)))
     return paths.summary
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.artifacts.config import Settings, record_shards, stand_ins
+from shared.artifacts.author import author_code, place_of
+from shared.artifacts.config import Settings, paper_at, record_shards, stand_ins
 from shared.artifacts.csv_files import to_csv
-from shared.artifacts.paper import Artifact, artifact_csv, load_paper, method_function, paper_functions
+from shared.artifacts.paper import Artifact, Paper, artifact_csv, load_paper, method_function, paper_functions
 from shared.artifacts.paths import PaperPaths, check_records
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -79,7 +80,7 @@ class Tables:
     """
 
     def __init__(self, slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> None:
-        self.slug, self.paths, self.paper = slug, PaperPaths(slug, scale, root), load_paper(slug, root)
+        self.slug, self.paths, self.paper = slug, paper_at(slug, scale, root), load_paper(slug, root)
         self.artifacts = self.paper.artifacts(scale)
         self.functions = paper_functions(slug, "tables")
         runs = self.paths.recorded_runs if check_records(records_from) == "dvc" else self.paths.runs
@@ -102,8 +103,10 @@ class Tables:
                 circle = " -> ".join([*self._open[self._open.index(name) :], name])
                 raise ValueError(f"tables of {self.slug} need each other: {circle}")
             self._open.append(name)
-            self._made[name] = self._given[name]() if name in self._given else self._make(name)
-            self._open.pop()
+            try:
+                self._made[name] = self._given[name]() if name in self._given else self._make(name)
+            finally:
+                self._open.pop()
         made = self._made[name]
         return made.copy() if isinstance(made, pd.DataFrame) else made
 
@@ -115,16 +118,22 @@ class Tables:
             if artifact is None and name in self("records").shards:
                 return self("records")(name)
             known = {*self.functions, *self._given}
-            where = f"table '{self._open[-2]}' of" if len(self._open) > 1 else "paper.yaml of"
-            raise ValueError(
-                f"{where} {self.slug} names '{name}', which papers/{self.slug}/tables does not define"
-                f"{nearest(name, known)}"
-            )
+            asking = self._open[-2] if len(self._open) > 1 else None
+            where = f"papers/{self.slug}/paper.yaml" if asking is None else f"papers/{self.slug}/tables, {asking}"
+            hint = nearest(name, known)
+            raise ValueError(f"{where} names '{name}', which papers/{self.slug}/tables does not define{hint}")
         made = self._call(self.functions[name])
         return made if artifact is None else self._checked(name, artifact, made)
 
     def _call(self, function: Callable) -> object:
-        return function(**{parameter: self(parameter) for parameter in inspect.signature(function).parameters})
+        where = place_of(function)
+        parameters = inspect.signature(function).parameters.values()
+        for parameter in parameters:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                raise ValueError(f"{where}: '{parameter}' names no table; a parameter's name says what it gets")
+        given = {p.name: self(p.name) for p in parameters}
+        with author_code(where, "it has to make a frame from what its parameters name"):
+            return function(**given)
 
     def _from(self, source: str) -> object:
         """A table, what a function of the tables or of the method returns, or a record or part of a record."""
@@ -135,27 +144,49 @@ class Tables:
         records, (step, _, part) = self("records"), source.partition("/")
         if step not in records.shards and step not in records.stand_ins:
             hint = nearest_or_all(step, [*self.paper.tables, *records.shards])
-            raise ValueError(f"paper.yaml of {self.slug}: 'from: {source}' is neither a table nor a record; {hint}")
+            raise ValueError(f"papers/{self.slug}/paper.yaml: 'from: {source}' is neither a table nor a record; {hint}")
         return records(step, part or None)
 
     def _checked(self, name: str, artifact: Artifact, frame: object) -> pd.DataFrame:
+        where = f"papers/{self.slug}/paper.yaml, {name}"
+        if artifact.source is None:
+            where = place_of(self.functions[name])
         if not isinstance(frame, pd.DataFrame):
-            raise ValueError(
-                f"{self.slug}, table '{name}': its function has to return a frame, not {type(frame).__name__}"
-            )
+            raise ValueError(f"{where}: it has to return a frame, not {type(frame).__name__}")
+        twice = frame.columns[frame.columns.duplicated()]
+        if len(twice):
+            raise ValueError(f"{where}: its frame has two columns '{twice[0]}'; give each a name of its own")
         missing = [column for column in artifact.all_columns() if column not in frame]
         if missing:
             raise ValueError(
-                f"{self.slug}, table '{name}' has no column '{missing[0]}', which paper.yaml declares"
+                f"{where}: its frame has no column '{missing[0]}', which paper.yaml declares"
                 f"{nearest(missing[0], frame.columns)}"
             )
         frame = frame[artifact.all_columns()].reset_index(drop=True)
-        check_columns(frame, artifact, name)
+        for column in frame:
+            odd = [value for value in frame[column] if isinstance(value, list | dict | set | tuple | pd.DataFrame)]
+            if odd:
+                raise ValueError(f"{where}: column '{column}' holds {odd[0]!r}; a cell is a number or a text")
+        with author_code(where, "rows and columns have to be those that paper.yaml declares"):
+            check_columns(frame, artifact, name)
         return frame
 
 
+def _remove_leftovers(paths: PaperPaths, paper: Paper) -> list[Path]:
+    """Remove tables and figures' tables that this build does not make; returns them."""
+    kept = {"tables": set(paper.table_ids(paths.scale)), "figures": set(paper.figure_ids(paths.scale))}
+    found = [p for kind in kept for p in sorted((paths.results / kind).glob("*.*")) if p.stem not in kept[kind]]
+    found = [p for p in found if p.suffix in (".csv", ".md", ".tex", ".png", ".svg")]
+    for path in found:
+        path.unlink()
+    return found
+
+
 def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | None = None) -> list[Path]:
-    """Write the CSV of every artifact of a paper, and Markdown and LaTeX of its tables; returns the CSV files."""
+    """Write the CSV of every artifact of a paper, and Markdown and LaTeX of its tables; returns the CSV files.
+
+    What an older paper.yaml has left among the results is removed: nothing is judged or shown that was not made.
+    """
     tables = Tables(slug, scale, records_from, root)
     written = []
     for name, artifact in tables.artifacts.items():
@@ -165,4 +196,5 @@ def build_tables(slug: str, scale: str, records_from: str = "own", root: Path | 
         else:
             write_text(path, to_csv(tables(name)))
         written.append(path)
+    _remove_leftovers(tables.paths, tables.paper)
     return written

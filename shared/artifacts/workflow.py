@@ -13,9 +13,10 @@ from shared.artifacts.devices import has_gpu
 from shared.artifacts.digest import settings_of, shard_keys, shard_settings_of, shards_at, shown, step_digest
 from shared.artifacts.paper import load_paper
 from shared.artifacts.paths import SCALES, PaperPaths, check_records, check_scale, paper_slugs
-from shared.base.errors import nearest
+from shared.base.errors import nearest, nearest_or_all
 
 REQUEST_KEYS = ("scale", "records")
+_TARGETS = ("all", "diff")  # of a paper
 TOGETHER = ("smoke",)  # scales whose shards take less time than the start of Python: one process runs those of a step
 
 
@@ -28,15 +29,33 @@ def check_request(request: dict, root: Path | None = None) -> tuple[str, str]:
     for key in request:
         if key not in REQUEST_KEYS:
             raise ValueError(f"unknown --config key '{key}'; use scale=... or records=...{nearest(key, REQUEST_KEYS)}")
-    extra = {s for slug in paper_slugs(root) for s in scales_of(slug, root)} - set(SCALES)
+    extra = {s for slug in paper_slugs(root) for s in _scales(slug, root) or ()} - set(SCALES)
     scale = check_scale(str(request.get("scale", "cpu")), extra=tuple(sorted(extra)))
     return scale, check_records(str(request.get("records", "own")))
 
 
 def papers_at(scale: str, root: Path | None = None, records: str = "own") -> list[str]:
-    """Slugs of the papers that have a scale; under records=published those whose authors released records."""
-    slugs = [slug for slug in paper_slugs(root) if scale in scales_of(slug, root)]
-    return [slug for slug in slugs if stand_ins(slug, root)] if records == "published" else slugs
+    """Slugs of the papers that have a scale; under records=published those whose authors released records.
+
+    A paper that cannot be read is among them: `check_papers` says what is wrong if it is asked for.
+    """
+    slugs = [slug for slug in paper_slugs(root) if scale in (_scales(slug, root) or [scale])]
+    return [slug for slug in slugs if _has_released(slug, root)] if records == "published" else slugs
+
+
+def _scales(slug: str, root: Path | None) -> list[str] | None:
+    """Scales of a paper; None where its config.yaml cannot be read."""
+    try:
+        return scales_of(slug, root)
+    except ValueError:
+        return None
+
+
+def _has_released(slug: str, root: Path | None) -> bool:
+    try:
+        return bool(stand_ins(slug, root))
+    except ValueError:
+        return True  # told when it is asked for
 
 
 def requested(arguments: list[str], slugs: list[str]) -> list[str]:
@@ -46,6 +65,41 @@ def requested(arguments: list[str], slugs: list[str]) -> list[str]:
     """
     named = [slug for slug in slugs if any(argument.startswith(f"papers/{slug}/") for argument in arguments)]
     return slugs if not named or {"all", "diff", "claims"} & set(arguments) else named
+
+
+def check_targets(arguments: list[str], scale: str, root: Path | None = None) -> None:
+    """Refuse targets below papers/ that there cannot be.
+
+    Raises:
+        ValueError: an unknown paper, a paper without that scale, or another target than all, diff or a file.
+    """
+    slugs = paper_slugs(root)
+    for argument in arguments:
+        head, _, below = argument.partition("/")
+        slug, _, target = below.partition("/")
+        if head != "papers" or not slug or "=" in slug:
+            continue
+        if slug not in slugs:
+            raise ValueError(f"unknown paper '{slug}' in {argument}; {nearest_or_all(slug, slugs)}")
+        if "/" not in target and target not in _TARGETS:
+            hint = nearest_or_all(target, [f"papers/{slug}/{each}" for each in _TARGETS])
+            raise ValueError(f"papers/{slug} has no target '{target}'; {hint}")
+        known = scales_of(slug, root)
+        if scale not in known:
+            raise ValueError(f"{slug} has no scale '{scale}'; {nearest_or_all(scale, known)}")
+
+
+def check_recorded(slugs: list[str], scale: str) -> None:
+    """ValueError under records=dvc for a paper whose recorded runs are not there; counts them."""
+    for slug in slugs:
+        missing = [file for file in record_files(slug, scale, "dvc") if not Path(file).is_file()]
+        if missing:
+            folder = PaperPaths(slug, scale).relative(PaperPaths(slug, scale).recorded_runs)
+            raise ValueError(
+                f"{len(missing)} recorded runs of {slug} at scale {scale} are missing below {folder} (such as "
+                f"{os.path.relpath(missing[0], PaperPaths(slug, scale).recorded_runs)}); run dvc pull, or leave "
+                f"records=dvc out"
+            )
 
 
 def check_published(arguments: list[str], scale: str, root: Path | None = None) -> None:
@@ -59,16 +113,59 @@ def check_published(arguments: list[str], scale: str, root: Path | None = None) 
 def check_papers(slugs: list[str], scale: str) -> None:
     """ValueError if one of these papers cannot be planned at all.
 
-    Its paper.yaml or config.yaml is wrong, at any scale, or a file lies where its results go.
+    Its paper.yaml, config.yaml or Snakefile is wrong, at any scale, or a step of this scale; or a file lies where its
+    results go.
     """
     for slug in slugs:
+        check_snakefile(slug)
         load_paper(slug)
         for each in scales_of(slug):
             load_config(slug, each)
+        for step in shards_at(slug, scale):
+            StepRule(slug, step, scale).check()
         paths = PaperPaths(slug, scale)
         for folder in (paths.results.parent, paths.results):
             if folder.exists() and not folder.is_dir():
                 raise ValueError(f"cannot write into {paths.relative(folder)}: it is a file; move it away")
+
+
+def check_snakefile(slug: str, root: Path | None = None) -> None:
+    """ValueError unless a paper's Snakefile sets its SLUG and includes the rules of steps and of artifacts."""
+    paths = PaperPaths(slug, "cpu", root)
+    file = paths.folder / "Snakefile"
+    where, text = paths.relative(file), file.read_text(encoding="utf-8")
+    found = re.search(r"^SLUG\s*=\s*[\"'](.*?)[\"']\s*(#.*)?$", text, flags=re.MULTILINE)
+    if found is None:
+        raise ValueError(f'{where} sets no SLUG; write the line SLUG = "{slug}"')
+    if found.group(1) != slug:
+        raise ValueError(f"{where} sets SLUG to '{found.group(1)}', and its folder is '{slug}'; make them equal")
+    for part in ("steps", "artifacts"):
+        line = f'include: "../../workflows/{part}.smk"'
+        if not re.search(rf"^include:\s*[\"']\.\./\.\./workflows/{part}\.smk[\"']", text, flags=re.MULTILINE):
+            raise ValueError(f"{where} has no line {line}, so nothing makes its {part}; write it")
+
+
+def check_rules(slug: str, scale: str, rules: set[str]) -> None:
+    """ValueError if a step of a paper, or its tables or figures, has no rule.
+
+    Args:
+        rules: names of all rules, `<slug>_<step>`.
+    """
+    for name in [*shards_at(slug, scale), "tables", "figures"]:
+        if f"{slug}_{name}" not in rules:
+            raise ValueError(
+                f"papers/{slug}/Snakefile: no rule makes '{name}'; include workflows/steps.smk last but one"
+            )
+
+
+def check_checkout(folder: Path) -> None:
+    """ValueError if Snakemake, which keeps its state there even while it plans, cannot write into a checkout."""
+    state = folder / ".snakemake"
+    if not os.access(state if state.exists() else folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{folder} cannot be written, and Snakemake keeps its state there (.snakemake); copy the checkout to where "
+            f"you can write and run again"
+        )
 
 
 def check_writable(slugs: list[str], scale: str) -> None:
@@ -118,6 +215,17 @@ class StepRule:
         self.shards = list(shards_at(slug, scale)[name])
         plain = self.declaration.processes is None and not any(self._gpus(shard) for shard in self.shards)
         self.together = scale in TOGETHER and len(self.shards) > 1 and plain
+
+    def check(self) -> None:
+        """ValueError if a template of the declaration fits no shard, or a file that it reads is missing."""
+        for shard in self.shards:
+            settings = self._settings(shard)
+            for template in (*self.declaration.inputs.values(), *self.declaration.after):
+                fill(template, shard, settings)
+            processes = self.declaration.processes
+            if processes is not None and not isinstance(settings.get(processes), int):
+                where = f"papers/{self.slug}/{self.name}.py"
+                raise ValueError(f"{where}: processes='{processes}' is no setting with a number; {_known(settings)}")
 
     @property
     def log(self) -> str:
@@ -222,6 +330,10 @@ def settings_parameters(slug: str, scale: str) -> dict[str, str]:
     """
     settings = settings_of(slug, "tables", scale) | settings_of(slug, "claims", scale)
     return {_identifier(key): shown(key, value) for key, value in settings.items()}
+
+
+def _known(settings: dict[str, object]) -> str:
+    return f"its settings are {', '.join(settings)}"
 
 
 def _identifier(key: str) -> str:

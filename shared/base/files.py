@@ -80,3 +80,11 @@ def read_json(path: str | os.PathLike) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); delete it and build again") from None
+
+
+def read_mapping(path: str | os.PathLike) -> dict:
+    """Content of a JSON file that holds a mapping. Raises: ValueError, no such file, or something else; names it."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not a mapping; delete it and build again")
+    return content

@@ -1,34 +1,79 @@
 """Typed settings: frozen models that refuse unknown keys, the YAML they come from, and what is wrong in a sentence."""
 
+import functools
 import json
 import types
 import typing
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.base.errors import nearest, nearest_or_all
 
-_UNKNOWN = "unknown_key"
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Factor = Annotated[float, Field(ge=0, lt=1)]  # an averaging factor
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_UNKNOWN, _WRONG = "unknown_key", "wrong_value"
 
 
 class StrictModel(BaseModel):
-    """Frozen settings; pydantic's `ValidationError`, a `ValueError`, on an unknown key: it names the nearest one."""
+    """Frozen settings; pydantic's `ValidationError`, a `ValueError`, on what they cannot mean.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    That is an unknown key (the nearest one is named), true or false where a number or a text stands, a number that is
+    not finite (unless its field says `allow_inf_nan=True`), and an empty list where the field has no default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown_keys(cls, data: Any) -> Any:
-        for key in data if isinstance(data, dict) else ():
+    def _refuse(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        unboolean, filled = _refusals(cls)
+        for key, value in data.items():
             if key not in cls.model_fields:
                 context = {"model": cls.__name__, "key": str(key), "hint": nearest_or_all(key, cls.model_fields)}
                 raise PydanticCustomError(_UNKNOWN, "unknown {model} key '{key}'; {hint}", context)
+            if key in unboolean and (found := _first_boolean(value)) is not None:
+                what = {"key": key, "what": f"is no switch, and {str(found).lower()} is neither a number nor a text"}
+                raise PydanticCustomError(_WRONG, "'{key}' {what}", what)
+            if key in filled and (value in ([], ()) or (key in unboolean and _has_empty_list(value))):
+                raise PydanticCustomError(_WRONG, "'{key}' {what}", {"key": key, "what": "is an empty list; fill it"})
         return data
+
+
+@functools.cache
+def _refusals(model: type[BaseModel]) -> tuple[frozenset[str], frozenset[str]]:
+    """Fields of a model that take no boolean, and those that take no empty list."""
+    fields = model.model_fields.items()
+    unboolean = {name for name, field in fields if not _mentions_boolean(field.annotation)}
+    return frozenset(unboolean), frozenset(name for name, field in fields if field.is_required())
+
+
+def _mentions_boolean(annotation: Any) -> bool:
+    """Whether a boolean may stand somewhere in a value of this kind, as far as the kind says."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return any(isinstance(argument, bool) for argument in arguments)
+    if arguments:
+        return any(_mentions_boolean(argument) for argument in arguments)
+    numbers_and_texts = (int, float, str, bytes, type(None), Ellipsis)
+    return annotation not in numbers_and_texts
+
+
+def _first_boolean(value: Any) -> bool | None:
+    """The first boolean in a value, a list or the values of a mapping; None if there is none."""
+    if isinstance(value, bool):
+        return value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return next((found for each in inner if (found := _first_boolean(each)) is not None), None)
 
 
 class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -50,6 +95,13 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                 raise ValueError(f"{mark.name}, line {mark.line + 1}: key '{key}' appears twice; keep one")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _has_empty_list(value: Any) -> bool:
+    """Whether a value is an empty list, or a list or mapping with one."""
+    if isinstance(value, list | tuple):
+        return not value or any(isinstance(each, list | tuple) and _has_empty_list(each) for each in value)
+    return isinstance(value, dict) and any(isinstance(v, list | tuple) and _has_empty_list(v) for v in value.values())
 
 
 def load_yaml(path: Path) -> dict:
@@ -112,16 +164,23 @@ def validate(model: type[BaseModel], values: dict, source: str) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ValueError(f"{source}: " + "; ".join(_explain(model, e) for e in error.errors())) from None
+        raise ValueError(f"{source}: {in_words(error, model)}") from None
 
 
-def _explain(model: type[BaseModel], error: dict) -> str:
+def in_words(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic found, a clause per key; `model` gives the names that an unknown key may mean."""
+    return "; ".join(_explain(model, each) for each in error.errors())
+
+
+def _explain(model: type[BaseModel] | None, error: dict) -> str:
     location = [str(part) for part in error["loc"]]
     if error["type"] == _UNKNOWN:
-        return _unknown(location, error["ctx"]["key"], [c for c in _field_names(model, location)])
+        return _unknown(location, error["ctx"]["key"], _field_names(model, location)) if model else error["msg"]
     if error["type"] == "extra_forbidden":
         return _unknown(location[:-1], location[-1], _field_names(model, location[:-1]))
     dotted = ".".join(location)
+    if error["type"] == _WRONG:
+        return f"'{'.'.join([*location, error['ctx']['key']])}' {error['ctx']['what']}"
     if error["type"] == "missing":
         return f"key '{dotted}' is missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -135,7 +194,7 @@ def _unknown(section: list[str], key: str, known: list[str]) -> str:
     return f"unknown key '{key}'{where}{choices}"
 
 
-def _field_names(model: type[BaseModel], section: list[str]) -> list[str]:
+def _field_names(model: type[BaseModel] | None, section: list[str]) -> list[str]:
     """Field names accepted below `section`, a path through nested models, mappings and lists."""
     kinds: list[Any] = [model]
     for part in section:

@@ -16,10 +16,11 @@ class TokenizerConfig(StrictModel):
     ordinary tokens is a slice.
     """
 
-    kind: Literal["byte", "char", "word", "bpe", "hub"] = "bpe"
-    # Ordinary tokens, without the special ones. byte: always 256. char: the most frequent characters and one
-    # replacement for all others. word: the ends of lines, the most frequent words between blanks, and <unk> for all
-    # others. bpe: characters (or bytes), then merges. hub: all tokens of the published tokenizer.
+    kind: Literal["byte", "letters", "char", "word", "bpe", "hub"] = "bpe"
+    # Ordinary tokens, without the special ones. byte: always 256. letters: always 27, the blank and a to z. char: the
+    # most frequent characters and one replacement for all others. word: the ends of lines, the most frequent words
+    # between blanks, and <unk> for all others. bpe: characters (or bytes), then merges. hub: all tokens of the
+    # published tokenizer.
     num_ordinary: int = Field(default=512, ge=2)
     # bpe only: start from the 256 bytes (lossless for any text) instead of the `num_characters` most frequent ones
     byte_level: bool = False
@@ -39,6 +40,10 @@ class TokenizerConfig(StrictModel):
         if self.kind == "byte" and self.num_ordinary != 256:
             raise ValueError(
                 f"a byte tokenizer has 256 ordinary tokens, not {self.num_ordinary}; set num_ordinary: 256"
+            )
+        if self.kind == "letters" and self.num_ordinary != 27:
+            raise ValueError(
+                f"a tokenizer of letters has 27 ordinary tokens, not {self.num_ordinary}; set num_ordinary: 27"
             )
         if (self.kind == "hub") != (self.name is not None):
             raise ValueError("a tokenizer of kind hub is known by its 'name', and no other kind has one")

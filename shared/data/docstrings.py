@@ -1,8 +1,8 @@
 """A text corpus that every installation already has: docstrings of the pinned packages.
 
 About 16 MB of technical English, extracted with `ast` (nothing is imported) at first use into the cache. The same
-package versions give the same bytes on every machine. The text belongs to the packages' authors: it stays in
-the cache and is not redistributed; the manifest names each package's version and licence.
+package versions give the same bytes on every machine and under Python 3.11 to 3.13. The text belongs to the packages'
+authors: it stays in the cache and is not redistributed; the manifest names each package's version and licence.
 
 A document is one docstring. Whole modules go to training or validation, and a paragraph of 80 characters or more
 is kept where it comes first only: copied boilerplate (a tenth of the raw text) stands on one side at most.
@@ -16,13 +16,17 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import subprocess
+import sys
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.base.cache import build_once, cache_dir, short_key
+from shared.base.cache import build_once, cache_dir, sha256_of, short_key
 
 # import name -> subfolders to read (empty: all). Of torch only the documented public parts: the compiler's
 # internals say little, and files such as torch/version.py differ between CPU and CUDA builds.
@@ -47,6 +51,7 @@ _SKIPPED_FILES = {
     "__config__.py",
     "_distributor_init.py",
 }
+_OLDEST_PYTHON = "3.11"  # whose files are the corpus
 _MIN_CHARACTERS = 80  # shorter documents are labels rather than text
 _MIN_PARAGRAPH = 80  # shorter paragraphs ("Examples") may repeat
 _CONTROL = {code: None for code in [*range(32), 127]}  # line ends and tabs are handled before
@@ -87,22 +92,57 @@ def docstring_corpus() -> Corpus:
             raise ValueError(f"the docstring corpus needs the package {name}; install the project's dependencies")
         folders[name] = Path(next(iter(spec.submodule_search_locations)))
         details[name] = _package_details(name)
+    if not (folders["numpy"] / "distutils").is_dir():
+        folders["numpy"] = _numpy_of(_OLDEST_PYTHON, details["numpy"]["version"])
     return build_corpus(folders, PACKAGES, details)
+
+
+def _numpy_of(python: str, version: str) -> Path:
+    """Python files of numpy's release for another Python, fetched by pip once, into the cache.
+
+    Of the packages' files just `numpy/distutils` differs between Pythons: releases for 3.12 and newer lack it.
+
+    Raises:
+        ValueError: pip cannot get it; says what pip said.
+    """
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        with tempfile.TemporaryDirectory() as scratch:
+            command += ["--python-version", python, "--dest", scratch, f"numpy=={version}"]
+            result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+            wheels = list(Path(scratch).glob("numpy-*.whl"))
+            if result.returncode or not wheels:
+                said = " ".join(result.stderr.split()[-40:]) or f"exit status {result.returncode}"
+                raise ValueError(
+                    f"the docstring corpus is that of Python {python}, whose numpy {version} pip has to download: "
+                    f"{said}; go online for the first build, or use Python {python}"
+                )
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                wheel.extractall(folder, [name for name in wheel.namelist() if name.endswith(".py")])
+
+    return build_once(cache_dir() / "docstrings" / f"numpy-{version}-python-{python}", build) / "numpy"
 
 
 def build_corpus(
     folders: Mapping[str, Path], parts: Mapping[str, tuple[str, ...]], details: Mapping[str, dict]
 ) -> Corpus:
-    """Corpus of the packages in `folders`, taken from the cache if their versions were seen before.
+    """Corpus of the packages in `folders`, taken from the cache if just these files were seen before.
+
+    The key holds every file's name and hash, so that an installation with other files has an entry of its own.
 
     Args:
         folders: package name -> folder of its modules.
         parts: package name -> subfolders to read, empty for all of it.
         details: package name -> version and licence, for the manifest; they also name the cache entry.
     """
-    key = short_key(
-        _FORMAT, sorted(folders), sorted(parts.items()), sorted((n, d["version"]) for n, d in details.items())
-    )
+    listed = [
+        (f"{name}/{path.relative_to(folders[name]).as_posix()}", sha256_of(path))
+        for name in sorted(folders)
+        for path in _modules(folders[name], parts.get(name, ()))
+    ]
+    versions = sorted((name, each["version"]) for name, each in details.items())
+    key = short_key(_FORMAT, sorted(folders), sorted(parts.items()), versions, listed)
 
     def build(folder: Path) -> None:
         folder.mkdir()

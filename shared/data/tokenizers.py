@@ -115,6 +115,22 @@ class ByteCodec:
         return [np.frombuffer(text.encode(), np.uint8).astype(np.int64) for text in texts]
 
 
+class LettersCodec:
+    """a to z and the blank; all else, digits and line ends too, is a blank, and of several blanks one is kept.
+
+    Lossy: capitals become small. A text ends in one blank and begins with none, so texts end to end stay apart.
+    Source: the reduction of text8 (Mahoney 2011), which spells digits out.
+    """
+
+    def __init__(self) -> None:
+        self.token_bytes = [b" ", *(bytes([code]) for code in range(ord("a"), ord("z") + 1))]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        reduced = [re.sub("[^a-z]+", " ", text.lower()).strip(" ") for text in texts]
+        codes = [np.frombuffer((text + " ").encode() if text else b"", np.uint8).astype(np.int64) for text in reduced]
+        return [np.where(code == ord(" "), 0, code - ord("a") + 1) for code in codes]
+
+
 class CharCodec:
     """A fixed inventory of characters; all others become the replacement.
 
@@ -258,6 +274,8 @@ def load_tokenizer(state: dict) -> Tokenizer:
     config = TokenizerConfig.model_validate(state["config"])
     if config.kind == "byte":
         codec: Codec = ByteCodec()
+    elif config.kind == "letters":
+        codec = LettersCodec()
     elif config.kind == "char":
         codec = CharCodec(state["characters"])
     elif config.kind == "word":

@@ -9,9 +9,9 @@ from shared.artifacts.checks import VERDICTS
 from shared.artifacts.config import record_shards, scales_of
 from shared.artifacts.paper import Artifact, Paper, artifact_csv, figure_png, load_paper
 from shared.artifacts.paths import PaperPaths, paper_slugs
-from shared.artifacts.provenance import read_sidecar
+from shared.artifacts.provenance import sidecar
 from shared.artifacts.summary import cost
-from shared.base.files import read_json
+from shared.base.files import read_json, read_mapping
 
 MAIN_SCALES = ("cpu", "paper", "gpu", "smoke")  # the first of them that there is leads
 
@@ -95,7 +95,7 @@ class Edition:
             return read_json(file) if file.is_file() else {}
         shards = record_shards(self.slug, self.scale, root=self.paths.root)
         records = [self.paths.runs / step / f"{shard}.parquet" for step, names in shards.items() for shard in names]
-        sidecars = [one for one in map(read_sidecar, records) if one]
+        sidecars = [read_mapping(file) for file in map(sidecar, records) if file.is_file()]
         latest = max(sidecars, key=lambda one: one.get("started", ""), default={})
         kept = ("revision", "dirty", "packages", "python", "machine", "num_threads", "started")
         return {key: latest[key] for key in kept if latest.get(key) is not None} | cost(self.paths)

@@ -119,6 +119,7 @@ def tolerance_changes(slug: str, before: Path | None, after: Path | None, base: 
     if before is None or after is None:
         return [Change(slug, "all", "paper.yaml", "paper", "the paper is " + ("new" if after else "gone"))]
     try:
+        base.file(f"papers/{slug}/config.yaml")  # whose scales paper.yaml may name
         old = load_paper(slug, base.folder)
     except ValueError as error:
         return [Change(slug, "all", "paper.yaml", "tolerance", f"cannot be read as it was: {error}")]

@@ -41,7 +41,7 @@ def attention(
         ValueError: shapes that do not fit, or an unknown backend.
     Source: Vaswani et al. 2017 (arXiv 1706.03762), eq. 1.
     """
-    if choose_backend(backend, q, ("reference", "torch")) == "reference":
+    if choose_backend("attention", backend, q, ("reference", "torch")) == "reference":
         return attention_with_coefficients(q, k, v, causal=causal, bias=bias, scale=scale)[0]
     _check(q, k, v, causal)
     dtype, out_dtype = torch.promote_types(torch.promote_types(q.dtype, k.dtype), v.dtype), v.dtype

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.kernels.checks import require_rank, require_shape
+from shared.kernels.checks import require_rank, require_shape, state_dtype
+from shared.kernels.compiled_convolution import short_convolution_compiled
 from shared.kernels.dispatch import choose_backend
 
 
@@ -26,7 +27,7 @@ def short_convolution(
         weight: one filter per channel, (D, W), in the order of `torch.nn.Conv1d`.
         bias: (D,); none if omitted.
         initial_state: the W - 1 inputs before the first, oldest first, (B, W - 1, D); zeros if omitted.
-        backend: "reference" or "torch", or None to choose by device.
+        backend: "reference", "torch", "compiled", or None to choose by device.
     Returns:
         outputs (B, T, D) in the dtype of `x`; the last W - 1 inputs (B, W - 1, D): the next call's initial_state.
     Raises:
@@ -43,8 +44,12 @@ def short_convolution(
         initial_state = torch.zeros_like(x[:, :1]).expand(batch, width - 1, channels)
     else:
         require_shape("initial_state", initial_state, (batch, width - 1, channels), given)
+    available = ("reference", "torch", *(() if x.is_complex() else ("compiled",)))
+    choice = choose_backend("short_convolution", backend, x, available)
+    if choice == "compiled":
+        return _short_compiled(x, weight, bias, initial_state.to(x.dtype))
     padded = torch.cat([initial_state.to(x.dtype), x], dim=1)
-    form = {"reference": _short_reference, "torch": _short_torch}[choose_backend(backend, x, ("reference", "torch"))]
+    form = {"reference": _short_reference, "torch": _short_torch}[choice]
     return form(padded, weight, bias).to(x.dtype), padded[:, padded.shape[1] - (width - 1) :]
 
 
@@ -67,6 +72,13 @@ def _short_torch(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     ).transpose(1, 2)
 
 
+def _short_compiled(x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor) -> tuple[Tensor, Tensor]:
+    wide, kept = state_dtype(x), initial_state.shape[1]
+    given = (x.to(wide), weight.to(wide), None if bias is None else bias.to(wide), initial_state.to(wide))
+    last = torch.cat([initial_state, x[:, max(0, x.shape[1] - kept) :]], dim=1)
+    return short_convolution_compiled(*given).to(x.dtype), last[:, last.shape[1] - kept :]
+
+
 def long_convolution(x: Tensor, filters: Tensor, skip: Tensor | None = None, *, backend: str | None = None) -> Tensor:
     """y_t = skip * x_t + sum_{s<=t} filters[t - s] * x_s, by FFT in O(T log T).
 
@@ -84,7 +96,9 @@ def long_convolution(x: Tensor, filters: Tensor, skip: Tensor | None = None, *, 
     require_rank("filters", filters, "L D")
     given = f"x {tuple(x.shape)}"
     require_shape("filters", filters, (filters.shape[0], x.shape[2]), given)
-    form = {"reference": _long_reference, "torch": _long_torch}[choose_backend(backend, x, ("reference", "torch"))]
+    form = {"reference": _long_reference, "torch": _long_torch}[
+        choose_backend("long_convolution", backend, x, ("reference", "torch"))
+    ]
     y = form(x, filters[: x.shape[1]])
     if skip is not None:
         require_shape("skip", skip, (x.shape[2],), given)

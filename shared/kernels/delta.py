@@ -10,7 +10,7 @@ from torch import Tensor
 from shared.kernels.checks import require_chunk_size, require_rank, require_shape, state_dtype
 from shared.kernels.chunk_loop import chunk_loop
 from shared.kernels.chunk_steps import gated_delta_step
-from shared.kernels.dispatch import choose_backend
+from shared.kernels.dispatch import MATRIX_FORMS, choose_backend
 
 
 def delta_rule(
@@ -86,8 +86,9 @@ def _delta(
     dtype = state_dtype(q, k, v, beta, log_decay, initial_state)
     shape = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
     state = q.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
-    log_decay = torch.zeros_like(beta) if log_decay is None else log_decay
-    choice = choose_backend(backend, q)
+    gated = log_decay is not None
+    log_decay = log_decay if gated else torch.zeros_like(beta)
+    choice = choose_backend("gated_delta_rule" if gated else "delta_rule", backend, q, MATRIX_FORMS)
     if choice == "triton":
         from shared.kernels.triton_delta import delta_triton  # here: triton is optional
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from shared.kernels.checks import state_dtype
+from shared.kernels.compiled_diagonal import diagonal_compiled
 from shared.kernels.dispatch import choose_backend
 from shared.kernels.scan_loop import scan_loop
 
@@ -21,21 +22,23 @@ def diagonal_recurrence(
             sign, real or complex.
         x: input, (B, T, *F); real or complex.
         initial_state: h_0, (B, *F); zeros if omitted.
-        backend: "reference", "torch", "triton", or None to choose by device.
+        backend: "reference", "torch", "compiled", "triton", or None to choose by device.
     Returns:
         states h_1..h_T, (B, T, *F), in the common dtype of `a` and `x`; final state h_T, (B, *F), at least float32.
     Raises:
         ValueError: shapes that do not fit, or an unknown backend.
     """
     _check(a, x, initial_state)
-    choice = choose_backend(backend, x)
+    choice = choose_backend("diagonal_recurrence", backend, x, ("reference", "torch", "compiled", "triton"))
     dtype = state_dtype(a, x, initial_state)
     h0 = torch.zeros_like(x[:, 0], dtype=dtype) if initial_state is None else initial_state.to(dtype)
     if choice == "triton":
         from shared.kernels.triton_diagonal import diagonal_triton  # here: triton is optional
 
         return diagonal_triton(a.expand(x.shape), x, h0)
-    form = _reference if choice == "reference" else scan_loop
+    if choice == "compiled":
+        a = a.expand(*a.shape[:2], *x.shape[2:]).contiguous()  # rows of channels lie side by side
+    form = {"reference": _reference, "torch": scan_loop, "compiled": diagonal_compiled}[choice]
     states = form(a.to(dtype).expand(x.shape), x.to(dtype), h0)
     return states.to(torch.promote_types(a.dtype, x.dtype)), states[:, -1]
 

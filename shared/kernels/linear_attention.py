@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.kernels.checks import require_chunk_size, require_rank, require_shape, state_dtype
 from shared.kernels.chunk_loop import ChunkStep, chunk_loop
 from shared.kernels.chunk_steps import scalar_decay_step, vector_decay_step
-from shared.kernels.dispatch import choose_backend
+from shared.kernels.dispatch import MATRIX_FORMS, choose_backend
 
 
 def scalar_decay_attention(
@@ -44,7 +44,16 @@ def scalar_decay_attention(
     """
     _check(q, k, v, initial_state, chunk_size)
     require_shape("log_decay", log_decay, q.shape[:3], f"q {tuple(q.shape)}")
-    return _run(scalar_decay_step, q, k, v, log_decay, initial_state, chunk_size, choose_backend(backend, q))
+    return _run(
+        scalar_decay_step,
+        q,
+        k,
+        v,
+        log_decay,
+        initial_state,
+        chunk_size,
+        choose_backend("scalar_decay_attention", backend, q, MATRIX_FORMS),
+    )
 
 
 def vector_decay_attention(
@@ -66,7 +75,16 @@ def vector_decay_attention(
     """
     _check(q, k, v, initial_state, chunk_size)
     require_shape("log_decay", log_decay, q.shape, f"q {tuple(q.shape)}")
-    return _run(vector_decay_step, q, k, v, log_decay, initial_state, chunk_size, choose_backend(backend, q))
+    return _run(
+        vector_decay_step,
+        q,
+        k,
+        v,
+        log_decay,
+        initial_state,
+        chunk_size,
+        choose_backend("vector_decay_attention", backend, q, MATRIX_FORMS),
+    )
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, initial_state: Tensor | None, chunk_size: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shared.kernels.checks import require_rank, require_shape, state_dtype
 from shared.kernels.chunk_loop import chunk_loop
+from shared.kernels.compiled_selective import selective_compiled
 from shared.kernels.dispatch import choose_backend
 from shared.kernels.selective_step import selective_step
 
@@ -42,7 +43,7 @@ def selective_scan(
         initial_state: h_0, (B, D, N); zeros if omitted.
         delta_bias: added to delta before the softplus, (D,).
         delta_softplus: pass delta through log(1 + exp(.)).
-        backend: "reference", "torch", "triton", or None to choose by device.
+        backend: "reference", "torch", "compiled", "triton", or None to choose by device.
     Returns:
         outputs (B, T, D) in the dtype of `x`; final state h_T (B, D, N), at least float32.
     Raises:
@@ -56,11 +57,13 @@ def selective_scan(
     shape = (x.shape[0], *A.shape)
     state = x.new_zeros(shape, dtype=wide) if initial_state is None else initial_state.to(wide)
     inputs = (x.to(wide), step, B.to(wide), C.to(wide))
-    choice = choose_backend(backend, x)
+    choice = choose_backend("selective_scan", backend, x, _forms(wide))
     if choice == "triton":
         from shared.kernels.triton_selective import selective_triton  # here: triton is optional
 
         y, state = selective_triton(*inputs[:2], A.to(wide).expand(shape), *inputs[2:], state)
+    elif choice == "compiled":
+        y, state = selective_compiled(state, A.to(wide).expand(shape), *inputs)
     elif choice == "reference":
         y, state = _reference(state, A.to(wide), *inputs)
     else:
@@ -68,6 +71,10 @@ def selective_scan(
     if D is not None:
         y = y + D.to(wide) * x.to(wide)
     return y.to(x.dtype), state
+
+
+def _forms(dtype: torch.dtype) -> tuple[str, ...]:
+    return ("reference", "torch", *(() if dtype.is_complex else ("compiled",)), "triton")
 
 
 def _check(

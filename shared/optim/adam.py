@@ -1,8 +1,9 @@
 """Adam and its relatives: an averaged gradient over the root of an averaged square or variance."""
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, L2, LR, Range, Rule, beta, decayed, first, switch, with_l2
-from shared.optim.vectors import average, clamp, near
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, L2, LR, Rule, beta, decayed, first, switch, with_l2
+from shared.optim.vectors import above_zero, average, clamp, near
 
 STEP = LR.meant("about the largest step of a coordinate")
 BETA1, BETA2 = beta(0.9, "averaging factor of g"), beta(0.999, "averaging factor of g^2")
@@ -23,7 +24,7 @@ def _adam(p, g, s, h, loss):
     g = with_l2(g, p, h)
     m = average(s["exp_avg"], g, _from_gradient(h["beta1"], s, h))
     v = average(s["exp_avg_sq"], g * g, _from_gradient(h["beta2"], s, h))
-    root = (v / near(_correction(h["beta2"], s, h), p)).sqrt() + near(h["eps"], p)
+    root = (v / near(_correction(h["beta2"], s, h), p)).sqrt() + above_zero(h["eps"], p)
     scale = h["lr"] / _correction(h["beta1"], s, h)
     return decayed(p, h) - near(scale, p) * (m / root), {"exp_avg": m, "exp_avg_sq": v}
 
@@ -34,7 +35,7 @@ def _adam_sigma2(p, g, s, h, loss):
     variance = near(decay, p) * s["exp_avg_var"] + near(decay * (1 - decay), p) * (deviation * deviation)
     m = average(s["exp_avg"], g, decay)
     correction = _correction(decay, s, h)
-    root = ((m * m + variance) / near(correction, p)).sqrt() + near(h["eps"], p)
+    root = ((m * m + variance) / near(correction, p)).sqrt() + above_zero(h["eps"], p)
     return decayed(p, h) - near(h["lr"] / correction, p) * (m / root), {"exp_avg": m, "exp_avg_var": variance}
 
 
@@ -43,12 +44,12 @@ def _adavar(p, g, s, h, loss):
     variance = average(s["exp_avg_var"], deviation * deviation, h["tau"])
     m = average(s["exp_avg"], g, h["beta"])
     correction = _correction(h["beta"], s, h)
-    root = ((m * m + near(h["gamma"], p) * variance) / near(correction, p)).sqrt() + near(h["eps"], p)
+    root = ((m * m + near(h["gamma"], p) * variance) / near(correction, p)).sqrt() + above_zero(h["eps"], p)
     return decayed(p, h) - near(h["lr"] / correction, p) * (m / root), {"exp_avg": m, "exp_avg_var": variance}
 
 
 def _adabelief(p, g, s, h, loss):
-    eps = near(h["eps"], p)
+    eps = above_zero(h["eps"], p)
     m = average(s["exp_avg"], g, h["beta1"])
     deviation = g - m
     variance = average(s["exp_avg_var"], deviation * deviation, h["beta2"]) + eps
@@ -65,7 +66,7 @@ def _adabound(p, g, s, h, loss):
     final = h["lr"] * h["final_lr_ratio"]
     low = near(final * (1 - 1 / (h["gamma"] * step + 1)), p)
     high = near(final * (1 + 1 / (h["gamma"] * step)), p)
-    rates = clamp(near(scale, p) / (v.sqrt() + near(h["eps"], p)), low, high)
+    rates = clamp(near(scale, p) / (v.sqrt() + above_zero(h["eps"], p)), low, high)
     return decayed(p, h) - rates * m, {"exp_avg": m, "exp_avg_sq": v}
 
 

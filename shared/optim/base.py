@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from shared.optim.rule import Range, Rule
+from shared.optim.ranges import Range
+from shared.optim.rule import Rule
 from shared.optim.vectors import Leaves
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shared.optim.base import RuleOptimizer
 from shared.optim.rule import DECAY, EPS, LR, Rule, beta, is_zero
-from shared.optim.vectors import Leaves, average, clamp, inner, near
+from shared.optim.vectors import Leaves, above_zero, average, clamp, inner, near
 
 
 def exactly(loss):
@@ -36,7 +36,7 @@ def ngn_step_size(c, loss, squared_norm):
 
 def preconditioner(v, s, h, like):
     """D = eps + sqrt(v / (1 - beta2**step))."""
-    return (v / near(1 - h["beta2"] ** s["step"], like)).sqrt() + near(h["eps"], like)
+    return (v / near(1 - h["beta2"] ** s["step"], like)).sqrt() + above_zero(h["eps"], like)
 
 
 def _moved(p, s, h, direction, momentum):

@@ -5,7 +5,8 @@ f is the batch loss before the update, g its gradient, `lb` a lower bound of the
 
 from shared.optim.base import RuleOptimizer
 from shared.optim.ngn import exactly, preconditioner, ratio
-from shared.optim.rule import DECAY, EPS, LR, Range, Rule, beta, decayed, first
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, LR, Rule, beta, decayed, first
 from shared.optim.vectors import average, clamp, inner, minimum, near
 
 CAP = LR.meant("the largest step size")

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, EPS, LR, Range, Rule, beta, decayed, switch
-from shared.optim.vectors import average, near
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, LR, Rule, beta, decayed, switch
+from shared.optim.vectors import above_zero, average, near
 
 
 def _rmsprop(p, g, s, h, loss):
     v = average(s["square_avg"], g * g, h["alpha"])
     correction = 1 - h["bias_correction"] * h["alpha"] ** s["step"]
-    u = g / ((v / near(correction, p)).sqrt() + near(h["eps"], p))
+    u = g / ((v / near(correction, p)).sqrt() + above_zero(h["eps"], p))
     m = near(h["momentum"], p) * s["momentum_buffer"] + u
     return decayed(p, h) - near(h["lr"], p) * m, {"square_avg": v, "momentum_buffer": m}
 
@@ -18,7 +19,7 @@ def _rmsprop(p, g, s, h, loss):
 def _adagrad(p, g, s, h, loss):
     total = s["sum"] + g * g
     rate = h["lr"] / (1 + (s["step"] - 1) * h["lr_decay"])
-    return decayed(p, h) - near(rate, p) * (g / (total.sqrt() + near(h["eps"], p))), {"sum": total}
+    return decayed(p, h) - near(rate, p) * (g / (total.sqrt() + above_zero(h["eps"], p))), {"sum": total}
 
 
 RMSPROP_RULE = Rule(

@@ -11,47 +11,19 @@ arguments, their defaults, ranges and descriptions from its rule: nothing about 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from shared.base.errors import nearest_or_all
+from shared.optim.ranges import Range
 from shared.optim.vectors import Leaves, Scalar, Vector, near
 
 State = dict[str, Any]
 Hyper = Mapping[str, Scalar]
 Update = Callable[[Vector, Vector, State, Hyper, Scalar | None], tuple[Vector, State]]
-
-
-@dataclass(frozen=True)
-class Range:
-    """Default, admissible interval and meaning of one hyperparameter; `default=None` means that it must be given.
-
-    `boolean` says that it switches something, 0 off and 1 on: numbers in rules, so that members may differ in it.
-    """
-
-    default: float | None
-    low: float = 0.0
-    high: float = math.inf
-    closed_low: bool = True
-    closed_high: bool = False
-    meaning: str = ""
-    boolean: bool = False
-
-    def meant(self, meaning: str) -> "Range":
-        """The same range, described otherwise."""
-        return replace(self, meaning=meaning)
-
-    def admits(self, value: float) -> bool:
-        above = value >= self.low if self.closed_low else value > self.low
-        below = value <= self.high if self.closed_high else value < self.high
-        return above and below
-
-    def __str__(self) -> str:
-        opening, closing = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
-        return f"{opening}{self.low:g}, {self.high:g}{closing}"
 
 
 LR = Range(None, closed_low=False, meaning="step length in parameter units")  # no default: no value fits two problems

@@ -9,7 +9,8 @@ Both give one trajectory when lr_EMA = lr_SGD / (1 - momentum) and both buffers 
 import math
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import CLIP, DECAY, L2, LR, Range, Rule, beta, decayed, first, switch, with_l2
+from shared.optim.ranges import Range
+from shared.optim.rule import CLIP, DECAY, L2, LR, Rule, beta, decayed, first, switch, with_l2
 from shared.optim.vectors import average, clamp, near
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.optim.base import RuleOptimizer
-from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, LR, Range, Rule, beta, decayed, first
+from shared.optim.ranges import Range
+from shared.optim.rule import DECAY, EPS, GRADIENT_INIT, LR, Rule, beta, decayed, first
 from shared.optim.vectors import average, near
 
 

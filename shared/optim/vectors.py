@@ -95,6 +95,14 @@ def near(scalar: Scalar, vector: Vector) -> Scalar:
     return scalar
 
 
+def above_zero(scalar: Scalar, vector: Vector) -> Scalar:
+    """`near`, but at least the smallest normal number of that dtype: what stands beside a root that may be 0.
+
+    A coordinate without a gradient then moves by 0 / tiny = 0, not by 0 / 0; other roots are too large to notice.
+    """
+    return clamp(near(scalar, vector), low=torch.finfo(vector.dtype).tiny)
+
+
 def inner(a: Vector, b: Vector) -> Tensor:
     """Inner product over all coordinates of a model, in float64: (M, 1) for (M, P), a 0-d tensor for `Leaves`."""
     if isinstance(a, Leaves):

@@ -56,7 +56,7 @@ def bind_readonly(source, target):
         os.makedirs(target, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        open(target, "a").close()
+        open(target, "a", encoding="utf-8").close()
     mount(source, target, None, MS_BIND | MS_REC)
     attributes = struct.pack("QQQQ", ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV, 0, 0, 0)
     call = libc.syscall(SYS_MOUNT_SETATTR, -100, os.fsencode(target), AT_RECURSIVE, attributes, len(attributes))
@@ -69,11 +69,11 @@ def build_root(spec, root):
     mount("box", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=2000,mode=755")
     os.makedirs(root + "/etc")
     for name, text in spec["etc"].items():
-        with open(f"{root}/etc/{name}", "w") as file:
+        with open(f"{root}/etc/{name}", "w", encoding="utf-8") as file:
             file.write(text)
     os.makedirs(root + "/dev")
     for name in DEVICES:
-        open(f"{root}/dev/{name}", "w").close()
+        open(f"{root}/dev/{name}", "w", encoding="utf-8").close()
         mount(f"/dev/{name}", f"{root}/dev/{name}", None, MS_BIND)
     os.symlink("/proc/self/fd", root + "/dev/fd")
     for folder, size in (("/dev/shm", spec["limits"]["scratch_mb"]), ("/tmp", spec["limits"]["scratch_mb"])):
@@ -108,7 +108,7 @@ def raise_loopback():
 def map_users(uid, gid):
     """In a new user namespace: the same user and group, and no other."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
+        with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:
             file.write(text)
 
 
@@ -122,7 +122,7 @@ def give_up_rights(uid):
         check(libc.unshare(NEWUSER), "unshare user")
         map_users(uid, uid)
     # in a namespace of its own the program could mount file systems, whose memory nothing limits
-    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+    with open("/proc/sys/user/max_user_namespaces", "w", encoding="utf-8") as file:
         file.write("0")
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -252,7 +252,7 @@ def kill_descendants():
         children = set()
         for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
             try:
-                with open(f"/proc/{name}/stat") as file:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
                     if int(file.read().rsplit(")", 1)[1].split()[1]) == os.getpid():
                         children.add(int(name))
             except (OSError, ValueError, IndexError):

@@ -48,10 +48,11 @@ BY_HAND = {
         "iterations-on-text",
     ],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
-    "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats"],
+    "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats", "pins-decide"],
     "lora_watermark": ["wm-no-collapse"],
     "merging_noise": ["momentum-equal-noise", "ta-init-reversal", "wd-scale-invariant", "moderate-lr-best-merged"],
     "ngn_m": ["mdv1-lm-large-lr"],
+    "optimizer_gap": ["quadratic-noise-gap"],
     "sequence_framework": [
         "readout-zero-set-drives-recall",
         "positions-restore-order",

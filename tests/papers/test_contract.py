@@ -27,7 +27,7 @@ FILES += ["__init__.py"]
 MODULES = ["tables", "figures", "claims"]  # files or packages
 README_SECTIONS = ["Question", "Run it", "Results", "What differs from the paper", "Data and licences", "Citation"]
 COMMAND = re.compile(
-    r"(make|snakemake)( -n)?( papers/[a-z_]+/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
+    r"(make|snakemake)( -n)?( papers/[a-z][a-z0-9_]*/(all|diff))?( SCALE=\w+)?( --config( \w+=\w+)+)?"
     r"( --workflow-profile \S+)?"
 )
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("slug", paper_slugs())
 
 
 def source(slug: str, file: str) -> str:
-    return (ROOT / "papers" / slug / file).read_text()
+    return (ROOT / "papers" / slug / file).read_text(encoding="utf-8")
 
 
 def keys_of(content: object) -> object:
@@ -162,7 +162,7 @@ def test_references_exist_and_fit_paper_yaml(slug, scale):
 
 def test_no_paper_imports_another(slug):
     for path in (ROOT / "papers" / slug).glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             assert [n for n in names if n.startswith("papers.") and n.split(".")[1] != slug] == [], path

@@ -22,7 +22,7 @@ def stalled(fresh):
     fresh = replace(fresh, scale="cpu")
     output = fresh.root / "output.txt"
     command = [sys.executable, "-m", "snakemake", "papers/toy/all", "--config", "scale=cpu", "--cores", "2"]
-    with output.open("w") as file:
+    with output.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command,
             cwd=fresh.root,
@@ -34,9 +34,9 @@ def stalled(fresh):
         )
     started = fresh.results / "logs" / "descend" / "curvature=10.log"
     for _ in range(3000):
-        if "Finished jobid" in output.read_text() and started.exists():
+        if "Finished jobid" in output.read_text(encoding="utf-8") and started.exists():
             break
-        assert process.poll() is None, output.read_text()
+        assert process.poll() is None, output.read_text(encoding="utf-8")
         time.sleep(0.1)
     yield fresh, process
     if process.poll() is None:
@@ -91,3 +91,14 @@ def test_a_step_that_fails_in_a_rebuild_is_asked_for_again_by_every_target(built
     assert "descend: not built yet" in status.stdout, status.stdout
     edit(built.paper / "descend.py", "    assert shard != 'curvature=10'\n", "")
     assert built.snakemake("papers/toy/all").returncode == 0
+
+
+def test_tables_that_fail_leave_those_of_the_build_before_and_are_asked_for_again(built):
+    table = built.results / "tables" / "tab_final.csv"
+    before = table.read_bytes()
+    edit(built.paper / "tables.py", "    return reported.beside(", "    1 / 0\n    return reported.beside(")
+    for _ in range(2):
+        result = built.snakemake("papers/toy/all")
+        assert result.returncode != 0 and table.read_bytes() == before, result.stdout
+        assert "papers/toy/tables.py, tab_final" in result.stdout and "Traceback" not in result.stdout
+    assert "1 / 0" in (built.results / "logs" / "tables.traceback").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from shared.base.paths import repo_root
 
 ROOT = repo_root()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def name(requirement: str) -> str:
@@ -18,12 +18,12 @@ def name(requirement: str) -> str:
 
 
 def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     return {name(n): v for n, v in (line.split("==") for line in lines if line and not line.startswith("#"))}
 
 
 def test_every_locked_line_is_an_exact_pin():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     assert [x for x in lines if x and not x.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.!+]+", x)] == []
 
 
@@ -43,14 +43,14 @@ def test_the_lock_satisfies_every_dependency_and_extra_but_triton():
 
 
 def test_environment_yml_has_the_lock_s_pins_and_the_package_itself():
-    content = yaml.safe_load((ROOT / "environment.yml").read_text())
+    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     pip = next(d["pip"] for d in content["dependencies"] if isinstance(d, dict))
     assert pip[-1] == "-e ."
     assert {name(n): v for n, v in (line.split("==") for line in pip[:-1])} == locked()
 
 
 def test_the_makefile_names_one_triton():
-    assert re.search(r"^TRITON := triton==\d+\.\d+\.\d+$", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert re.search(r"^TRITON := triton==\d+\.\d+\.\d+$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
 
 
 def test_make_hands_snakemake_the_target_before_the_settings():

@@ -34,7 +34,7 @@ def test_a_build_makes_every_artifact_and_prints_the_verdicts(first_build):
     assert re.search(r"descends .* holds", output) and "not testable at this scale" in output
     assert "1 tables, 1 figures" in output and "papers/toy/results/smoke/summary.md" in output
     assert re.search(r"done in \d+ s", output)
-    assert "Gradient descent lowers the loss." in (repository.results / "summary.md").read_text()
+    assert "Gradient descent lowers the loss." in (repository.results / "summary.md").read_text(encoding="utf-8")
 
 
 def test_every_job_has_a_log(first_build):
@@ -175,7 +175,7 @@ def test_a_truncated_record_ends_in_one_sentence(built):
 
 
 def test_a_file_in_place_of_the_results_folder_is_named(fresh):
-    (fresh.paper / "results").write_text("not a folder")
+    (fresh.paper / "results").write_text("not a folder", encoding="utf-8")
     output = refused(fresh.snakemake("papers/toy/all"))
     assert "error: cannot write into papers/toy/results: it is a file; move it away" in output
 
@@ -198,13 +198,13 @@ def test_diff_ends_with_0_when_clean_and_with_1_on_drift(built):
     clean = built.snakemake("papers/toy/diff")
     assert clean.returncode == 0 and "0 drifted" in clean.stdout, clean.stdout
     table = built.paper / "reference" / "smoke" / "tables" / "tab_final.csv"
-    edit(table, table.read_text().splitlines()[1].split(",")[1], "0.5")
+    edit(table, table.read_text(encoding="utf-8").splitlines()[1].split(",")[1], "0.5")
     drifted = built.snakemake("diff")
     assert drifted.returncode == 1 and "1 drifted" in drifted.stdout, drifted.stdout
     (built.results / "diff" / "report.md").unlink()
     drifted = built.snakemake("papers/toy/diff")
     assert drifted.returncode == 1 and "1 drifted" in drifted.stdout, drifted.stdout
-    assert "| tab_final | smoke | data |" in (built.results / "diff" / "report.md").read_text()
+    assert "| tab_final | smoke | data |" in (built.results / "diff" / "report.md").read_text(encoding="utf-8")
 
 
 # recorded and published runs
@@ -219,7 +219,9 @@ def test_published_records_stand_in_for_the_step_they_replace(built):
     assert sorted(jobs(result.stdout)) == ["figures", "released", "tables"]
     gpu = built.paper / "results" / "gpu"
     assert pd.read_csv(gpu / "tables" / "tab_final.csv").loss.tolist() == [0.0, 0.0]
-    assert "In place of `descend`: results released by the paper's authors" in (gpu / "summary.md").read_text()
+    assert "In place of `descend`: results released by the paper's authors" in (gpu / "summary.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_paper_without_published_records_is_refused_in_a_sentence(built):
@@ -238,4 +240,4 @@ def test_recorded_runs_rebuild_the_tables_of_scale_gpu_without_running_a_step(bu
     assert sorted(jobs(result.stdout)) == ["figures", "tables"]
     gpu = built.paper / "results" / "gpu"
     assert (gpu / "tables" / "tab_final.csv").read_bytes() == (built.results / "tables" / "tab_final.csv").read_bytes()
-    assert json.loads((gpu / "claims.json").read_text())[0]["verdict"] == "holds"
+    assert json.loads((gpu / "claims.json").read_text(encoding="utf-8"))[0]["verdict"] == "holds"

@@ -35,15 +35,20 @@ def run_in(root: Path, *arguments: str, **changes: str) -> subprocess.CompletedP
     """`python arguments` in a repository; stdout holds both streams, in the order written."""
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, cwd=root, env=environment(**changes), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=root,
+        env=environment(**changes),
+        encoding="utf-8",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 
 def edit(file: Path, old: str, new: str) -> None:
     """Replace the one occurrence of `old` in a file."""
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{text.count(old)} times '{old}' in {file}"
-    file.write_text(text.replace(old, new))
+    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def forget_toy() -> None:

@@ -68,6 +68,7 @@ def gt(
     wheelhouse: options.Wheelhouse = None,
     cutoff: options.Cutoff = CUTOFF,
     allow_builds: options.Builds = False,
+    retry_failed: options.RetryFailed = False,
     sandbox: options.Level = "auto",
     unsafe: options.Unsafe = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 unless all that can be run pass.")] = False,
@@ -75,11 +76,12 @@ def gt(
 ) -> None:
     """Run the reference solutions: an environment in which they fail is not fit to judge others."""
     chosen = options.problems_of(data, hidden_tests, problems, library)
-    store = store_of(data, env_root, wheelhouse, cutoff, allow_builds, python)
+    store = store_of(data, env_root, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
     limits = Limits(wall_seconds=timeout, cpu_seconds=int(timeout) + 1)
     harness = harness_of(store, level_of(sandbox, unsafe), limits, jobs, "both", cutoff, True)
     rows = list(harness.evaluate(chosen, [Solution(p.example_id, p.answer, p.answer) for p in chosen]))
-    typer.echo(in_words(summarise(rows)))
+    summary = summarise(rows)
+    typer.echo(in_words(summary))
     failed = [r for r in rows if any(r[m] not in (None, "pass", "env-missing") for m in MODES)]
     for row in sorted(failed, key=lambda r: r["example_id"]):
         cause = row["visible_exception"] or row["visible"]
@@ -87,7 +89,7 @@ def gt(
     if lines:
         tested = [p for p in chosen if p.hidden_test is not None]
         typer.echo(coverage.in_words(tested, coverage.count_all(harness, tested)))
-    if strict and failed:
+    if (strict and failed) or not options.any_run(summary):
         raise typer.Exit(options.ENVIRONMENT_PROBLEM)
 
 

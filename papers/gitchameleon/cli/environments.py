@@ -77,7 +77,10 @@ def lock(out: Annotated[Path, typer.Option(help="JSON file to write.")], env_roo
     """Write the locks of all built environments: name, version, content hash and kind of each package."""
     store = store_of("benchmark", env_root, None, CUTOFF, False, None)
     markers = sorted(store.root.glob("*/env.json"))
-    locks = {m.parent.name: {k: v for k, v in json.loads(m.read_text()).items() if k != "tree_digest"} for m in markers}
+    locks = {
+        m.parent.name: {k: v for k, v in json.loads(m.read_text(encoding="utf-8")).items() if k != "tree_digest"}
+        for m in markers
+    }
     write_json(out, locks)
     typer.echo(f"{len(locks)} locks in {out}")
 

@@ -3,8 +3,8 @@
     python -m papers.gitchameleon.evaluate SOLUTIONS.jsonl --out RESULTS --jobs 2
 
 Writes RESULTS/results.jsonl (a line per problem, as it is finished), results.csv (the authors' columns plus ours) and
-summary.json. Stopped, it goes on where it was. Exit status: 0 done, 2 bad input, 3 something of ours failed, 4 no box
-can be made and --unsafe was not said.
+summary.json. Stopped, it goes on where it was. Exit status: 0 done, 2 bad input, 3 something of ours failed or nothing
+could be run, 4 no box can be made and --unsafe was not said.
 """
 
 import sys
@@ -64,10 +64,11 @@ def main(
     wheelhouse: options.Wheelhouse = None,
     cutoff: options.Cutoff = CUTOFF,
     allow_builds: options.Builds = False,
-    retry_failed: Annotated[bool, typer.Option(help="Build environments again that failed before.")] = False,
+    retry_failed: options.RetryFailed = False,
     cache: Annotated[bool, typer.Option(help="Reuse verdicts of equal runs.")] = True,
     sandbox: options.Level = "auto",
     unsafe: options.Unsafe = False,
+    skip_bad: Annotated[bool, typer.Option(help="Leave bad lines of the file out and say so.")] = False,
     decisive: Annotated[bool, typer.Option("--decisive", help="Also run the references of other versions.")] = False,
 ) -> None:
     """Run the tests of every problem on a system's answers and write one line per problem."""
@@ -75,7 +76,10 @@ def main(
     if samples < 1:
         raise ValueError(f"--samples has to be at least 1; got {samples}")
     known = chosen if not (problems or library) else options.problems_of(data, None, "", None)
-    answers = read_solutions(solutions, known, samples)
+    skipped: list[str] | None = [] if skip_bad else None
+    answers = read_solutions(solutions, known, samples, skipped)
+    for sentence in skipped or []:
+        typer.echo(f"skipped: {sentence}", err=True)
     ids = {p.example_id for p in chosen}
     answers = [a for a in answers if a.example_id in ids]
     store = store_of(data, envs, wheelhouse, cutoff, allow_builds, python, retry_failed=retry_failed)
@@ -93,5 +97,5 @@ def main(
     typer.echo(
         f"{harness.num_executed} executed, {harness.cache.hits} from the cache, {store.num_built} environments built"
     )
-    if any(HARNESS_ERROR in (row["hidden"], row["visible"]) for row in rows):
+    if any(HARNESS_ERROR in (row["hidden"], row["visible"]) for row in rows) or not options.any_run(summary):
         raise typer.Exit(options.ENVIRONMENT_PROBLEM)

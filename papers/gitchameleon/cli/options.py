@@ -35,6 +35,15 @@ Unsafe = Annotated[bool, typer.Option("--unsafe", "--allow-unsandboxed", help="R
 Level = Annotated[str, typer.Option("--sandbox", help="auto, bwrap, namespaces or rlimit.")]
 
 
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Build environments again that failed before.")]
+
+
+def any_run(summary: dict) -> bool:
+    """Whether anything was executed; answers that are missing are no reason to doubt it."""
+    parts = [part for part in (summary["hidden"], summary["visible"]) if part is not None]
+    return any(part["num_run"] for part in parts) or not summary["unavailable"]
+
+
 def problems_of(data: str, hidden_tests: Path | None, ids: str, libraries: list[str] | None) -> list[Problem]:
     """The problems that a command is about."""
     problems = load_problems(data) if data in ("benchmark", *SUITES) else read_problems(Path(data))

@@ -27,36 +27,51 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
 def read_whole_lines(path: Path) -> list[dict]:
     """Objects of a JSON-lines file of ours; lines that a crash cut short are left out."""
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+    for line in path.read_bytes().split(b"\n") if path.is_file() else []:
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
             rows.append(row)
     return rows
 
 
-def read_rows(path: Path) -> list[tuple[int, dict]]:
-    """(line number, object) of a JSON-lines file.
+def read_rows(path: Path, bad: list[str] | None = None) -> list[tuple[int, dict]]:
+    """(line number, object) of a JSON-lines file. Lines end at a line feed and nowhere else.
 
+    Args:
+        bad: takes a sentence per line that is no JSON object, instead of an error.
     Raises:
-        ValueError: no such file, a line that is no JSON object, or nothing in it; names file and line.
+        ValueError: no such file, lines that are no JSON object, or nothing in it; names file and lines.
     """
     if not Path(path).is_file():
         raise ValueError(f"no such file: {path}")
-    rows = []
-    with Path(path).open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}: not JSON ({error.msg})") from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number}: expected an object, found {type(row).__name__}")
-            rows.append((number, row))
-    if not rows:
+    rows, wrong = [], []
+    for number, line in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if line.strip():
+            row, reason = _object(line)
+            if reason:
+                wrong.append(f"{path}, line {number}: {reason}")
+            else:
+                rows.append((number, row))
+    if wrong and bad is None:
+        raise ValueError("\n".join(wrong))
+    if not rows and not wrong:
         raise ValueError(f"{path} is empty; expected one JSON object a line")
+    if bad is not None:
+        bad += wrong
     return rows
+
+
+def _object(line: bytes) -> tuple[dict, str]:
+    """A line's object, and why it is none."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return {}, f"not UTF-8 (byte {error.start})"
+    except json.JSONDecodeError as error:
+        return {}, f"not JSON ({error.msg})"
+    except RecursionError:
+        return {}, "not JSON that can be read (nested too deeply)"
+    return (row, "") if isinstance(row, dict) else ({}, f"expected an object, found {type(row).__name__}")

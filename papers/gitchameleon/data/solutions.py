@@ -1,7 +1,8 @@
 """Solution files: one JSON object a line, `example_id` and the code under `answer`, else `solution`, else `output`."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,44 +24,62 @@ class Solution:
     sample: int = 0  # counts the answers to one problem
 
 
-def read_solutions(path: Path, problems: Iterable[Problem], samples: int = 1) -> list[Solution]:
+def read_solutions(
+    path: Path, problems: Iterable[Problem], samples: int = 1, skipped: list[str] | None = None
+) -> list[Solution]:
     """Solutions in the order of the file.
 
     Args:
         samples: how many answers a problem may have.
+        skipped: takes a sentence per bad line; without it, any bad line stops.
     Raises:
-        ValueError: names file, line and field of what is wrong: not JSON, no or an unknown `example_id`, too many
-            answers to one problem, no answer, or one that is not text.
+        ValueError: names file, line and reason of every line that is wrong: not UTF-8 or JSON, no or an unknown
+            `example_id`, too many answers to one problem, no answer, or one that is not text.
     """
-    stubs = {p.example_id: p.starting_code for p in problems}
+    stubs, bad = {p.example_id: p.starting_code for p in problems}, []
     solutions, counts = [], dict.fromkeys(stubs, 0)
-    for number, row in read_rows(path):
-        where = f"{path}, line {number}"
-        if "example_id" not in row:
-            raise ValueError(f"{where}: 'example_id' is missing")
-        given = str(row["example_id"]).strip()
-        if not given.isdigit() or int(given) not in stubs:
-            raise ValueError(f"{where}: example_id {row['example_id']!r} is not in the data set")
-        id = int(given)
-        if counts[id] == samples:
-            hint = "keep one, or say how many there are with --samples" if samples == 1 else f"--samples is {samples}"
-            raise ValueError(f"{where}: example_id {id} has more answers than expected; {hint}")
-        text = _answer(row, where)
+    for number, row in read_rows(path, bad):
+        try:
+            id, text = _id(row, stubs), _answer(row)
+            if counts[id] == samples:
+                hint = "keep one, or say how many there are with --samples"
+                hint = hint if samples == 1 else f"--samples is {samples}"
+                raise ValueError(f"example_id {id} has more answers than expected; {hint}")
+        except ValueError as error:
+            bad.append(f"{path}, line {number}: {error}")
+            continue
         solutions.append(Solution(id, text, extract_code(text, stubs[id]), counts[id]))
         counts[id] += 1
+    if bad and skipped is None:
+        raise ValueError("\n".join(sorted(bad, key=_line_number)))
+    if skipped is not None:
+        skipped += sorted(bad, key=_line_number)
     return solutions
 
 
-def _answer(row: dict, where: str) -> str:
+def _line_number(sentence: str) -> int:
+    return int(re.findall(r", line (\d+): ", sentence)[0])
+
+
+def _id(row: dict, known: Container[int]) -> int:
+    if "example_id" not in row:
+        raise ValueError("'example_id' is missing")
+    given = str(row["example_id"]).strip()
+    if not (given.isascii() and given.isdecimal() and len(given) < 10) or int(given) not in known:
+        raise ValueError(f"example_id {row['example_id']!r} is not in the data set")
+    return int(given)
+
+
+def _answer(row: dict) -> str:
     for key in KEYS:
         if row.get(key) is not None:
             if not isinstance(row[key], str):
-                raise ValueError(f"{where}: '{key}' has to be text, found {type(row[key]).__name__}")
+                raise ValueError(f"'{key}' has to be text, found {type(row[key]).__name__}")
             return row[key]
-    raise ValueError(f"{where}: no answer; expected one of the keys {', '.join(KEYS)}")
+    raise ValueError(f"no answer; expected one of the keys {', '.join(KEYS)}")
 
 
 def write_solutions(path: Path, answers: dict[int, str]) -> None:
     """A solution file in the authors' format, sorted by id."""
-    rows = [json.dumps({"example_id": str(id), "answer": answers[id]}, ensure_ascii=False) for id in sorted(answers)]
+    rows = [json.dumps({"example_id": str(id), "answer": answers[id]}) for id in sorted(answers)]
     write_text(path, "\n".join(rows) + "\n")

@@ -1,6 +1,7 @@
 """What puts packages into an environment: uv if it is there, else the standard venv and this process's pip."""
 
 import functools
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,15 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "conflict": ("no solution found", "resolutionimpossible", "conflicting dependencies", "unsatisfiable"),
 }
 NO_INTERPRETER, TIMEOUT, VERSION_MISMATCH, UNKNOWN = "no-interpreter", "timeout", "version-mismatch", "unknown"
+PASSING = ("network", TIMEOUT, UNKNOWN)  # causes that may be gone the next time: they are not remembered
+
+
+def wheelhouse_digest(folder: Path) -> str:
+    """8 hex digits over names and contents of the wheels in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).glob("*.whl")):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,8 @@ def install(folder: Path, requirements: list[str], index: Index) -> str:
 def _uv_command(uv: str, folder: Path, index: Index) -> list[str]:
     command = [uv, "pip", "install", "--no-config", "--no-progress", "--python", _python(folder)]
     if index.wheelhouse is not None:
-        command += ["--no-index", "--find-links", str(index.wheelhouse)]
+        # uv's cache knows a wheel by its name, and a wheel at hand may have been edited
+        command += ["--no-cache", "--no-index", "--find-links", str(index.wheelhouse)]
     if index.cutoff and index.wheelhouse is None:
         command += ["--exclude-newer", index.cutoff]
     return command if index.allow_builds else [*command, "--only-binary", ":all:"]
@@ -145,7 +156,7 @@ def _run(command: list[str], timeout_seconds: float) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=timeout_seconds,
         )

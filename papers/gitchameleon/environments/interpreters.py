@@ -52,7 +52,7 @@ def inspect(path: Path) -> tuple[str, Path] | None:
     """(version x.y.z, prefix) that the interpreter at `path` reports, or None if it does not start."""
     try:
         result = subprocess.run(
-            [str(path), "-I", "-c", _ASK], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
+            [str(path), "-I", "-c", _ASK], capture_output=True, encoding="utf-8", timeout=30, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -112,7 +112,7 @@ def _managed_by_uv(version: str) -> list[Path]:
     if uv is None:
         return []
     command = [uv, "python", "find", "--managed-python", "--no-project", "--no-python-downloads", version]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL)
     return [Path(result.stdout.strip())] if result.returncode == 0 and result.stdout.strip() else []
 
 

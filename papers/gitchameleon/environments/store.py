@@ -2,7 +2,7 @@
 
 ROOT/<key>/            the environment, with env.json (lock, interpreter, digest of its files)
 ROOT/<key>.log         what the installer said
-ROOT/<key>.failed.json why it could not be built; not tried again unless asked
+ROOT/<key>.failed.json why it could not be built; not tried again unless asked, or if the cause passes (no network)
 """
 
 import json
@@ -13,17 +13,20 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from papers.gitchameleon.environments import spec as envs
 from papers.gitchameleon.environments.installers import (
     NO_INTERPRETER,
+    PASSING,
     VERSION_MISMATCH,
     Index,
     InstallError,
     compile_bytecode,
     install,
     make_venv,
+    wheelhouse_digest,
 )
 from papers.gitchameleon.environments.interpreters import Interpreter, NoInterpreter, find_interpreter, inspect
 from papers.gitchameleon.environments.spec import EnvSpec, Installed
@@ -77,13 +80,21 @@ class EnvStore:
         self.num_built = 0
 
     def folder(self, spec: EnvSpec) -> Path:
-        return self.root / spec.key
+        return self.root / self.key(spec)
+
+    def key(self, spec: EnvSpec) -> str:
+        """Name of an environment: its specification's, and where it is made of wheels at hand, the content of these."""
+        return spec.key if self.index.wheelhouse is None else f"{spec.key}-{self._wheels}"
+
+    @cached_property
+    def _wheels(self) -> str:
+        return wheelhouse_digest(self.index.wheelhouse)
 
     def ready(self, spec: EnvSpec, check_files: bool = True) -> Env | None:
         """The environment if it is built and untouched; a changed one is removed with a None."""
         folder = self.folder(spec)
         try:
-            content = json.loads((folder / "env.json").read_text())
+            content = json.loads((folder / "env.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
             return None
         if inspect(folder / "bin" / "python") is None:
@@ -100,17 +111,17 @@ class EnvStore:
             from filelock import FileLock  # 20 ms, not needed when the environment is there
 
             self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / f"{spec.key}.lock"):
+            with FileLock(self.root / f"{self.key(spec)}.lock"):
                 found = self.ready(spec) or self._failure(spec) or self._build(spec)
         if isinstance(found, Env):
             os.utime(found.path / "env.json")  # last use, for `collect`
         return found
 
     def _failure(self, spec: EnvSpec) -> Missing | None:
-        path = self.root / f"{spec.key}.failed.json"
+        path = self.root / f"{self.key(spec)}.failed.json"
         if self.retry_failed or not path.is_file():
             return None
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["conditions"] != self._conditions():
             return None
         return Missing(spec, content["cause"], content["message"])
@@ -120,22 +131,25 @@ class EnvStore:
         return short_key(self.index, sorted(self.pythons.items()))
 
     def _build(self, spec: EnvSpec) -> Env | Missing:
-        failed = self.root / f"{spec.key}.failed.json"
+        key = self.key(spec)
+        failed = self.root / f"{key}.failed.json"
         log: list[str] = [spec.describe() + "\n"]
-        with tempfile.TemporaryDirectory(dir=self.root, prefix=f".{spec.key}.") as scratch:
-            unfinished = Path(scratch) / spec.key
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=f".{key}.") as scratch:
+            unfinished = Path(scratch) / key
             try:
                 interpreter = find_interpreter(spec.python, self.pythons)
                 self._install(spec, interpreter, unfinished, log)
             except NoInterpreter as error:
                 return Missing(spec, NO_INTERPRETER, str(error))  # found out in no time: nothing to remember
             except InstallError as error:
-                write_text(self.root / f"{spec.key}.log", "".join(log) + error.log)
-                missing = Missing(spec, error.cause, f"{error}; log: {self.root / f'{spec.key}.log'}")
+                write_text(self.root / f"{key}.log", "".join(log) + error.log)
+                missing = Missing(spec, error.cause, f"{error}; log: {self.root / f'{key}.log'}")
+                if error.cause in PASSING:
+                    return missing
                 content = {"cause": missing.cause, "message": missing.message, "spec": spec.describe()}
                 write_json(failed, content | {"conditions": self._conditions()})
                 return missing
-            write_text(self.root / f"{spec.key}.log", "".join(log))
+            write_text(self.root / f"{key}.log", "".join(log))
             write_json(unfinished / "env.json", self._marker(spec, interpreter, unfinished, "".join(log)))
             shutil.rmtree(self.folder(spec), ignore_errors=True)
             os.replace(unfinished, self.folder(spec))

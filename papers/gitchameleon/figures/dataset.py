@@ -21,6 +21,11 @@ def fig1_worked_failure(table: pd.DataFrame) -> Figure:
     return text_boxes(parts, table.part.map(BOXES), continued=["" if p == "problem" else "    " for p in table.part])
 
 
+def fig14_trees(table: pd.DataFrame) -> Figure:
+    """Code and syntax tree of two references; nodes that count have a star."""
+    return text_boxes(zip(table.title, table.text, strict=True), [GREY] * len(table), continued=["    "] * len(table))
+
+
 def fig3_correlation(table: pd.DataFrame) -> Figure:
     """Greedy success against two other benchmarks; points whose table value differs are joined to it."""
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)

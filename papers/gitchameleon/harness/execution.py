@@ -1,12 +1,16 @@
 """Runs a candidate's hidden or visible tests in its environment, in a box, and judges what came back.
 
-How far a pass can be trusted. The candidate shares an interpreter with its tests, as it must: tests hand it any
-object. Exit status and printed text count for nothing. A pass takes: every test that the source defines, counted
-beforehand, reported as passed; a last line after them; a secret per run, sent after the candidate's import; canaries
-with the outcomes drawn for this run; and the guarded functions of unittest, pytest and builtins untouched. That stops
-exits, patched assertions, planted files, hooks and forged output. It does not stop a program written against this
-very protocol, which could search the interpreter's memory for the secret and answer the canaries itself. `flags` in a
-result row names constructs that such a program would need.
+How far a pass can be trusted. The judge is this process, which no candidate reaches; in the box the candidate runs in a
+child that has neither the judge's socket nor the run's secret (`boxed/runner.py`). But candidate and tests share that
+child's interpreter, as they must: tests hand the candidate any object. Exit status and printed text count for nothing.
+A pass takes: every test that the reference has collected, reported as passed; a last report after them; a token that is
+made when the candidate's import has ended; canaries in the style of the tests, with outcomes drawn for this run; and
+functions of unittest, pytest, builtins and the assertion helpers of common libraries as they were, after each test.
+
+What remains possible to a program written against this very protocol, because it shares the interpreter: to find the
+token in frames that it reaches without a call that is watched (`tb_frame.f_back`; before Python 3.8, which has no audit
+hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within one test,
+to return values that compare equal to everything, and native code. `flags` in a result row names such constructs.
 """
 
 import ast
@@ -18,33 +22,69 @@ from pathlib import Path
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.store import Env
-from papers.gitchameleon.harness.canaries import make_canaries
+from papers.gitchameleon.harness.canaries import guarded_packages, make_canaries
 from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, Talk, Verdict, judge, test_names
 from shared.sandbox.box import BoxSpec, Limits, environment
 from shared.sandbox.running import run_boxed
 
-RUNNER = Path(__file__).parent / "boxed" / "runner.py"
+BOXED = Path(__file__).parent / "boxed"
+RUNNER, JUDGING = BOXED / "runner.py", BOXED / "judging.py"
 DATA_VARIABLES = ("NLTK_DATA",)  # NLTK's corpora: punkt, wordnet, omw-1.4
 SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofile", "f_back", "f_locals", "fork"}
-SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2"}
+SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2", "tb_frame", "gi_frame", "cffi"}
+SUSPICIOUS |= {
+    "__eq__",
+    "__array_function__",
+    "__array_ufunc__",
+    "__instancecheck__",
+    "__code__",
+    "__dict__",
+    "__class__",
+}
+SUSPICIOUS |= {
+    "__subclasses__",
+    "__closure__",
+    "cell_contents",
+    "f_globals",
+    "__class__",
+    "setattr",
+    "mock",
+    "unittest",
+    "pytest",
+}
 
 
-def run_hidden(problem: Problem, code: str, env: Env, level: str, limits: Limits, count_lines: bool = False) -> Verdict:
+def run_hidden(
+    problem: Problem,
+    code: str,
+    env: Env,
+    level: str,
+    limits: Limits,
+    count_lines: bool = False,
+    expected: frozenset[str] | None = None,
+) -> Verdict:
     """The benchmark's metric: the hidden test module, importing the candidate as `sample_<id>`.
 
     Args:
         count_lines: also count which lines of the candidate run; a candidate that we do not trust could forge it.
+        expected: names of the tests that have to run; None: those that the source is sure to hold.
     Raises:
         ValueError: the problem has no hidden test here.
     """
     if problem.hidden_test is None:
         raise ValueError(f"problem {problem.example_id} has no hidden test; give the folder with --hidden-tests")
-    canaries = make_canaries(random.Random(secrets.token_bytes(16)))
-    talk = Talk(secrets.token_hex(16), test_names(problem.hidden_test), canaries.passes)
+    talk = Talk(secrets.token_hex(16), certain_tests(problem) if expected is None else expected)
     request = {"mode": "hidden", "runner": problem.runner, "module": problem.module, "code": code}
     request["lines"] = count_lines
-    reply = {"tests": problem.hidden_test, "before": canaries.before, "after": canaries.after}
-    return _run(talk, request, reply, env, level, limits)
+    return _run(talk, request, problem.hidden_test, problem.runner, env, level, limits)
+
+
+def certain_tests(problem: Problem) -> frozenset[str]:
+    """Names of the tests that a hidden test is sure to hold; none where only the pinned Python can parse it."""
+    try:
+        return test_names(problem.hidden_test or "")
+    except ValueError:
+        return frozenset()
 
 
 def run_visible(problem: Problem, code: str, env: Env, level: str, limits: Limits) -> Verdict:
@@ -55,18 +95,29 @@ def run_visible(problem: Problem, code: str, env: Env, level: str, limits: Limit
     """
     talk = Talk(secrets.token_hex(16), frozenset({"visible"}))
     request = {"mode": "visible", "runner": "script", "module": problem.module, "code": code}
-    return _run(talk, request, {"tests": without_exit(problem.test)}, env, level, limits)
+    return _run(talk, request, without_exit(problem.test), "script", env, level, limits)
 
 
-def _run(talk: Talk, request: dict, reply: dict, env: Env, level: str, limits: Limits) -> Verdict:
+def _run(talk: Talk, request: dict, tests: str, style: str, env: Env, level: str, limits: Limits) -> Verdict:
+    generator = random.Random(secrets.token_bytes(16))
+
     def answer(line: bytes) -> bytes | None:
         try:
-            heard, before = json.loads(line), talk.imported
+            heard, ready, imported = json.loads(line), talk.ready, talk.imported
             talk.hear(heard)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             talk.broken = "a report that is none"
             return None
-        return _line(reply | {"nonce": talk.nonce}) if talk.imported and not before else None
+        if talk.ready and not ready:
+            return _line({"nonce": talk.nonce})
+        if not talk.imported or imported:
+            return None
+        if talk.replaced:
+            return _line({"stop": True})
+        canaries = make_canaries(generator, style, talk.loaded)
+        talk.canaries = canaries.passes
+        judging = JUDGING.read_text(encoding="utf-8")
+        return _line({"judging": judging, "tests": tests, "before": canaries.before, "after": canaries.after})
 
     spec = BoxSpec(
         level=level,
@@ -75,7 +126,7 @@ def _run(talk: Talk, request: dict, reply: dict, env: Env, level: str, limits: L
         limits=limits,
         env=environment() | data_folders(),
     )
-    result = run_boxed(spec, answer, _line(request))
+    result = run_boxed(spec, answer, _line(request | {"guard": guarded_packages(tests, style)}))
     if not result.lines and ("Fatal Python error" in result.output or result.exit in (126, 127)):
         return Verdict(HARNESS_ERROR, detail=f"the runner did not start: {result.output[-500:]}")
     return judge(talk, result.exit, result.stopped, result.error, result.output)
@@ -132,6 +183,8 @@ def flags(code: str) -> list[str]:
             words = [node.id]
         elif isinstance(node, ast.Attribute):
             words = [node.attr]
+        elif isinstance(node, ast.FunctionDef):
+            words = [node.name]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             words = [a.name.split(".")[0] for a in node.names] + [getattr(node, "module", None) or ""]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -8,9 +8,10 @@ from time import monotonic
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
+from papers.gitchameleon.environments.preflight import missing_for
 from papers.gitchameleon.environments.spec import CUTOFF, EnvSpec, group_by_env, upstream_key
 from papers.gitchameleon.environments.store import Env, EnvStore, Missing
-from papers.gitchameleon.harness.execution import flags, run_hidden, run_visible
+from papers.gitchameleon.harness.execution import certain_tests, flags, run_hidden, run_visible
 from papers.gitchameleon.harness.verdict_cache import VerdictCache, runner_version, verdict_key
 from papers.gitchameleon.harness.verdicts import ENV_MISSING, NO_ANSWER, Verdict
 from shared.sandbox.box import Limits
@@ -37,22 +38,41 @@ class Harness:
     cache: VerdictCache
     settings: Settings
     num_executed: int = field(default=0, init=False)
+    collected: dict[tuple, frozenset[str]] = field(default_factory=dict, init=False)
 
     def run(self, problem: Problem, code: str, mode: str, env: Env | Missing) -> Verdict:
         """One execution, from the cache where it can be."""
         if isinstance(env, Missing):
             return Verdict(ENV_MISSING, exception=env.cause, detail=env.message)
+        if missing := missing_for(problem, env):
+            return Verdict(ENV_MISSING, exception=missing.cause, detail=missing.message)
         if not code.strip():
             return Verdict(NO_ANSWER, detail="the answer is empty")
         settings = self.settings
-        key = verdict_key(problem, code, mode, env, settings.level, settings.limits)
+        expected = self._expected(problem, code, env) if mode == "hidden" else frozenset()
+        key = verdict_key(problem, code, mode, env, settings.level, settings.limits, expected)
         found = self.cache.get(key)
         if found is None:
-            run = run_hidden if mode == "hidden" else run_visible
-            found = run(problem, code, env, settings.level, settings.limits)
+            if mode == "hidden":
+                found = run_hidden(problem, code, env, settings.level, settings.limits, expected=expected)
+            else:
+                found = run_visible(problem, code, env, settings.level, settings.limits)
             self.num_executed += 1
             self.cache.put(key, found)
         return found
+
+    def _expected(self, problem: Problem, code: str, env: Env) -> frozenset[str]:
+        """Names of the tests that have to run: what unittest or pytest collects beside the reference.
+
+        Where the reference cannot be imported, those that the source is sure to hold. The reference itself is trusted.
+        """
+        if code == problem.answer:
+            return frozenset()
+        key = problem.hidden_test, problem.answer, env.lock_hash
+        if key not in self.collected:
+            found = self.run(problem, problem.answer, "hidden", env).collected
+            self.collected[key] = frozenset(found) or certain_tests(problem)
+        return self.collected[key]
 
     def evaluate(self, problems: Iterable[Problem], solutions: Iterable[Solution]) -> Iterator[dict]:
         """One row per problem and answer, as they are finished; `jobs` at a time.
@@ -147,4 +167,4 @@ def columns(mode: str, verdict: Verdict | None) -> dict:
 
 def code_id(code: str) -> str:
     """Name of an answer: 12 hex digits over its text."""
-    return hashlib.sha256(code.encode()).hexdigest()[:12]
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()[:12]

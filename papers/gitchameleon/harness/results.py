@@ -33,7 +33,7 @@ class ResultFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "manifest.json"
         if path.is_file() and resume:
-            self._check(json.loads(path.read_text()), manifest)
+            self._check(json.loads(path.read_text(encoding="utf-8")), manifest)
         else:
             self.rows_file.unlink(missing_ok=True)
             write_json(path, manifest)
@@ -56,7 +56,7 @@ class ResultFolder:
         return rows
 
     def add(self, row: dict) -> None:
-        append_lines(self.rows_file, [json.dumps(row, ensure_ascii=False)])
+        append_lines(self.rows_file, [json.dumps(row)])
 
     def rows(self) -> list[dict]:
         """The last row of each problem and sample, sorted."""
@@ -80,4 +80,12 @@ def evaluate_into(
         out.add(row)
         tell(row)
     wanted = {p.example_id for p in problems}
-    return [row for row in out.rows() if row["example_id"] in wanted]
+    rows = [row for row in out.rows() if row["example_id"] in wanted]
+    lost = {(s.example_id, s.sample) for s in solutions} | {(id, 0) for id in wanted - answered}
+    lost -= {(row["example_id"], row["sample"]) for row in rows}
+    if lost:
+        named = ", ".join(str(id) for id, _ in sorted(lost)[:5])
+        raise ValueError(
+            f"{out.rows_file} accounts for {len(rows)} rows; {len(lost)} are missing (problems {named}): run it again"
+        )
+    return rows

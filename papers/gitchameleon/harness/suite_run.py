@@ -31,7 +31,7 @@ def harness_for(suite: Suite) -> Harness:
 
     Our suites' programs are the project's own, so where no box can be made they run under resource limits alone.
     """
-    store = store_of(suite.name, None, None, CUTOFF, suite.allow_builds, None)
+    store = store_of(suite.name, None, None, CUTOFF, suite.allow_builds, None, retry_failed=suite.retry_failed)
     limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
     level = level_of("auto", unsafe=suite.name != "benchmark")
     return harness_of(store, level, limits, suite.jobs, "both", CUTOFF, cache=True)
@@ -42,6 +42,8 @@ def executing(suite: Suite, provenance: Provenance) -> Iterator[tuple[Harness, l
     """Harness and problems of a suite; afterwards the provenance says how boxed, and how much, was executed."""
     problems, harness = problems_of(suite), harness_for(suite)
     yield harness, problems
+    if problems and not harness.num_executed and not harness.cache.hits:
+        raise ValueError(f"nothing of suite {suite.name} could be executed; `envs build --data {suite.name}` says why")
     provenance.add(
         sandbox_level=harness.settings.level,
         num_executed=harness.num_executed,

@@ -13,7 +13,7 @@ from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
 from shared.sandbox import launch
 from shared.sandbox.box import Limits
 
-RUNNER_FILES = ("boxed/runner.py", "canaries.py", "execution.py", "verdicts.py")
+RUNNER_FILES = ("boxed/runner.py", "boxed/judging.py", "canaries.py", "execution.py", "verdicts.py")
 
 
 def runner_version() -> str:
@@ -24,7 +24,9 @@ def runner_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, limits: Limits) -> str:
+def verdict_key(
+    problem: Problem, code: str, mode: str, env: Env, level: str, limits: Limits, expected: frozenset[str] = frozenset()
+) -> str:
     """SHA-256 over all that a verdict depends on; mode is hidden, visible, or lines (hidden, with lines counted)."""
     tests = problem.test if mode == "visible" else problem.hidden_test
     content = [
@@ -38,6 +40,7 @@ def verdict_key(problem: Problem, code: str, mode: str, env: Env, level: str, li
         level,
         asdict(limits),
         sorted(data_folders()),
+        sorted(expected),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -65,5 +68,5 @@ class VerdictCache:
 
 
 def _verdict(content: dict) -> Verdict:
-    lists = ("failed_tests", "missed_lines")
+    lists = ("failed_tests", "missed_lines", "collected")
     return Verdict(**content | {name: tuple(content[name]) for name in lists if name in content})

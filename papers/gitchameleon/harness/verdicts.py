@@ -3,6 +3,8 @@
 import ast
 from dataclasses import dataclass, field
 
+from papers.gitchameleon.harness.canaries import wrong_canaries
+
 PASS = "pass"
 FAIL_ASSERT = "fail-assert"  # an assertion of the tests did not hold
 FAIL_EXCEPTION = "fail-exception"  # something else was raised, in the candidate or the tests
@@ -48,6 +50,7 @@ class Verdict:
     output: str = ""  # head and tail of what was printed
     num_lines: int | None = None  # of the candidate that could run; None: not counted
     missed_lines: tuple[int, ...] = ()  # those that never ran
+    collected: tuple[str, ...] = ()  # tests that unittest or pytest collected
 
     @property
     def passed(self) -> bool:
@@ -56,52 +59,74 @@ class Verdict:
 
 @dataclass
 class Talk:
-    """What the runner in the box has said, and what was expected of it."""
+    """What the judge's side of the box has said, and what was expected of it."""
 
     nonce: str
-    expected: frozenset[str]  # names of the tests that the source defines
+    expected: frozenset[str]  # names of the tests that there are to be; those that the box collects have to run, too
     canaries: dict[str, bool] = field(default_factory=dict)
     compile_error: dict | None = None
     import_error: dict | None = None
     collect_error: dict | None = None
+    ready: bool = False
     imported: bool = False
+    loaded: tuple[str, ...] = ()  # guarded packages that the environment has
     collected: list[str] | None = None
     outcomes: dict[str, dict] = field(default_factory=dict)
-    replaced: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)  # what was tampered with
     done: bool = False
     num_lines: int | None = None  # counted where that was asked for, see Verdict
     missed_lines: tuple[int, ...] = ()
     broken: str | None = None  # the talk broke its rules, which is a forgery
 
     def hear(self, line: dict) -> None:
-        """One line of the runner; anything out of order or without the secret is a forgery."""
+        """One line; anything out of order or without the secret is a forgery."""
         event = line.get("event")
-        if self.done:
-            self.broken = "more was reported after the end"
-        elif not self.imported and event in ("compile-error", "import-error", "imported"):
-            if event == "imported":
-                self.imported = True
-            else:
-                setattr(self, event.replace("-", "_"), line)
-        elif line.get("nonce") != self.nonce or not self.imported:
+        if event == "ready" and not self.ready:
+            self.ready = True
+        elif line.get("nonce") != self.nonce or event == "forged":
             self.broken = "a report lacks the run's secret"
+        elif self.done:
+            self.broken = "more was reported after the end"
+        else:
+            self._report(event, [str(field) for field in line["fields"]])
+
+    def _report(self, event: str, fields: list[str]) -> None:
+        if event in ("compile-error", "import-error", "collect-error") and (
+            event == "compile-error" or self._at(event)
+        ):
+            error = {"exception": fields[0], "trace": fields[1], "left": fields[2:] == ["left"]}
+            setattr(self, event.replace("-", "_"), error)
+        elif event == "imported" and not self.imported:
+            self.imported, self.loaded, self.replaced = True, tuple(fields[0].split()), fields[1].splitlines()
+        elif not self.imported:
+            self.broken = f"a report before the import had ended: {event}"
+        elif event == "replaced":
+            self.replaced += fields[0].splitlines()
         elif event == "collected" and self.collected is None:
-            self.collected = [str(t) for t in line["tests"]]
-        elif event == "test" and str(line["test"]) not in self.outcomes:
-            self.outcomes[str(line["test"])] = line
-        elif event in ("collect-error", "compile-error"):
-            setattr(self, event.replace("-", "_"), line)
+            self.collected = fields
+        elif event == "test" and fields[0] not in self.outcomes:
+            names = ("outcome", "exception", "trace")
+            self.outcomes[fields[0]] = dict(zip(names, fields[1:], strict=True))
         elif event == "done":
-            self.done, self.replaced = True, list(line["replaced"])
-            if line.get("lines") is not None:
-                self.num_lines = int(line["lines"]["num_lines"])
-                self.missed_lines = tuple(int(number) for number in line["lines"]["missed"])
+            self.done = True
+            self.replaced += fields[0].splitlines()
+            if len(fields) == 3:
+                self.num_lines = int(fields[1])
+                self.missed_lines = tuple(int(number) for number in fields[2].split())
         else:
             self.broken = f"an unexpected report: {event}"
 
+    def _at(self, event: str) -> bool:
+        """Whether an error of this stage can be: of the import before it has ended, of the tests after it."""
+        return self.imported == (event == "collect-error")
+
 
 def test_names(source: str) -> frozenset[str]:
-    """Names of the tests in a test module's source, counted before anything runs: `Class.method`, `function`.
+    """Names of the tests that a test module's source is sure to hold: `Class.method`, `function`.
+
+    What unittest and pytest collect is known for certain once they have collected beside a reference; this is what is
+    expected where no reference can be run. Functions and classes within `if` or `try` may or may not be there, and
+    classes that are no test cases are not collected: neither is expected.
 
     Raises:
         ValueError: the source is no Python of this interpreter's grammar.
@@ -111,12 +136,16 @@ def test_names(source: str) -> frozenset[str]:
     except SyntaxError as error:
         raise ValueError(f"the tests do not parse ({error.msg}, line {error.lineno})") from None
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    names = {n.name for n in tree.body if isinstance(n, functions) and n.name.startswith("test")}
+    names, cases = {n.name for n in tree.body if isinstance(n, functions) and n.name.startswith("test")}, set()
     for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            names |= {
-                f"{node.name}.{n.name}" for n in node.body if isinstance(n, functions) and n.name.startswith("test")
-            }
+        if not isinstance(node, ast.ClassDef):
+            continue
+        of_unittest = any("TestCase" in ast.unparse(base) or ast.unparse(base) in cases for base in node.bases)
+        own = {n.name for n in node.body if isinstance(n, functions)}
+        marked = any(isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__test__" for n in node.body)
+        if of_unittest or (node.name.startswith("Test") and "__init__" not in own and not marked):
+            cases |= {node.name} if of_unittest else set()
+            names |= {f"{node.name}.{name}" for name in own if name.startswith("test")}
     return frozenset(names)
 
 
@@ -133,7 +162,7 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
     def verdict(code: str, detail: str = "", source: dict | None = None, failed: tuple[str, ...] = ()) -> Verdict:
         return Verdict(
             code=code,
-            exception=(source or {}).get("exception"),
+            exception=(source or {}).get("exception") or None,
             detail=detail,
             trace=(source or {}).get("trace", ""),
             num_tests=max(len(talk.expected), len(tests)),
@@ -143,6 +172,7 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
             output=output,
             num_lines=talk.num_lines,
             missed_lines=talk.missed_lines,
+            collected=tuple(name for name in talk.collected or () if name not in talk.canaries),
         )
 
     if error is not None:
@@ -152,6 +182,8 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
         return verdict(code, f"stopped: {stopped}")
     if talk.broken:
         return verdict(TAMPERED, talk.broken)
+    if talk.replaced:
+        return verdict(TAMPERED, f"replaced or searched: {', '.join(sorted(set(talk.replaced))[:5])}")
     if talk.compile_error:
         return verdict(COMPILE_ERROR, "does not compile", talk.compile_error)
     if talk.import_error:
@@ -166,14 +198,12 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
 
 
 def _judge_tests(talk: Talk, tests: dict[str, dict], verdict) -> Verdict:
-    wrong = [n for n, fine in talk.canaries.items() if talk.outcomes.get(n, {}).get("outcome") != _outcome(fine)]
-    if talk.replaced:
-        return verdict(TAMPERED, f"replaced: {', '.join(talk.replaced[:5])}")
+    wrong = wrong_canaries(talk.canaries, talk.outcomes)
     if wrong and not talk.collect_error:
         return verdict(TAMPERED, f"{len(wrong)} of {len(talk.canaries)} canaries have the wrong outcome")
     if talk.collect_error:
         return verdict(_raised(talk.collect_error), "the tests could not be collected", talk.collect_error)
-    if not tests or not talk.expected:
+    if not tests:
         return verdict(NO_TESTS, "no test has run")
     without_parameters = {name.split("[")[0] for name in tests}
     unrun = sorted((talk.expected - without_parameters) | (set(talk.collected or []) - set(talk.outcomes)))
@@ -188,10 +218,6 @@ def _judge_tests(talk: Talk, tests: dict[str, dict], verdict) -> Verdict:
     if first["outcome"] == "skipped":
         return verdict(FAIL_EXCEPTION, f"{name} was skipped", {"exception": "Skipped"}, tuple(bad))
     return verdict(_raised(first), f"{len(bad)} of {len(tests)} tests failed, first {name}", first, tuple(bad))
-
-
-def _outcome(fine: bool) -> str:
-    return "passed" if fine else "failed"
 
 
 def _raised(source: dict) -> str:

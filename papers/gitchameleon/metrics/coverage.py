@@ -29,7 +29,7 @@ def count_lines(harness: Harness, problem: Problem, env: Env | Missing) -> Verdi
     key = verdict_key(problem, problem.answer, "lines", env, settings.level, settings.limits)
     found = harness.cache.get(key)
     if found is None:
-        found = run_hidden(problem, problem.answer, env, settings.level, settings.limits, count_lines=True)
+        found = run_hidden(problem, problem.answer, env, settings.level, settings.limits, True, frozenset())
         harness.num_executed += 1
         harness.cache.put(key, found)
     return found

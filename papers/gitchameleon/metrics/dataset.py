@@ -31,6 +31,7 @@ def counts(describe: pd.DataFrame) -> pd.DataFrame:
         "references that parse": describe.parses.sum(),
         "references that hit their API calls": describe.reference_hits.sum(),
         "stubs that hit their API calls": describe.stub_hits.sum(),
+        "stubs that parse": describe.stub_parses.sum(),
         "without API calls": (describe.num_api_calls == 0).sum(),
         "references with fewer than 5 logic nodes": (describe.logic_nodes < 5).sum(),
     }

@@ -39,7 +39,7 @@ def ruff_fixed(codes: Sequence[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         paths = _written(Path(folder), codes)
         command = [find_ruff_bin(), "check", "--isolated", "--fix", "--exit-zero", "--no-cache", "--quiet", folder]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8")
         if done.returncode != 0:
             raise ValueError(f"ruff ended with status {done.returncode}: {done.stderr.strip()[-300:]}")
         return [path.read_text(encoding="utf-8") for path in paths]
@@ -59,7 +59,7 @@ def pylint_scores(codes: Sequence[str]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         paths = _written(Path(folder), codes)
         configuration = Path(folder) / "pylintrc"
-        configuration.write_text("[MAIN]\n")  # so that none of the working directory is read
+        configuration.write_text("[MAIN]\n", encoding="utf-8")  # so that none of the working directory is read
         options = [f"--rcfile={configuration}", f"--disable={','.join(PYLINT_OFF)}", "--jobs=1"]
         run = Run([*options, *map(str, paths)], reporter=CollectingReporter(), exit=False)
         return [score(run.linter.stats.by_module[path.stem]) for path in paths]

@@ -17,7 +17,10 @@ between its making and the call is not seen.
 """
 
 import ast
+import copy
 import hashlib
+import math
+import warnings
 from collections.abc import Iterator
 
 from papers.gitchameleon.data.problems import Problem
@@ -57,15 +60,25 @@ def overlap(problem: Problem) -> tuple[int, int] | None:
     """(asserted calls of the visible test, those that the hidden test asserts too); None without a hidden test."""
     if problem.hidden_test is None:
         return None
-    defined = defined_names(problem.answer)
-    visible, hidden = (asserted_calls(source, defined) for source in (problem.test, problem.hidden_test))
+    try:
+        defined = defined_names(problem.answer)
+        visible, hidden = (asserted_calls(source, defined) for source in (problem.test, problem.hidden_test))
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"problem {problem.example_id} has no overlap score: {error}") from None
     return len(visible), len(visible & hidden)
 
 
 def score(problem: Problem) -> float:
-    """Share of the visible test's asserted calls that the hidden test asserts too; nan if it has none."""
-    counts = overlap(problem)
-    return counts[1] / counts[0] if counts and counts[0] else float("nan")
+    """Share of the visible test's asserted calls that the hidden test asserts too; nan if it has none.
+
+    Tests that cannot be scored have none either, with a warning that names the problem: a side score stops no run.
+    """
+    try:
+        counts = overlap(problem)
+    except ValueError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return math.nan
+    return counts[1] / counts[0] if counts and counts[0] else math.nan
 
 
 def _calls(body: list[ast.stmt], names: Names, defined: Defined) -> Iterator[str]:
@@ -76,7 +89,7 @@ def _calls(body: list[ast.stmt], names: Names, defined: Defined) -> Iterator[str
             inside = _of_class(node, names, defined)
             for method in node.body:
                 yield from _calls([method], dict(inside), defined)
-        elif isinstance(node, ast.With) and any("raises" in ast.unparse(i).lower() for i in node.items):
+        elif isinstance(node, ast.With) and any("raises" in text_of(i).lower() for i in node.items):
             for inner in node.body:
                 yield from _found(inner, names, defined)
         elif isinstance(node, ast.Assert) or (isinstance(node, ast.Expr) and _is_assertion(node.value, defined)):
@@ -89,7 +102,7 @@ def _calls(body: list[ast.stmt], names: Names, defined: Defined) -> Iterator[str
 
 def _is_assertion(node: ast.expr, defined: Defined) -> bool:
     """Whether it is a call of an `assert...` or, as a statement, of the answer."""
-    name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    name = text_of(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
     return name.startswith("assert") or name in defined
 
 
@@ -105,15 +118,19 @@ def _bound_by(node: ast.stmt, names: Names, defined: Defined) -> Names:
 
 
 def _digest(name: str, node: ast.AST) -> ast.Name:
-    return ast.Name(f"{name}_{hashlib.sha256(ast.unparse(node).encode()).hexdigest()[:8]}", ast.Load())
+    return ast.Name(f"{name}_{_hash(node)[:8]}", ast.Load())
+
+
+def _hash(node: ast.AST) -> str:
+    return hashlib.sha256(ast.dump(node).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _bound(target: ast.expr, value: ast.expr, names: Names, defined: Defined) -> Names:
     if isinstance(target, ast.Name | ast.Attribute):
         value = _replaced(value, names)
         of_answer = any(isinstance(n, ast.Name) and n.id in defined for n in ast.walk(value))
-        is_long = len(ast.unparse(value)) > (50 if of_answer else 1) * MAX_CHARS
-        return {ast.unparse(target): _digest("long", value) if is_long else value}
+        is_long = len(text_of(value)) > (50 if of_answer else 1) * MAX_CHARS
+        return {text_of(target): _digest("long", value) if is_long else value}
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
         values = value.elts
     elif isinstance(target, ast.Tuple):
@@ -148,7 +165,7 @@ def _found(node: ast.stmt, names: Names, defined: Defined) -> Iterator[str]:
             if isinstance(name, ast.Name) and name.id in defined:
                 call, parameters = called.get(id(name)), defined[name.id]
                 has_arguments = call is not None and parameters and (call.args or call.keywords)
-                yield ast.unparse(_with_keywords(call, parameters) if has_arguments else operand)
+                yield text_of(_with_keywords(call, parameters) if has_arguments else operand)
 
 
 def _operands(node: ast.AST) -> Iterator[ast.expr]:
@@ -183,9 +200,15 @@ def _with_keywords(call: ast.Call, parameters: list[str]) -> ast.Call:
 
 def _replaced(node: ast.AST, names: Names) -> ast.AST:
     """A copy with names replaced."""
-    text = ast.unparse(node)
-    copy = ast.parse(text, mode="eval").body if isinstance(node, ast.expr) else ast.parse(text).body[0]
-    return _Replace(names).visit(copy)
+    return _Replace(names).visit(copy.deepcopy(node))
+
+
+def text_of(node: ast.AST) -> str:
+    """Source text of a node; for what has none (an f-string whose replaced parts hold a backslash), a digest of it."""
+    try:
+        return ast.unparse(node)
+    except ValueError:
+        return "tree_" + _hash(node)[:16]
 
 
 class _Replace(ast.NodeTransformer):
@@ -195,18 +218,18 @@ class _Replace(ast.NodeTransformer):
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.names.get(node.id, node)
+        return copy.deepcopy(self.names.get(node.id, node))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        known = self.names.get(ast.unparse(node))
+        known = self.names.get(text_of(node))
         if known is not None:
-            return known
+            return copy.deepcopy(known)
         if isinstance(node.value, ast.Name) and (node.value.id == "sample" or node.value.id.startswith("sample_")):
             return ast.Name(node.attr, ast.Load())
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        helper = self.names.get(ast.unparse(node.func))
+        helper = self.names.get(text_of(node.func))
         if not isinstance(helper, ast.Lambda) or node.keywords or helper.args.vararg:
             return self.generic_visit(node)
         given = [self.visit(argument) for argument in node.args]

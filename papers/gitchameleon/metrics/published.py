@@ -91,11 +91,12 @@ def retrieval_quality() -> pd.DataFrame:
 
 
 def plotted_points() -> pd.DataFrame:
-    """benchmark, model, score, plotted_percent, table_percent: Figure 3's points, and what Tables 1 and 8 give."""
+    """benchmark, model, score, plotted_percent, table_percent, source: Figure 3's points and those of the tables."""
     points = wide("fig3").assign(table_percent=wide("table1", "table8").greedy_hidden)
     points = points.rename(columns={"gitchameleon": "plotted_percent"}).rename_axis("model").reset_index()
     kept = ["model", "plotted_percent", "table_percent"]
-    return points.melt(kept, ["swebench", "livecodebench"], "benchmark", "score").dropna(subset="score")
+    long = points.melt(kept, ["swebench", "livecodebench"], "benchmark", "score").dropna(subset="score")
+    return long.assign(source=REPORTED)
 
 
 def plotted_correlations(points: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def results_csv(rows: list[dict]) -> str:
     for row in rows:
         values = [row[source] for source in UPSTREAM.values()] + [row[name] for name in OURS]
         writer.writerow([" ".join(v) if isinstance(v, list) else "" if v is None else v for v in values])
-    return text.getvalue()
+    return text.getvalue().encode("utf-8", "backslashreplace").decode()
 
 
 SUBSETS = {
@@ -122,7 +122,9 @@ def write_report(folder: Path, rows: list[dict], subsets: Subsets | None = None)
     """
     path = Path(folder) / "summary.json"
     if subsets is None and path.is_file():
-        subsets = {name: part["ids"] for name, part in json.loads(path.read_text()).get("subsets", {}).items()}
+        subsets = {
+            name: part["ids"] for name, part in json.loads(path.read_text(encoding="utf-8")).get("subsets", {}).items()
+        }
     summary = summarise(rows, subsets)
     write_text(Path(folder) / "results.csv", results_csv(rows))
     write_json(path, summary)

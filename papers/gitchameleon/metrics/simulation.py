@@ -22,19 +22,28 @@ class Verdicts:
     wrong_visible: np.ndarray
 
 
-def outcomes(verdicts: Verdicts, q: float, r: float, seeds: int, seed: int) -> dict[str, np.ndarray]:
-    """Hidden and visible success of mixture(q), before and after one round of repair, per seed: shape (seeds,)."""
+def outcomes(verdicts: Verdicts, q: float, r: float, seeds: int, seed: int, o: float = 0.0) -> dict[str, np.ndarray]:
+    """Hidden and visible success of mixture(q), before and after one round of repair, per seed: shape (seeds,).
+
+    Args:
+        o: probability that a repair only special-cases what the visible test asks: it passes that and no hidden test.
+    """
     n = len(verdicts.right_hidden)
-    # the same draws for every q and r: a solver of higher quality differs by its quality alone
-    draws = numpy_generator(seed, "mixture").random((seeds, n)), numpy_generator(seed, "repair").random((seeds, n))
-    right = draws[0] < q
+    # the same draws for every q, r and o: a solver of higher quality differs by its quality alone
+    draw = {name: numpy_generator(seed, name).random((seeds, n)) for name in ("mixture", "repair", "overfit")}
+    right = draw["mixture"] < q
     visible = np.where(right, verdicts.right_visible, verdicts.wrong_visible)
-    repaired = np.where(~visible & (draws[1] < r), ~right, right)
+    special = ~visible & (draw["overfit"] < o)
+    repaired = np.where(~visible & (draw["repair"] < r), ~right, right)
+    after = {
+        "hidden": np.where(repaired, verdicts.right_hidden, verdicts.wrong_hidden) & ~special,
+        "visible": np.where(repaired, verdicts.right_visible, verdicts.wrong_visible) | special,
+    }
     return {
         "hidden": np.where(right, verdicts.right_hidden, verdicts.wrong_hidden).mean(1),
         "visible": visible.mean(1),
-        "hidden_after": np.where(repaired, verdicts.right_hidden, verdicts.wrong_hidden).mean(1),
-        "visible_after": np.where(repaired, verdicts.right_visible, verdicts.wrong_visible).mean(1),
+        "hidden_after": after["hidden"].mean(1),
+        "visible_after": after["visible"].mean(1),
     }
 
 
@@ -43,12 +52,9 @@ def expected_success(verdicts: Verdicts, q: float) -> float:
     return float((q * verdicts.right_hidden + (1 - q) * verdicts.wrong_hidden).mean())
 
 
-def expected_after_repair(verdicts: Verdicts, q: float, r: float) -> float:
+def expected_after_repair(verdicts: Verdicts, q: float, r: float, o: float = 0.0) -> float:
     """Closed form after one round of repair, from the idiom taken first, problem by problem."""
-    first_right = verdicts.right_hidden + ~verdicts.right_visible * r * (
-        verdicts.wrong_hidden.astype(float) - verdicts.right_hidden
-    )
-    first_wrong = verdicts.wrong_hidden + ~verdicts.wrong_visible * r * (
-        verdicts.right_hidden.astype(float) - verdicts.wrong_hidden
-    )
+    right, wrong = (v.astype(float) for v in (verdicts.right_hidden, verdicts.wrong_hidden))
+    first_right = np.where(verdicts.right_visible, right, (1 - o) * (r * wrong + (1 - r) * right))
+    first_wrong = np.where(verdicts.wrong_visible, wrong, (1 - o) * (r * right + (1 - r) * wrong))
     return float((q * first_right + (1 - q) * first_wrong).mean())

@@ -84,7 +84,7 @@ class Model(Protocol):
 def prompt_hash(messages: Sequence[Message]) -> str:
     """16 hex digits over roles and contents."""
     text = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def request_key(model: str, messages: Sequence[Message], sampling: Sampling, seed: int | None, n: int = 1) -> str:

@@ -5,14 +5,16 @@ choices or text. What is not: other 4xx, which say that the request is wrong. Wa
 next, with jitter, and are never shorter than the server's Retry-After.
 """
 
+import contextlib
 import email.utils
 import http.client
 import json
 import os
+import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import Field, field_validator
 
@@ -22,6 +24,7 @@ from shared.base.seeding import numpy_generator
 from shared.base.settings import StrictModel
 
 RETRIED = {408, 409, 425, 429}  # and all of 5xx
+MAX_BYTES = 16 << 20  # of one answer
 
 
 class EndpointSettings(StrictModel):
@@ -172,49 +175,91 @@ class Endpoint:
         try:
             content = json.loads(body)
             choices = [_choice(c) for c in content["choices"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            usage = _usage(content.get("usage") or {})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _Again(f"the answer is not what the protocol says: {self._excerpt(body)}") from None
         if len(choices) < n:
             raise _Again(f"{len(choices)} completions instead of {n}")
         if any(not text.strip() and reason == STOP for text, reason in choices):
             raise _Again("an empty completion without a reason")
-        usage = content.get("usage") or {}
-        return choices[:n], Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"))
+        return choices[:n], usage
 
     def _post(self, payload: dict) -> tuple[int, http.client.HTTPMessage | dict, bytes]:
         url = urllib.parse.urlsplit(self.config.base_url + "/chat/completions")
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        deadline = time.monotonic() + self.config.request_seconds
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         connection = kind(url.hostname, url.port, timeout=self.config.request_seconds)
-        try:
-            path = url.path + (f"?{url.query}" if url.query else "")
-            connection.request("POST", path, json.dumps(payload).encode(), headers)
-            response, parts = connection.getresponse(), []
-            while chunk := response.read1(65536):
-                parts.append(chunk)
-                left = deadline - time.monotonic()
-                if left <= 0:  # a server that sends a byte now and then never times out by itself
-                    raise _Again(f"no whole answer within {self.config.request_seconds:g} s")
-                if connection.sock is not None:
-                    connection.sock.settimeout(left)
-            body = b"".join(parts)
-            expected = response.headers.get("Content-Length")
-            if expected is not None and len(body) < int(expected):
-                raise _Again(f"the answer was cut short: {len(body)} of {expected} bytes")
-            return response.status, response.headers, body
-        except TimeoutError:
-            raise _Again(f"no answer within {self.config.request_seconds:g} s") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise _Again(f"{type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
+        path = url.path + (f"?{url.query}" if url.query else "")
+        with _deadline(connection, self.config.request_seconds) as is_over:
+            try:
+                connection.request("POST", path, json.dumps(payload).encode(), headers)
+                response = connection.getresponse()
+                body = response.read(MAX_BYTES + 1)
+            except TimeoutError:
+                raise _Again(f"no answer within {self.config.request_seconds:g} s") from None
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if is_over():
+                    raise _Again(f"no whole answer within {self.config.request_seconds:g} s") from None
+                raise _Again(f"{type(error).__name__}: {error}") from None
+            finally:
+                connection.close()
+            if is_over():  # a connection that is shut down may look like the end of an answer
+                raise _Again(f"no whole answer within {self.config.request_seconds:g} s")
+        if len(body) > MAX_BYTES:
+            raise _Again(f"the answer is longer than {MAX_BYTES >> 20} MB")
+        expected = response.headers.get("Content-Length", "")
+        if expected and (not expected.strip().isdecimal() or len(body) < int(expected)):
+            raise _Again(f"the answer was cut short: {len(body)} of {expected[:30]} bytes")
+        return response.status, response.headers, body
 
     def _excerpt(self, body: bytes) -> str:
         text = body[:300].decode(errors="replace")
         return text.replace(self._key, "***") if self._key else text
+
+
+@contextlib.contextmanager
+def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[Callable[[], bool]]:
+    """Shuts the connection down after `seconds`, whatever it is waiting for: a server that sends a byte
+    now and then, in its headers or its body, never times out by itself. Yields what says whether that has happened.
+
+    The socket is kept here: the connection gives it away with an answer that only its end delimits.
+    """
+    over, held = threading.Event(), []
+    connect = connection.connect
+
+    def connected() -> None:
+        connect()
+        held.append(connection.sock)
+
+    connection.connect = connected
+
+    def end() -> None:
+        over.set()
+        for sock in held:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield over.is_set
+    finally:
+        timer.cancel()
+
+
+def _usage(content: dict) -> Usage:
+    """Tokens of an answer.
+
+    Raises:
+        TypeError: they are no counts.
+    """
+    counts = [content.get("prompt_tokens"), content.get("completion_tokens")]
+    if any(c is not None and (isinstance(c, bool) or not isinstance(c, int) or c < 0) for c in counts):
+        raise TypeError("the usage holds no counts")
+    return Usage(*counts)
 
 
 def _choice(choice: dict) -> tuple[str, str]:
@@ -225,7 +270,10 @@ def _choice(choice: dict) -> tuple[str, str]:
     text = message.get("content")
     if text is not None and not isinstance(text, str):
         raise TypeError("the content is no text")
-    return text or "", choice.get("finish_reason") or STOP
+    reason = choice.get("finish_reason") or STOP
+    if not isinstance(reason, str):
+        raise TypeError("the reason to finish is no text")
+    return text or "", reason
 
 
 def _retry_after(value: str) -> float:
@@ -236,5 +284,5 @@ def _retry_after(value: str) -> float:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -102,5 +102,5 @@ class Cached:
         row = {"key": key, "prompt": prompt_hash(messages), "seed": seed, "messages": [asdict(m) for m in messages]}
         with self._lock:
             self._rows[key] = content
-            append_lines(self.path, [json.dumps(row | {"completions": content}, ensure_ascii=False)])
+            append_lines(self.path, [json.dumps(row | {"completions": content})])
         return found

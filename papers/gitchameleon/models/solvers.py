@@ -141,9 +141,10 @@ def doc_reader(bank: Bank, q: float = 0.5) -> Scripted:
     return _solver(f"doc-reader({q:g})", bank, choose)
 
 
-def tool_user(bank: Bank) -> Scripted:
-    """As an agent: runs one idiom after another in the sandbox under a test of its own, and answers with the first that
-    passes; without a sandbox, or turns, with the first. Its test is the visible one: what it would write itself.
+def tool_user(bank: Bank, attempts: float = 3) -> Scripted:
+    """As an agent: runs one idiom after another in the sandbox under a test of its own, at most `attempts` times, and
+    answers with the first that passes, else with the last it tried; without a sandbox, or turns, with the first. Its
+    test is the visible one: what it would write itself.
     """
     import json
 
@@ -157,14 +158,13 @@ def tool_user(bank: Bank) -> Scripted:
         last = messages[-1].content
         passed = tried > 0 and "fine" in last and "Traceback" not in last
         ends = not any("run_python" in m.content for m in messages if m.role == "system")
-        ends |= "\n1 turns are left" in last or tried >= len(order)
+        ends |= "\n1 turns are left" in last or tried >= min(attempts, len(order))
         if passed or ends:
-            chosen = order[tried - 1 if passed else min(tried, len(order) - 1) if tried < len(order) else 0]
-            return turn("answer", "final_answer", answer=asked.idioms[chosen].answer)
+            return turn("answer", "final_answer", answer=asked.idioms[order[max(tried - 1, 0)]].answer)
         idiom = asked.idioms[order[tried]]
         return turn("try it", "run_python", program=f"{idiom.answer}\n{idiom.test}\nprint('fine')\n")
 
-    return Scripted("tool-user", answer)
+    return Scripted(f"tool-user({attempts:g})", answer)
 
 
 SOLVERS: dict[str, Callable[..., Scripted]] = {

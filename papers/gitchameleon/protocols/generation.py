@@ -103,7 +103,7 @@ class AnswerFile:
         with self._lock:
             self.rows[row["example_id"], row["seed"]] = row
             if self.path is not None:
-                append_lines(self.path, [json.dumps(row, ensure_ascii=False)])
+                append_lines(self.path, [json.dumps(row)])
 
     def sorted(self) -> list[dict]:
         """All answers by problem and seed."""

@@ -4,7 +4,7 @@ Sampling parameters are those of the paper (section 3.6 of the notes): top_p 0.9
 T = 0.8 with 10 seeds. Token limits are those of the authors' older scripts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from papers.gitchameleon.data.problems import Problem
@@ -78,26 +78,39 @@ def requests(
 
 
 def rag_requests(problems: Sequence[Problem], index: Index, k: int, show_version: bool = True) -> list[Request]:
-    """Greedy requests with the top k documents in front; the query is the greedy user prompt.
-
-    `retrieved` of each request, and of its answer's row, has the URLs for scoring.retrieval_rows.
-    """
+    """Greedy requests with the top k documents in front; the query is the greedy user prompt."""
     if k < 1:
         raise ValueError(f"k is at least 1; got {k}")
+    return document_requests(problems, lambda p, question: index.top(question, k), f"rag_k{k}", show_version)
+
+
+def document_requests(
+    problems: Sequence[Problem],
+    documents: Callable[[Problem, str], list[Document]],
+    protocol: str,
+    show_version: bool = True,
+) -> list[Request]:
+    """Greedy requests with documents in front.
+
+    `retrieved` of each request, and of its answer's row, has the URLs for scoring.retrieval_rows.
+
+    Args:
+        documents: of a problem and its greedy user prompt, best first.
+    """
     how, found = SINGLE["greedy"], []
     for p in problems:
         question = problem_text(p, show_version)
-        documents: list[Document] = index.top(question, k)
+        shown = documents(p, question)
         found.append(
             Request(
                 problem=p,
-                messages=tuple(talk(how.system, with_context(question, documents), show_version)),
-                protocol=f"rag_k{k}",
+                messages=tuple(talk(how.system, with_context(question, shown), show_version)),
+                protocol=protocol,
                 sampling=how.sampling,
                 templates=template_hash(how.system, "problem", "context"),
                 schema=how.schema,
                 show_version=show_version,
-                retrieved=tuple(d.url for d in documents),
+                retrieved=tuple(d.url for d in shown),
             )
         )
     return found

@@ -30,7 +30,7 @@ def oldest(problem: Problem, problems: Sequence[Problem]) -> str:
     return min(problem, sibling(problem, problems), key=_version).answer
 
 
-def stub_only(problem: Problem, problems: Sequence[Problem]) -> str:
+def stub_only(problem: Problem, problems: Sequence[Problem] = ()) -> str:
     """The stub with a body that does nothing. The benchmark's stubs may end within a block, at any indentation."""
     bodies = [problem.starting_code.rstrip() + "\n" + " " * n + "raise NotImplementedError\n" for n in (4, 8, 12, 2, 0)]
     return next((code for code in bodies if _compiles(code)), bodies[0])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from shared.optim.clipping import clip_factor
 from shared.optim.rule import Rule
+from shared.optim.vectors import above_zero
 from shared.train.rules import clip_bound, gradient_noise, hyperparameters, is_fused_adam, rule_of
 from shared.train.run import Run
 
@@ -149,7 +150,7 @@ def _fused_adam(params: Tensor, grads: Tensor, state: dict, row: int, step: Tens
         beta1=hyper["beta1"],
         beta2=hyper["beta2"],
         weight_decay=hyper["weight_decay"],
-        eps=hyper["eps"],
+        eps=above_zero(hyper["eps"], params),
         amsgrad=False,
         maximize=False,
     )

@@ -5,7 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from shared.base.errors import nearest_or_all
+from shared.base.settings import in_words
+from shared.optim.ranges import check_hyperparameters
 from shared.train.run import Run
 from shared.train.sweep.config import SweepConfig, expand
 from shared.train.sweep.shard import SweepSettings, SweepShard
@@ -26,9 +30,11 @@ def sweep_shards(
         kind: the shard's model, fed the fields of `settings`, `sweep` (its name), `runs` and `extra`.
         name: of the sweep; shards are called after it, and after their batch size where there are several shapes.
     Raises:
-        ValueError: a cell that has more runs than `max_members`; a name to widen that no run has.
+        ValueError: a cell that has more runs than `max_members`; a name to widen that no run has; a run with an
+            optimiser, a hyperparameter, a model or a schedule that there is not.
     """
     runs = list(expand(sweep))
+    _check_runs(settings, runs, kind.own_rules, name)
     _check_widening(settings, runs, max_members)
     shapes: dict[tuple, list[Run]] = {}
     for run in runs:
@@ -45,6 +51,27 @@ def sweep_shards(
         found[f"{label}-{numbers[label]:02d}"] = first.model_copy(update={"runs": tuple(job)})
         numbers[label] += 1
     return found
+
+
+def _check_runs(settings: SweepSettings, runs: Sequence[Run], own_rules: Sequence[str], name: str) -> None:
+    """ValueError for a run that could not start; it names the run."""
+    models: dict[str, Run] = {}
+    methods: dict[str, Run] = {}  # seeds share what is checked
+    for run in runs:
+        models.setdefault(repr(run.model), run)
+        methods.setdefault(repr((run.optimizer, run.settings, run.num_steps)), run)
+    for run in methods.values():
+        try:
+            check_hyperparameters(run.optimizer, run.settings, own_rules)
+            if "lr" in run.settings:
+                settings.training_for(run).lr_multiplier(run)
+        except ValueError as error:
+            raise ValueError(f"run '{run.name}' of sweep '{name}': {error}") from None
+    for run in models.values():
+        try:
+            settings.model_cost(run.model)
+        except ValidationError as error:
+            raise ValueError(f"run '{run.name}' of sweep '{name}': model: {in_words(error)}") from None
 
 
 def _check_widening(settings: SweepSettings, runs: Sequence[Run], max_members: int) -> None:

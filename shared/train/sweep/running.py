@@ -14,13 +14,21 @@ from shared.train.rules import columns_of
 from shared.train.run import Run
 from shared.train.sweep.shard import SweepSettings, SweepShard
 from shared.train.sweep.stack import choose_stack
-from shared.train.sweep.widening import beyond_the_edges
+from shared.train.sweep.widening import best_on, beyond_the_edges
 from shared.train.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NOT_DEFINING = {"runs", "sweep", "extensions", "widen", "metric", "stack"}  # of a shard: the runs compute the same
+_NOT_DEFINING = {
+    "runs",
+    "sweep",
+    "extensions",
+    "widen",
+    "fresh_seeds",
+    "metric",
+    "stack",
+}  # of a shard: the runs compute the same
 
 
 @dataclass(frozen=True)
@@ -48,25 +56,33 @@ def train_shard(
 
     They are one ensemble, or go through the training loop one after another: where the shard says `alone`, and where a
     single run has GPUs (several processes, mixed precision). Where the best value of a grid in `shard.widen` lies at
-    its end, runs beyond that end are added, up to `shard.extensions` times.
+    its end, runs beyond that end are added, up to `shard.extensions` times; then the best point of every cell is
+    trained on each of `shard.fresh_seeds`, where the column `fresh` is true.
     """
     import pandas as pd
 
     title = shard.sweep if title is None else title
     runs, pending, frames, states, provenance = list(shard.runs), list(shard.runs), [], {}, {}
-    for attempt in range(shard.extensions + 1):
-        name = "runs" if attempt == 0 else f"extension-{attempt}"
+
+    def train(pending: Sequence[Run], name: str) -> "pd.DataFrame":
         alone = shard.alone or (shard.num_gpus > 0 and len(pending) == 1)
         how = {"parent": checkpoint_dir, "name": name, "num_threads": num_threads, "progress": progress}
         trained = (_train_alone if alone else _train_together)(shard, task, pending, title=f"{title} {name}", **how)
-        frames.append(trained.table.assign(extension=attempt))
-        states |= trained.states
+        states.update(trained.states)
         provenance[name] = trained.provenance
+        return trained.table
+
+    for attempt in range(shard.extensions + 1):
+        frames.append(train(pending, f"extension-{attempt}" if attempt else "runs").assign(extension=attempt))
         if attempt < shard.extensions:
             pending = beyond_the_edges(runs, pd.concat(frames), shard.widen, shard.metric)
             runs += pending
         if not pending:
             break
+    if shard.fresh_seeds:
+        pending = best_on(shard.fresh_seeds, runs, pd.concat(frames), shard.widen, shard.metric)
+        frames = [frame.assign(fresh=False) for frame in frames]
+        frames.append(train(pending, "fresh").assign(extension=0, fresh=True))
     return SweepOutcome(pd.concat(frames, ignore_index=True), states, provenance)
 
 

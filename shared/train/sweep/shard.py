@@ -1,6 +1,6 @@
 """What one job of a sweep reads, whatever its task; a task's own settings are mixed in by subclassing. No torch."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ class SweepSettings(StrictModel):
     stack: int | None = Field(default=None, ge=1)  # runs computed together; None: measured on the machine
     extensions: int = Field(default=0, ge=0)  # times a grid whose best value is at its edge is widened
     widen: tuple[str, ...] = ("lr",)  # hyperparameters whose grids are widened
+    fresh_seeds: tuple[int, ...] = ()  # seeds on which the best point of every cell is trained once more
     metric: str = "val_loss"  # of the evaluation, lower is better: what decides where the best value is
 
     def training_for(self, run: Run) -> TrainingConfig:
@@ -49,6 +50,8 @@ class SweepSettings(StrictModel):
 
 class SweepShard(SweepSettings):
     """Settings of one job: runs of one shape, in the order of the sweep."""
+
+    own_rules: ClassVar[tuple[str, ...]] = ()  # update rules that the task's module registers
 
     sweep: str  # name of the sweep
     runs: tuple[Run, ...] = Field(min_length=1)

@@ -67,7 +67,7 @@ def seconds_per_update(task: Task, runs: Sequence[Run], config: TrainingConfig) 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or written by another version
         return {}
 
@@ -93,7 +93,7 @@ def _key(task: Task, runs: Sequence[Run], config: TrainingConfig) -> str:
 
 def _cpu_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -1,11 +1,11 @@
-"""Widen the grids of a sweep whose best value lies at an edge; imports torch for the rules' ranges alone.
+"""Follow the best points of a sweep: beyond the edges of its grids, and to fresh seeds; torch for rules' ranges alone.
 
 A learning rate, and whatever else lies on a logarithmic scale, goes on by the grid's own ratio. An averaging factor
 goes on by the ratio of 1 - beta, so it never reaches 1; below it ends at 0, which is no averaging and no edge.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from shared.train.sweep.packing import cells_of
 if TYPE_CHECKING:
     import pandas as pd
 
-AVERAGING = frozenset({"beta", "beta1", "beta2", "momentum"})
+AVERAGING = frozenset({"alpha", "beta", "beta1", "beta2", "momentum"})
 _HALF_DECADE = math.sqrt(10.0)  # where a grid has one positive value and so no ratio of its own
 
 
@@ -32,6 +32,33 @@ def beyond_the_edges(
         table: logged rows of all `runs`, with `run`, `phase`, `diverged` and `metric` (lower is better).
         widen: hyperparameters; one that a run has not, or that has one value in its cell, is left alone.
     """
+    loss = _losses(table, metric)
+    return [run for cell in cells_of(runs, widen) for run in _around_best(cell, widen, loss)]
+
+
+def best_on(
+    seeds: Sequence[int],
+    runs: Sequence[Run],
+    table: "pd.DataFrame",
+    widen: Sequence[str] = ("lr",),
+    metric: str = "val_loss",
+) -> list[Run]:
+    """The best point of each cell, by its seed mean, on other seeds: what it is worth where it was not chosen.
+
+    Args:
+        table, widen, metric: as of `beyond_the_edges`; a cell is what agrees in all but its seed and `widen`.
+    Raises:
+        ValueError: a seed that the runs have already.
+    """
+    if taken := sorted({run.seed for run in runs} & set(seeds)):
+        raise ValueError(f"seed {taken[0]} chose the best points and cannot measure them; give fresh_seeds without it")
+    loss = _losses(table, metric)
+    chosen = [points[best][0] for points, best in (_best(cell, widen, loss) for cell in cells_of(runs, widen))]
+    return [_reseeded(run, seed) for run in chosen for seed in seeds]
+
+
+def _losses(table: "pd.DataFrame", metric: str) -> Callable[[Run], float]:
+    """Run -> its last value of the metric; infinite if it diverged."""
     final = table[table.phase == "eval"].groupby("run", sort=False)[metric].last()
     diverged = table.groupby("run")["diverged"].first()
 
@@ -39,17 +66,23 @@ def beyond_the_edges(
         value = final.get(run.name, math.inf)
         return math.inf if diverged[run.name] or not math.isfinite(value) else value
 
-    return [run for cell in cells_of(runs, widen) for run in _around_best(cell, widen, loss)]
+    return loss
 
 
-def _around_best(cell: Sequence[Run], widen: Sequence[str], loss) -> Iterator[Run]:
-    """The missing neighbours of the best point of a cell, for each of its seeds."""
+def _best(cell: Sequence[Run], widen: Sequence[str], loss: Callable[[Run], float]) -> tuple[dict, tuple[float, ...]]:
+    """The runs of each point of a cell, ascending, and the point with the smallest mean."""
     names = [name for name in widen if name in cell[0].settings]
     points: dict[tuple[float, ...], list[Run]] = {}
     for run in cell:
         points.setdefault(tuple(float(run.settings[name]) for name in names), []).append(run)
     means = {at: sum(map(loss, points[at])) / len(points[at]) for at in sorted(points)}
-    best = min(means, key=means.__getitem__)
+    return points, min(means, key=means.__getitem__)
+
+
+def _around_best(cell: Sequence[Run], widen: Sequence[str], loss: Callable[[Run], float]) -> Iterator[Run]:
+    """The missing neighbours of the best point of a cell, for each of its seeds."""
+    names = [name for name in widen if name in cell[0].settings]
+    points, best = _best(cell, widen, loss)
     for axis, name in enumerate(names):
         grid = sorted({at[axis] for at in points})
         if len(grid) < 2:
@@ -89,6 +122,12 @@ def _averaging_beyond(grid: Sequence[float], low: bool) -> float | None:
     kept = float(f"{end * end / before:.3g}")
     found = 0.0 if kept >= 1 else float(f"{1 - kept:.12g}")
     return found if found < 1 else None  # closer to 1 than numbers are written
+
+
+def _reseeded(run: Run, seed: int) -> Run:
+    """The run on another seed, under the name that the sweep would give it."""
+    name = run.name.removesuffix(f"seed={run.seed}") + f"seed={seed}"
+    return replace(run, name=name, seed=seed)
 
 
 def _moved(run: Run, name: str, value: float) -> Run:

@@ -273,11 +273,11 @@ def test_the_plan_counts_every_run_of_every_job():
     ("key", "value", "message"),
     [
         ("lrs", [1e-3, -1e-3], "greater than 0"),
-        ("lrs", [], "at least 1 item"),
-        ("widths", [], "at least 1 item"),
+        ("lrs", [], "is an empty list"),
+        ("widths", [], "is an empty list"),
         ("layers", [0], "greater than or equal to 1"),
         ("seeds", 0, "greater than or equal to 1"),
-        ("seeds", [], "at least 1 item"),
+        ("seeds", [], "is an empty list"),
         ("shown", ["sweeps"], "'sweep'"),
     ],
 )

@@ -145,12 +145,82 @@ def test_the_instability_claim_needs_divergence_a_calm_kappa_and_two_seeds():
 @pytest.mark.parametrize(("lasts", "expected"), [((0.1, 0.12), HOLDS), ((9.0, 9.1), FAILS), ((0.1,), NOISE)])
 def test_one_seed_cannot_show_that_a_network_trains(lasts, expected):
     rows = [
-        ("0.1/sqrt(k+1)", 1.0, seed, step, loss)
+        ("0.1/sqrt(k+1)", 1.0, seed, step, loss, "finite", 1.0)
         for seed, last in enumerate(lasts)
         for step, loss in ((0, 2.3), (9, last))
     ]
-    table = pd.DataFrame(rows, columns=["rule", "scale", "seed", "step", "loss"])
+    table = pd.DataFrame(rows, columns=["rule", "scale", "seed", "step", "loss", "status", "max_over_initial"])
     assert verdict(claims.dsign_mlp_robust, table) == expected
+
+
+@pytest.mark.parametrize(("constant", "schedule", "expected"), [(0, -0.5, HOLDS), (-0.4, -0.5, FAILS), (0, 0, FAILS)])
+def test_a_constant_step_has_to_stall_and_the_schedule_to_go_on(constant, schedule, expected):
+    rows = [
+        {"rule": rule, "scale": 1.0, "seed": seed, "step": k, "loss": (1 + 0.01 * seed) * max(k, 1) ** power}
+        for rule, power in (("constant 0.01", constant), ("0.3/sqrt(k+1)", schedule))
+        for seed in range(3)
+        for k in (0, 100, 1000, 3000, 10_000)
+    ]
+    assert verdict(claims.dsign_constant_stalls, pd.DataFrame(rows)) == expected
+
+
+def minibatch(constant=5.0, kappa=1.0, sign=0.5) -> pd.DataFrame:
+    rows = []
+    for seed in range(3):
+        for study, rule, level, last, rise in (
+            ("dcsgd", "constant 0.5", 255, constant, max(1.0, constant)),
+            ("dcsgd", "constant 0.5", 0, 0.1, 1.0),
+            ("dcsgd", "2/((1+|u|)kappa)", 255, 0.5, kappa),
+            ("dsign", "constant 0.03", 1, sign, 1.0),
+        ):
+            status = "diverged" if last > 1 else "finite"
+            one = {"network": "mlp", "study": study, "rule": rule, "level": level, "seed": seed, "status": status}
+            rows += [one | {"max_over_initial": rise, "step": k, "loss": v} for k, v in ((0, 1.0), (9, last))]
+    return pd.DataFrame(rows)
+
+
+def test_the_mini_batch_claim_needs_each_side_of_the_split():
+    assert verdict(claims.minibatch_same_split, minibatch()) == HOLDS
+    assert verdict(claims.minibatch_same_split, minibatch(constant=0.5)) != HOLDS
+    assert verdict(claims.minibatch_same_split, minibatch(kappa=1.5)) == FAILS
+    assert verdict(claims.minibatch_same_split, minibatch(sign=1.5)) == FAILS
+
+
+def stable(**changes) -> pd.DataFrame:
+    rows = [
+        {
+            "function": f,
+            "omega": omega,
+            "grad_norm": g,
+            "eta_measured": g**power / (1 + omega),
+            "standard_error": 1e-4 * g**power,
+        }
+        for f, power in (("cosh", -1.0), ("mixed", -2 / 3))
+        for omega in (0.0, 15.0)
+        for g in (1.0, 10.0, 100.0, 1000.0)
+    ]
+    table = pd.DataFrame(rows).assign(standard_error=lambda t: 1e-3 * t.eta_measured)
+    table = table.assign(bound_corrected=0.5 * table.eta_measured, bound_classical=2 * table.eta_measured)
+    return table.assign(**changes)
+
+
+def test_stable_steps_are_held_against_both_conditions_and_the_exponent():
+    claim, table = claims.stable_step_inverse_to_gradient, stable()
+    assert verdict(claim, table) == HOLDS
+    assert verdict(claim, stable(bound_corrected=table.eta_measured.where(table.index > 0, 9.0))) == FAILS
+    assert verdict(claim, stable(bound_classical=table.bound_corrected)) == FAILS
+    assert verdict(claim, stable(eta_measured=table.eta_measured * table.grad_norm**0.5)) == FAILS
+    assert verdict(claim, stable(eta_measured=table.eta_measured * (1 + table.omega))) == FAILS
+
+
+def test_an_average_above_the_right_side_or_steps_beyond_the_condition_are_noticed():
+    table = pd.DataFrame({
+        "method": "DCSGD", "function": "mixed", "omega": 0.0, "k": [1, 10], "average_g2": [4.0, 1.0],
+        "standard_error": 0.01, "bound": [5.0, 2.0], "share_admitted": [0.2, 0.99],
+    })  # fmt: skip
+    assert verdict(claims.descent_bounds_hold, table) == HOLDS
+    assert verdict(claims.descent_bounds_hold, table.assign(average_g2=[4.0, 2.1])) == FAILS
+    assert verdict(claims.descent_bounds_hold, table.assign(share_admitted=0.9)) == FAILS
 
 
 def test_the_monotonicity_claim_notices_one_wrong_row():

@@ -6,11 +6,16 @@ import pytest
 
 from papers.distributed_sde.closed_forms import order_rows
 from papers.distributed_sde.measures import (
+    above_the_axis,
     bound_steps,
+    boundary_errors,
     curves,
     diverged_share,
+    ends_of_runs,
     floor_exponents,
+    last_decade_slopes,
     log_median,
+    over_seeds,
     slope,
     transient_errors,
     wrong_statuses,
@@ -81,3 +86,45 @@ def test_weak_orders_are_one_two_and_one():
     last = table.groupby("model").order.last()
     assert last[["classical_1", "classical_2", "corrected"]].to_list() == pytest.approx([1, 2, 1], abs=0.05)
     assert table[table.eta == table.eta.max()].order.isna().all() and table.order.isna().sum() == 3
+
+
+RUNS = pd.DataFrame({
+    "rule": "r", "seed": [0, 0, 0, 1, 1, 1], "step": [0, 1, 2] * 2, "loss": [2.0, 19.0, 4.0, 2.0, 21.0, 1e9],
+    "max_over_initial": [9.5, 9.5, 9.5, 2e9, 2e9, 2e9], "status": "diverged",
+})  # fmt: skip
+
+
+def test_what_is_beyond_ten_times_the_first_loss_is_infinite():
+    found = above_the_axis(RUNS, ["rule", "seed"])
+    assert found.loss.tolist() == [2.0, 19.0, 4.0, 2.0, np.inf, np.inf]
+    assert found.max_over_initial.tolist() == [9.5] * 3 + [np.inf] * 3
+
+
+def test_bands_are_over_runs_on_the_axis_and_a_run_leaves_it_once():
+    found = over_seeds(above_the_axis(RUNS, ["rule", "seed"]), ["rule"]).set_index("step")
+    assert found["mean"].tolist() == [2.0, 19.0, 4.0] and found.num_gone.tolist() == [0, 1, 0]
+    assert (found.low == found.high).all()
+
+
+def test_ends_of_runs_are_their_first_and_last_step():
+    found = ends_of_runs(RUNS.sample(frac=1, random_state=0), ["rule", "seed"]).sort_values("seed")
+    assert found["first"].tolist() == [2.0, 2.0] and found["last"].tolist() == [4.0, 1e9]
+    assert found.rise.tolist() == [9.5, 2e9]
+
+
+def test_slopes_are_those_of_the_last_decade_alone():
+    steps = np.array([0, 10, 100, 300, 1000])
+    one = pd.DataFrame({"rule": "r", "scale": 1.0, "seed": 0, "step": steps, "loss": [9.0, 0.2, 0.1, 0.1 / 3, 0.01]})
+    found = last_decade_slopes(pd.concat([one, one.assign(seed=1, loss=one.loss**0.5)]), "scale")[("r", 1.0)]
+    assert found.value == pytest.approx(-0.75) and found.n == 2
+
+
+def test_boundaries_are_compared_with_what_was_measured():
+    rows = pd.DataFrame({
+        "eta_star_measured": [1.0, 2.0], "eta_star_theory": [1.0, 1.9], "eta_star_classical": [5.0, 3.0],
+        "ci_low": [0.98, 1.96], "ci_high": [1.02, 2.04], "kappa": [1.5, 1.9],
+    })  # fmt: skip
+    largest, classical = boundary_errors(rows)
+    assert (largest.value, classical.value) == pytest.approx((2 / 1.9 - 1, 0.5))
+    assert largest.noise == pytest.approx(0.04 / 1.96 / 1.9)
+    assert boundary_errors(rows.assign(eta_star_measured=rows.eta_star_theory))[0].value == 0

@@ -8,8 +8,8 @@ import torch
 
 from papers.distributed_sde.cells import build_method as toy_method
 from papers.distributed_sde.cells import cell_rows, checkpoints
-from papers.distributed_sde.clients import SimulatedClients, train
-from papers.distributed_sde.full_batch import run_rows
+from papers.distributed_sde.clients import Clients, SimulatedClients, train
+from papers.distributed_sde.full_batch import run_rows, status_of
 from papers.distributed_sde.network_settings import MinibatchStudies, NetworkSpec, Rule
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.quadratics import one_step_moments
@@ -17,8 +17,9 @@ from papers.distributed_sde.rules import build_method
 from papers.distributed_sde.settings import ToyCell
 from papers.distributed_sde.theory import equal_clients
 from shared.artifacts.config import load_config, load_shards
-from shared.optim.compression import Bernoulli
-from shared.optim.distributed import DistributedMethod
+from shared.optim.compression import Bernoulli, Identity
+from shared.optim.distributed import DistributedMethod, Normalisation
+from shared.optim.draws import joint_draws
 from shared.optim.gradient_noise import GradientNoise
 
 SMOKE = load_config("distributed_sde", "smoke")
@@ -87,6 +88,74 @@ def test_rows_of_a_diverged_run_are_infinite_and_those_of_others_are_not(problem
     assert (calm.status == "finite").all() and len(calm) == 14 and calm.loss.map(math.isfinite).all()
 
 
+def test_a_run_that_ends_above_its_first_loss_has_diverged():
+    assert status_of(2.3, 2.2) == "finite" and status_of(2.3, 2.4) == "diverged"
+    assert status_of(2.3, math.inf) == status_of(2.3, math.nan) == "diverged"
+
+
+def test_a_network_whose_loss_is_huge_but_finite_has_diverged(problem):
+    study = SMOKE.network.dcsgd.model_copy(update={"num_steps": 6, "every": 2, "seeds": [0]})
+    rows = pd.DataFrame(run_rows(problem, study, Rule(name="large", lr=30.0), 0, SMOKE.network))
+    assert rows.loss.map(math.isfinite).all() and rows.loss.iloc[-1] > rows.loss.iloc[0]
+    assert (rows.status == "diverged").all()
+
+
+def test_a_study_has_rows_at_even_steps_or_evenly_in_the_logarithm():
+    study = SMOKE.network.dcsgd
+    assert study.model_copy(update={"num_steps": 9, "every": 4}).recorded == [0, 4, 8, 9]
+    long = study.model_copy(update={"num_steps": 1000, "every": None, "per_decade": 1})
+    assert long.recorded == [0, 1, 10, 100, 1000]
+    with pytest.raises(ValueError, match="give one of them"):
+        type(study)(**study.model_dump() | {"per_decade": 3})
+
+
+def test_clients_draw_different_batches_from_their_own_shards(problem):
+    size = len(problem.images) // 4
+    for client in range(4):
+        images, _ = problem.batch(client, 4, 32, 0, 3)
+        own = problem.images[client * size : (client + 1) * size]
+        assert all((own == image).all(-1).any() for image in images)
+    spy = Spy(problem)
+    SimulatedClients(spy, DistributedMethod(0.1, 4, GradientNoise(), Bernoulli(1.0)), 8, 0).message_mean(
+        problem.initial(0), 5
+    )
+    assert spy.asked == [(client, 4, 8, 0, 5) for client in range(4)]
+
+
+class Spy:
+    """A problem that notes which batches it is asked for."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.asked, self.loss, self.device = problem, [], problem.loss, problem.device
+
+    def batch(self, *asked: int):
+        self.asked.append(asked)
+        return self.problem.batch(*asked)
+
+
+def test_steps_are_normalised_by_the_gradient_and_not_by_the_message():
+    # clients that send twenty times the gradient: |u| = 20 |g| would shrink the step twentyfold
+    class Loud(Clients):
+        def message_mean(self, x, step):
+            return 20 * x, 0.0
+
+    normalisation = Normalisation(0.0, 1.0)
+    states = list(train(Loud(), Rule(name="r", lr=1.0), normalisation, torch.tensor([3.0, 4.0]), 1, ema=0.0))
+    # the server knows |u| = 100 only: h = 2 eps / 100
+    assert states[1].x.allclose(torch.tensor([3.0, 4.0]) * (1 - 20 / 100))
+    method = DistributedMethod(1.0, 1, GradientNoise(), Twice(), normalisation=normalisation)
+    x = torch.tensor([[3.0, 4.0]])
+    # in the toys |g| is known: h = 2 eps / 5, and u = 2 g
+    assert method.step(x, x, 0, joint_draws(0, "test")).allclose(x - 2 * x / 5)
+
+
+class Twice(Identity):
+    """A compressor that sends twice what it is given."""
+
+    def __call__(self, v, stream):
+        return 2 * v
+
+
 def test_checkpoints_rise_and_end_with_the_run():
     assert checkpoints(1000, 1) == [1, 10, 100, 1000]
     assert checkpoints(500, 2)[-1] == 500 and checkpoints(500, 6) == sorted(set(checkpoints(500, 6)))
@@ -105,6 +174,14 @@ def test_a_cell_counts_its_diverged_runs_in_the_quantiles():
     cell = ToyCell(method="DCSGD", decay="constant", lr=0.05, noise="affine", scale=0.2, omega=15, x0=30)
     last = list(cell_rows(cell, settings, "cpu"))[-1]
     assert last["share_diverged"] == 1.0 and math.isinf(last["median_g2"]) and math.isnan(last["median_g2_alive"])
+
+
+def test_a_cell_judges_divergence_by_the_loss():
+    settings = SMOKE.toys.model_copy(update={"num_steps": 100, "num_runs": 40, "function": "parabola"})
+    # an unstable step on the parabola: 1.3^2k passes ten after five steps, and 1e8 only after seventy
+    cell = ToyCell(method="DSGD", decay="constant", lr=2.3, noise="affine", scale=0.0, omega=0, x0=1)
+    shares = {row["k"]: row["share_diverged"] for row in cell_rows(cell, settings, "cpu")}
+    assert shares[1] == 0 and shares[10] == 1.0
 
 
 def test_the_one_step_ratio_does_not_depend_on_the_direction_for_the_sparsifier():

@@ -156,6 +156,41 @@ def test_what_depends_on_the_state_is_what_hidden_names():
         built("fp_mamba", hidden=["b"])
 
 
+@pytest.mark.parametrize(("reads", "moves"), [(("b",), "b"), (("c",), "c"), (("b", "c"), "bc"), (("lam",), "s")])
+def test_each_coefficient_reads_the_last_output_only_where_it_is_named(reads, moves):
+    layer, u = built("fp_mamba", mixer={"kind": "none"}, hidden=reads), sample()
+    prepared = layer.prepare(u)
+    y = torch.randn(2, 6, layer.width, generator=torch_generator(1, "previous"), dtype=torch.float64)
+    still, moved = (layer._coefficients(prepared, z)[:3] for z in (torch.zeros_like(y), y))
+    for name, before, after in zip("sbc", still, moved, strict=True):
+        assert torch.equal(before, after) == (name not in moves), name
+
+
+def test_gates_and_read_outs_see_the_output_before_not_their_own():
+    y = torch.randn(1, 6, 8, generator=torch_generator(2, "output"), dtype=torch.float64)
+    changed = y.clone()
+    changed[:, 3] += 1
+    rnn = built("fp_rnn")
+    prepared = rnn.prepare(u := sample(batch=1))
+    difference = rnn.read_out(prepared, changed) - rnn.read_out(prepared, y)
+    assert difference[:, 4].any() and not difference[:, [0, 1, 2, 5]].any()
+    gated = built("fp_mamba", hidden=("Q", "b", "c", "gate"), gate_in_loop=False)
+    prepared = gated.prepare(u)
+    difference = gated.read_out(prepared, changed) - gated.read_out(prepared, y)
+    assert difference[:, 4].any() and not difference[:, [0, 1, 2, 5]].any()
+
+
+@pytest.mark.parametrize("layer", ["fp_mamba", "fp_mamba2"])
+def test_a_gate_inside_the_loop_reads_the_output_before(layer):
+    own, u = built(layer, mixer={"kind": "none"}, hidden=("gate",), gate_in_loop=True, norm_in_loop=False), sample()
+    y = torch.randn(2, 6, own.width, generator=torch_generator(3, "output"), dtype=torch.float64)
+    changed = y.clone()
+    changed[:, 3] += 1
+    difference = (own.iterate(own.prepare(u), changed)[0] - own.iterate(own.prepare(u), y)[0]).abs()
+    assert difference[:, 4].max() > 1e-4
+    assert difference[:, [0, 1, 2, 3, 5]].max() < 1e-12  # (u - y) + y is u but for rounding
+
+
 def test_decay_stays_in_the_unit_interval_and_long_sequences_finite():
     layer = built(d_model=8)
     u = 5 * sample(300, d_model=8)

@@ -91,6 +91,18 @@ def test_kronecker_factors_are_gated_psd_matrices_of_norm_one():
     assert top_eigenvalue(k, 2)[:, 0, 0].sub(values[:, -1]).max() < 1e-9  # the power method stays below
 
 
+def test_kronecker_gates_multiply_from_the_left():
+    mixer, _ = built("kronecker")  # factors of 2 x 2 and 4 x 4
+    pre = torch.randn(1, 1, mixer.num_outputs, generator=torch_generator(2, "pre"), dtype=torch.float64)
+    ungated = pre.clone()
+    ungated[..., 3:5] = ungated[..., 15:19] = 50.0  # sigmoid is 1
+    for k, plain, gate in zip(
+        mixer.coefficients(pre), mixer.coefficients(ungated), (pre[..., 3:5], pre[..., 15:19]), strict=True
+    ):
+        torch.testing.assert_close(plain, plain.mT)
+        torch.testing.assert_close(k, gate.sigmoid().unsqueeze(-1) * plain)
+
+
 def test_constant_mixer_is_orthogonal_and_none_the_identity():
     mixer, coefficients = built("constant")
     q, eye = as_matrix(mixer, coefficients, SHAPE)[0, 0], torch.eye(D, dtype=torch.float64)

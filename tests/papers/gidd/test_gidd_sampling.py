@@ -7,7 +7,7 @@ from papers.gidd.categorical import draw_shared, inverse_cdf
 from papers.gidd.exact import PAIR, prior_with_mask
 from papers.gidd.members import HybridProcess, MaskProcess, UniformProcess
 from papers.gidd.oracle import LeaveOneOutModel, TableModel, propagate
-from papers.gidd.sampling import ancestral_sample, apply_min_p, reverse_probs, time_grid
+from papers.gidd.sampling import ancestral_sample, apply_min_p, fill_masks, reverse_probs, time_grid
 from shared.base.seeding import torch_generator
 
 JOINT = torch.tensor(PAIR, dtype=torch.float64)
@@ -100,6 +100,17 @@ def test_left_over_masks_are_filled_with_the_likeliest_token_and_counted():
     assert samples.tokens.max() < 4
     share = (samples.tokens == 0).double().mean().item()
     assert share == pytest.approx(0.75 * 0.5 + 0.25, abs=0.03)
+
+
+def test_left_over_masks_become_what_the_network_says_there_and_not_the_first_token():
+    process = MaskProcess(5)
+    z = torch.tensor([[4, 1, 4], [0, 0, 0]])
+
+    def net(tokens, t):
+        return torch.nn.functional.one_hot(torch.tensor([2, 2, 3]), 5).float().expand(len(tokens), 3, 5)
+
+    tokens, num_filled = fill_masks(net, z, torch.tensor(0.1), process)
+    assert tokens.tolist() == [[2, 1, 3], [0, 0, 0]] and num_filled.tolist() == [2, 0]
 
 
 def test_min_p_drops_the_unlikely_and_keeps_at_least_one():

@@ -103,6 +103,33 @@ def test_stalled_sequences_stop_after_the_patience_and_lose_the_last_proposal():
     assert result.final_self_accuracy.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("patience", [1, 3])
+def test_the_accuracy_that_stops_a_sequence_is_of_the_tokens_after_the_change(patience):
+    table = torch.randn(5, 8, 6, generator=torch_generator(1))  # by present token and position
+
+    def net(z, t):
+        return table[z, torch.arange(8)]
+
+    tokens = torch.randint(5, (12, 8), generator=torch_generator(2))
+    # three changes at once, some to unlikely tokens: else the accuracy before rises when that after does
+    how = {"tau": 1.0, "patience": patience, "budget": 40, "tokens_per_step": 3}
+    found = self_correct(net, tokens, PROCESS, torch_generator(3), **how)
+    draws = torch_generator(3)
+    uniforms = [torch.rand(tokens.shape, generator=draws) for _ in range(40)]
+    for row, z in enumerate(tokens):  # the loop as the paper states it, one sequence at a time
+        best, stale = -1.0, 0
+        for count, drawn in enumerate(uniforms, 1):  # noqa: B007
+            new, changed, favourite = correction_step(net(z[None], None), z[None], drawn[row][None], 1.0, 3, PROCESS)
+            if not changed.any():
+                break
+            accuracy = (new == favourite).float().mean().item()
+            best, stale = (accuracy, 0) if accuracy > best else (best, stale + 1)
+            if stale > patience:
+                break
+            z = new[0]
+        assert found.num_iterations[row] == count and torch.equal(found.tokens[row], z)
+
+
 def test_budget_ends_what_neither_converges_nor_stalls():
     result = self_correct(towards_target(), wrong_sequences(), PROCESS, torch_generator(0), tau=1e-6, budget=2)
     assert result.num_iterations.tolist() == [1, 2, 2, 2]

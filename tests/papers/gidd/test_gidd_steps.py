@@ -20,12 +20,16 @@ from papers.gidd.claims import (
     selfcorr_not_mask,
 )
 from papers.gidd.exact import truncation_rows
-from papers.gidd.sampler import marked_changes
-from papers.gidd.study import CorpusData, build_network
+from papers.gidd.likelihood import validation_elbo
+from papers.gidd.loss import reference_terms
+from papers.gidd.sampler import Sampler, marked_changes
+from papers.gidd.study import CorpusData, build_network, build_scorer
 from papers.gidd.task import AutoregressiveTask, DiffusionTask, next_token_nats
 from papers.gidd.truncation import truncation_loss
+from papers.gidd.weighting import elbo_weight
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_shard
+from shared.base.seeding import torch_generator
 
 SHARD = load_shard("gidd", "train", "smoke", "markov-00")
 
@@ -58,6 +62,47 @@ def test_mask_noise_alone_leaves_data_or_mask():
     assert (batch["z"] == mask_id).any() and (batch["x"] != mask_id).all()
 
 
+def test_a_point_of_the_learning_curve_is_of_all_held_out_sequences_and_the_run_s_own_noise():
+    hybrid = task(0.2)
+    x = hybrid.data.validation()
+    assert len(x) == SHARD.corpus.num_validation
+    network = hybrid.build(0).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    wanted = validation_elbo(network, x, hybrid.process, torch_generator(0, "learning curve"), num_draws=2)
+    found = hybrid.evaluate(network, 0)["val_nats_per_token"]
+    assert found == pytest.approx(wanted.elbo_nats_per_token, rel=1e-9)
+
+
+@pytest.mark.parametrize("weighting", ["none", "clamp", "dynamic_exact"])
+def test_a_run_trains_under_the_weights_that_its_settings_name(weighting):
+    hybrid = task(0.2)
+    hybrid.run = hybrid.run.model_copy(update={"weighting": weighting})
+    batch, network = hybrid.batch(0, range(8), 0), hybrid.build(0)
+    x, z, t = batch["x"], batch["z"], batch["t"]
+    terms = reference_terms(uniform_over_tokens(x, hybrid.process), x, z, t, hybrid.process)  # of the initial network
+    true = elbo_weight(hybrid.process, t, z, x)
+    weight = {"none": true, "clamp": true.clamp_max(1), "dynamic_exact": 2 * (t * (1 - t))[:, None] * true}[weighting]
+    loss, metrics = hybrid.loss(network, batch, {})
+    assert loss.item() == pytest.approx((weight * (terms.kl + terms.is_)).mean().item(), rel=1e-5)
+    assert metrics["elbo"].item() == pytest.approx((true * (terms.kl + terms.is_)).mean().item(), rel=1e-5)
+
+
+def uniform_over_tokens(x: torch.Tensor, process) -> torch.Tensor:
+    x_hat = torch.full((*x.shape, process.vocab_size), 1 / process.num_ordinary, dtype=torch.float64)
+    x_hat[..., process.mask_id] = 0
+    return x_hat
+
+
+def test_single_tokens_cost_the_cross_entropy_under_their_frequencies():
+    data = CorpusData(SHARD.corpus)
+    law = data.unigram_log_probs().exp()
+    matrix = torch.from_numpy(data.chain.transition_matrix)
+    torch.testing.assert_close(law[:-1] @ matrix, law[:-1], rtol=1e-9, atol=1e-12)  # stationary
+    facts, x = data.facts(), data.validation()
+    assert facts["unigram_nats_per_token"] == pytest.approx(-law.log()[x].mean().item(), rel=1e-12)
+    assert facts["floor_nats_per_token"] < facts["unigram_nats_per_token"] < math.log(data.vocab_size)
+
+
 def test_autoregressive_nats_of_a_uniform_model_are_log_v():
     data = CorpusData(SHARD.corpus)
     run = SHARD.runs[0].model_copy(update={"objective": "ar"})
@@ -71,6 +116,27 @@ def test_autoregressive_nats_of_a_uniform_model_are_log_v():
     assert loss.item() == pytest.approx(nats, abs=1e-5)
 
 
+def test_what_is_measured_after_a_correction_is_the_corrected_tokens():
+    shard = load_shard("gidd", "sample", "smoke", "markov-00")
+    run, data = next(r for r in shard.runs if r.p_u > 0), CorpusData(shard.corpus)
+    few = shard.sampling.model_copy(update={"num_samples": 16, "budget": 16, "patience": 16, "taus": [0.1]})
+    shard = shard.model_copy(update={"sampling": few})
+
+    def always_three(z, t):
+        return 4.0 * torch.nn.functional.one_hot(torch.full_like(z, 3), data.vocab_size)
+
+    rows = list(Sampler(shard, run, always_three, data, build_scorer(shard, data, None, "cpu"), "cpu").rows())
+    held_out, corrected = rows[0], rows[-1]
+    sampled = next(r for r in rows if r["stage"] == "sampled" and r["num_steps"] == corrected["num_steps"])
+    assert [r["stage"] for r in (held_out, corrected)] == ["held out", "corrected"]
+    assert corrected["unigram_entropy"] == pytest.approx(0, abs=1e-9) and corrected["duplicate_share"] == 15 / 16
+    assert sampled["unigram_entropy"] > 0.5
+    assert corrected["final_self_accuracy"] == 1 > corrected["initial_self_accuracy"]
+    clean = -data.chain.sequence_log_likelihood(data.validation(16)).mean() / shard.corpus.seq_len
+    assert held_out["mean_nll"] == pytest.approx(clean, abs=0.3)  # without the first token, smoothed
+    assert held_out["num_steps"] is None and held_out["num_samples"] == 16 and held_out["illegal_rate"] == 0
+
+
 def test_changes_are_marked_as_wdiff_does():
     before, after = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 4, 5, 3])
     assert marked_changes(before, after, lambda ids: "".join("abcdef"[i] for i in ids)) == "a[-bc-]{+ef+}d"
@@ -82,16 +148,19 @@ def test_the_truncation_column_agrees_with_the_oracle_s_quadrature():
         assert truncation_loss(row["p_u"], row["num_ordinary"]) == pytest.approx(row["missing"], abs=2e-5)
 
 
+DECAY = "dynamic + weight decay"
 PAPER = {"none": (24.36, 26.88, 28.22), "clamp": (23.23, 25.09, 26.40), "dynamic": (23.24, 23.90, 24.64)}
+PAPER |= {DECAY: (23.05, 23.67, 24.38)}
 REVERSE = {"none": (28.0, 26.0, 24.0), "clamp": (26.0, 25.0, 24.5), "dynamic": (25.0, 24.8, 24.6)}
+REVERSE |= {DECAY: (25.0, 24.8, 24.6)}
 
 
 def verdict(claim, table: pd.DataFrame) -> str:
     return verdict_of(claim.claim.findings(**{claim.claim.parameters[0]: table}))
 
 
-def ablation(ppl: dict[str, tuple], study: str = "markov", seed_std: float = 1e-3, num_seeds: int = 3) -> pd.DataFrame:
-    columns = {"study": study, "p_u": [0, 0.1, 0.2], "seed_std": seed_std, "num_seeds": num_seeds}
+def ablation(ppl: dict[str, tuple], study: str = "markov", **changes) -> pd.DataFrame:
+    columns = {"study": study, "p_u": [0, 0.1, 0.2], "seed_std": 1e-3, "standard_error": 1e-4, "num_seeds": 3} | changes
     tables = [pd.DataFrame(columns | {"loss": loss, "nats_per_token": np.log(row)}) for loss, row in ppl.items()]
     return pd.concat(tables)
 
@@ -108,12 +177,30 @@ def test_one_seed_or_a_wide_spread_decides_nothing(claim):
     for numbers in (PAPER, REVERSE):
         assert verdict(claim, ablation(numbers, seed_std=math.nan, num_seeds=1)) == NOISE
         assert verdict(claim, ablation(numbers, seed_std=2.0)) == NOISE
+        assert verdict(claim, ablation(numbers, standard_error=1.0)) == NOISE
+
+
+def test_more_uniform_noise_has_to_cost_more_than_less_does():
+    turned = PAPER | {DECAY: (23.05, 24.38, 23.67)}  # both cost likelihood, the smaller share more
+    assert verdict(pu_costs_ppl, ablation(turned)) == FAILS
+
+
+def test_a_study_that_trained_the_recipe_alone_is_judged_by_that():
+    text = ablation({DECAY: PAPER[DECAY]}, "text")
+    assert verdict(pu_costs_ppl, text) == HOLDS
+    for claim in (dynamic_beats_clamp_beats_none, rescaling_matters_more_with_pu):
+        assert verdict(claim, pd.concat([ablation(PAPER), text])) == HOLDS
+
+
+AROUND = (("", "_before"), ("", "_after"), ("clean_", ""))
 
 
 def correction(*rows: tuple, seeds: int = 3) -> pd.DataFrame:
     """Three runs for each row, whose values after correction differ by 0.001 from seed to seed."""
     names = ["p_u", "gen_nll_before", "gen_nll_after", "self_accuracy_before", "self_accuracy_after"]
     table = pd.DataFrame(rows, columns=names).assign(study="markov", size="m", num_steps=8, tau=0.1)
+    varied = {"distinct_2": 0.1, "unigram_entropy": 3.0}
+    table = table.assign(**{f"{when}{name}{end}": value for name, value in varied.items() for when, end in AROUND})
     after = ["gen_nll_after", "self_accuracy_after"]
     return pd.concat([table.assign(seed=seed, **{c: table[c] + 0.001 * seed for c in after}) for seed in range(seeds)])
 
@@ -126,6 +213,17 @@ def test_claims_on_self_correction_tell_hybrid_from_mask_only(claim):
     assert verdict(claim, correction(*bad)) == FAILS
     for rows in (good, bad):
         assert verdict(claim, correction(*rows, seeds=1)) == NOISE
+
+
+@pytest.mark.parametrize(("measure", "collapsed"), [("distinct_2", 0.07), ("unigram_entropy", 2.6)])
+def test_a_correction_to_repetitions_is_no_improvement(measure, collapsed):
+    table = correction((0.1, 2.1, 1.0, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.95))
+    assert verdict(selfcorr_helps_hybrid, table) == HOLDS
+    # from samples more varied than data (noise) down to data is no collapse, from data down to repetitions is one
+    assert (
+        verdict(selfcorr_helps_hybrid, table.assign(**{f"{measure}_before": 10 * table[f"clean_{measure}"]})) == HOLDS
+    )
+    assert verdict(selfcorr_helps_hybrid, table.assign(**{f"{measure}_after": collapsed})) == FAILS
 
 
 def test_hybrid_noise_is_better_at_few_steps_on_the_paper_s_numbers():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.gidd.tables import fig_scaling, runs, tab_ablation, tab_ppl
+from papers.gidd.tables import clean, fig_scaling, fig_training, runs, tab_ablation, tab_judge, tab_ppl, tab_selfcorr
 from shared.artifacts.config import Settings
 from shared.artifacts.reported import Reported
 
@@ -13,6 +13,9 @@ BASELINES = pd.DataFrame(
         "study": ["markov", "text"],
         "vocab_size": [33, 257],
         "floor_nats_per_token": [0.9, np.nan],
+        "unigram_nats_per_token": [3.1, 2.9],
+        "entropy_rate_nats": [0.8, np.nan],
+        "characters_per_token": [np.nan, 2.0],
         "baseline_nats_per_token": [0.9, 2.4],
     }
 )
@@ -42,6 +45,7 @@ def test_perplexity_is_of_the_mean_over_seeds_and_says_their_spread():
     row = tab_ppl(likelihoods(TWO_SEEDS), BASELINES, Reported("gidd")).set_index("model").loc["GIDD+ (p_u=0)"]
     assert (row.ppl, row.seed_std, row.num_seeds) == pytest.approx((np.exp(3.1), 0.2 / np.sqrt(2), 2))
     assert row.reported_ppl == 22.29
+    assert row.bits_per_character == pytest.approx(3.1 / 2 / np.log(2))
 
 
 def test_what_the_paper_reports_and_we_did_not_train_stays_with_our_side_empty():
@@ -52,11 +56,57 @@ def test_what_the_paper_reports_and_we_did_not_train_stays_with_our_side_empty()
     assert table.set_index(["loss", "p_u"]).loc[("clamp", 0.2), "reported_ppl"] == 26.40
 
 
-def test_the_paper_s_numbers_stand_beside_text_alone():
+def test_perplexities_of_the_paper_stand_beside_text_and_its_ablation_beside_every_study():
     trained, reported = likelihoods(TWO_SEEDS | {("markov", 0.0, 0): 1.0}), Reported("gidd")
-    for table in (tab_ppl(trained, BASELINES, reported), tab_ablation(trained, reported)):
-        assert table[table.study == "markov"].reported_ppl.isna().all()
-        assert table[table.study == "text"].reported_ppl.notna().any()
+    ppl, ablation = tab_ppl(trained, BASELINES, reported), tab_ablation(trained, reported)
+    assert ppl[ppl.study == "markov"].reported_ppl.isna().all()
+    assert ppl[ppl.study == "text"].reported_ppl.notna().any()
+    assert ablation.groupby("study").reported_ppl.count().to_dict() == {"markov": 12, "text": 12}
+
+
+def test_the_ablation_says_what_lies_above_the_recipe_with_masks_alone():
+    decay = "dynamic + weight decay"
+    table = tab_ablation(likelihoods(TWO_SEEDS).assign(loss=decay), Reported("gidd")).set_index(["loss", "p_u"])
+    assert table.nats_above[decay].to_dict() == pytest.approx({0.0: 0, 0.1: 0.6, 0.2: np.nan}, nan_ok=True)
+    assert table.reported_nats_above["none", 0.2] == pytest.approx(np.log(28.22 / 23.05))
+
+
+def test_learning_curves_end_at_the_numbers_of_the_ablation():
+    runs = likelihoods(TWO_SEEDS).assign(run=lambda frame: frame.p_u.astype(str) + frame.seed.astype(str))
+    steps = pd.DataFrame({"step": [300, 600], "val_nats_per_token": [4.0, 9.9], "phase": "eval", "study": "text"})
+    curves = fig_training(lambda step: steps.merge(runs[["run"]], how="cross"), runs, BASELINES)
+    assert len(curves) == 8 and not curves.duplicated(["study", "p_u", "loss", "step", "seed"]).any()
+    ends = curves[curves.step == 600].groupby("p_u").nats_per_token.mean()
+    table = tab_ablation(runs, Reported("gidd")).dropna(subset="nats_per_token")
+    assert ends.to_dict() == pytest.approx(dict(zip(table.p_u, table.nats_per_token, strict=True)))
+    assert (curves[curves.step == 300].nats_per_token == 4.0).all()
+
+
+def samples() -> pd.DataFrame:
+    """A run's held-out, sampled and corrected rows, whose measures are 1, 2 and 3 times those of held-out data."""
+    measures = {"gen_ppl": 2.0, "mean_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1, "duplicate_share": 0.01}
+    stages = [("held out", np.nan, np.nan), ("sampled", 8, np.nan), ("corrected", 8, 0.1)]
+    rows = [
+        {"stage": stage, "num_steps": steps, "tau": tau} | {name: times * value for name, value in measures.items()}
+        for times, (stage, steps, tau) in enumerate(stages, 1)
+    ]
+    run = {"study": "markov", "run": "a", "size": "m", "p_u": 0.1, "seed": 0, "illegal_rate": 0.5}
+    return pd.DataFrame(rows).assign(**run, initial_self_accuracy=0.6, final_self_accuracy=0.9)
+
+
+def test_before_is_the_sample_and_after_is_the_correction():
+    records = lambda step: samples()  # noqa: E731
+    row = tab_selfcorr(records, clean(records), BASELINES).iloc[0]
+    for name, value in {"gen_ppl": 2.0, "gen_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1}.items():
+        found = [row[f"clean_{name}"], row[f"{name}_before"], row[f"{name}_after"]]
+        assert found == pytest.approx([value, 2 * value, 3 * value])
+    assert (row.self_accuracy_before, row.self_accuracy_after, row.change_percent) == pytest.approx((0.6, 0.9, 50))
+    assert row.entropy_rate_nats == 0.8
+
+
+def test_the_judge_s_ratings_are_the_paper_s():
+    table = tab_judge(Reported("gidd")).set_index(["model", "criterion"]).reported_change_percent
+    assert len(table) == 10 and table["p_u=0.0", "style"] == -21.1 and table["p_u=0.2", "grammar"] == 16.6
 
 
 @pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu", "paper"])
@@ -65,4 +115,4 @@ def test_each_study_has_one_row_of_the_headline_per_share_of_noise_and_seed(scal
     headline = table[table.main & table.usual & table.headline]
     assert not headline.duplicated(["study", "p_u", "seed"]).any()
     assert set(headline.study) == {"markov", "text"}
-    assert {"MDM", "AR"} <= set(table[table.study == "text"].model.dropna())
+    assert "MDM" in set(table[table.study == "markov"].model) and "AR" in set(table[table.study == "text"].model)

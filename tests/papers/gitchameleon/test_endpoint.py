@@ -1,6 +1,8 @@
 """The client of hosted models against a server on loopback that answers as told, faults included."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -239,3 +241,79 @@ def test_a_recording_replays_a_server_and_names_the_nearest_prompt(serve, tmp_pa
         recorded.complete([TALK[0], Message("user", "Questions?")], seed=0)
     with pytest.raises(ModelError, match="has the seeds 0, 1"):
         recorded.complete(TALK, seed=5)
+
+
+def _length_in(headers: bytes) -> int:
+    (line,) = [line for line in headers.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(line.split(b":")[1])
+
+
+def raw(data: bytes, pause: float = 0.0) -> str:
+    """URL of a server that answers one request with `data`, byte by byte where there is a pause."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            request = b""
+            while not (whole := request.partition(b"\r\n\r\n"))[1] or len(whole[2]) < _length_in(whole[0]):
+                if not (piece := connection.recv(1 << 16)):
+                    return
+                request += piece  # what is left unread resets the connection
+            for piece in (data[i : i + 1] for i in range(len(data))) if pause else (data,):
+                connection.sendall(piece)
+                time.sleep(pause)
+        listener.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 1000])
+def test_neither_headers_nor_body_can_drip_past_the_limit(data):
+    start = time.monotonic()
+    model = Endpoint(EndpointConfig(base_url=raw(data, 0.02), model="m", request_seconds=0.4, max_attempts=1))
+    with pytest.raises(ModelError, match="no whole answer within"):
+        model.complete(TALK)
+    assert time.monotonic() - start < 5 and model.meter.num_failures == 1
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: "
+DEEP = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+MALFORMED = {
+    "usage is a list": json.dumps(body(usage=[1, 2])).encode(),
+    "usage is text": json.dumps(body(usage={"prompt_tokens": "many", "completion_tokens": 1})).encode(),
+    "usage is negative": json.dumps(body(usage={"prompt_tokens": -1, "completion_tokens": 1})).encode(),
+    "nested deeply": DEEP,
+    "choices are text": b'{"choices": "none"}',
+    "reason is a number": json.dumps({"choices": [{"message": {"content": "x"}, "finish_reason": 3}]}).encode(),
+    "no object": b"[]",
+    "no UTF-8": b'{"choices": "\xff"}',
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_every_malformed_reply_is_a_counted_failure(name):
+    content = MALFORMED[name]
+    url = raw(HEAD + str(len(content)).encode() + b"\r\n\r\n" + content)
+    model = Endpoint(EndpointConfig(base_url=url, model="m", request_seconds=5, max_attempts=1))
+    with pytest.raises(ModelError, match="not what the protocol says"):
+        model.complete(TALK)
+    assert model.meter.num_failures == 1
+
+
+@pytest.mark.parametrize("length", [b"a lot", b"-5", b"1e3", "²".encode("latin-1")])
+def test_a_length_that_is_none_is_a_counted_failure(length):
+    url = raw(HEAD + length + b"\r\n\r\n" + json.dumps(body()).encode())
+    model = Endpoint(EndpointConfig(base_url=url, model="m", request_seconds=5, max_attempts=1))
+    with pytest.raises(ModelError, match="cut short"):
+        model.complete(TALK)
+    assert model.meter.num_failures == 1
+
+
+def test_a_body_without_end_is_read_up_to_a_cap(monkeypatch):
+    monkeypatch.setattr("papers.gitchameleon.models.endpoint.MAX_BYTES", 1 << 20)
+    url = raw(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (4 << 20))
+    model = Endpoint(EndpointConfig(base_url=url, model="m", request_seconds=20, max_attempts=1))
+    with pytest.raises(ModelError, match="longer than 1 MB"):
+        model.complete(TALK)

@@ -49,9 +49,10 @@ def test_lines_that_no_test_reaches_are_counted(harness, pair):
 
 def test_a_count_of_lines_that_is_none_breaks_the_talk():
     talk = Talk("n", frozenset())
-    talk.hear({"event": "imported"})
-    with pytest.raises((TypeError, ValueError)):
-        talk.hear({"event": "done", "nonce": "n", "replaced": [], "lines": {"num_lines": [], "missed": 3}})
+    talk.hear({"event": "imported", "nonce": "n", "fields": ["", ""]})
+    assert talk.broken is None
+    with pytest.raises(ValueError, match="invalid literal"):
+        talk.hear({"event": "done", "nonce": "n", "fields": ["", "many", "3"]})
 
 
 def test_a_problem_is_examined_with_the_other_idioms_trace(harness, pair):

@@ -24,17 +24,17 @@ def test_every_problem_gets_a_row_that_evaluate_reads(tmp_path, protocol):
     out = tmp_path / "answers.jsonl"
     result = call(protocol, "--data", "builtin", "--model", "scripted:oracle", "--out", out)
     assert result.exit_code == 0, result.output
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 24 and all(row["answer"] and row["templates"] for row in rows)
     again = call(protocol, "--data", "builtin", "--model", "scripted:oracle", "--out", out)
-    assert again.exit_code == 0 and len(out.read_text().splitlines()) == 24
+    assert again.exit_code == 0 and len(out.read_text(encoding="utf-8").splitlines()) == 24
 
 
 def test_temperature_has_a_row_per_seed_and_ids_choose(tmp_path):
     out = tmp_path / "t.jsonl"
     ids = ("--ids", "1000-1001", "--seeds", 3)
     assert call("temperature", "--data", "builtin", *ids, "--model", "scripted:mixture", "--out", out).exit_code == 0
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert sorted((r["example_id"], r["seed"]) for r in rows) == [(i, s) for i in (1000, 1001) for s in range(3)]
 
 
@@ -45,7 +45,7 @@ def test_recorded_answers_replay_and_what_is_missing_is_counted(tmp_path):
     out.unlink()
     result = call(*arguments, "--ids", "1000-1005", "--model", f"recorded:{tape}")
     assert result.exit_code == 1 and "2 requests without one" in result.output
-    assert len(out.read_text().splitlines()) == 4
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 4
 
 
 @pytest.mark.parametrize(
@@ -71,20 +71,20 @@ def settings_file(tmp_path, **changes):
     content = {"protocol": "temperature", "data": "builtin", "model": "scripted:mixture,0.5", "problems": "1000-1001"}
     content |= {"out": str(tmp_path / "a.jsonl"), "asking": {"seeds": 2}, "resume": False}
     path = tmp_path / "settings.yaml"
-    path.write_text(yaml.safe_dump(content | changes))
+    path.write_text(yaml.safe_dump(content | changes), encoding="utf-8")
     return path
 
 
 def test_settings_come_from_a_file_and_options_go_before_it(tmp_path):
     path = settings_file(tmp_path)
     assert call("--config", path).exit_code == 0
-    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted((r["example_id"], r["seed"]) for r in rows) == [(i, s) for i in (1000, 1001) for s in (0, 1)]
     assert call("--config", path, "--seeds", 1, "--ids", "1000").exit_code == 0
-    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(r["example_id"], r["seed"]) for r in rows] == [(1000, 0)]  # resume: false of the file holds
     assert call("--config", path, "--resume").exit_code == 0
-    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 4  # and the option goes before it
+    assert len((tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()) == 4  # and the option goes before it
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_is_not_an_option_given_leaves_the_files_value(tmp_path):
     content = {"protocol": "agent", "out": "o", "model": "hf:x", "library": ["textkit"], "resume": False}
     content |= {"asking": {"show_version": False, "use_sandbox": False, "k": 7}, "local": {"batch": 2}}
     content |= {"endpoint": {"reasoning": True, "system_role": False}, "boxes": {"unsafe": True, "sandbox": "bwrap"}}
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     found, app = [], typer.Typer()
     app.command()(command_of(GenerateSettings, found.append))
     result = CliRunner().invoke(app, ["--config", str(tmp_path / "s.yaml"), "--steps", "9", "--library", "storekit"])

@@ -8,6 +8,7 @@ import pytest
 
 from papers.gitchameleon.data.categories import CATEGORIES, perf_category, stats_category
 from papers.gitchameleon.data.extraction import extract_code, first_python_block
+from papers.gitchameleon.data.json_lines import append_lines, read_rows, read_whole_lines
 from papers.gitchameleon.data.pins import conflicts, normal_version, parse_pins, same_version
 from papers.gitchameleon.data.problems import data_digest, load_benchmark, parse_ids, read_problems, select
 from papers.gitchameleon.data.solutions import read_solutions, write_solutions
@@ -33,7 +34,7 @@ ROW = {
 
 
 def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8")
     return path
 
 
@@ -132,6 +133,23 @@ def test_ids_and_libraries_select(tmp_path):
         ("```python\r\nx = 1\r\n```", "x = 1\n"),
         ("\ufeffx = 1\n", "x = 1\n"),
         ("```bash\nls\n```\n```python\nx = 1\n```", "x = 1\n"),
+        ("```python\nprint('x')```", "print('x')"),
+        ("```python\nx = '''a\n'''```\nbye", "x = '''a\n'''"),
+        (
+            'def f():\n    """Use:\n    ```python\n    f()\n    ```\n    """\n',
+            'def f():\n    """Use:\n    ```python\n    f()\n    ```\n    """\n',
+        ),
+        (
+            '```python\ndef f():\n    """Use:\n    ```\n    f()\n    ```\n    """\n```',
+            'def f():\n    """Use:\n    ```\n    f()\n    ```\n    """\n',
+        ),
+        ("~~~python\nx = 1\n~~~", "x = 1\n"),
+        ("````python\nx = '```'\n````", "x = '```'\n"),
+        ("1. So:\n   ```python\n   def f():\n       return 1\n   ```\n", "def f():\n    return 1\n"),
+        ("```python\nx = (\n```", "x = (\n"),
+        ("```python\nx = 1\n```\n\n```\nls -l | x\n```", "x = 1\n"),
+        ("```python title='a'\nx = 1\n``` \n", "x = 1\n"),
+        ("No code at all, sorry.", "No code at all, sorry."),
     ],
 )
 def test_code_is_found_in_what_models_send(text, code):
@@ -169,6 +187,47 @@ def test_solution_files_are_read_by_their_keys_in_order(tmp_path):
 def test_a_wrong_solution_file_is_refused(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
         read_solutions(write(tmp_path / "s.jsonl", *rows), load_suite("builtin"))
+
+
+def test_every_bad_line_is_reported_and_the_rest_can_run(tmp_path):
+    lines = [
+        b'{"example_id": 1000, "answer": "x = 1"}',
+        b"no json",
+        b'{"example_id": "\xc2\xb2", "answer": "x"}',
+        '{"example_id": 1001, "answer": "\xe4"}'.encode("latin-1"),
+        b'{"example_id": 1001, "answer": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"example_id": 1002, "answer": "\\ud800"}',
+        b'{"answer": "x"}',
+    ]
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError) as error:
+        read_solutions(path, load_suite("builtin"))
+    sentences = str(error.value).splitlines()
+    reasons = [
+        "not JSON (Expecting",
+        "is not in the data set",
+        "not UTF-8",
+        "nested too deeply",
+        "'example_id' is missing",
+    ]
+    for sentence, number, reason in zip(sentences, (2, 3, 4, 5, 7), reasons, strict=True):
+        assert sentence.startswith(f"{path}, line {number}: ") and reason in sentence, sentence
+    skipped = []
+    assert [s.example_id for s in read_solutions(path, load_suite("builtin"), skipped=skipped)] == [1000, 1002]
+    assert skipped == sentences
+
+
+SEPARATORS = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
+
+
+def test_lines_end_at_a_line_feed_and_nowhere_else(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    append_lines(path, [json.dumps({"example_id": 1000, "answer": SEPARATORS}, ensure_ascii=False)] * 2)
+    assert [row["answer"] for row in read_whole_lines(path)] == [SEPARATORS] * 2
+    assert [number for number, _ in read_rows(path)] == [1, 2]
+    write_solutions(path, {1000: SEPARATORS})
+    assert [s.text for s in read_solutions(path, load_suite("builtin"))] == [SEPARATORS]
 
 
 def test_the_benchmark_has_the_known_counts(benchmark):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from papers.gitchameleon.data.pins import pin
 from papers.gitchameleon.environments.installers import Index, cause_of
 from papers.gitchameleon.environments.interpreters import NoInterpreter, find_interpreter, parse_map
-from papers.gitchameleon.environments.spec import EnvSpec, mismatches, site_packages, spec_of
+from papers.gitchameleon.environments.preflight import missing_for
+from papers.gitchameleon.environments.spec import EnvSpec, Installed, mismatches, site_packages, spec_of
 from papers.gitchameleon.environments.store import Env, EnvStore, Missing
 from papers.gitchameleon.suites.loader import load_suite
 from papers.gitchameleon.suites.tasks import own_python
@@ -35,7 +38,7 @@ def test_an_environment_has_its_pins_and_a_lock(store):
     env = store.get(spec())
     assert isinstance(env, Env) and env.python.exists() and mismatches(env.path, env.spec) == []
     assert [(i.name, i.version, i.kind) for i in env.lock] == [("textkit", "1.0.0", "wheel")]
-    assert (env.path.parent / f"{env.spec.key}.log").is_file()
+    assert (env.path.parent / f"{store.key(env.spec)}.log").is_file()
 
 
 def test_building_twice_builds_once(fresh):
@@ -57,19 +60,21 @@ def test_a_changed_environment_is_noticed_and_built_again(fresh):
     env = fresh.get(spec())
     planted = site_packages(env.path) / "textkit.py"
     planted.unlink()
-    planted.write_text("def join_lines(*a, **k): return 'planted'\n")
+    planted.write_text("def join_lines(*a, **k): return 'planted'\n", encoding="utf-8")
     rebuilt = fresh.get(spec())
-    assert fresh.num_built == 2 and "planted" not in (site_packages(rebuilt.path) / "textkit.py").read_text()
+    assert fresh.num_built == 2 and "planted" not in (site_packages(rebuilt.path) / "textkit.py").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_failed_build_leaves_a_log_and_a_cause_and_no_environment(fresh):
     missing = fresh.get(spec("9.9.9"))
     assert isinstance(missing, Missing) and missing.cause == "no-wheel", missing
     assert not fresh.folder(missing.spec).exists()
-    assert "9.9.9" in (fresh.root / f"{missing.spec.key}.log").read_text()
-    before = (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns
+    assert "9.9.9" in (fresh.root / f"{fresh.key(missing.spec)}.log").read_text(encoding="utf-8")
+    before = (fresh.root / f"{fresh.key(missing.spec)}.failed.json").stat().st_mtime_ns
     assert fresh.get(spec("9.9.9")).cause == "no-wheel"
-    assert (fresh.root / f"{missing.spec.key}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
+    assert (fresh.root / f"{fresh.key(missing.spec)}.failed.json").stat().st_mtime_ns == before  # remembered, not tried
 
 
 def test_what_failed_is_tried_again_where_conditions_differ(fresh, tmp_path):
@@ -171,11 +176,11 @@ def test_no_installer_outlives_a_killed_process(tmp_path):
     code += f"_run([{sys.executable!r}, '-c', {tool!r}], 60.0)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     try:
-        wait_for(lambda: pid_file.is_file() and pid_file.read_text())
+        wait_for(lambda: pid_file.is_file() and pid_file.read_text(encoding="utf-8"))
     finally:
         parent.kill()
         parent.wait()
-    wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
+    wait_for(lambda: not Path(f"/proc/{pid_file.read_text(encoding='utf-8')}").exists())
 
 
 def wait_for(condition, seconds: float = 20.0) -> None:
@@ -183,3 +188,61 @@ def wait_for(condition, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def test_a_failure_that_may_pass_is_not_remembered(fresh, monkeypatch):
+    """A build without a network says nothing about the next one."""
+    from papers.gitchameleon.environments import store as module
+    from papers.gitchameleon.environments.installers import InstallError
+
+    def refused(*arguments):
+        raise InstallError("network", "error: Failed to fetch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "install", refused)
+        assert fresh.get(spec()).cause == "network"
+    assert not list(fresh.root.glob("*.failed.json")) and isinstance(fresh.get(spec()), Env)
+
+
+def test_an_edited_wheel_gives_another_environment(tmp_path):
+    wheels = write_wheels(tmp_path / "wheels")
+    first = EnvStore(tmp_path / "envs", Index(wheelhouse=wheels)).get(spec())
+    (wheel,) = wheels.glob("textkit-1.0.0-*.whl")
+    with zipfile.ZipFile(wheel) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(wheel, "w") as new:
+        for name, data in content.items():
+            new.writestr(name, data + b"\nedited = True\n" if name == "textkit.py" else data)
+    second = EnvStore(tmp_path / "envs", Index(wheelhouse=wheels)).get(spec())
+    assert second.path != first.path and b"edited" in next(second.path.rglob("textkit.py")).read_bytes()
+
+
+def installed_in(env, *versions):
+    return replace(env, lock=tuple(Installed(name, version, "", "wheel") for name, version in versions))
+
+
+def test_what_the_machine_lacks_makes_a_problem_unavailable(store, monkeypatch):
+    problem, env = load_suite("builtin")[0], store.get(spec())
+    assert missing_for(problem, env) is None
+    librosa = installed_in(env, ("soundfile", "0.10.2"))
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    found = missing_for(problem, librosa)
+    assert found.cause == "system-library" and "libsndfile1" in found.message
+    assert missing_for(problem, installed_in(env, ("soundfile", "0.12.1"))) is None
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: f"lib{name}.so")
+    assert missing_for(problem, librosa) is None
+
+
+def test_corpora_and_websites_are_named(store, tmp_path, monkeypatch):
+    problem, env = load_suite("builtin")[0], store.get(spec())
+    words = problem.model_copy(update={"library": "nltk", "test": "from nltk.corpus import wordnet"})
+    monkeypatch.delenv("NLTK_DATA", raising=False)
+    assert missing_for(words, env).cause == "corpus"
+    (tmp_path / "corpora" / "wordnet").mkdir(parents=True)
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    assert missing_for(words, env) is None
+    audio = problem.model_copy(
+        update={"library": "librosa", "version": "0.8.0", "test": "librosa.util.example_audio_file()"}
+    )
+    assert missing_for(audio, env).cause == "website"
+    assert missing_for(audio.model_copy(update={"version": "0.7.0"}), env) is None  # that package brings it along

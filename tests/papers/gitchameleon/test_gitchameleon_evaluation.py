@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from papers.gitchameleon.cli.options import any_run
 from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
 from papers.gitchameleon.data.solutions import Solution, write_solutions
 from papers.gitchameleon.data.versions import is_strict
@@ -13,7 +14,7 @@ from papers.gitchameleon.environments.spec import spec_of
 from papers.gitchameleon.harness.execution import run_visible, without_exit
 from papers.gitchameleon.harness.harness import Harness, Settings, code_id
 from papers.gitchameleon.harness.results import ResultFolder, evaluate_into
-from papers.gitchameleon.harness.verdict_cache import VerdictCache
+from papers.gitchameleon.harness.verdict_cache import VerdictCache, verdict_key
 from papers.gitchameleon.harness.verdicts import Talk, Verdict, judge, test_names
 from papers.gitchameleon.metrics.report import results_csv, summarise
 from papers.gitchameleon.suites.loader import load_suite
@@ -97,13 +98,48 @@ def test_a_missing_environment_is_unavailable_and_named(store, cache, level, lim
     assert summarise([row])["unavailable"][0][:2] == ("textkit", "9.9")
 
 
+def test_what_cannot_be_run_stays_in_the_denominator(store, cache, level, limits, problems):
+    """Two of eight unavailable and the rest right: 75 %, and never 100 %."""
+    gone = [p.model_copy(update={"version": "9.9"}) for p in problems[:2]]
+    mixed = gone + problems[2:]
+    rows = list(harness(store, cache, level, limits).evaluate(mixed, solutions_of("reference", mixed)))
+    summary = summarise(rows)
+    for tests in ("hidden", "visible"):
+        part = summary[tests]
+        assert (part["passed"], part["num_problems"], part["num_run"]) == (6, 8, 6) and part["success_percent"] == 75
+    assert {row[1] for row in summary["unavailable"]} == {"9.9"}
+
+
+def test_separators_and_surrogates_in_answers_and_outputs_lose_no_row(store, cache, level, limits, problems, tmp_path):
+    texts = ["a\u2028b\u2029c\x85d", "\ud800"]
+    codes = [f"print('{texts[0]}')\nraise ValueError('{texts[0]}')\n", f"x = '{texts[1]}'\n"]
+    answers = [Solution(p.example_id, code, code) for p, code in zip(problems, codes, strict=False)]
+    out = ResultFolder(tmp_path, problems[:2], Settings(level, limits), resume=True)
+    rows = evaluate_into(out, harness(store, cache, level, limits), problems[:2], answers)
+    assert [row["hidden"] for row in rows] == ["fail-exception", "compile-error"] and "\u2028" in rows[0]["code"]
+    again = []
+    assert evaluate_into(out, harness(store, cache, level, limits), problems[:2], answers, again.append) == rows
+    assert again == [] and summarise(rows)["hidden"]["num_problems"] == 2
+    out.rows_file.write_text(out.rows_file.read_text().split("\n")[0] + "\n")
+    monkey = harness(store, cache, level, limits)
+    monkey.evaluate = lambda *a: iter(())
+    with pytest.raises(ValueError, match="1 are missing"):
+        evaluate_into(out, monkey, problems[:2], answers)
+
+
+def test_a_run_in_which_nothing_could_be_executed_is_no_success():
+    base = {"visible": None, "hidden_exception": "network", "visible_exception": None, "library": "l", "version": "1"}
+    missing = [{"example_id": 1, "hidden": "env-missing", "python_version": "3.11", **base}]
+    assert not any_run(summarise(missing)) and any_run(summarise([*missing, {**missing[0], "hidden": "timeout"}]))
+
+
 def test_a_stopped_run_goes_on_and_ends_with_the_same_table(store, cache, level, limits, problems, tmp_path, scores):
     solutions = solutions_of("newest", problems)
     whole = ResultFolder(tmp_path / "a", problems, Settings(level, limits), resume=True)
     expected = results_csv(evaluate_into(whole, harness(store, cache, level, limits, jobs=1), problems, solutions))
     half = ResultFolder(tmp_path / "b", problems, Settings(level, limits), resume=True)
     evaluate_into(half, harness(store, cache, level, limits), problems[:3], solutions[:3])
-    with half.rows_file.open("a") as file:
+    with half.rows_file.open("a", encoding="utf-8") as file:
         file.write('{"example_id": 1, "cut sho')  # what a crash leaves
     told = []
     rows = evaluate_into(half, harness(store, cache, level, limits, jobs=4), problems, solutions, told.append)
@@ -128,7 +164,7 @@ def test_a_changed_answer_is_run_again(store, cache, level, limits, problems, tm
 def test_lines_survive_a_cut(tmp_path):
     path = tmp_path / "x.jsonl"
     append_lines(path, ['{"a": 1}'])
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write('{"b": ')
     append_lines(path, ['{"c": 3}'])
     assert read_whole_lines(path) == [{"a": 1}, {"c": 3}]
@@ -141,38 +177,105 @@ def test_verdicts_are_kept_between_processes_but_not_those_that_may_change(tmp_p
     second = harness(store, VerdictCache(path), level, limits)
     list(second.evaluate(problems[:1], solutions_of("reference", problems)[:1]))
     assert (first.num_executed, second.num_executed) == (2, 0)
-    assert {json.loads(line)["verdict"]["code"] for line in path.read_text().splitlines()} == {"pass"}
+    assert {json.loads(line)["verdict"]["code"] for line in path.read_text(encoding="utf-8").splitlines()} == {"pass"}
+
+
+def test_a_time_limit_and_a_failure_of_ours_are_not_kept(tmp_path):
+    """A busy machine can cause them, so they would come out otherwise the next time."""
+    cache = VerdictCache(tmp_path / "verdicts.jsonl")
+    for code in ("timeout", "harness-error", "fail-assert"):
+        cache.put(code, Verdict(code))
+    assert [cache.get(code) is None for code in ("timeout", "harness-error", "fail-assert")] == [True, True, False]
 
 
 def test_the_tests_of_a_source_are_counted_before_they_run():
-    source = "def test_a(): pass\nclass B:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"
-    assert names_of_tests(source) == {"test_a", "B.test_c"}
+    source = (
+        "def test_a(): pass\nclass TestB:\n    def test_c(self): pass\n    def helper(self): pass\ndef other(): pass\n"
+    )
+    assert names_of_tests(source) == {"test_a", "TestB.test_c"}
     with pytest.raises(ValueError, match="do not parse"):
         names_of_tests("def (")
 
 
-def line(**content):
-    return {"nonce": "n", **content}
+@pytest.mark.parametrize("block", ["try:\n{}\nexcept ImportError:\n    pass\n", "if True:\n{}\n"])
+def test_a_test_class_within_a_block_is_counted_as_unittest_counts_it(block, store, level, limits, problems):
+    """Reference and stub are judged by what is collected beside the reference, not by what the source looks like."""
+    indented = "\n".join("    " + line for line in problems[0].hidden_test.splitlines())
+    problem = problems[0].model_copy(update={"hidden_test": "import unittest\n" + block.format(indented)})
+    run = harness(store, VerdictCache(None), level, limits)
+    env = store.get(spec_of(problem))
+    reference = run.run(problem, problem.answer, "hidden", env)
+    assert reference.passed and reference.num_tests == len(reference.collected) > 0
+    leaving = "import sys\n" + problem.answer + "\nimport unittest\nunittest.TestLoader.loadTestsFromModule = None\n"
+    assert run.run(problem, leaving, "hidden", env).code == "tampered"
+    fewer = problem.answer + "\nimport os\nos.environ['FEWER'] = '1'\n"
+    picky = problem.hidden_test + "\nimport os\nif os.environ.get('FEWER'):\n    del TestJoinWithBar.test_none\n"
+    assert run.run(problem.model_copy(update={"hidden_test": picky}), fewer, "hidden", env).code == "no-tests"
+
+
+def test_classes_that_are_not_collected_are_not_expected():
+    source = (
+        "class Helper:\n    def test_a(self): pass\nclass TestB:\n    def __init__(self): 0\n    def test_a(self): 0\n"
+    )
+    assert names_of_tests(source) == frozenset()
+    inherited = "class Case(unittest.TestCase):\n    pass\nclass Mine(Case):\n    def test_a(self): pass\n"
+    assert names_of_tests(inherited) == {"Mine.test_a"}
+
+
+def line(event, *fields):
+    return {"nonce": "n", "event": event, "fields": list(fields)}
+
+
+def talked(*lines, canaries=None) -> str:
+    found = Talk("n", frozenset({"T.a", "T.b"}), canaries or {})
+    for entry in lines:
+        found.hear(entry)
+    return judge(found, 0, None, None, "").code
+
+
+START = ({"event": "ready"}, line("imported", "", ""), line("collected", "T.a", "T.b"))
+A, B = (line("test", f"T.{name}", "passed", "", "") for name in "ab")
+END = line("done", "")
 
 
 def test_a_pass_needs_every_test_and_the_end():
-    def talk(*lines):
-        found = Talk("n", frozenset({"T.a", "T.b"}))
-        for entry in lines:
-            found.hear(entry)
-        return judge(found, 0, None, None, "")
+    assert talked(*START, A, B, END) == "pass"
+    assert talked(*START, A, B) == "early-exit"
+    assert talked(*START, A, END) == "no-tests"
+    assert talked(*START, A, A, B, END) == "tampered"
+    assert talked(*START, A, B, END, B) == "tampered"
+    assert talked(*START, A, {**B, "nonce": "x"}, END) == "tampered"
+    assert talked(*START, A, B, line("forged"), END) == "tampered"
+    assert talked(*START[:1], A, B, END) == "tampered"
+    assert talked(*START, A, line("replaced", "unittest.case.TestCase.run"), B, END) == "tampered"
+    assert talked(*START, A, B, line("done", "numpy.allclose")) == "tampered"
 
-    start = ({"event": "imported"}, line(event="collected", tests=["T.a", "T.b"]))
-    a, b = (line(event="test", test=f"T.{n}", outcome="passed", exception=None, trace="") for n in "ab")
-    end = line(event="done", replaced=[])
-    assert talk(*start, a, b, end).code == "pass"
-    assert talk(*start, a, b).code == "early-exit"
-    assert talk(*start, a, end).code == "no-tests"
-    assert talk(*start, a, a, b, end).code == "tampered"
-    assert talk(*start, a, b, end, b).code == "tampered"
-    assert talk(*start, a, {**b, "nonce": "x"}, end).code == "tampered"
-    assert talk(a, b, end).code == "tampered"
-    assert talk(*start, a, b, {**end, "replaced": ["unittest.case.TestCase.run"]}).code == "tampered"
+
+def test_canaries_with_another_outcome_or_none_are_tampering():
+    """Without this check a candidate that makes every test pass would be believed."""
+    canaries = {"C.fine": True, "C.bad": False}
+    fine, bad = line("test", "C.fine", "passed", "", ""), line("test", "C.bad", "failed", "AssertionError", "")
+    assert talked(*START, fine, A, B, bad, END, canaries=canaries) == "pass"
+    assert talked(*START, fine, A, B, END, canaries=canaries) == "tampered"
+    turned = line("test", "C.bad", "passed", "", "")
+    assert talked(*START, fine, A, B, turned, END, canaries=canaries) == "tampered"
+
+
+def test_the_key_of_a_verdict_holds_the_text_of_the_tests(store, level, limits, problems):
+    """Another test, other canaries' style, other libraries in the environment: none of them takes an old verdict."""
+    problem, env = problems[0], store.get(spec_of(problems[0]))
+
+    def key(mode, **changes):
+        changed = problem.model_copy(update=changes)
+        return verdict_key(changed, problem.answer, mode, env, level, limits)
+
+    assert key("hidden") != key("hidden", hidden_test=problem.hidden_test + "\n")
+    assert key("visible") != key("visible", test=problem.test + "\n")
+    assert key("hidden") != key("hidden", runner="pytest")
+    run = harness(store, VerdictCache(None), level, limits)
+    assert run.run(problem, problem.answer, "visible", env).passed
+    other = problem.model_copy(update={"test": "assert False\n"})
+    assert run.run(other, problem.answer, "visible", env).code == "fail-assert"
 
 
 def test_without_a_box_untrusted_code_is_refused(monkeypatch):
@@ -206,7 +309,7 @@ def test_the_command_line_evaluates_a_file(tmp_path, problems, level):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "hidden: 1 of 1 pass" in done.stdout, done.stdout + done.stderr
     assert "where the reference of another version fails: 1 of 1 pass" in done.stdout
-    header, row = (tmp_path / "o" / "results.csv").read_text().splitlines()
+    header, row = (tmp_path / "o" / "results.csv").read_text(encoding="utf-8").splitlines()
     assert header.startswith("example_id,code_id,output,passed,compiled,output_manual") and ",True,True," in row
     wrong = subprocess.run([*command, "--jobs", "0"], capture_output=True, text=True)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --jobs"), wrong.stderr
@@ -223,7 +326,7 @@ def test_verdicts_of_other_code_are_not_read(tmp_path):
 
 def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, limits, tmp_path, monkeypatch):
     tmp_path.chmod(0o755)  # in a box root's own folders are another's
-    (tmp_path / "corpus").write_text("words")
+    (tmp_path / "corpus").write_text("words", encoding="utf-8")
     code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
     env = store.get(spec_of(problems[0]))
     assert run_visible(problems[0], code, env, level, limits).exception == "KeyError"

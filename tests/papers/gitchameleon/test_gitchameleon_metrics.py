@@ -105,6 +105,7 @@ def described() -> pd.DataFrame:
             "library": "lib", "version": ["1", "2"], "python_version": "own", "env": ["lib==1", "lib==2"],
             "upstream_env": "", "functional": [True, False], "webdev": False, "num_docs": [2, 0], "year": [2014, 2024],
             "parses": True, "reference_hits": True, "stub_hits": [False, True], "num_api_calls": [1, 0],
+            "stub_parses": [True, False],
             "logic_nodes": [7, 1], "stats_category": ["Argument", "Other"], "perf_category": ["Argument", "none"],
         }
     )  # fmt: skip
@@ -115,7 +116,7 @@ def test_counts_of_the_data_set_are_of_problems():
     table = counts(described()).set_index("quantity")["count"]
     assert table[["problems", "libraries", "library versions", "environments", "documents"]].tolist() == [2, 1, 2, 2, 2]
     assert table[["released 2014 to 2023", "released later", "without API calls"]].tolist() == [1, 1, 1]
-    assert table["references with fewer than 5 logic nodes"] == 1
+    assert table["references with fewer than 5 logic nodes"] == 1 == table["stubs that parse"]
     assert (table["category Argument (Figure 4b)"], table["category none (Figure 7)"]) == (1, 1)
 
 

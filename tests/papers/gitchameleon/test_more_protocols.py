@@ -26,7 +26,7 @@ def test_untouched_and_missing_files_are_no_answers(tmp_path):
     paths = assistants.write_inputs(tmp_path, PROBLEMS[:3])
     with pytest.raises(ValueError, match="no completed file"):
         assistants.read_outputs(tmp_path, PROBLEMS)
-    paths[0].write_text(paths[0].read_text() + PROBLEMS[0].solution)
+    paths[0].write_text(paths[0].read_text(encoding="utf-8") + PROBLEMS[0].solution, encoding="utf-8")
     paths[1].unlink()
     (row,) = assistants.read_outputs(tmp_path, PROBLEMS)
     assert row["example_id"] == PROBLEMS[0].example_id and row["answer"].endswith(PROBLEMS[0].answer)

@@ -1,6 +1,8 @@
 """What counts as a repeated call, and which problems a subset holds."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from papers.gitchameleon.metrics.overlap import asserted_calls, defined_names, overlap, score
 from papers.gitchameleon.metrics.report import in_words, summarise
@@ -85,8 +87,56 @@ def test_the_score_is_the_share_of_the_visible_calls():
     copied = problem.model_copy(update={"test": problem.test + "\nassert join_with_bar(['x']) == 'x'\n"})
     assert (overlap(problem), overlap(copied), score(copied)) == ((1, 0), (2, 1), 0.5)
     assert overlap(problem.model_copy(update={"hidden_test": None})) is None
-    with pytest.raises(ValueError, match="do not parse"):
+    with pytest.raises(ValueError, match=f"problem {problem.example_id} .*do not parse"):
         overlap(problem.model_copy(update={"hidden_test": "def ("}))
+
+
+LINES = "text = 'one\\ntwo'\nassert go(f'{text} and {text!r:>9}') == 1\nassert go(f\"{text}'{go(text)}\") == 2\n"
+
+
+def test_strings_within_f_strings_have_no_text_and_a_score_all_the_same():
+    """Before Python 3.12 no f-string can be written whose replaced parts hold a backslash."""
+    (problem, *_) = load_suite("builtin")
+    hidden = "import sample\n" + LINES.replace("go(", "sample.join_with_bar(")
+    visible = LINES.replace("go(", "join_with_bar(")
+    both = problem.model_copy(update={"test": visible, "hidden_test": hidden})
+    assert overlap(both) == (3, 3)
+    changed = both.model_copy(update={"hidden_test": hidden.replace("two", "three")})
+    assert overlap(changed) == (3, 0)
+
+
+def test_a_test_that_cannot_be_scored_stops_nothing_and_is_named():
+    problems = load_suite("builtin")
+    broken = problems[0].model_copy(update={"hidden_test": "def ("})
+    with pytest.warns(UserWarning, match=f"problem {broken.example_id} has no overlap score"):
+        found = with_overlap([broken, *problems[1:]])
+    assert sum(map(len, found.values())) == len(problems)
+
+
+LEAVES = ["x", "self.y", "1", r"'a\nb'", r'"it\'s"', r"b'\x00'", "None", "...", r"'\N{BULLET}'", "'''q\"'''"]
+EXPRESSIONS = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda p: f"go({p[0]}, y={p[1]})"),
+        st.tuples(inner, inner).map(lambda p: f"[{p[0]}, *({p[1]},)]"),
+        inner.map(lambda e: f"(lambda z=1: {e})()"),
+        inner.map(lambda e: f"[w for w in [{e}] if w]"),
+        inner.map(lambda e: f"(v := {e})"),
+        st.sampled_from(["f'{x}'", "f'{x!r:>{1}}'", "f'{go(x)} {self.y}'", 'f"{x}\'"']),
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(EXPRESSIONS, min_size=3, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_any_test_that_parses_has_a_score(expressions):
+    a, b, c = expressions
+    source = f"x = {a}\nclass T:\n    def setUp(self):\n        self.y = {b}\n    def test_a(self):\n"
+    source += f"        assert {c} == 1\n        self.assertEqual(go({c}), {a})\n"
+    source += f"        with pytest.raises(E):\n            go({b})\n"
+    found = calls(source)
+    assert found and found == calls(source)
 
 
 def test_success_is_given_within_each_subset():

@@ -127,7 +127,7 @@ def test_self_debug_resumes_and_keeps_the_greedy_answer_where_no_other_came(tmp_
     for _ in range(2):
         selfdebug(model, PROBLEMS, first, run_visible, AnswerFile(path, "newest", "selfdebug"), workers=1)
     assert len(asked) == len(set(asked)) == len(PROBLEMS) / 2
-    assert len(path.read_text().splitlines()) == len(PROBLEMS)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(PROBLEMS)
     silent = Scripted("silent", lambda messages, seed: (_ for _ in ()).throw(solvers_error()))
     file = AnswerFile(None, "silent", "selfdebug")
     assert len(selfdebug(silent, PROBLEMS, first, run_visible, file)) == len(PROBLEMS) / 2
@@ -155,6 +155,23 @@ def test_retrying_on_hidden_verdicts_stamps_every_row_and_shows_no_hidden_trace(
     selfdebug(model, PROBLEMS, first, run_visible, file, "hidden", lambda p, code: p.example_id % 2 == 0)
     assert all(row["leaky"] for row in file.sorted())
     assert len(seen) == len(PROBLEMS) / 2 and all("(no trace)" in text for text in seen)
+
+
+def test_without_being_asked_to_retrying_never_looks_at_hidden_verdicts():
+    """A retry that goes by hidden verdicts without the mark would be a leak that no table shows."""
+    bank = solvers.Bank(PROBLEMS)
+    first = answers(solvers.newest(bank), requests(PROBLEMS))
+    file = AnswerFile(None, "newest", "selfdebug")
+
+    def never(problem, code):
+        raise AssertionError("a hidden verdict was asked for")
+
+    selfdebug(solvers.newest(bank), PROBLEMS, first, run_visible, file, "visible", never)
+    rows = {row["example_id"]: row for row in file.sorted()}
+    assert not any(row["leaky"] for row in rows.values())
+    for problem in PROBLEMS:
+        failed = not run_visible(problem, first[problem.example_id]["answer"]).passed
+        assert rows[problem.example_id]["retried"] == failed
 
 
 def test_a_missing_first_answer_is_asked_for():
@@ -234,7 +251,7 @@ def program_runner(problem, program) -> str:
 
 
 def test_an_agent_with_a_sandbox_beats_one_without_and_needs_turns_for_it():
-    model = solvers.tool_user(solvers.Bank(PROBLEMS))
+    model = solvers.tool_user(solvers.Bank(PROBLEMS), 3)
     tools = [agent.search_tool(lambda query: "nothing"), agent.sandbox_tool(program_runner)]
     without = agent_rows(model, tools[:1], 3)
     by_budget = [share_right(agent_rows(model, tools, steps)) for steps in (1, 2, 3)]

@@ -41,14 +41,14 @@ def suite(tmp_path):
 
 def test_an_unknown_key_of_a_task_is_refused_with_the_nearest_name(suite):
     path = suite / "cheapest.yaml"
-    path.write_text(path.read_text().replace("visible:", "visibel:"))
+    path.write_text(path.read_text(encoding="utf-8").replace("visible:", "visibel:"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"cheapest.yaml.*'visibel'.*did you mean 'visible'"):
         read_suite(suite)
 
 
 def test_a_task_that_the_suite_does_not_name_is_refused(suite):
-    index = yaml.safe_load((suite / "suite.yaml").read_text())
-    (suite / "suite.yaml").write_text(yaml.safe_dump(index | {"tasks": index["tasks"][:-1]}))
+    index = yaml.safe_load((suite / "suite.yaml").read_text(encoding="utf-8"))
+    (suite / "suite.yaml").write_text(yaml.safe_dump(index | {"tasks": index["tasks"][:-1]}), encoding="utf-8")
     with pytest.raises(ValueError, match=f"does not name the task '{index['tasks'][-1]}'"):
         read_suite(suite)
 

@@ -145,6 +145,13 @@ def test_agreement_with_grid_search_uses_the_same_pairs_and_seed():
     assert table.hyma_error.iloc[0] == 0 and table.num_seeds.iloc[0] == 2
 
 
+def test_spread_over_seeds_is_the_standard_error_of_the_mean():
+    rows = pd.DataFrame({"depth": [0] * 4 + [1] * 2, "hyma": [1.0, 2.0, 3.0, 6.0, 5.0, 5.0]})
+    table = over_seeds(rows, ["depth"], ["hyma"]).set_index("depth")
+    assert table.hyma.tolist() == [3.0, 5.0] and table.hyma_error[1] == 0
+    assert table.hyma_error[0] == pytest.approx((14 / 3 / 4) ** 0.5)  # squares 4, 1, 0, 9 around the mean
+
+
 def test_the_authors_grid_costs_what_the_formula_gives_for_27_pairs():
     rows = pd.DataFrame(authors()).set_index(["setting", "depth", "method"]).flops
     total = sum(rows["authors'", depth, "grid"] for depth in (0, 1, 2))

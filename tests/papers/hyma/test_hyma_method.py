@@ -181,6 +181,12 @@ def test_an_epoch_shows_every_sample_once_and_drops_the_rest():
     assert len(set(first)) == 9 and max(first) < 10
 
 
+def test_epochs_have_their_own_order():
+    order = SampleOrder(32, 8, torch_generator(0, "order"))
+    epochs = [torch.cat([order.draw() for _ in range(4)]).tolist() for _ in range(3)]
+    assert len(set(map(tuple, epochs))) == 3 and all(sorted(epoch) == list(range(32)) for epoch in epochs)
+
+
 def test_joint_training_lowers_every_pairs_loss():
     toy, rows = Toy(dtype=torch.float32), torch.arange(64)
     found = list(train_hyma(toy, range(6), HYMA, 150, seed=0, at=[1]))
@@ -203,7 +209,9 @@ def test_halving_keeps_the_better_half_and_trains_it_further():
         calls.append(list(pairs))
         return [score[p] for p in pairs]
 
-    found = train_halving(toy, range(6), GRID, 16, [3, 4, 2], 0, judge)
+    lengths = {6: 3, 3: 4, 2: 2}
+    found, ran = train_halving(toy, range(6), GRID, 16, 3, lambda left: lengths[len(left)], 0, judge)
+    assert ran == [([0, 1, 2, 3, 4, 5], 3), ([1, 3, 5], 4), ([1, 3], 2)]
     assert calls == [[0, 1, 2, 3, 4, 5], [1, 3, 5], [1, 3]]
     assert {p: r for p, (r, _) in found.items()} == {0: 0, 2: 0, 4: 0, 5: 1, 1: 2, 3: 2}
 
@@ -211,8 +219,8 @@ def test_halving_keeps_the_better_half_and_trains_it_further():
 def test_halving_without_dropping_is_grid_search():
     """One round is the same training as a grid of that batch and length, up to the data's order."""
     toy = Toy(dtype=torch.float32)
-    found = train_halving(toy, [2], GRID, 16, [5, 5], 0, lambda pairs, layers: [0.0] * len(pairs))
-    whole = train_halving(toy, [2], GRID, 16, [10], 0, lambda pairs, layers: [0.0] * len(pairs))
+    found, _ = train_halving(toy, [2], GRID, 16, 2, lambda left: 5, 0, lambda pairs, layers: [0.0] * len(pairs))
+    whole, _ = train_halving(toy, [2], GRID, 16, 1, lambda left: 10, 0, lambda pairs, layers: [0.0] * len(pairs))
     for (w, b), (own_w, own_b) in zip(found[2][1], whole[2][1], strict=True):
         assert torch.equal(w, own_w) and torch.equal(b, own_b)
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from papers.logistic_gd.families import as_data
+from papers.logistic_gd.families import PLANE_CYCLES, as_data
 from papers.logistic_gd.logistic import hessian, make_data
 from papers.logistic_gd.lp_search import (
     Found,
     PlaneGrid,
+    along,
     lifted_rows,
     line_points,
     line_program,
@@ -93,6 +94,23 @@ def test_a_lifted_search_finds_a_stable_cycle_in_a_hundred_dimensions():
     checks = lifted_checks(x, found, 100, rng)
     assert checks["gamma_integer"] == pytest.approx(found.gamma, rel=0.01)
     assert checks["confirmed"] and checks["gamma_stable"] < 2
+
+
+def test_least_gammas_never_rise_along_the_limits_and_are_no_worse_than_known_ones():
+    def search(ratio, generator, num_trials, known):
+        return search_plane(GRID, ratio, num_trials, generator, known=known)
+
+    found = along([1e3, 1e4, 1e5], search, numpy_generator(3, "test"), 24, PLANE_CYCLES)
+    gammas = [found[ratio].gamma for ratio in (1e3, 1e4, 1e5)]
+    assert gammas[0] >= gammas[1] >= gammas[2]
+    known = [plane_program(GRID, 1e5, one) for one in PLANE_CYCLES]
+    assert gammas[2] <= min(program[0] for program in known if program is not None) < 2
+
+
+def test_no_search_ends_on_a_cycle_around_the_minimiser():
+    small = np.log([0.3, 8.01, 8.0, 1.0])  # a cycle of this size is feasible, with gamma near 2
+    assert plane_program(GRID, 1e5, small)[0] == pytest.approx(2, abs=0.02)
+    assert search_plane(GRID, 1e5, 1, numpy_generator(0, "test"), known=[small]) is None
 
 
 def test_a_search_improves_on_its_first_feasible_draws():

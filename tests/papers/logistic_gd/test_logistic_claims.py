@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from papers.logistic_gd import claims
+from papers.logistic_gd import claims, tables
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 
 
@@ -91,7 +91,36 @@ def test_a_search_that_confirms_nothing_on_one_side_fails():
     ("cycling", "num_sets", "expected"), [(0, 2000, HOLDS), (100, 2000, FAILS), (0, 20, NOISE), (15, 2000, NOISE)]
 )
 def test_rare_is_judged_by_the_interval_over_data_sets(cycling, num_sets, expected):
-    cells = frame(kind="uniform", dim=[1, 2, 2], gamma=[1.99, 1.9, 1.99], num_sets=num_sets, share_undecided=0.0)
-    # neither the line, which a theorem settles, nor the same data sets at another gamma count
-    cells["num_sets_cycling"] = [num_sets, num_sets, cycling]
-    assert verdict(claims.cycles_are_rare, cells) == expected
+    cells = frame(kind="uniform", group="random", gamma=[1.9, 1.99, 1.99], num_sets=num_sets / 2, num_runs=4 * num_sets)
+    cells = cells.assign(num_sets_undecided=0, num_drawn=num_sets / 2, num_separable=0, num_open=0)
+    # the same data sets at another gamma do not count
+    cells["num_sets_cycling"] = [num_sets / 2, cycling, 0]
+    assert verdict(claims.cycles_are_rare, tables.fig_frequency(cells, KNOWN)) == expected
+
+
+KNOWN = frame(data="S", gamma=[1.9, 1.99], num_repeats=40, num_found=[3, 38], num_starts=48)
+POOLED = frame(
+    group=["random", "real", "real", "known", "known"], kind=["uniform", "digits", "wine", "S", "S"], num_sets=2000,
+    gamma=[1.99, 1.99, 1.99, 1.9, 1.99], num_sets_cycling=[0, 0, 0, 100, 1900], num_sets_undecided=0, num_drawn=2100,
+    num_separable=100, num_open=0, high=0.002,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["num_sets_cycling", "num_sets_undecided", "num_open"])
+def test_what_was_left_out_or_undecided_counts_against_rarity(column):
+    assert verdict(claims.cycles_are_rare, POOLED) == verdict(claims.cycles_are_rare_on_real_data, POOLED) == HOLDS
+    assert verdict(claims.cycles_are_rare, POOLED.assign(**{column: [50, 0, 0, 0, 0]})) == FAILS
+    assert verdict(claims.cycles_are_rare_on_real_data, POOLED.assign(**{column: [0, 0, 100, 0, 0]})) == FAILS
+
+
+def test_cells_are_pooled_by_their_data_sets():
+    cells = frame(kind="uniform", group="random", gamma=1.99, num_sets=[10, 10], num_sets_cycling=[1, 2])
+    cells = cells.assign(num_sets_undecided=[0, 1], num_drawn=12, num_separable=2, num_open=0)
+    row = tables.fig_frequency(cells, KNOWN).iloc[0]
+    assert (row.num_sets, row.num_sets_cycling, row.num_sets_undecided, row.share_sets) == (20, 3, 1, 0.15)
+    assert 0 < row.low < 0.15 < row.high < 1
+
+
+def test_a_known_cycle_that_is_missed_at_the_study_s_gamma_is_noticed():
+    assert verdict(claims.known_cycles_are_found, POOLED) == HOLDS
+    assert verdict(claims.known_cycles_are_found, POOLED.assign(num_sets_cycling=[0, 0, 0, 1900, 100])) == FAILS

@@ -1,9 +1,13 @@
 """Cycles: found, polished, told apart from slow convergence, and proved."""
 
+import math
+
 import numpy as np
 import pytest
+from mpmath.ctx_mp import MPContext
 
-from papers.logistic_gd.certify import certify_cycle
+from papers.logistic_gd import certify
+from papers.logistic_gd.certify import MINIMISER_RADIUS, above, below, certify_cycle
 from papers.logistic_gd.descent import orbit
 from papers.logistic_gd.families import UNEQUAL, Row, as_data, two_walls, two_walls_unequal
 from papers.logistic_gd.logistic import Data, loss, minimizer
@@ -128,6 +132,12 @@ def test_slow_convergence_is_no_cycle():
     assert (long.outcome == CONVERGED).all()
 
 
+def test_an_orbit_that_still_moves_by_a_millionth_has_no_period_yet():
+    t = np.arange(200)
+    tail = ((t % 2) * (1 + 1e-6 * 0.9**t) + 1e-6 * 0.99**t)[:, None, None]
+    assert minimal_period(tail).tolist() == [0] and minimal_period(tail, rtol=1e-5).tolist() == [2]
+
+
 def test_minimal_period_is_the_least_one():
     t = np.arange(200)
     tail = np.stack([t % 6, (t % 2) + 3, np.zeros(200), np.sin(t)], axis=1)[..., None].astype(float)
@@ -152,6 +162,54 @@ def test_a_false_cycle_is_not_certified():
     with pytest.raises(ValueError, match="one and two dimensions"):
         certify_cycle(S, "1.9", np.zeros((2, 3)))
     assert data.num_examples == 3011
+
+
+def test_points_near_no_cycle_are_refused_before_any_interval(monkeypatch):
+    # Newton's steps from here grow; intervals of what they lead to would take minutes
+    monkeypatch.setattr(certify, "_krawczyk", only_for_the_minimiser(certify._krawczyk))
+    for points in ([[3.0, 9.0], [-3.0, 9.0]], [[50.0, -200.0], [-50.0, 300.0]], [[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]):
+        certificate = certify_cycle(S, "1.9", np.array(points))
+        assert not certificate.exists and not certificate.stable and certificate.distance == 0
+
+
+def only_for_the_minimiser(krawczyk):
+    calls = []
+
+    def counted(iv, function, centre, inverse, radius):
+        calls.append(radius)
+        assert set(calls) == {MINIMISER_RADIUS}
+        return krawczyk(iv, function, centre, inverse, radius)
+
+    return counted
+
+
+def test_an_unstable_cycle_in_the_plane_exists_and_is_not_stable():
+    # between the minimiser and the stable cycle stands another one
+    data = as_data(S)
+    solution = minimizer(data)
+    found = [polish(np.array([a, 8.6]), 2, data.z, data.weights, solution.eta(1.9)) for a in np.linspace(1, 3, 9)]
+    unstable = next(c for c in found if c.spectral_radius > 1 and abs(c.points[0] - c.points[1]).max() > 0.5)
+    certificate = certify_cycle(S, "1.9", unstable.points)
+    assert certificate.exists and not certificate.stable
+
+
+def test_a_cycle_gone_round_twice_is_no_longer_cycle():
+    rows, gamma, point, _ = CYCLES[0]
+    data = as_data(rows)
+    cycle = polish(np.array(point), 2, data.z, data.weights, minimizer(data).eta(gamma))
+    assert certify_cycle(rows, str(gamma), cycle.points).exists
+    assert not certify_cycle(rows, str(gamma), np.concatenate([cycle.points, cycle.points])).exists
+
+
+def test_bounds_are_rounded_outward():
+    mp = MPContext()
+    mp.dps = 60
+    for text in ("0.1", "-0.1", "0.5", "1e-30", "3.3"):
+        value = mp.mpf(text)
+        low, high = below(value), above(value)
+        assert mp.mpf(low) <= value <= mp.mpf(high) and high <= math.nextafter(low, math.inf)
+    certificate = certify_cycle(S, "1.9", np.array([[3.135136, 9.6857], [-3.135136, 9.6857]]))
+    assert certificate.exists and certificate.lambda_high == math.nextafter(certificate.lambda_low, 1)
 
 
 def test_steps_on_torch_give_the_same_fate():

@@ -45,10 +45,10 @@ def test_the_interval_holds_the_width_and_is_a_point_where_seeds_agree():
     assert same[0] == pytest.approx(same[1]) == pytest.approx(same[2])
 
 
-def logged_rows():
+def logged_rows(best_at_1=False):
     """Two studies with runs of equal names; in the second the run at lr 1 diverged."""
     rows = []
-    for study, losses in (("mlp", {0.1: 0.95, 1.0: 0.9}), ("cnn", {0.1: 0.8, 1.0: math.nan})):
+    for study, losses in (("mlp", {0.1: 0.95, 1.0: 0.97 if best_at_1 else 0.9}), ("cnn", {0.1: 0.8, 1.0: math.nan})):
         for lr, accuracy in losses.items():
             lost = math.isnan(accuracy)
             row = {
@@ -74,6 +74,8 @@ def test_runs_of_one_name_in_two_studies_stay_apart_and_a_lost_one_counts_as_unt
     assert runs.score["cnn", 1.0] == pytest.approx(10) and runs.train_loss["cnn", 1.0] == 2.3
     found = tab_seeds(scored(logged_rows())).set_index("study").sensitivity
     assert found["mlp"] == pytest.approx(0.025) and found["cnn"] == pytest.approx(0.35)
+    best = tab_seeds(scored(logged_rows(best_at_1=True))).set_index("study")
+    assert best.best_lr["mlp"] == 1.0 and best.best_score["mlp"] == pytest.approx(97)
     table = tab_stability(scored(logged_rows())).set_index(["study", "lr"])
     assert table.num_diverged["cnn", 1.0] == 1 and table.num_diverged.sum() == 1
 

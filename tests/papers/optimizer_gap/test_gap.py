@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from papers.optimizer_gap.gap import crossovers
+from papers.optimizer_gap.gap import crossovers, last_crossover
 
 
 def test_a_gap_linear_in_log_batch_size_has_its_root_where_it_should():
@@ -30,3 +30,8 @@ def test_malformed_tables_are_refused():
     for batches, gap in (([2], [0.1]), ([2, 4], [0.1]), ([2, 4], [0.1, math.inf]), ([0, 4], [1, 2]), ([4, 4], [1, -2])):
         with pytest.raises(ValueError):
             crossovers(batches, gap)
+
+
+def test_the_last_crossover_is_where_the_gap_stays_positive():
+    assert last_crossover([1, 4, 16, 64], [1.0, -1.0, -1.0, 1.0]) == pytest.approx(32.0)
+    assert last_crossover([16, 1], [1.0, 0.5]) == 0 and last_crossover([1, 16], [0.5, -0.1]) == math.inf

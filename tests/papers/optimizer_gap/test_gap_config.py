@@ -1,7 +1,12 @@
 """Equal tokens, one job per batch size, known names, costs that can be planned."""
 
+import re
+from collections import Counter
+
+import pandas as pd
 import pytest
 
+from papers.optimizer_gap.comparing import METHODS, of_method
 from papers.optimizer_gap.config import Config, shards
 from shared.artifacts.config import load_config
 from shared.artifacts.paths import SCALES
@@ -21,9 +26,37 @@ def test_runs_of_a_sweep_see_equal_tokens_whatever_the_batch(scale):
 
 
 def test_tokens_are_equal_exactly_at_cpu():
-    config = load_config("optimizer_gap", "cpu")
-    assert {run.num_tokens for run in expand(config.language.sweeps.main)} == {262144}
-    assert {run.batch_size: run.num_steps for run in expand(config.language.sweeps.main)} == {2: 4096, 16: 512, 128: 64}
+    main = load_config("optimizer_gap", "cpu").language.sweeps.main
+    assert {run.num_tokens for run in expand(main)} == {16384} and {run.seed for run in expand(main)} == {0, 1, 2}
+    steps = {1: 512, 2: 256, 4: 128, 8: 64, 16: 32, 32: 16}
+    assert {run.batch_size: run.num_steps for run in expand(main)} == steps
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_method_gets_the_same_number_of_settings(scale):
+    """At each batch size; `Adam, beta2 tuned` shares the line beta2 = 0.95 with Adam."""
+    sweeps = load_config("optimizer_gap", scale).language.sweeps
+    settings = {(run.batch_size, run.optimizer, *sorted(run.settings.items())) for run in expand(sweeps.main)}
+    main = pd.DataFrame([{"batch_size": b, "optimizer": o, **dict(found)} for b, o, *found in settings])
+    sizes = {method: len(own) for method in METHODS for _, own in of_method(filled(main), method).groupby("batch_size")}
+    tried = {
+        (run.optimizer, run.settings.get("clip_share"), run.name.rpartition(" ")[0])
+        for run in expand(sweeps.interventions)
+    }
+    counts = set(Counter(key[:2] for key in tried).values()) | set(sizes.values())
+    no_clip = Counter(run.batch_size for run in expand(sweeps.no_clip) if run.seed == 0)
+    if scale != "smoke":
+        assert len(counts | set(no_clip.values())) == 1
+    else:
+        assert counts == {4}
+
+
+def filled(main):
+    """With Adam's defaults where a block does not name them."""
+    adam = main.optimizer == "adam"
+    for name, value in (("beta1", 0.9), ("beta2", 0.95)):
+        main = main.assign(**{name: main[name].mask(adam & main[name].isna(), value)})
+    return main
 
 
 def test_all_jobs_are_evaluated_on_the_same_windows():
@@ -51,10 +84,31 @@ def test_every_rule_that_a_run_names_exists():
                 hyperparameters(run)  # raises on an unknown rule, hyperparameter or value
 
 
-def test_small_batches_are_stacked_and_large_ones_are_not():
+def test_a_call_holds_as_many_rows_whatever_the_batch():
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
-    assert jobs["main-b2-00"].stack > len(jobs["main-b2-00"].runs) > 12
-    assert jobs["main-b128-00"].stack == 1
+    assert {name: jobs[name].stack for name in ("main-b1-00", "main-b32-00")} == {"main-b1-00": 512, "main-b32-00": 16}
+
+
+def test_settings_of_the_problems_are_refused_in_a_sentence():
+    base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
+    for change, said in (
+        ({"quadratics": {"landscapes": ["hot"]}}, "unknown landscape 'hot'; did you mean 'hom'"),
+        ({"quadratics": {"batch_sizes": [0]}}, "greater than or equal to 1"),
+        ({"quadratics": {"num_samples": [100]}}, "100 samples are no whole number of batches of 16"),
+        ({"sde": {"weak": {"etas": [0.0]}}}, "greater than 0"),
+        ({"sde": {"weak": {"etas": [0.3]}}}, "eta 0.3 does not divide the time 1; the last update would end at 0.9"),
+        ({"sde": {"decay": {"noise_eta": 0.3}}}, "eta 0.3 does not divide the time 4"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            Config.model_validate(merge(base, change))
+
+
+def test_optimisers_with_unequal_grids_on_the_quadratics_are_refused():
+    base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
+    grids = [dict(grid) for grid in base["quadratics"]["grids"]]
+    grids[1]["momentum"] = [0.9]
+    with pytest.raises(ValueError, match="same number of settings"):
+        Config.model_validate(merge(base, {"quadratics": {"grids": grids}}))
 
 
 def test_windows_that_do_not_fill_their_passes_are_refused():

@@ -10,7 +10,10 @@ from scipy.integrate import quad
 from scipy.special import erf
 
 from papers.optimizer_gap.backward import diffusion_expectation
+from papers.optimizer_gap.descents import cases, members
 from papers.optimizer_gap.lattice import SignWalk, expectation
+from papers.optimizer_gap.moments import weak_rows
+from papers.optimizer_gap.problems import KNOWN_LANDSCAPES, WeakError, whole_updates
 from papers.optimizer_gap.sde import (
     SMALL_SIGNAL,
     mean_sign,
@@ -21,6 +24,7 @@ from papers.optimizer_gap.sde import (
     sign_sde,
     sign_stationary_variance,
 )
+from shared.artifacts.config import load_config
 from shared.base.seeding import numpy_generator, torch_generator
 from shared.optim.quadratics import LANDSCAPES, AdditiveNoise, RowSampling, block_quadratic
 from shared.sde.simulate import simulate
@@ -177,5 +181,41 @@ def test_impossible_settings_are_refused():
         sgd_sde(lambda x: x, eta=0.1, batch_size=0.5, sigma=1.0)
     with pytest.raises(ValueError, match="batch size"):
         SignWalk(eta=0.1, batch_size=0)
+    for function in (sgd_stationary_variance, sign_stationary_variance):
+        for wrong in ({"eta": 0.0, "batch_size": 1}, {"eta": 0.1, "batch_size": 0}):
+            with pytest.raises(ValueError, match="batch size of at least 1"):
+                function(h=1.0, sigma=1.0, **wrong)
+    with pytest.raises(ValueError, match="must be positive"):
+        whole_updates(1.0, 0.0)
     with pytest.raises(ValueError, match="'every' must divide"):
         list(SignWalk(eta=0.1, batch_size=1).laws(0.0, 10, every=3))
+
+
+def test_method_and_equation_are_compared_at_one_time():
+    assert whole_updates(1.0, 0.05) == 20 and whole_updates(1.0, 0.00625) == 160
+    with pytest.raises(ValueError, match="the last update would end at"):
+        whole_updates(1.0, 0.3)
+    settings = WeakError(etas=(0.25,), batch_size=4, x0=1.0, time=1.0, num_paths=2, steps_per_eta=1)
+    sgd, sign = weak_rows(settings)
+    assert sgd["discrete"] == pytest.approx(sgd_second_moment(1.0, 4, h=1.0, sigma=1.0, eta=0.25, batch_size=4))
+    assert sign["discrete"] == pytest.approx(expectation(SignWalk(0.25, 4).law(1.0, 4), square))
+    with pytest.raises(ValueError, match="does not divide"):
+        list(weak_rows(settings.model_copy(update={"etas": (0.3,)})))
+
+
+def test_additive_noise_is_compared_at_equal_samples_and_rows_at_equal_updates():
+    settings = load_config("optimizer_gap", "cpu").quadratics
+    found = list(cases(settings))
+    additive = [(columns, noise, steps) for columns, noise, steps in found if columns["noise"] == "additive"]
+    assert {(c["num_samples"], c["batch_size"] * steps) for c, _, steps in additive} == {
+        (n, n) for n in settings.num_samples
+    }
+    assert all(noise.batch_size == c["batch_size"] and noise.sigma == c["sigma"] for c, noise, _ in additive)
+    assert {steps for c, _, steps in found if c["noise"] == "rows"} == {1000}
+    assert set(KNOWN_LANDSCAPES) == set(LANDSCAPES)
+
+
+def test_every_optimiser_has_its_momentum_tuned_on_the_quadratics():
+    grids = {grid.label: members(grid, 0.95) for grid in load_config("optimizer_gap", "cpu").quadratics.grids}
+    assert {member["momentum"] for member in grids["sgd"]} == {member["beta1"] for member in grids["adam"]}
+    assert len(grids["sgd"]) == len(grids["adam"]) == 52 and {member["beta2"] for member in grids["adam"]} == {0.95}

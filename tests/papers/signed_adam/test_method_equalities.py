@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from papers.signed_adam import heavy_ball  # noqa: F401 - registers its rule
 from shared.base.seeding import torch_generator
 from shared.optim.clipping import clip_global_norm
 from shared.optim.registry import get_rule
@@ -51,6 +52,27 @@ def test_the_sigma2_form_is_torch_s_adam_for_equal_betas():
         p.grad = g.clone()
         optimizer.step()
     assert torch.allclose(path("adam_sigma2", gradients(), beta=0.95, eps=1e-12)[-1], p.detach(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip_value", [math.inf, 0.02])
+def test_heavy_ball_is_torch_s_with_dampening_1_minus_momentum(clip_value):
+    chosen = {"momentum": 0.95, "weight_decay": 0.01, "clip_value": clip_value}
+    assert torch.equal(
+        path("heavy_ball", gradients(), **chosen), path("sgd", gradients(), dampening=1 - 0.95, **chosen)
+    )
+
+
+def test_rmsprop_with_bias_correction_is_adam_without_momentum():
+    adam = path("adam", gradients(), beta1=0.0, beta2=0.9)
+    assert torch.allclose(path("rmsprop", gradients(), alpha=0.9, bias_correction=1.0), adam, rtol=1e-12)
+
+
+def test_sign_descent_by_adam_feels_the_clip_and_by_its_own_rule_does_not():
+    """Of small gradients the eps of Adam with both betas 0 is a part: 1e-8 against 1e-7."""
+    small = 1e-7 * gradients()
+    zero = {"beta1": 0.0, "beta2": 0.0}
+    assert not torch.allclose(path("adam", small, **zero), path("adam", small, clip=1e-8, **zero), rtol=1e-3)
+    assert torch.equal(path("signsgd", small), path("signsgd", small, clip=1e-8))
 
 
 def test_signum_ignores_the_scale_of_gradients():

@@ -2,14 +2,15 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 import torch
 
 from papers.signed_adam.config import Config, shards
-from papers.signed_adam.descents import best_row, final_rows, landscape_parts, rule_of
+from papers.signed_adam.descents import best_row, final_rows, landscape_parts, rule_of, run
 from shared.artifacts.config import load_config
-from shared.optim.quadratics import Descents
+from shared.optim.quadratics import LANDSCAPES, Descents, block_quadratic
 
 
 def changed(scale="smoke", **sections) -> Config:
@@ -35,6 +36,18 @@ def test_a_study_that_is_null_has_no_jobs_and_changes_none():
     after = shards(changed(studies=studies | {"adavar": None}))["sweep"]
     assert set(before) - set(after) == {"adavar-00"}
     assert all(after[name] == before[name] for name in after)
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu"])
+def test_every_method_has_one_tuning_budget(scale):
+    """Settings on one seed, before grids are widened; Adam's are those with equal betas."""
+    number = Counter()
+    for name, shard in shards(load_config("signed_adam", scale))["sweep"].items():
+        for r in shard.runs if name.startswith("main") else ():
+            equal = r.settings.get("beta1") == r.settings.get("beta2")
+            number[r.optimizer, r.clip_norm, r.settings.get("clip_value")] += r.optimizer != "adamw" or equal
+    methods = 7 if scale == "cpu" else 8
+    assert len(number) == methods and set(number.values()) == {15}
 
 
 def test_sections_of_a_sweep_s_shard_are_one_setting_each():
@@ -72,3 +85,10 @@ def test_methods_share_one_beta_and_have_no_bias_correction():
     rules = {method: rule_of(method, 0.1, shard) for method in ("SGD", "Signum", "Adam")}
     assert {settings.get("beta", settings.get("momentum")) for _, settings in rules.values()} == {0.95}
     assert rules["Adam"][0] == "adam_sigma2" and rules["Adam"][1]["bias_correction"] == 0.0
+
+
+def test_an_update_of_the_quadratics_sees_some_of_the_rows():
+    """Seeds differ in the rows that they draw; with all nine in every update they could not."""
+    shard = shards(changed())["quadratics"]["draw-0"].model_copy(update={"num_steps": 20, "num_seeds": 3})
+    found = run(block_quadratic(LANDSCAPES["het"], 0, "eig"), "SGD", 0.05, shard)
+    assert shard.batch_size == 3 and all(len(set(losses.tolist())) == 3 for losses in found.final)

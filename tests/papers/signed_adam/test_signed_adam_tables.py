@@ -39,7 +39,7 @@ def check(function, name, *given):
 
 def row(optimizer="adamw", **changed):
     base = {"optimizer": optimizer, "clip_norm": 1.0, "beta": np.nan, "beta1": np.nan, "beta2": np.nan}
-    return base | {"clip_value": np.inf} | changed
+    return base | {"clip_value": np.inf, "alpha": np.nan, "momentum": np.nan} | changed
 
 
 def named(**given) -> str:
@@ -54,6 +54,10 @@ def named(**given) -> str:
         (row(beta1=0.0, beta2=0.9), "RMSprop"),
         (row(beta1=0.0, beta2=0.0), "SignSGD"),
         (row("signum", beta=0.9), "Signum"),
+        (row("rmsprop", alpha=0.9, momentum=0.0), "RMSprop"),
+        (row("signsgd"), "SignSGD"),
+        (row("heavy_ball", clip_norm=np.inf, momentum=0.9), "SGD"),
+        (row("heavy_ball", clip_value=1.0, momentum=0.9), "SGD + Cclip"),
         (row("sgd", clip_norm=np.inf), "SGD"),
         (row("sgd"), "SGD + Gclip"),
         (row("sgd", clip_value=1.0), "SGD + Cclip"),
@@ -62,6 +66,23 @@ def named(**given) -> str:
 )
 def test_methods_have_the_paper_s_names(given, name):
     assert named(**given) == name
+
+
+@pytest.mark.parametrize(
+    ("given", "factors"),  # averaging, beta1, beta2
+    [
+        (row(beta1=0.8, beta2=0.9), (0.8, 0.8, 0.9)),
+        (row(beta1=0.0, beta2=0.9), (0.9, 0.0, 0.9)),
+        (row("rmsprop", alpha=0.9, momentum=0.0), (0.9, 0.0, 0.9)),
+        (row("signsgd"), (0.0, None, 0.0)),
+        (row("signum", beta=0.7), (0.7, 0.7, None)),
+        (row("heavy_ball", momentum=0.95), (0.95, 0.95, None)),
+    ],
+)
+def test_every_method_has_one_averaging_factor(given, factors):
+    line = {"run": "a", "step": 1, "num_tokens": 8, "num_steps": 4} | given
+    found = tables.logged(records_of([line]))[["averaging", "beta1", "beta2"]].iloc[0]
+    assert [None if np.isnan(x) else x for x in found] == list(factors)
 
 
 def test_another_optimiser_is_refused():
@@ -101,8 +122,8 @@ def runs_of(rows: list[dict]) -> pd.DataFrame:
     return reducer.ended(tables.logged(records_of(rows)))
 
 
-def betas_of(rows: list[dict]) -> pd.DataFrame:
-    return tables.tab_betas(runs_of(rows), REPORTED)
+def betas_of(rows: list[dict], **thresholds) -> pd.DataFrame:
+    return tables.tab_betas(runs_of(rows), REPORTED, settings(**thresholds))
 
 
 def ours(table: pd.DataFrame) -> pd.DataFrame:
@@ -176,8 +197,9 @@ def test_a_lucky_seed_of_one_cell_does_not_count():
     runs = runs_of(rows)
     table = tables.tab_equal(betas_of(rows), REPORTED).set_index(["study", "beta1"])
     assert table.loc[("main", 0.9), "best_beta2"] == 0.9
-    assert set(reducer.common_seeds(runs, ["study"]).seed) == {0}
-    assert set(reducer.most_seeds(runs, ["method"]).beta2) == {0.95}
+    over = ["lr", "beta1", "beta2"]
+    assert set(reducer.common_seeds(runs, ["study"], over).seed) == {0}
+    assert set(reducer.most_seeds(runs, ["method"], over).beta2) == {0.95}
 
 
 def test_studies_without_runs_give_empty_tables_and_a_sentence():
@@ -194,10 +216,144 @@ def test_studies_without_runs_give_empty_tables_and_a_sentence():
 
 def methods(num_seeds=3, two_sigma=0.02, **losses) -> pd.DataFrame:
     table = pd.DataFrame({"method": list(losses), "val_loss": list(losses.values())})
-    table = table.assign(method=table.method.str.replace("_", " + "), edge="inside", num_seeds=num_seeds)
+    table = table.assign(method=table.method.str.replace("_", " + "), num_seeds=num_seeds, num_settings=15)
+    table = table.assign(edge="inside", edge_averaging="inside")
     table = table.assign(ppl=np.exp(table.val_loss), two_sigma=two_sigma if num_seeds > 1 else np.nan)
     columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
     return REPORTED.beside(table, "Table 1", rows="method", columns=columns)
+
+
+def test_edges_and_budgets_of_methods_are_told():
+    table = methods(Adam=3.0, Signum=3.1, SGD=4.0)
+    assert comparing.at_grid_edge(table, ["Adam", "Signum", "SGD"]) == "none"
+    table.loc[table.method == "Signum", "edge_averaging"] = "low"
+    table.loc[table.method == "SGD", "edge"] = "high"
+    assert comparing.at_grid_edge(table, ["Adam", "Signum", "SGD"]) == "Signum (averaging low), SGD (lr high)"
+    assert comparing.budgets(table, ["Adam", "SGD"]) == "Adam 15, SGD 15"
+
+
+def fresh(rows: list[dict], losses: dict, seeds=(1, 2, 3)) -> list[dict]:
+    """Evaluations on fresh seeds of the middle rate of cells; seeds differ by 0.001."""
+    chosen = [r for r in rows if r["phase"] == "eval" and r["lr"] == 1e-2 and (r["beta1"], r["beta2"]) in losses]
+    again = [(r, {"seed": k, "run": f"{r['run']} fresh {k}", "fresh": True}) for r in chosen for k in seeds]
+    return [r | new | {"val_loss": losses[r["beta1"], r["beta2"]] + 1e-3 * new["seed"]} for r, new in again]
+
+
+def test_fresh_seeds_measure_what_others_chose():
+    """(0.9, 0.9) was chosen by luck: elsewhere it is worth 3.4, and that is what counts, lost to (0.9, 0.95)."""
+    rows = synthetic(GRID)
+    again = fresh(rows, {cell: loss for cell, loss in GRID.items() if math.isfinite(loss)} | {(0.9, 0.9): 3.4})
+    cells = ours(betas_of(rows + again)).set_index(["beta1", "beta2"])
+    assert cells.loc[(0.9, 0.9), "val_loss"] == pytest.approx(3.402) and cells.loc[(0.9, 0.9), "num_seeds"] == 3
+    assert cells.loc[(0.9, 0.9), "regret"] == pytest.approx(0.39) and cells.loc[(0.9, 0.95), "regret"] == 0
+    assert cells.loc[(0.9, 0.9), "regret_error"] == pytest.approx(1e-3 * math.sqrt(2 / 3))
+    assert math.isinf(cells.loc[(0.95, 0.8), "val_loss"]) and cells.loc[(0.95, 0.8), "num_seeds"] == 1
+    best = comparing.best_settings(runs_of(rows + again)).iloc[0]  # by the seed that tuned: (0.9, 0.9)
+    assert best.averaging == 0.9 and best.val_loss == pytest.approx(3.402) and best.num_seeds == 3
+    assert best.num_settings == 6 and best.num_runs == 12 and best.edge == "inside"  # two equal pairs, three rates
+
+
+def test_adam_is_tuned_over_equal_betas_as_others_over_one_factor():
+    best = comparing.best_settings(runs_of(synthetic(GRID | {(0.9, 0.95): 2.0}))).iloc[0]
+    assert best.val_loss == pytest.approx(3.0) and best.averaging == 0.9 and best.num_settings == 6
+
+
+def test_curves_keep_fresh_seeds_apart():
+    rows = synthetic(GRID)
+    curve = tables.fig2_adam(runs_of(rows + fresh(rows, {(0.9, 0.9): 3.4})))
+    point = curve[(curve.beta1 == 0.9) & (curve.beta2 == 0.9) & (curve.lr == 1e-2)].set_index("fresh")
+    assert point.val_loss[False] == pytest.approx(3.0) and point.val_loss[True] == pytest.approx(3.402)
+    assert point.num_seeds.to_dict() == {False: 1, True: 3}
+    assert point.standard_error[True] == pytest.approx(1e-3 / math.sqrt(3))
+
+
+def test_the_spread_of_the_paper_is_the_noise_of_single_released_runs():
+    one = ours(betas_of(synthetic(GRID), reported_spread=True)).set_index(["beta1", "beta2"])
+    assert one.loc[(0.9, 0.95), "regret_error"] == pytest.approx(0.21 / 2 / 21.86 * math.sqrt(2))
+    assert one.loc[(0.9, 0.9), "regret_error"] == 0
+    unknown = ours(betas_of(synthetic(GRID))).set_index(["beta1", "beta2"])
+    assert math.isnan(unknown.loc[(0.9, 0.95), "regret_error"])
+
+
+def test_the_best_beta2_at_an_end_of_its_grid_is_told():
+    _, equal = grid_tables(GRID | {(0.9, 0.95): 2.9})
+    assert grid.edges(equal) == "0.9: 0.95 (high), 0.95: 0.95 (high)"
+
+
+def test_perplexity_over_tokens_is_that_of_validation_on_fresh_seeds():
+    base = {"method": "Adam", "phase": "eval", "loss": np.nan, "fresh": True}
+    rows = [base | {"run": k, "tokens": t, "val_loss": 3.0 + 0.1 * k + t} for k in (1, 2, 3) for t in (1, 2)]
+    rows += [base | {"run": 0, "tokens": 1, "val_loss": 9.0, "fresh": False}]
+    rows += [base | {"run": 1, "tokens": 1, "phase": "train", "loss": 7.0, "val_loss": np.nan}]
+    found = comparing.perplexity_over_tokens(pd.DataFrame(rows))
+    assert found.kind.tolist() == ["validation"] * 2 and found.num_seeds.tolist() == [3, 3]
+    assert np.log(found.ppl).tolist() == pytest.approx([4.2, 5.2])
+    assert np.log(found.high / found.ppl).tolist() == pytest.approx([0.1 / math.sqrt(3)] * 2)
+    released_only = pd.DataFrame([r | {"fresh": False} for r in rows if r["run"] == 1 and r["tokens"] == 1])
+    assert set(comparing.perplexity_over_tokens(released_only).kind) == {"training", "validation"}
+
+
+def test_the_paper_s_tables_stand_beside_ours_in_nats():
+    rows = tables.tab_confounders(runs_of(synthetic(GRID)), REPORTED)
+    betas, equal = grid_tables(GRID)
+    found = tables.fig_reported(methods(**GOOD), rows, betas, equal).set_index(["panel", "row", "whose"]).sort_index()
+    signum = found.loc[("Table 1: above Adam", "Signum")]
+    assert signum.value.to_dict() == pytest.approx({"paper": math.log(23.23 / 21.86), "ours": 0.1})
+    assert signum.high["ours"] - signum.value["ours"] == pytest.approx(0.02 * math.sqrt(2))
+    third = found.loc[("Table 3: above Adam\nfrom zero, corrected", "Adam GI-BC")]
+    assert third.value["paper"] == pytest.approx(math.log(22.58 / 21.86)) and "ours" not in third.index
+    last = found.loc["Table B, Figure 2:\nwhat equal betas lose"].value
+    assert last["batch_512 0.975", "paper"] == pytest.approx(math.log(25.27 / 25.27 + 0.355 / 25.27))
+    assert last["main 0.9", "paper"] == pytest.approx(math.log(22.25 / 22.14)) and last["main 0.9", "ours"] == 0
+
+
+def test_the_paper_s_cells_are_shown_where_ours_are_others():
+    found = tables.fig3_scores(betas_of(synthetic(GRID)), settings())
+    theirs = found[found.title == "the paper's Table A"].set_index(["beta1", "beta2"])
+    assert len(theirs) == 37 and theirs.loc[(0.95, 0.95), "regret"] == 0
+    assert theirs.loc[(0.9, 0.9), "regret"] == pytest.approx(math.log(22.25 / 22.14))
+
+
+def test_the_text_of_a_cell_marks_what_noise_may_have_decided():
+    cells = pd.DataFrame(
+        {"regret": [0.0, 0.004, 0.02, 2.0, math.inf], "regret_error": [0.0, 0.003, 0.003, 0.003, np.nan]}
+    )
+    assert grid.regret_text(cells).tolist() == [".000", ".004 \u2022", ".020", ">1", "div."]
+
+
+def test_more_than_0_3_of_perplexity_is_refused_and_named():
+    _, equal = grid_tables(GRID | {(0.9, 0.95): 2.5}, num_seeds=3)
+    assert verdict(claims.equal_betas_within, equal) == "fails"
+    assert grid.rows_above(equal, 0.3).startswith("1 of 2: main 0.9 (7.9")
+    _, near = grid_tables(GRID | {(0.9, 0.95): 2.999}, num_seeds=3)
+    assert verdict(claims.equal_betas_within, near) == "holds" and grid.rows_above(near, 0.3) == "0 of 2"
+
+
+def confounders(eps=(3.0, 3.001), correction=(3.0, 3.002)) -> pd.DataFrame:
+    common = {"method": "Adam", "num_seeds": 3, "two_sigma": 0.002, "gradient_init": 0.0}
+    small = pd.DataFrame({"study": "eps", "eps": [1e-6, 1e-15], "bias_correction": 1.0, "val_loss": eps})
+    zero = pd.DataFrame({"study": "init", "eps": 1e-8, "bias_correction": [1.0, 0.0], "val_loss": correction})
+    return pd.concat([small, zero]).assign(**common)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [({}, "holds"), ({"eps": (3.0, 3.1)}, "fails"), ({"correction": (3.1, 3.0)}, "fails")],
+)
+def test_eps_and_bias_correction_are_held_against_a_third_of_the_gap(changed, expected):
+    methods_ = methods(Adam=3.0, Signum=3.1)
+    assert verdict(claims.eps_init_bc_minor, confounders(**changed), methods_, settings()) == expected
+
+
+def test_the_best_constant_counts_and_not_the_worst():
+    rows = [
+        {"landscape": "het", "draw": d, "eps": eps, "median": loss * (1 + 0.01 * d), "adam_median": 1.0}
+        for d in range(3)
+        for eps, loss in ((1.0, 2.0), (0.1, 50.0))
+    ]
+    assert verdict(claims.fixed_mollifier_no_gain, pd.DataFrame(rows)) == "fails"  # 2 is within a factor of 3 of Adam
+    far = pd.DataFrame(rows).assign(median=lambda t: 10 * t["median"])
+    assert verdict(claims.fixed_mollifier_no_gain, far) == "holds"
 
 
 GOOD = {"Adam": 3.0, "Signum": 3.1, "RMSprop": 3.3, "SGD_Gclip": 3.6, "SGD": 4.0}
@@ -234,6 +390,13 @@ def test_the_diagonal_of_adavar_is_compared_with_the_best_point_off_it():
     assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1), settings()) == "holds"
     assert verdict(claims.adavar_diagonal, adavar(3.1, 3.0), settings()) == "fails"
     assert verdict(claims.adavar_diagonal, adavar(3.0, 3.1, num_seeds=1), settings()) == "within noise"
+
+
+def test_the_best_off_the_diagonal_of_adavar_is_what_counts():
+    """A point elsewhere is far worse than the diagonal, another better: the better one decides."""
+    three = adavar(3.1, 3.0)
+    worst = three.iloc[[1]].assign(gamma=0.1, val_loss=9.0)
+    assert verdict(claims.adavar_diagonal, pd.concat([three, worst], ignore_index=True), settings()) == "fails"
 
 
 def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
@@ -313,7 +476,14 @@ def released_row(**changed):
 
 
 def shard(**changed):
-    base = {"study": "main", "source": "secretsauce", "files": [], "seq_len": 2048, "max_ppl": 1000, "curve_points": 50}
+    base = {
+        "study": "main",
+        "source": "secretsauce",
+        "files": ["f"],
+        "seq_len": 2048,
+        "max_ppl": 1000,
+        "curve_points": 50,
+    }
     return ReleasedShard(**base | changed)
 
 
@@ -325,8 +495,31 @@ def test_released_runs_take_the_form_of_our_records():
     assert list(released.run_rows(released_row(ppl_test=57972.0), 0, "f", shard()))[-1]["diverged"]
     assert list(released.run_rows(released_row(ppl_test=math.nan), 0, "f", shard()))[-1]["diverged"]
     assert released.settings_of(released_row(bs=64), "Adam_410M.pkl")["batch_size"] == 512
+    assert rows[-1]["num_tokens"] == 4800 * 256 * 2048 and rows[-1]["clip_value"] == math.inf
     with pytest.raises(ValueError, match="has a run of optimiser 'lion'"):
         released.settings_of(released_row(optim="lion"), "f.pkl")
+
+
+@pytest.mark.parametrize(
+    ("changed", "clip_norm", "clip_value"),
+    [
+        ({"clip": 1}, 1.0, math.inf),
+        ({"clip": 1000}, math.inf, math.inf),
+        ({"clip": 1, "optim": "clipSGD"}, 1.0, 1.0),
+        ({"optim": "signSGD", "clip": 1}, 1.0, None),
+        ({"optim": "adamw", "beta2": 0.9, "clip": None}, 1.0, None),  # Adam's files have no such column
+    ],
+)
+def test_the_reader_keeps_how_a_released_run_was_clipped(changed, clip_norm, clip_value):
+    line = {name: value for name, value in released_row(**changed).items() if value is not None}
+    found = released.settings_of(line, "f.pkl")
+    assert found["clip_norm"] == clip_norm and found.get("clip_value") == clip_value
+
+
+def test_a_setting_that_a_file_has_twice_keeps_its_first_row():
+    twice = pd.DataFrame([released_row(), released_row(ppl_test=40.0), released_row(lr=0.5, ppl_test=45.0)])
+    ends = [line for line in released.tidy(twice, "f.pkl", shard(curve_points=2)) if line["phase"] == "eval"]
+    assert [round(math.exp(line["val_loss"])) for line in ends] == [50, 45]
 
 
 @needs_mirror

@@ -32,7 +32,9 @@ def live_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.kernels, "__path__", [*shared.kernels.__path__, str(root / "shared" / "kernels")])
     monkeypatch.setattr("shared.artifacts.paths.repo_root", lambda: root)
     code = root / "papers" / "toy" / "figures.py"  # the digest of imports needs the whole repository
-    monkeypatch.setattr("shared.artifacts.figures.source_digest", lambda *_, root=None: code.read_text())
+    monkeypatch.setattr(
+        "shared.artifacts.figures.source_digest", lambda *_, root=None: code.read_text(encoding="utf-8")
+    )
     digest.shards_at.cache_clear()
     digest.settings_of.cache_clear()
     forget_toy()

@@ -118,7 +118,9 @@ def test_a_value_that_a_scale_cannot_give_is_left_out_there_and_an_error_where_i
 
     assert judge(judged.claim, toy)["checks"] == []
     everywhere = claim("c", "A statement.", kind="ours")(judged).claim
-    with pytest.raises(ValueError, match="claim 'c' of toy: AttributeError"):
+    with pytest.raises(
+        ValueError, match=r"test_artifacts_claims\.py, judged, claim 'c'.*: AttributeError: .*; it has to yield checks"
+    ):
         judge(everywhere, toy)
 
 
@@ -129,7 +131,7 @@ def test_tables_that_cannot_decide_give_the_reason_and_are_named(toy):
 
 
 def test_a_table_without_rows_decides_nothing(toy):
-    (toy.results / "tables" / "tab_final.csv").write_text("curvature,loss,reported\n")
+    (toy.results / "tables" / "tab_final.csv").write_text("curvature,loss,reported\n", encoding="utf-8")
     entry = judge(one_claim(at_most("x", 0, 1)), toy)
     assert (entry["verdict"], entry["evidence"]) == (NOT_TESTABLE, {"reason": "tab_final has no rows here"})
 
@@ -171,7 +173,7 @@ def test_a_claim_on_a_table_that_is_not_declared_names_the_nearest(toy):
     def judged(tab_fina):
         yield at_most("x", 0, 1)
 
-    (toy.results / "tables" / "tab_fina.csv").write_text("a\n1\n")  # left by an older build
+    (toy.results / "tables" / "tab_fina.csv").write_text("a\n1\n", encoding="utf-8")  # left by an older build
     with pytest.raises(
         ValueError, match=r"reads 'tab_fina', which paper.yaml does not declare; did you mean 'tab_final'"
     ):
@@ -187,7 +189,7 @@ def test_what_was_judged_is_named_with_its_hash(toy):
 
 def test_claims_json_is_what_was_judged(toy):
     entries = build_claims("toy", "smoke")
-    assert json.loads((toy.results / "claims.json").read_text()) == entries
+    assert json.loads((toy.results / "claims.json").read_text(encoding="utf-8")) == entries
 
 
 # in words
@@ -224,8 +226,8 @@ def test_the_summary_has_every_artifact_with_its_hash_and_every_verdict(toy):
 
 def test_the_printed_summary_takes_evidence_as_it_stands(toy, capsys):
     file = toy.results / "claims.json"
-    entries = json.loads(file.read_text())
+    entries = json.loads(file.read_text(encoding="utf-8"))
     entries[0]["evidence"] = {"order": "[a] < [/b]"}
-    file.write_text(json.dumps(entries))
+    file.write_text(json.dumps(entries), encoding="utf-8")
     print_summary("toy", "smoke")
     assert "[a] < [/b]" in capsys.readouterr().out

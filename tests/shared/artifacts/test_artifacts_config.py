@@ -1,12 +1,15 @@
 """Settings: what is wrong in config.yaml is refused in one sentence that names the place and the remedy."""
 
+import math
+
 import pytest
 import yaml
+from pydantic import Field
 from toy_repository import edit, run_in
 
-from shared.artifacts.config import Settings, load_config, load_shard, scales_of
+from shared.artifacts.config import Settings, config_module, load_config, load_shard, scales_of
 from shared.artifacts.paper import load_paper
-from shared.base.settings import flatten, load_yaml, merge
+from shared.base.settings import StrictModel, flatten, load_yaml, merge, validate
 
 
 def refusal(repository, old, new, scale="smoke") -> str:
@@ -50,6 +53,60 @@ def test_a_wrong_value_is_named_with_what_was_given(repository):
     assert "'descent.lr'" in sentence and "greater than 0" in sentence and "(given: -1.0)" in sentence
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("lr: 0.05", "lr: true", "'descent.lr' is no switch, and true is neither a number nor a text"),
+        ("num_steps: 20", "num_steps: false", "'descent.num_steps' is no switch, and false is"),
+        ("seed: 0", "seed: yes", "'problem.seed' is no switch, and true is"),
+        ("[1.0, 10.0]", "[1.0, true]", "'problem.curvatures' is no switch, and true is"),
+        ("lr: 0.05", "lr: .nan", "'descent.lr': "),
+        ("lr: 0.05", "lr: .inf", "'descent.lr': Input should be a finite number (given: inf)"),
+        ("[1.0, 10.0]", "[1.0, .nan]", "'problem.curvatures.1': Input should be a finite number (given: nan)"),
+        ("[1.0, 10.0]", "[]", "'problem.curvatures' is an empty list; fill it"),
+    ],
+)
+def test_a_value_that_a_setting_cannot_mean_is_refused_by_name(repository, old, new, sentence):
+    assert f"papers/toy/config.yaml at scale smoke: {sentence}" in refusal(repository, old, new)
+
+
+def test_where_a_model_says_so_infinity_a_switch_and_an_empty_list_are_values():
+    class Odd(StrictModel):
+        bound: float = Field(allow_inf_nan=True)
+        on: bool
+        several: list[str] = []
+        sizes: dict[str, list[int]]
+
+    given = {"bound": math.inf, "on": True, "several": [], "sizes": {"a": [1]}}
+    assert validate(Odd, given, "x").model_dump() == given
+    with pytest.raises(ValueError, match="x: 'sizes' is an empty list"):
+        validate(Odd, given | {"sizes": {"a": []}}, "x")
+
+
+@pytest.mark.parametrize(
+    ("slug", "path", "value"),
+    [
+        ("logistic_gd", "theorem.gammas", [-0.5]),
+        ("gidd", "exact.p_us", [1.5]),
+        ("ngn_m", "toys.quartic.lrs", [0.1, -1.0]),
+        ("optimizer_gap", "quadratics.sigmas", [-1.0]),
+        ("signed_adam", "quadratics.lrs", {"SGD": [0.0], "Signum": [1.0], "Adam": [1.0]}),
+        ("gitchameleon", "solvers.qualities", [1.2]),
+        ("distributed_sde", "exact.parabola_etas", [0.0]),
+    ],
+)
+def test_a_number_outside_its_range_is_refused_in_every_paper(slug, path, value):
+    content = load_config(slug, "smoke").model_dump(mode="json")
+    *outer, last = path.split(".")
+    section = content
+    for key in outer:
+        section = section[key]
+    assert last in section
+    section[last] = value
+    with pytest.raises(ValueError, match=f"config: '{path}"):
+        validate(config_module(slug).Config, content, "config")
+
+
 def test_a_missing_key_is_named(repository):
     assert "key 'descent.lr' is missing" in refusal(repository, "lr: 0.05, ", "")
 
@@ -60,9 +117,9 @@ def test_a_key_written_twice_is_refused_with_its_line(repository):
 
 
 def test_a_mapping_may_merge_another_in_and_override_it(tmp_path):
-    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n", encoding="utf-8")
     assert load_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}
-    (tmp_path / "twice.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n")
+    (tmp_path / "twice.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, y: 3, y: 4}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="key 'y' appears twice"):
         load_yaml(tmp_path / "twice.yaml")
 
@@ -72,7 +129,7 @@ def test_broken_yaml_is_refused_with_its_line(repository):
 
 
 def test_a_key_that_is_a_list_is_not_valid_yaml(tmp_path):
-    (tmp_path / "odd.yaml").write_text("? [a]\n: 1\n")
+    (tmp_path / "odd.yaml").write_text("? [a]\n: 1\n", encoding="utf-8")
     with pytest.raises(ValueError, match="not valid YAML"):
         load_yaml(tmp_path / "odd.yaml")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_repository import make_repository, run_in
 
-from shared.artifacts.digest import depends_on
+from shared.artifacts.digest import depends_on, shown
 
 DIGESTS = """
 import json, sys
@@ -39,14 +39,14 @@ def changed_by(original):
 
     def change(name: str) -> set[str]:
         file = root / name
-        edited.append((file, file.read_text()))
-        file.write_text(file.read_text() + "\n# edited\n")
+        edited.append((file, file.read_text(encoding="utf-8")))
+        file.write_text(file.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
         after = digests(root)
         return {module for module in before if after[module] != before[module]}
 
     yield change
     for file, text in edited:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
 
 
 def test_a_registry_that_walks_its_package_depends_on_all_of_it():
@@ -58,6 +58,12 @@ def test_an_edit_changes_the_digests_of_its_importers_and_no_others(changed_by):
     users = {"shared.kernels.quadratic", "papers.toy.method", "papers.toy.descend"}
     packages = {"shared.kernels", "papers", "papers.toy"}  # a package stands for all that is in it
     assert changed_by("shared/kernels/quadratic.py") == users | packages
+
+
+def test_the_source_of_the_compiled_kernels_counts_for_their_users(changed_by):
+    changed = changed_by("shared/kernels/compiled.cpp")
+    assert {"shared.kernels.compiled", "shared.kernels.diagonal", "shared.kernels.selective"} <= changed
+    assert not {"papers.toy.method", "papers.toy.descend", "shared.artifacts.digest"} & changed
 
 
 def test_a_package_counts_for_the_modules_in_it_and_their_importers(changed_by):
@@ -76,3 +82,10 @@ def test_an_unknown_module_names_the_nearest(original):
     code = "from shared.artifacts.digest import source_digest; source_digest('papers.toy.descent')"
     result = run_in(root, "-c", code)
     assert "ValueError: no module papers.toy.descent; did you mean 'papers.toy.descend'?" in result.stdout
+
+
+def test_a_long_value_is_shown_by_its_digest_under_its_whole_key():
+    key = "training." + "name_" * 20
+    one, other = (shown(key, str([start, *range(4000)])) for start in (1, 2))
+    assert one != other and one.startswith(f"{key}=") and len(one) < len(key) + 60
+    assert shown("lr", "0.1") == "lr=0.1"

@@ -25,7 +25,7 @@ def drifts(scale="smoke") -> list[tuple[str, str, str]]:
 
 def rewrite(path, change) -> None:
     frame = read_csv(path)
-    path.write_text(to_csv(change(frame)))
+    path.write_text(to_csv(change(frame)), encoding="utf-8")
 
 
 def all_columns() -> list[tuple[str, str]]:
@@ -161,9 +161,9 @@ def test_an_unexpected_file_is_drift(toy, base, file):
 
 def test_a_changed_and_a_vanished_verdict_are_drift(toy):
     file = toy.results / "claims.json"
-    entries = json.loads(file.read_text())
+    entries = json.loads(file.read_text(encoding="utf-8"))
     entries[0]["verdict"] = "fails"
-    file.write_text(json.dumps(entries[:1]))
+    file.write_text(json.dumps(entries[:1]), encoding="utf-8")
     assert [found[::2] for found in drifts()] == [
         ("descends", "verdict changed: holds -> fails"),
         ("fast", "verdict changed: not testable at this scale -> absent"),
@@ -175,9 +175,9 @@ def test_a_changed_and_a_vanished_verdict_are_drift(toy):
 @pytest.mark.parametrize(("before", "after"), [("holds", "within noise"), ("within noise", "fails")])
 def test_a_verdict_that_moves_into_or_out_of_the_noise_is_a_note(toy, before, after):
     for base, verdict in ((toy.reference, before), (toy.results, after)):
-        entries = json.loads((base / "claims.json").read_text())
+        entries = json.loads((base / "claims.json").read_text(encoding="utf-8"))
         entries[0]["verdict"] = verdict
-        (base / "claims.json").write_text(json.dumps(entries))
+        (base / "claims.json").write_text(json.dumps(entries), encoding="utf-8")
     findings = compare_paper("toy", "smoke")
     assert [f.drift for f in findings if f.drift] == []
     assert [f.note for f in findings if f.note] == [f"verdict changed: {before} -> {after}"]
@@ -213,7 +213,7 @@ def test_the_command_ends_with_status_1_on_drift_and_0_without(toy, repository, 
     rewrite(artifact_csv(toy, "tab_final"), lambda frame: frame.assign(loss=frame.loss + 1))
     drifted = run_in(repository, "-m", "shared.artifacts.compare", "toy", "--scale", "smoke")
     assert drifted.returncode == 1 and "see papers/toy/results/smoke/diff/report.md" in drifted.stdout
-    assert "tab_final" in (toy.results / "diff" / "report.md").read_text()
+    assert "tab_final" in (toy.results / "diff" / "report.md").read_text(encoding="utf-8")
 
 
 # accepting
@@ -222,7 +222,7 @@ def test_the_command_ends_with_status_1_on_drift_and_0_without(toy, repository, 
 def test_after_accept_the_comparison_is_clean(toy):
     edit(toy.folder / "figures.py", 'xlabel="step"', 'xlabel="steps"')
     rewrite(artifact_csv(toy, "tab_final"), lambda frame: frame.assign(loss=frame.loss + 1))
-    (toy.reference / "tables" / "old.csv").write_text("a\n1\n")
+    (toy.reference / "tables" / "old.csv").write_text("a\n1\n", encoding="utf-8")
     assert {check for _, check, _ in drifts()} == {"data", "drawing", "presence"}
     build_figures("toy", "smoke")
     written = accept("toy", "smoke")
@@ -231,7 +231,7 @@ def test_after_accept_the_comparison_is_clean(toy):
     assert names == {"tables/tab_final.csv", "figures/fig_loss.csv", "figures/fig_loss.png", "claims.json"}
     assert {p.relative_to(toy.reference).as_posix() for p in toy.reference.rglob("*.*")} == names | {"provenance.json"}
     assert reference_minutes(toy) >= 0
-    provenance = json.loads((toy.reference / "provenance.json").read_text())
+    provenance = json.loads((toy.reference / "provenance.json").read_text(encoding="utf-8"))
     assert {"revision", "packages", "num_records", "compute_minutes", "cpu_minutes"} <= provenance.keys()
 
 
@@ -241,7 +241,10 @@ def test_the_accepted_state_of_the_repository_is_that_before_its_reference_chang
     state = {"revision": "abc", "dirty": False}
     monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: state | {"dirty": not marker.exists()})
     accept("toy", "smoke")
-    assert json.loads((toy.reference / "provenance.json").read_text())["dirty"] is False and not marker.exists()
+    assert (
+        json.loads((toy.reference / "provenance.json").read_text(encoding="utf-8"))["dirty"] is False
+        and not marker.exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,18 +280,18 @@ def test_a_scale_of_the_papers_own_is_compared_and_accepted(toy):
 
 
 def test_results_of_uncommitted_code_are_not_accepted_unless_asked_for(toy, monkeypatch):
-    before = (toy.reference / "provenance.json").read_text()
+    before = (toy.reference / "provenance.json").read_text(encoding="utf-8")
     monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"revision": "abc", "dirty": True})
     with pytest.raises(ValueError, match=r"this checkout has uncommitted changes, .*; commit .*--allow-dirty"):
         accept("toy", "smoke")
-    assert (toy.reference / "provenance.json").read_text() == before
+    assert (toy.reference / "provenance.json").read_text(encoding="utf-8") == before
     accept("toy", "smoke", allow_dirty=True)
-    assert json.loads((toy.reference / "provenance.json").read_text())["dirty"] is True
+    assert json.loads((toy.reference / "provenance.json").read_text(encoding="utf-8"))["dirty"] is True
 
 
 def test_records_of_uncommitted_code_are_not_accepted(toy, monkeypatch):
     sidecar = next(toy.runs.glob("descend/*.provenance.json"))
-    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"dirty": True}))
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text(encoding="utf-8")) | {"dirty": True}), encoding="utf-8")
     monkeypatch.setattr("shared.artifacts.accept.git_state", lambda root: {"revision": "abc", "dirty": False})
     with pytest.raises(ValueError, match="1 records of toy were made with uncommitted changes"):
         accept("toy", "smoke")
@@ -299,13 +302,13 @@ def test_figures_and_verdicts_follow_from_the_references_own_tables(toy):
     shutil.rmtree(toy.results)
     edit(toy.folder / "figures.py", 'xlabel="step"', 'xlabel="steps"')
     edit(toy.folder / "config.yaml", "thresholds: {loss: 0.5}", "thresholds: {loss: 0.05}")
-    (toy.reference / "tables" / "old.csv").write_text("a\n1\n")
+    (toy.reference / "tables" / "old.csv").write_text("a\n1\n", encoding="utf-8")
     table = (toy.reference / "tables" / "tab_final.csv").read_bytes()
     picture = (toy.reference / "figures" / "fig_loss.png").read_bytes()
     derive("toy", "smoke")
     assert (toy.reference / "tables" / "tab_final.csv").read_bytes() == table
     assert (toy.reference / "figures" / "fig_loss.png").read_bytes() != picture
-    assert json.loads((toy.reference / "claims.json").read_text())[0]["verdict"] == "fails"
+    assert json.loads((toy.reference / "claims.json").read_text(encoding="utf-8"))[0]["verdict"] == "fails"
     assert not (toy.reference / "tables" / "old.csv").exists() and (toy.reference / "provenance.json").exists()
 
 

@@ -45,7 +45,8 @@ def test_settings_of_this_process_have_no_effect_and_are_left_alone(table):
 def test_a_users_matplotlibrc_has_no_effect(toy, repository, built, tmp_path):
     settings = tmp_path / "matplotlibrc"
     settings.write_text(
-        "lines.linewidth: 9\nfont.size: 30\nsavefig.bbox: tight\naxes.prop_cycle: cycler('color', 'r')\n"
+        "lines.linewidth: 9\nfont.size: 30\nsavefig.bbox: tight\naxes.prop_cycle: cycler('color', 'r')\n",
+        encoding="utf-8",
     )
     code = (
         "import hashlib, matplotlib; from shared.artifacts.figures import draw;"
@@ -61,7 +62,8 @@ def test_a_users_matplotlibrc_has_no_effect(toy, repository, built, tmp_path):
 
 def test_a_figure_function_cannot_change_the_table(toy, table):
     (toy.folder / "figures.py").write_text(
-        "import matplotlib.pyplot as plt\ndef fig_loss(table):\n    table['loss'] = 0\n    return plt.figure()\n"
+        "import matplotlib.pyplot as plt\ndef fig_loss(table):\n    table['loss'] = 0\n    return plt.figure()\n",
+        encoding="utf-8",
     )
     before = table.copy()
     draw("toy", "fig_loss", table)
@@ -77,7 +79,9 @@ def test_a_figure_without_a_function_names_the_nearest(toy):
 
 def test_a_function_that_returns_no_figure_is_named(toy):
     edit(toy.folder / "figures.py", "    return figure\n", "")
-    with pytest.raises(ValueError, match="fig_loss returns NoneType; return the figure"):
+    with pytest.raises(
+        ValueError, match=r"papers/toy/figures\.py, fig_loss: it returns NoneType; it has to .* return the figure"
+    ):
         build_figures("toy", "smoke")
 
 

@@ -7,9 +7,9 @@ import stat
 import pandas as pd
 import pytest
 
-from shared.artifacts.provenance import Provenance, read_sidecar, sidecar
+from shared.artifacts.provenance import Provenance, sidecar
 from shared.artifacts.records import Records, read_record, write_record
-from shared.base.files import atomic_path, write_text
+from shared.base.files import atomic_path, read_json, write_text
 
 ROWS = [{"lr": 0.1, "step": step, "loss": 1 / (step + 1), "diverged": False} for step in range(50)]
 
@@ -41,7 +41,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_litter(tmp_path):
     with pytest.raises(Exception, match=r"[Cc]onvert|Expected"):
         write_record(path, [{"a": 1}, {"a": "text"}, {"a": [1]}])
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise RuntimeError
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["r.parquet"]
@@ -77,7 +77,7 @@ def test_a_record_with_a_damaged_page_is_refused_in_one_sentence(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "results").write_text("a file")
+    (tmp_path / "results").write_text("a file", encoding="utf-8")
     with pytest.raises(OSError, match=r"cannot write into .*results/runs: .*; make the folder writable"):
         write_record(tmp_path / "results" / "runs" / "r.parquet", ROWS)
 
@@ -120,8 +120,8 @@ def test_what_varies_is_in_the_sidecar_and_not_in_the_record(tmp_path):
     provenance = Provenance(device="cuda", num_threads=3, note="here")
     provenance.add(resumed=True)
     write_record(path, ROWS, provenance)
-    content = read_sidecar(path)
-    assert json.loads(sidecar(path).read_text()) == content
+    content = read_json(sidecar(path))
+    assert json.loads(sidecar(path).read_text(encoding="utf-8")) == content
     expected = {"revision", "dirty", "packages", "num_cores", "started", "wall_seconds", "cpu_seconds"}
     assert expected <= content.keys() and content["wall_seconds"] >= 0
     assert (content["device"], content["num_threads"], content["note"], content["resumed"]) == ("cuda", 3, "here", True)

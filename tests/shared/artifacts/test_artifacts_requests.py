@@ -6,7 +6,14 @@ import pytest
 from toy_repository import edit
 
 from shared.artifacts import workflow
-from shared.artifacts.workflow import check_device, check_papers, check_request, check_writable, papers_at
+from shared.artifacts.workflow import (
+    check_checkout,
+    check_device,
+    check_papers,
+    check_request,
+    check_writable,
+    papers_at,
+)
 
 
 def test_the_defaults_are_scale_cpu_and_own_records(repository):
@@ -55,6 +62,14 @@ def test_a_read_only_folder_among_the_results_is_named(toy, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != toy.folder / "results")
     with pytest.raises(ValueError, match="cannot write into papers/toy/results: permission denied"):
         check_writable(["toy"], "cpu")
+
+
+def test_a_checkout_that_snakemake_cannot_write_into_is_refused_before_it_tries(tmp_path, monkeypatch):
+    check_checkout(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / ".snakemake")
+    with pytest.raises(ValueError, match=r"Snakemake keeps its state there .* copy the checkout"):
+        check_checkout(tmp_path)
 
 
 def test_a_mistake_at_any_scale_stops_every_build(repository):

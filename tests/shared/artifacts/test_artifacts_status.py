@@ -60,3 +60,12 @@ def test_a_built_paper_counts_its_artifacts_verdicts_and_minutes(toy, monkeypatc
 def test_an_unbuilt_scale_is_said_to_be_unbuilt(toy):
     state = status("toy", "cpu")
     assert (state.built, state.stale, state.claims, state.minutes) == ("0 of 2 artifacts", "not built", "", "")
+
+
+def test_a_key_longer_than_its_column_is_printed_whole(toy, monkeypatch, capsys):
+    key = "studies.main.sweep.blocks.of_a_name_that_is_longer_than_a_terminal_is_wide_" + "x" * 60
+    monkeypatch.setattr(module, "dry_run", lambda *_: DRY_RUN.replace("descent.lr", key))
+    monkeypatch.setenv("COLUMNS", "80")
+    module.main("toy", "smoke")
+    printed = "".join(line.split("│")[4].strip() for line in capsys.readouterr().out.splitlines() if "│" in line)
+    assert key in printed

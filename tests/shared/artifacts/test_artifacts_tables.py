@@ -27,7 +27,7 @@ def test_floats_are_written_with_six_significant_digits():
 
 def test_only_an_empty_field_is_missing(tmp_path):
     frame = pd.DataFrame({"word": ["None", "nan", "NA", None], "x": [math.inf, -math.inf, math.nan, 1.0]})
-    (tmp_path / "t.csv").write_text(to_csv(frame))
+    (tmp_path / "t.csv").write_text(to_csv(frame), encoding="utf-8")
     back = read_csv(tmp_path / "t.csv")
     assert back.word.tolist()[:3] == ["None", "nan", "NA"] and back.word.isna().tolist() == [False] * 3 + [True]
     assert back.x.tolist()[:2] == [math.inf, -math.inf] and math.isnan(back.x[2]) and back.x[3] == 1.0
@@ -35,12 +35,12 @@ def test_only_an_empty_field_is_missing(tmp_path):
 
 def test_writing_what_was_read_gives_the_same_bytes(toy):
     for file in (toy.results / "tables" / "tab_final.csv", toy.results / "figures" / "fig_loss.csv"):
-        assert to_csv(read_csv(file)) == file.read_text()
+        assert to_csv(read_csv(file)) == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", ["", 'a,b\n"1,2\n', "a,b\n1,2\n1,2,3\n"])
 def test_a_broken_table_is_refused_in_one_sentence(tmp_path, content):
-    (tmp_path / "t.csv").write_text(content)
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"t\.csv is not a CSV table .*; delete it and build again"):
         read_csv(tmp_path / "t.csv")
 
@@ -68,14 +68,15 @@ def test_columns_and_their_order_are_those_of_paper_yaml(toy, repository):
         "    exact: [label]\n    order: [label, step, loss, curvature]",
     )
     build_tables("toy", "smoke")
-    header = (toy.results / "figures" / "fig_loss.csv").read_text().splitlines()[0]
+    header = (toy.results / "figures" / "fig_loss.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == "label,step,loss,curvature"
 
 
 def test_a_missing_column_stops_the_build_and_names_the_nearest(toy, repository):
     edit(repository / "papers" / "toy" / "paper.yaml", "    exact: [label]", "    exact: [lable]")
     with pytest.raises(
-        ValueError, match=r"table 'fig_loss' has no column 'lable', which paper.yaml declares; did you mean"
+        ValueError,
+        match=r"papers/toy/tables\.py, fig_loss: its frame has no column 'lable', which paper.yaml declares",
     ):
         build_tables("toy", "smoke")
 
@@ -88,7 +89,8 @@ def test_a_table_gets_what_its_parameters_name_built_once(toy):
         "    assert list(fig_loss) == ['curvature', 'step', 'loss', 'label']\n"
         "    last = descents.groupby('curvature').last().reset_index()\n"
         "    return last.assign(reported=reported('tab_final', 1, 'loss'))\n"
-        "def fig_loss(descents, settings):\n    descents['loss'] = 0.0\n    return descents.assign(label='x')\n"
+        "def fig_loss(descents, settings):\n    descents['loss'] = 0.0\n    return descents.assign(label='x')\n",
+        encoding="utf-8",
     )
     forget_toy()
     tables = Tables("toy", "smoke")
@@ -104,7 +106,7 @@ def test_tables_that_need_each_other_and_unknown_names_are_refused(toy):
         build_tables("toy", "smoke")
     edit(toy.folder / "tables.py", "def tab_final(fig_loss, descents,", "def tab_final(descnets,")
     forget_toy()
-    with pytest.raises(ValueError, match=r"table 'tab_final' of toy names 'descnets', .* did you mean 'descents'"):
+    with pytest.raises(ValueError, match=r"papers/toy/tables, tab_final names 'descnets', .* did you mean 'descents'"):
         build_tables("toy", "smoke")
 
 
@@ -130,11 +132,14 @@ def test_a_function_of_the_method_may_make_a_table_from_what_its_parameters_name
     edit(toy.folder / "paper.yaml", caption, f"    from: method.final\n{caption}")
     final = "def final(descend):\n    last = descend.groupby('curvature').last().reset_index()\n"
     final += "    return last.assign(reported=1.0)\n"
-    (toy.folder / "method.py").write_text(final)
+    (toy.folder / "method.py").write_text(final, encoding="utf-8")
     forget_toy()
     table = Tables("toy", "smoke")("tab_final")
     assert table.curvature.tolist() == [1, 10] and list(table) == ["curvature", "loss", "reported"]
-    for wrong, sentence in (("method.finale", "names no function; did you mean 'final'"), ("methd.final", "no module")):
+    for wrong, sentence in (
+        ("method.finale", "names no function; did you mean 'final'"),
+        ("methd.final", "no such file: papers/toy/methd.py"),
+    ):
         edit(toy.folder / "paper.yaml", "method.final", wrong)
         forget_toy()
         with pytest.raises(ValueError, match=sentence):
@@ -157,7 +162,7 @@ def test_a_figure_may_be_columns_of_a_table_without_code(toy):
 
 def test_pipes_do_not_split_a_markdown_cell(tmp_path):
     write_table(pd.DataFrame({"name": ["p(x|y)", "two\nlines"]}), tmp_path / "t.csv", "Caption.")
-    lines = (tmp_path / "t.md").read_text().splitlines()
+    lines = (tmp_path / "t.md").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "Caption."
     assert [line.replace(" ", "") for line in lines if "p(x" in line] == ["|p(x\\|y)|"]
     assert any("two lines" in line for line in lines)
@@ -165,13 +170,15 @@ def test_pipes_do_not_split_a_markdown_cell(tmp_path):
 
 def test_numbers_keep_their_digits_in_markdown(tmp_path):
     write_table(pd.DataFrame({"x": [0.123456, math.nan], "n": [1234567, 8]}), tmp_path / "t.csv", "c")
-    assert "0.1235" in (tmp_path / "t.md").read_text() and "1234567" in (tmp_path / "t.md").read_text()
-    assert "nan" not in (tmp_path / "t.md").read_text()
+    assert "0.1235" in (tmp_path / "t.md").read_text(encoding="utf-8") and "1234567" in (tmp_path / "t.md").read_text(
+        encoding="utf-8"
+    )
+    assert "nan" not in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_latex_specials_are_escaped(tmp_path):
     write_table(pd.DataFrame({"a_b": ["50% & $1 #2 {x} ~ ^ \\"]}), tmp_path / "t.csv", "With 5% of x_1.")
-    text = (tmp_path / "t.tex").read_text()
+    text = (tmp_path / "t.tex").read_text(encoding="utf-8")
     assert r"\caption{With 5\% of x\_1.}" in text
     assert r"a\_b" in text
     cell = r"50\% \& \$1 \#2 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{}"
@@ -190,7 +197,7 @@ def test_a_table_is_written_three_times_and_a_figures_only_as_csv(toy):
 
 def reported_with(toy, *rows: str) -> Reported:
     file = toy.folder / "reported.csv"
-    file.write_text("\n".join(["table,row,column,value,source,status", *rows]) + "\n")
+    file.write_text("\n".join(["table,row,column,value,source,status", *rows]) + "\n", encoding="utf-8")
     return Reported("toy")
 
 
@@ -242,6 +249,6 @@ def test_a_contradictory_reported_number_is_refused(toy, rows, sentence):
 
 
 def test_other_columns_of_reported_csv_are_refused(toy):
-    (toy.folder / "reported.csv").write_text("table,row,column,value,status\nt,1,x,5,verified\n")
+    (toy.folder / "reported.csv").write_text("table,row,column,value,status\nt,1,x,5,verified\n", encoding="utf-8")
     with pytest.raises(ValueError, match="expected"):
         Reported("toy")

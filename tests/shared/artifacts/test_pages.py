@@ -14,7 +14,7 @@ from shared.artifacts.readme import BEGIN, END, main, results_block, with_result
 @pytest.fixture
 def readme(toy):
     path = toy.folder / "README.md"
-    path.write_text(f"# Toy\n\n{BEGIN}\noutdated\n{END}\n\n## After\n")
+    path.write_text(f"# Toy\n\n{BEGIN}\noutdated\n{END}\n\n## After\n", encoding="utf-8")
     return path
 
 
@@ -28,7 +28,9 @@ def test_the_block_stands_between_its_markers_and_nothing_else_changes(toy, read
 def test_a_page_that_says_something_else_is_found_and_left(toy, readme, capsys):
     with pytest.raises(typer.Exit):
         main(["toy"], check=True)
-    assert "toy: README differs from its references" in capsys.readouterr().out and "outdated" in readme.read_text()
+    assert "toy: README differs from its references" in capsys.readouterr().out and "outdated" in readme.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_block_has_verdicts_numbers_costs_and_captions(toy):
@@ -42,9 +44,9 @@ def test_the_block_has_verdicts_numbers_costs_and_captions(toy):
 
 def test_what_was_chosen_after_seeing_results_is_told(toy):
     file = toy.reference / "claims.json"
-    entries = json.loads(file.read_text())
+    entries = json.loads(file.read_text(encoding="utf-8"))
     entries[0]["chosen_after"] = "the number of steps"
-    file.write_text(json.dumps(entries))
+    file.write_text(json.dumps(entries), encoding="utf-8")
     assert "- `descends`: the number of steps" in results_block("toy")
 
 
@@ -64,7 +66,7 @@ def test_the_evidence_page_has_a_row_per_check_and_counts_per_paper(toy, monkeyp
 def test_an_outcome_on_another_processor_is_kept_and_shown(toy):
     findings = [Finding("smoke", "a", "data"), Finding("smoke", "b", "verdict", note="holds -> within noise")]
     processors.record("toy", "smoke", "sse-1-thread", findings)
-    known = json.loads((toy.reference / "processors.json").read_text())["sse-1-thread"]
+    known = json.loads((toy.reference / "processors.json").read_text(encoding="utf-8"))["sse-1-thread"]
     assert (known["checks"], known["drifted"], known["notes"]) == (2, 0, ["b: holds -> within noise"])
     assert "rebuilt as other processors would: sse-1-thread: 2 of 2 checks clean." in results_block("toy")
 

@@ -17,7 +17,7 @@ HEAD = "import torch_is_not_imported_to_read_this\nfrom shared.artifacts.step im
 
 
 def written(toy, text: str, name: str = "probe"):
-    (toy.folder / f"{name}.py").write_text(text)
+    (toy.folder / f"{name}.py").write_text(text, encoding="utf-8")
     return declared("toy", name)
 
 
@@ -87,7 +87,7 @@ def run_step(toy, body: str, *arguments: str, declaration: str = "@step"):
     """The toy's step with another function, run as a module in its repository."""
     head = '"""A step."""\nfrom pathlib import Path\nfrom shared.artifacts.step import step\n\n\n'
     text = f"{head}{declaration}\n{body}\n\n\n"
-    (toy.folder / "descend.py").write_text(text + 'if __name__ == "__main__":\n    descend.main()\n')
+    (toy.folder / "descend.py").write_text(text + 'if __name__ == "__main__":\n    descend.main()\n', encoding="utf-8")
     return run_in(toy.root, "-m", "papers.toy.descend", *arguments)
 
 
@@ -114,10 +114,22 @@ def test_a_step_runs_alone_and_puts_its_files_where_snakemake_would(whole):
     assert result.stdout == "toy descend curvature=1: 1 rows\n"
     record = whole.runs / "descend" / "curvature=1.parquet"
     assert read_record(record).to_dict("records") == [{"curvature": 1.0, "where": "curvature=1", "all": "smoke cpu 2"}]
-    assert (whole.results / "weights" / "curvature=1.txt").read_text() == "curvature=1"
-    sidecar = json.loads(record.with_suffix(".provenance.json").read_text())
+    assert (whole.results / "weights" / "curvature=1.txt").read_text(encoding="utf-8") == "curvature=1"
+    sidecar = json.loads(record.with_suffix(".provenance.json").read_text(encoding="utf-8"))
     assert sidecar["settings"]["descent"] == {"lr": 0.05, "num_steps": 20} and sidecar["extra"] == 1
     assert (sidecar["scale"], sidecar["shard"], sidecar["num_threads"]) == ("smoke", "curvature=1", 2)
+
+
+def test_the_sidecar_says_which_form_of_a_kernel_ran(whole):
+    body = (
+        "def descend(settings):\n    import torch\n    from shared.kernels.diagonal import diagonal_recurrence\n"
+        "    x = torch.ones(1, 2, 3)\n"
+        "    diagonal_recurrence(x, x, backend='torch')\n    diagonal_recurrence(x, x, backend='reference')\n"
+        "    yield {}\n"
+    )
+    assert run_step(whole, body, "--scale", "smoke", "--shard", "curvature=1").returncode == 0
+    sidecar = (whole.runs / "descend" / "curvature=1.provenance.json").read_text()
+    assert json.loads(sidecar)["kernels"] == {"diagonal_recurrence": "reference, torch"}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +158,7 @@ def test_an_unknown_shard_names_the_known_ones_and_help_names_some(whole):
 def test_a_process_that_is_not_the_first_does_its_work_and_writes_nothing(whole, tmp_path):
     out = tmp_path / "out.parquet"
     body = "def descend(shard):\n    print('worked')\n    yield {'x': 1}"
-    (whole.folder / "descend.py").write_text("")
+    (whole.folder / "descend.py").write_text("", encoding="utf-8")
     arguments = ("--scale", "smoke", "--shard", "curvature=1", "--out", str(out))
     run_step(whole, body, *arguments)
     out.unlink()
@@ -175,18 +187,20 @@ def test_a_file_that_is_read_at_run_time_counts_as_code(toy):
     from shared.artifacts import digest
 
     (toy.folder / "notes").mkdir()
-    (toy.folder / "notes" / "a.txt").write_text("one")
+    (toy.folder / "notes" / "a.txt").write_text("one", encoding="utf-8")
     written(toy, HEAD + "@step(reads=['notes/*.txt'])\ndef probe(settings):\n    yield {}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digest, "source_digest", lambda *modules, root=None: "0" * 12)
         one = step_digest("toy", "probe")
         digest._hash.cache_clear()
-        (toy.folder / "notes" / "a.txt").write_text("two")
+        (toy.folder / "notes" / "a.txt").write_text("two", encoding="utf-8")
         assert step_digest("toy", "probe") != one
         digest._hash.cache_clear()
-        (toy.folder / "notes" / "b.txt").write_text("")
+        (toy.folder / "notes" / "b.txt").write_text("", encoding="utf-8")
         assert step_digest("toy", "probe") not in (one,)
-        (toy.folder / "probe.py").write_text((toy.folder / "probe.py").read_text().replace("notes/*.txt", "nots/*"))
+        (toy.folder / "probe.py").write_text(
+            (toy.folder / "probe.py").read_text(encoding="utf-8").replace("notes/*.txt", "nots/*"), encoding="utf-8"
+        )
         with pytest.raises(ValueError, match=r"reads 'nots/\*', and no file of papers/toy matches it"):
             step_digest("toy", "probe")
     forget_toy()

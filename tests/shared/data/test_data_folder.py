@@ -28,7 +28,7 @@ def made(tmp_path_factory) -> Path:
 
 def tracked() -> dict[str, str]:
     """Path below data/ -> MD5, as data.dvc has it."""
-    (out,) = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"]
+    (out,) = yaml.safe_load((ROOT / "data.dvc").read_text(encoding="utf-8"))["outs"]
     listing = (STORE / out["md5"][:2] / out["md5"][2:]).read_bytes()
     assert hashlib.md5(listing).hexdigest() + ".dir" == out["md5"]
     return {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
@@ -57,7 +57,7 @@ def test_pull_in_a_fresh_checkout_needs_no_account_and_no_network(made, tmp_path
     shutil.copy(ROOT / "data.dvc", clone)
     (clone / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", clone / ".dvc")
-    (clone / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    (clone / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     nowhere = "http://127.0.0.1:9"
     environment = os.environ | {"HOME": str(tmp_path / "home"), "http_proxy": nowhere, "https_proxy": nowhere}
     pull = subprocess.run(
@@ -83,7 +83,9 @@ def test_frozen_sequences_come_from_their_chain(made, name):
     chain, sequences = build.load_markov_set(name, made)
     assert sequences.shape == (1024, 64)
     assert chain.illegal_rate(sequences).max() == 0.0
-    stated = json.loads((made / "markov" / name / "chain.json").read_text())["entropy_rate_nats_per_token"]
+    stated = json.loads((made / "markov" / name / "chain.json").read_text(encoding="utf-8"))[
+        "entropy_rate_nats_per_token"
+    ]
     assert chain.entropy_rate == pytest.approx(stated, rel=1e-9)  # written with ten digits
     transitions = chain.nll(sequences[:, : chain.order], 0.0) * chain.order
     per_step = (chain.nll(sequences, 0.0) * 64 - transitions) / (64 - chain.order)

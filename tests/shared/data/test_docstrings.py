@@ -26,7 +26,7 @@ def write_package(folder: Path, names: list[str]) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(FILES[name])
+        path.write_text(FILES[name], encoding="utf-8")
     return folder
 
 
@@ -139,6 +139,10 @@ def test_pinned_packages_give_the_recorded_bytes():
     manifest = docstring_corpus().manifest
     if {name: entry["version"] for name, entry in manifest["packages"].items()} != recorded:
         pytest.skip("other package versions than those recorded")
+    listed = Path(__file__).with_name("docstring_files.txt").read_text(encoding="utf-8").splitlines()
+    files = {file: digest for digest, file in (line.split(" ", 1) for line in listed)}
+    found = {file: digest[:16] for file, digest in manifest["files"].items()}
+    assert sorted(files.items() ^ found.items()) == []
     assert manifest["sha256"] == "4164d2de21b49df606bdd56df220f31de50824c7e77d3ff407fa9838bb18f8d8"
 
 
@@ -150,3 +154,18 @@ def test_long_paragraphs_never_stand_on_both_sides():
     ]
     shared = sides[0] & sides[1]
     assert not shared, next(iter(shared))
+
+
+def test_a_file_more_under_the_same_versions_is_another_entry_of_the_cache(tmp_path, monkeypatch):
+    """Another Python may bring other files of one release."""
+    monkeypatch.setenv("ARTIFACTS_CACHE", str(tmp_path / "cache"))
+    package = tmp_path / "package"
+    package.mkdir()
+    text = '"""' + "A sentence that is long enough to be kept as a document of its own. " * 3 + '"""\n'
+    (package / "a.py").write_text(text, encoding="utf-8")
+    arguments = {"package": package}, {"package": ()}, {"package": {"version": "1.0", "licence": "MIT"}}
+    first = build_corpus(*arguments)
+    assert build_corpus(*arguments).folder == first.folder
+    (package / "b.py").write_text(text.replace("sentence", "paragraph"), encoding="utf-8")
+    second = build_corpus(*arguments)
+    assert second.folder != first.folder and second.sha256 != first.sha256

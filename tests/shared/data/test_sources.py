@@ -155,7 +155,7 @@ def test_streamed_sets_come_from_the_mirror_in_order(toy, monkeypatch, tmp_path)
         next(loaders.stream_text("toy"))
     (tmp_path / "toy").mkdir()
     for shard, words in [("train-1.jsonl", ["c"]), ("train-0.jsonl", ["a", "b"]), ("test-0.jsonl", ["x"])]:
-        (tmp_path / "toy" / shard).write_text("".join(f'{{"text": "{word}"}}\n' for word in words))
+        (tmp_path / "toy" / shard).write_text("".join(f'{{"text": "{word}"}}\n' for word in words), encoding="utf-8")
     assert list(loaders.stream_text("toy")) == ["a", "b", "c"]
 
 

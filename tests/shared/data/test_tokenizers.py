@@ -19,6 +19,7 @@ DOCUMENTS = [
 SPECIAL: tuple[SpecialToken, ...] = ("[MASK]", "[PAD]", "[BOS]", "[EOS]")
 KINDS = {
     "byte": TokenizerConfig(kind="byte", num_ordinary=256, special_tokens=SPECIAL),
+    "letters": TokenizerConfig(kind="letters", num_ordinary=27, special_tokens=SPECIAL),
     "char": TokenizerConfig(kind="char", num_ordinary=46, special_tokens=SPECIAL),
     "word": TokenizerConfig(kind="word", num_ordinary=20, special_tokens=SPECIAL),
     "bpe": TokenizerConfig(kind="bpe", num_ordinary=90, num_characters=46, special_tokens=SPECIAL),
@@ -68,6 +69,17 @@ def test_words_of_wikitext_2_are_as_many_as_published(file, count):
     assert len(ids) == count and (ids == 1).sum() == text.count("\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [("Returns x_1,\n  the MEAN.", "returns x the mean "), ("a b", "a b "), ("  42 ", ""), ("", ""), ("Zoë", "zo ")],
+)
+def test_letters_are_small_and_all_else_is_one_blank(text, letters):
+    tokenizer = load_tokenizer(train_tokenizer(KINDS["letters"], DOCUMENTS))
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == letters
+    assert ids.tolist() == [" abcdefghijklmnopqrstuvwxyz".index(c) for c in letters]
+
+
 def test_special_tokens_are_last_and_in_order(tokenizer):
     n = tokenizer.num_ordinary
     assert [tokenizer.mask_id, tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id] == [n, n + 1, n + 2, n + 3]
@@ -82,9 +94,9 @@ def test_no_text_encodes_to_a_special_token(tokenizer):
 
 
 def test_special_tokens_are_left_out_or_written_by_name(tokenizer):
-    ids = [tokenizer.bos_id, *tokenizer.encode("the words"), tokenizer.mask_id]
-    assert tokenizer.decode(ids) == "the words"
-    assert tokenizer.decode(ids, keep_special=True) == "[BOS]the words[MASK]"
+    ids = [tokenizer.bos_id, *tokenizer.encode("the area"), tokenizer.mask_id]
+    assert tokenizer.decode(ids).rstrip(" ") == "the area"  # letters end in a blank
+    assert tokenizer.decode(ids, keep_special=True).replace(" [", "[") == "[BOS]the area[MASK]"
 
 
 def test_a_batch_equals_its_texts_one_by_one(tokenizer):

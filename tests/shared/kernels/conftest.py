@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from shared.base.seeding import torch_generator
+from shared.kernels.compiled import attempt, library
 from shared.kernels.delta import delta_rule, gated_delta_rule
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.kernels.linear_attention import scalar_decay_attention, vector_decay_attention
@@ -26,6 +27,7 @@ KERNELS: dict[str, Callable] = {
     "delta rule": delta_rule,
     "gated delta rule": gated_delta_rule,
 }
+COMPILED = ("diagonal real", "diagonal complex", "diagonal constant", "selective scan")
 CHUNKED = ("scalar decay", "vector decay", "delta rule", "gated delta rule")
 
 
@@ -119,6 +121,14 @@ def run_with_gradients(case: Case, **options: object) -> dict[str, Tensor]:
     return {"output": out.detach(), "final state": state.detach(), **named}
 
 
+@pytest.fixture(autouse=True)
+def skip_compiled_form_without_compiler(request: pytest.FixtureRequest) -> None:
+    """A parameter "compiled" needs the library."""
+    parameters = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
+    if any(isinstance(value, str) and value == "compiled" for value in parameters) and library() is None:
+        pytest.skip(attempt()[2])
+
+
 @pytest.fixture
 def kernel_case() -> Callable[..., Case]:
     return make_case
@@ -130,7 +140,16 @@ def with_gradients() -> Callable[..., dict[str, Tensor]]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`kernel` runs over all recurrent kernels, `chunked_kernel` over those with a chunk size."""
+    """`kernel` runs over all recurrent kernels, `chunked_kernel` over those with a chunk size.
+
+    With `backend` a test runs over all CPU forms of each kernel, with `form` over those that are not the reference.
+    """
+    for argument, forms in (("backend", ("reference", "torch")), ("form", ("torch",))):
+        if {"kernel", argument} <= set(metafunc.fixturenames):
+            has = [(kernel, (*forms, "compiled") if kernel in COMPILED else forms) for kernel in KERNELS]
+            pairs = [(kernel, form) for kernel, chosen in has for form in chosen]
+            metafunc.parametrize(("kernel", argument), pairs)
+            return
     if "kernel" in metafunc.fixturenames:
         metafunc.parametrize("kernel", list(KERNELS))
     if "chunked_kernel" in metafunc.fixturenames:

@@ -7,18 +7,20 @@ from shared.base.seeding import torch_generator
 from shared.kernels.convolution import long_convolution, short_convolution
 
 BACKENDS = ["reference", "torch"]
+SHORT = [*BACKENDS, "compiled"]
 
 
 def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch_generator(seed, "convolution", *shape), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("form", SHORT[1:])
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("num_steps", [1, 3, 4, 5, 17])
-def test_short_forms_agree_in_value_and_gradient(num_steps, width):
+def test_short_forms_agree_in_value_and_gradient(num_steps, width, form):
     leaves = [normal(2, num_steps, 3), normal(3, width), normal(3), normal(2, width - 1, 3)]
     results = []
-    for backend in BACKENDS:
+    for backend in (form, "reference"):
         inputs = [z.clone().requires_grad_() for z in leaves]
         y, state = short_convolution(*inputs, backend=backend)
         grads = torch.autograd.grad(y.square().sum() + state.sum() + sum(z.sum() for z in inputs), inputs)
@@ -27,7 +29,7 @@ def test_short_forms_agree_in_value_and_gradient(num_steps, width):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", SHORT)
 def test_unit_tap_at_the_end_is_the_identity_and_before_it_a_shift(backend):
     x, weight = normal(2, 9, 3), torch.zeros(3, 4, dtype=torch.float64)
     weight[:, -1] = 1
@@ -36,7 +38,7 @@ def test_unit_tap_at_the_end_is_the_identity_and_before_it_a_shift(backend):
     assert torch.equal(y[:, 1:], x[:, :-1]) and not y[:, 0].any()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", SHORT)
 @pytest.mark.parametrize("cut", [1, 2, 6])
 def test_short_convolution_continues_from_its_cache(backend, cut):
     x, weight, bias = normal(2, 9, 3), normal(3, 4), normal(3)
@@ -47,13 +49,20 @@ def test_short_convolution_continues_from_its_cache(backend, cut):
     assert torch.equal(last, final)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_changing_a_step_leaves_earlier_outputs(backend):
-    x, weight, filters = normal(2, 9, 3), normal(3, 4), normal(9, 3)
+@pytest.mark.parametrize("backend", SHORT)
+def test_changing_a_step_leaves_earlier_short_outputs(backend):
+    x, weight = normal(2, 9, 3), normal(3, 4)
     changed = x.clone()
     changed[:, 5] += 1
     short = [short_convolution(z, weight, backend=backend)[0] for z in (x, changed)]
     assert torch.equal(short[0][:, :5], short[1][:, :5]) and not torch.equal(short[0][:, 5], short[1][:, 5])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_changing_a_step_leaves_earlier_long_outputs(backend):
+    x, filters = normal(2, 9, 3), normal(9, 3)
+    changed = x.clone()
+    changed[:, 5] += 1
     long = [long_convolution(z, filters, backend=backend) for z in (x, changed)]
     torch.testing.assert_close(
         long[0][:, :5], long[1][:, :5], rtol=0, atol=1e-14
@@ -91,6 +100,12 @@ def test_exponential_filter_is_the_diagonal_recurrence():
     filters = a ** torch.arange(50, dtype=torch.float64).unsqueeze(1)
     h, _ = diagonal_recurrence(a.view(1, 1, 3), x)
     torch.testing.assert_close(long_convolution(x, filters), h, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("form", SHORT[1:])
+def test_short_convolution_derivative_agrees_with_finite_differences(form):
+    inputs = tuple(z.requires_grad_() for z in (normal(2, 5, 2), normal(2, 3), normal(2), normal(2, 2, 2)))
+    assert torch.autograd.gradcheck(lambda *z: short_convolution(*z, backend=form), inputs)
 
 
 def test_bfloat16_convolutions_round_once():

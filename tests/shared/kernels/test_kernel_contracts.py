@@ -8,7 +8,7 @@ import torch
 
 from shared.kernels import dispatch
 from shared.kernels.convolution import long_convolution, short_convolution
-from shared.kernels.dispatch import ENVIRONMENT_VARIABLE, choose_backend
+from shared.kernels.dispatch import ENVIRONMENT_VARIABLE, choose_backend, forms_that_ran
 
 
 def test_wrong_shapes_are_named_with_what_was_expected(kernel, kernel_case):
@@ -37,26 +37,28 @@ def test_chunk_size_must_be_a_power_of_two(chunked_kernel, kernel_case):
         kernel_case(chunked_kernel, 7).run(chunk_size=12)
 
 
-def test_states_keep_the_input_dtype_and_at_least_float32(kernel, kernel_case):
+def test_states_keep_the_input_dtype_and_at_least_float32(kernel, backend, kernel_case):
     for dtype in (torch.float32, torch.float64):
-        for backend in ("reference", "torch"):
-            out, state = kernel_case(kernel, 3, dtype).run(backend=backend)
-            wanted = dtype.to_complex() if kernel == "diagonal complex" else dtype
-            assert out.dtype == state.dtype == wanted
+        out, state = kernel_case(kernel, 3, dtype).run(backend=backend)
+        wanted = dtype.to_complex() if kernel == "diagonal complex" else dtype
+        assert out.dtype == state.dtype == wanted
 
 
 def test_argument_beats_environment_beats_device(monkeypatch):
-    x = torch.zeros(1)
+    x, forms = torch.zeros(1), ("reference", "torch", "triton")
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    assert choose_backend(None, x) == "torch"
+    assert choose_backend("toy", None, x, forms) == "torch"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "reference")
-    assert choose_backend(None, x) == "reference"
-    assert choose_backend("torch", x) == "torch"
+    assert choose_backend("toy", None, x, forms) == "reference"
+    assert choose_backend("toy", "torch", x, forms) == "torch"
+    assert forms_that_ran()["toy"] == "reference, torch"
 
 
 def test_environment_reaches_the_kernels(kernel, kernel_case, monkeypatch):
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "fortran")
-    with pytest.raises(ValueError, match=r"'fortran' \(from ARTIFACTS_KERNEL_BACKEND\).*reference, torch, triton"):
+    with pytest.raises(
+        ValueError, match=r"'fortran' \(from ARTIFACTS_KERNEL_BACKEND\).*reference, torch, compiled, triton"
+    ):
         kernel_case(kernel, 3).run()
 
 

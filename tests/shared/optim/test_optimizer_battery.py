@@ -218,6 +218,23 @@ def test_values_out_of_range_are_refused_in_a_sentence(name):
         rule.resolve({"lr": "1e-3"})
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", [n for n in sorted(RULES) if "eps" in RULES[n].hyper])
+def test_without_eps_an_untouched_coordinate_stays_and_the_others_move(name, dtype):
+    """A row of an embedding whose token was not seen: 0 / 0 without care."""
+    rule = get_rule(name)
+    mollified = {"eps_inside": 1e-6} if name == "soft_signum" else {}
+    p, g = torch.tensor([1.0, -2.0], dtype=dtype), torch.tensor([0.0, 0.3], dtype=dtype)
+    state, hyper = rule.init(p), rule.resolve({"lr": 0.1, "eps": 0.0} | mollified)
+    hyper |= {k: 0.0 for k in ("weight_decay", "l2") if k in hyper}
+    for _ in range(3):
+        p, state = rule.step(p, g, state, hyper, torch.tensor([1.0], dtype=torch.float64))
+    assert p[0] == 1.0 and torch.isfinite(p).all() and p[1] < -2.0
+    leaves, nothing = Leaves([torch.ones(1, dtype=dtype)]), Leaves([torch.zeros(1, dtype=dtype)])
+    still, _ = rule.step(leaves, nothing, rule.init(leaves), hyper, torch.tensor(1.0, dtype=torch.float64))
+    assert still.items[0].item() == 1.0
+
+
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_a_class_without_settings_has_the_defaults_of_its_rule(name):
     cls = OPTIMIZERS[name]

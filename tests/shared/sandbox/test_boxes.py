@@ -84,7 +84,7 @@ except OSError:
 
 def test_secrets_of_the_environment_and_the_home_are_not_there(level, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    (tmp_path / "secret").write_text("sk-secret")
+    (tmp_path / "secret").write_text("sk-secret", encoding="utf-8")
     code = f"""
 import itertools
 import os

@@ -76,7 +76,7 @@ def main(folder, settings, disturbance):
     result = fit(task, run, toy_config(**settings), checkpoint_dir=folder / "checkpoints")
     rank = os.environ.get("RANK", "0")
     report = {"pid": os.getpid(), "seen": task.seen, "rows": result.rows, "provenance": result.provenance}
-    (folder / f"rank-{rank}.json").write_text(json.dumps(report))
+    (folder / f"rank-{rank}.json").write_text(json.dumps(report), encoding="utf-8")
     checkpoint.save_weights(result.model, folder / f"weights-{rank}.safetensors")
 
 

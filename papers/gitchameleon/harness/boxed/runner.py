@@ -1,72 +1,223 @@
-# ruff: noqa: UP004, UP028, UP031, RUF005 - it also runs under Python 3.7
-"""Runs one candidate and its tests inside the box: `python -I -B runner.py`. Standard library, Python 3.7 and later.
+# ruff: noqa: B905, UP004, UP031, RUF005 - it also runs under Python 3.7
+"""Runs one candidate inside the box: `python -I -B runner.py`. Standard library, Python 3.7 and later.
 
-It talks to the harness through the socket in BOX_FD, one JSON object a line. First comes the candidate; it is
-imported, and only then are the tests, the canaries and the run's secret sent. So no file that the candidate can
-reach holds the tests while it is imported, and code that ends the process at import has nothing to report with.
-Each outcome carries the secret; the end is a line of its own, which an early exit never writes.
-Asked for `lines`, it also says which lines of the candidate never ran: for candidates that are trusted, since what they
-do could change it.
+Two processes. The judge's side keeps the socket to the harness (BOX_FD) and the run's secret; it cannot be read by the
+other one. The answer's side is a child that has two pipes and nothing else: it gets a token, imports the candidate, and
+says so with that token. Only then come the tests, the canaries, the code that runs them (`judging.py`) and a second
+token, which every outcome has to carry. So at import there is no descriptor of the harness, no test, no secret of the
+run and no class or module of ours to patch: what the answer's side holds of ours are closures.
+
+Towards the answer's side lines are read as Python literals of texts, one report a line; the harness gets JSON.
 """
 
-import builtins
+import ast
+import contextlib
 import dis
 import importlib
 import json
+import marshal
 import os
+import select
+import signal
 import sys
 import threading
-import traceback
 import types
-import unittest
-import unittest.case
-import unittest.loader
-import unittest.result
-import unittest.suite
 
-TRACE_CHARS = 20000
-GUARDED = ["builtins", "unittest", "unittest.case", "unittest.loader", "unittest.result", "unittest.suite"]
-GUARDED_PYTEST = [
-    "pytest",
-    "_pytest.main",
-    "_pytest.runner",
-    "_pytest.python",
-    "_pytest.python_api",
-    "_pytest.outcomes",
-]
-GUARDED_PYTEST += [
-    "_pytest.unittest",
-    "_pytest.reports",
-    "_pytest.assertion.rewrite",
-    "_pytest.nodes",
-    "_pytest.raises",
-]
+CONDUCT = ("sys.settrace", "sys.setprofile", "sys.monitoring.register_callback", "gc.get_objects", "gc.get_referrers")
+CONDUCT += ("gc.get_referents", "sys._getframe", "sys._current_frames", "sys._getframemodulename")
+REWRITTEN = ("__code__", "__defaults__", "__kwdefaults__")
+PATCHED = "unittest unittest.case unittest.loader unittest.result unittest.suite unittest.util importlib traceback"
 
 
-class Channel(object):
-    """Lines of JSON to and from the harness."""
+def reader(fd):
+    """A function that returns the next line from a descriptor; None at its end."""
+    read, rest = os.read, [b""]
 
-    def __init__(self, fd):
-        self._fd, self._text, self._nonce = fd, b"", None
-        os.set_inheritable(fd, False)
-        self._write, self._read, self._dumps, self._loads = os.write, os.read, json.dumps, json.loads
-
-    def receive(self):
-        while b"\n" not in self._text:
-            data = self._read(self._fd, 1 << 16)
+    def receive():
+        while b"\n" not in rest[0]:
+            data = read(fd, 1 << 16)
             if not data:
-                os._exit(71)
-            self._text += data
-        line, self._text = self._text.split(b"\n", 1)
-        return self._loads(line.decode())
+                return None
+            rest[0] += data
+        line, rest[0] = rest[0].split(b"\n", 1)
+        return line
 
-    def use(self, nonce):
-        self._nonce = nonce
+    return receive
 
-    def send(self, event, **content):
-        data = (self._dumps(dict(content, event=event, nonce=self._nonce)) + "\n").encode()
-        while data:
-            data = data[self._write(self._fd, data) :]
+
+def write_all(fd, data):
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+# ------------------------------------------------------------------------------------------- the judge's side
+
+
+def hide():
+    """No other process of this user may look into this one's memory or descriptors."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+    except (ImportError, OSError, AttributeError):
+        pass
+
+
+def relay(fd, reports, orders, pid):
+    """Passes reports of the answer's side on, if they carry the token of their stage, until it has ended."""
+    hide()
+    receive = reader(fd)
+    write_all(fd, b'{"event": "ready"}\n')
+    nonce = json.loads(receive().decode())["nonce"]
+    tokens = [os.urandom(16).hex()]
+
+    def tell(event, **content):
+        write_all(fd, (json.dumps(dict(content, event=event, nonce=nonce)) + "\n").encode())
+
+    def order(content):
+        data = marshal.dumps(content, 2)
+        write_all(orders, b"%d\n" % len(data) + data)
+
+    def hear(line):
+        try:
+            fields = [ast.literal_eval(part) for part in line.decode().split("\t")]
+            token, event = fields[:2]
+            fine = token == tokens[0] and all(type(field) is str for field in fields)
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            fine = False
+        if not fine:
+            tell("forged")
+            stop()
+        tell(event, fields=fields[2:])
+        if event == "imported":
+            second = json.loads(receive().decode())
+            if second.get("stop"):
+                stop()
+            tokens[0] = os.urandom(16).hex()
+            order([tokens[0], second["judging"], second["tests"], second["before"], second["after"]])
+
+    def stop():
+        os.kill(pid, signal.SIGKILL)
+        os._exit(0)
+
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    order([tokens[0]])
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *a: None)
+    rest, ended = b"", None
+    while True:
+        if ended is None:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            ended = status if done else None
+        ready = select.select([reports, woken], [], [], 0 if ended is not None else 0.5)[0]
+        if woken in ready:
+            os.read(woken, 512)
+        data = os.read(reports, 1 << 16) if reports in ready else b""
+        rest += data
+        while b"\n" in rest:
+            line, rest = rest.split(b"\n", 1)
+            with contextlib.suppress(BrokenPipeError):  # the answer's side has gone
+                hear(line)
+        if ended is not None and not data:
+            break
+        if reports in ready and not data:  # it has closed its end
+            ended = os.waitpid(pid, 0)[1]
+            break
+    leave_as(ended)
+
+
+def leave_as(status):
+    """Ends this process the way the child has ended."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
+
+
+# ------------------------------------------------------------------------------------------ the answer's side
+
+
+def guarded_state(names):
+    """(module, name) -> what a function, class or method is and what it is made of, of all that decides a test.
+
+    Args:
+        names: module -> names in it that count; None: all functions and classes that it defines or has imported.
+    """
+    functions = (types.FunctionType, types.BuiltinFunctionType)
+    wrappers = (types.FunctionType, classmethod, staticmethod, property)
+    state = {}
+    for module_name, chosen in names.items():
+        module = sys.modules.get(module_name)
+        state["sys.modules", module_name] = (module,)
+        for key, value in list(vars(module).items()) if module else []:
+            if (chosen is not None and key not in chosen) or not callable(value):
+                continue
+            if isinstance(value, functions + (type,)) or chosen is not None:
+                state[module_name, key] = parts(value)
+            if isinstance(value, type) and value.__module__ == module_name:
+                for method, function in list(vars(value).items()):
+                    if isinstance(function, wrappers):
+                        state[module_name, key + "." + method] = parts(function)
+    return state
+
+
+def parts(function):
+    """A function and what can be exchanged within it while it stays the same object."""
+    if not isinstance(function, types.FunctionType):
+        return (function,)
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            cells.append(cell.cell_contents)
+        except ValueError:
+            cells.append(None)
+    return (function, function.__code__, function.__defaults__) + tuple(cells)
+
+
+def replaced(before, names):
+    """Names of `before` that are something else now."""
+    now, found = guarded_state(names), []
+    for key, old in before.items():
+        new = now.get(key, ())
+        if len(new) != len(old) or not all(a is b for a, b in zip(old, new)):
+            found.append("%s.%s" % key)
+    return sorted(found)
+
+
+def watch_conduct():
+    """A list to which calls are added that look into the interpreter, made by code outside of installed packages.
+
+    Audit hooks are there from Python 3.8 on, and cannot be removed.
+    """
+    seen, busy, getframe, startswith = [], [], sys._getframe, str.startswith
+    installed = (sys.prefix, sys.base_prefix, "/usr/", "<frozen", os.path.abspath(__file__), "<judging>")
+    passing = tuple(importlib.import_module(name).__file__ for name in ("inspect", "traceback"))
+
+    def hook(event, arguments):
+        if busy or (event not in CONDUCT and event != "object.__setattr__"):
+            return
+        busy.append(1)
+        try:
+            if event == "object.__setattr__":
+                if arguments[1] not in REWRITTEN:
+                    return
+                event = "%s of a function" % arguments[1]
+            frame = getframe(1)
+            while frame is not None and frame.f_code.co_filename in passing:
+                frame = frame.f_back  # asked for by way of inspect or traceback
+            if frame is not None and not startswith(frame.f_code.co_filename, installed):
+                seen.append(event)
+        finally:
+            busy.pop()
+
+    if hasattr(sys, "addaudithook"):
+        sys.addaudithook(hook)
+    return seen
 
 
 class Lines(object):
@@ -92,7 +243,7 @@ class Lines(object):
         sys.settrace(None)
         threading.settrace(None)
         lines = line_numbers(compile(source, self.path, "exec", dont_inherit=True))
-        return {"num_lines": len(lines), "missed": sorted(lines - self.ran)}
+        return [str(len(lines)), " ".join(map(str, sorted(lines - self.ran)))]
 
 
 def line_numbers(code):
@@ -104,147 +255,96 @@ def line_numbers(code):
     return found
 
 
-def describe(error):
-    """(class name, traceback text) of an exception whose own methods may misbehave."""
-    name = type(error).__name__
-    try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except BaseException:
-        text = "".join(traceback.format_tb(error.__traceback__)) + name
-    half = TRACE_CHARS // 2
-    return name, text if len(text) <= TRACE_CHARS else text[:half] + "\n[...]\n" + text[-half:]
+def answer_side(orders, reports, request):
+    """The answer's side around the candidate's import: a generator that yields a list once, into which the import's
+    error goes, if there is one.
+
+    Only the evaluation stack of `main` holds the generator while the candidate is imported: no frame, module or class
+    leads to what it knows.
+    """
+    for fd in (orders, reports):
+        os.set_inheritable(fd, False)
+    me, pid_of, leave, write, read, loads = os.getpid(), os.getpid, os._exit, os.write, os.read, marshal.loads
+    quote, encode, join, run, translate = str.__repr__, str.encode, str.join, exec, compile
+    token, get_trace, flushes = [""], sys.gettrace, (sys.stdout.flush, sys.stderr.flush)
+
+    def send(event, *texts):
+        if pid_of() != me:
+            leave(0)  # a copy that the candidate has forked speaks for nobody
+        line = [quote(token[0]), quote(event)]
+        for text in texts:
+            line.append(quote(text))
+        data = encode(join("\t", line) + "\n", "utf-8", "backslashreplace")
+        while data:
+            data = data[write(reports, data) :]
+
+    def receive():
+        size = b""
+        while size[-1:] != b"\n":
+            byte = read(orders, 1)
+            if not byte or pid_of() != me:
+                leave(71)
+            size += byte
+        data, size = b"", int(size)
+        while len(data) < size:
+            data += read(orders, size - len(data))
+        return loads(data)
+
+    token[0] = receive()[0]
+    names, loaded = guarded_names(request["guard"])
+    path, lines = path_of(request), None
+    if request.get("lines"):
+        lines = Lines(path)
+        lines.start()
+    before, seen = guarded_state(names), watch_conduct()
+
+    def conduct():
+        traced = [] if lines or get_trace() is None else ["sys.settrace"]
+        try:
+            return replaced(before, names) + sorted(set(seen)) + traced
+        except Exception as problem:  # what it is made of has been exchanged
+            return [type(problem).__name__ + " when asked for what was replaced"]
+
+    error = []
+    yield error
+    if error:
+        send(*error[0])
+    else:
+        send("imported", " ".join(loaded), "\n".join(conduct() + planted()))
+        token[0], judging, tests, first, last = receive()
+        stage = {"__name__": "judging", "__builtins__": __builtins__}
+        run(translate(judging, "<judging>", "exec"), stage)
+        stage["run"](send, request, (first, tests, last), conduct, path)
+        send("done", "\n".join(conduct()), *(lines.report(request["code"]) if lines else ()))
+    for flush in flushes:
+        with contextlib.suppress(Exception):
+            flush()
+    leave(0)
 
 
-def guarded_state(names):
-    """(module, name) -> object, for functions, classes and their methods that decide whether a test passes."""
-    state = {}
-    for name in names:
-        module = sys.modules.get(name)
-        for key, value in list(vars(module).items()) if module else []:
-            if not isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
-                continue
-            state[name, key] = value
-            if isinstance(value, type) and value.__module__ == name:
-                for method, function in list(vars(value).items()):
-                    if isinstance(function, (types.FunctionType, classmethod, staticmethod, property)):
-                        state[name, key + "." + method] = function
-    return state
+def guarded_names(packages):
+    """(module -> names to guard, packages that are here). They are imported before the candidate can touch them."""
+    import unittest
+
+    names, loaded = {name: None for name in ["builtins"] + PATCHED.split()}, []
+    for package, modules in sorted(packages.items()):
+        try:
+            importlib.import_module(package)
+        except Exception:
+            continue  # not in this environment, or broken there: then the tests do without it, or say so
+        loaded.append(package)
+        for module, chosen in modules.items():
+            try:
+                importlib.import_module(module)
+            except Exception:
+                continue  # a module that other versions have
+            names[module] = chosen
+    return names, loaded
 
 
-def replaced(before, names):
-    """Names of `before` that are something else now."""
-    now = guarded_state(names)
-    return sorted("%s.%s" % key for key, value in before.items() if now.get(key) is not value)
-
-
-class Outcomes(unittest.TestResult):
-    """Sends each test's outcome as it ends."""
-
-    def __init__(self, send):
-        unittest.TestResult.__init__(self)
-        self._send, self._failed = send, set()
-
-    def _tell(self, test, outcome, error=None):
-        test = getattr(test, "test_case", test)  # a subtest counts for its test
-        name = ".".join(test.id().split(".")[-2:])
-        if name in self._failed:
-            return
-        if outcome != "passed":
-            self._failed.add(name)
-        kind, trace = describe(error[1]) if error and error[1] is not None else (None, "")
-        self._send("test", test=name, outcome=outcome, exception=kind, trace=trace)
-
-    def addSuccess(self, test):
-        self._tell(test, "passed")
-
-    def addFailure(self, test, error):
-        self._tell(test, "failed", error)
-
-    def addError(self, test, error):
-        self._tell(test, "failed", error)
-
-    def addSkip(self, test, reason):
-        self._tell(test, "skipped")
-
-    def addExpectedFailure(self, test, error):
-        self._tell(test, "passed")
-
-    def addUnexpectedSuccess(self, test):
-        self._tell(test, "failed")
-
-    def addSubTest(self, test, subtest, error):
-        if error is not None:
-            self._tell(subtest, "failed", error)
-
-
-def run_unittest(send, sources):
-    """Each source is a module of unittest classes; they run in order."""
-    suites = []
-    for index, source in enumerate(sources):
-        module = types.ModuleType("test_part_%d" % index)
-        sys.modules[module.__name__] = module
-        exec(compile(source, "<tests>", "exec"), module.__dict__)
-        suites.append(unittest.defaultTestLoader.loadTestsFromModule(module))
-    outcomes = Outcomes(send)
-    names = [".".join(t.id().split(".")[-2:]) for s in suites for t in flat(s)]
-    send("collected", tests=names)
-    for suite in suites:
-        suite.run(outcomes)
-
-
-def flat(suite):
-    for test in suite:
-        if isinstance(test, unittest.TestSuite):
-            for inner in flat(test):
-                yield inner
-        else:
-            yield test
-
-
-class PytestOutcomes(object):
-    """A pytest plugin that sends each test's outcome as it ends."""
-
-    def __init__(self, send):
-        self._send, self._errors, self._done = send, {}, {}
-
-    @staticmethod
-    def _name(nodeid):
-        return ".".join(nodeid.split("::")[1:])
-
-    def pytest_collectreport(self, report):
-        if report.failed:
-            error = getattr(report, "_box_error", None) or ("CollectError", str(report.longrepr)[-TRACE_CHARS:])
-            self._send("collect-error", exception=error[0], trace=error[1])
-
-    def pytest_collection_finish(self, session):
-        self._send("collected", tests=[self._name(item.nodeid) for item in session.items])
-
-    def pytest_runtest_makereport(self, item, call):
-        if call.excinfo is not None and item.nodeid not in self._errors:
-            self._errors[item.nodeid] = describe(call.excinfo.value)
-
-    def pytest_runtest_logreport(self, report):
-        worst = self._done.get(report.nodeid, "passed")
-        if report.outcome != "passed" and worst != "failed":
-            worst = "failed" if report.outcome == "failed" else "skipped"
-        self._done[report.nodeid] = worst
-        if report.when == "teardown":
-            kind, trace = self._errors.get(report.nodeid, (None, ""))
-            self._send("test", test=self._name(report.nodeid), outcome=worst, exception=kind, trace=trace)
-
-
-def run_pytest(send, sources):
-    """Each source becomes a file beside the candidate; no configuration or conftest of anyone is read."""
-    import pytest
-
-    work, files = os.getcwd(), []
-    for index, source in enumerate(sources):
-        # the tests' own file is in the middle
-        files.append(os.path.join(work, "test_sample.py" if index == 1 else "test_part_%d.py" % index))
-        with open(files[-1], "w", encoding="utf-8") as file:
-            file.write(source)
-    options = ["--noconftest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", work]
-    pytest.main(options + ["--disable-warnings", "-q", "--tb=no", "-rN"] + files, plugins=[PytestOutcomes(send)])
+def planted():
+    """What in the working folder would be taken for an installed distribution, with plugins of its own."""
+    return ["planted " + name for name in os.listdir(".") if name.endswith((".dist-info", ".egg-info", ".pth"))]
 
 
 def path_of(request):
@@ -253,95 +353,63 @@ def path_of(request):
     return os.path.join(os.getcwd(), name + ".py")
 
 
-def load_candidate(channel, request):
-    """Imports the candidate, or runs it as the main program for a visible test; False if that ended badly."""
-    path = path_of(request)
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
+def described(error, chars=20000):
+    """(class name, traceback text) of an exception whose own methods may misbehave."""
+    import traceback
+
+    name = type(error).__name__
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except BaseException:
+        text = "".join(traceback.format_tb(error.__traceback__)) + name
+    return name, text if len(text) <= chars else text[: chars // 2] + "\n[...]\n" + text[-chars // 2 :]
+
+
+def load_candidate(request, path):
+    """Imports the candidate, or runs it as the main program for a visible test; [the report of a bad end], or []."""
+    with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
         file.write(request["code"])
     try:
         code = compile(request["code"], path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        kind, trace = describe(error)
-        channel.send("compile-error", exception=kind, trace=trace)
-        return False
+        return [("compile-error",) + described(error)]
+    del sys.modules["__main__"]  # ours is none of the candidate's business
+    program = types.ModuleType("__main__")
+    sys.modules["__main__"] = program
     try:
         if request["mode"] == "hidden":
             importlib.import_module(request["module"])
         else:
-            program = types.ModuleType("__main__")
             program.__file__ = path
-            sys.modules["__main__"] = program
             exec(code, program.__dict__)
     except BaseException as error:
-        kind, trace = describe(error)
         left = isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
-        channel.send("import-error", exception=kind, trace=trace, left=left)
-        return False
-    return True
-
-
-def run_visible(channel, program, request, tests):
-    """The visible test is the rest of the program: statements in the same namespace."""
-    try:
-        compile(request["code"] + "\n" + tests, "program.py", "exec", dont_inherit=True)
-        code = compile(tests, os.path.join(os.getcwd(), "visible_test.py"), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        kind, trace = describe(error)
-        channel.send("compile-error", exception=kind, trace=trace)
-        return
-    channel.send("collected", tests=["visible"])
-    with open("visible_test.py", "w", encoding="utf-8") as file:
-        file.write(tests)  # so that tracebacks show its lines
-    try:
-        exec(code, program.__dict__)
-    except BaseException as error:
-        kind, trace = describe(error)
-        left = isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
-        channel.send("test", test="visible", outcome="left" if left else "failed", exception=kind, trace=trace)
-    else:
-        channel.send("test", test="visible", outcome="passed", exception=None, trace="")
+        return [("import-error",) + described(error) + ("left" if left else "",)]
+    return []
 
 
 def main():
-    channel, leave = Channel(int(os.environ.pop("BOX_FD"))), os._exit
-    request = channel.receive()
+    fd = int(os.environ.pop("BOX_FD"))
+    os.set_inheritable(fd, False)
+    request = json.loads(reader(fd)().decode())
     sys.path.insert(0, os.getcwd())
     sys.argv = ["program"]
-    names = list(GUARDED)
-    if request["runner"] == "pytest" and request["mode"] == "hidden":
-        import pytest  # noqa: F401
-
-        for name in GUARDED_PYTEST:
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                continue  # a module that other versions of pytest have
-        names += GUARDED_PYTEST
-    before = guarded_state(names)
-    lines = Lines(path_of(request)) if request.get("lines") else None
-    if lines:
-        lines.start()
-    if load_candidate(channel, request):
-        channel.send("imported")
-        second = channel.receive()
-        channel.use(second["nonce"])
-        changed = replaced(before, names)
-        try:
-            if request["mode"] == "visible":
-                run_visible(channel, sys.modules["__main__"], request, second["tests"])
-            else:
-                sources = [second["before"], second["tests"], second["after"]]
-                (run_pytest if request["runner"] == "pytest" else run_unittest)(channel.send, sources)
-        except BaseException as error:
-            kind, trace = describe(error)
-            channel.send("collect-error", exception=kind, trace=trace)
-        found = lines.report(request["code"]) if lines else None
-        channel.send("done", replaced=sorted(set(changed) | set(replaced(before, names))), lines=found)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    leave(0)
+    orders_read, orders_write = os.pipe()
+    reports_read, reports_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for other in (fd, orders_write, reports_read):
+            os.close(other)
+        path = path_of(request)
+        for outcome in answer_side(orders_read, reports_write, request):
+            outcome.extend(load_candidate(request, path))
+    os.close(orders_read)
+    os.close(reports_write)
+    relay(fd, reports_read, orders_write, pid)
 
 
 if __name__ == "__main__":
+    import builtins
+
     builtins.exit = builtins.quit = sys.exit  # `-S`-like interpreters lack them
     main()

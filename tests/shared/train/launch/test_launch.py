@@ -26,8 +26,8 @@ time.sleep(60)
 @pytest.fixture
 def start(tmp_path, environment):
     """Starts the launcher in the background; ends what is left of it afterwards."""
-    (tmp_path / "sleeper.py").write_text(SLEEPER)
-    (tmp_path / "report.py").write_text("import os; print(dict(os.environ)); raise SystemExit(7)")
+    (tmp_path / "sleeper.py").write_text(SLEEPER, encoding="utf-8")
+    (tmp_path / "report.py").write_text("import os; print(dict(os.environ)); raise SystemExit(7)", encoding="utf-8")
     del environment["CUDA_VISIBLE_DEVICES"]
     environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
     started = []
@@ -48,10 +48,10 @@ def start(tmp_path, environment):
 
 def wait_for(path):
     deadline = time.monotonic() + 30
-    while not (path.exists() and path.read_text()):
+    while not (path.exists() and path.read_text(encoding="utf-8")):
         assert time.monotonic() < deadline, f"{path.name} did not appear"
         time.sleep(0.02)
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def test_two_launchers_at_once_get_different_gpus_and_a_third_is_told(start, tmp_path):

@@ -26,7 +26,7 @@ def test_two_processes_give_the_one_process_result_at_the_same_global_batch(tmp_
     task = ToyTask(dropout=0.0)
     whole = fit(task, toy_run(), toy_config(**settings), progress=False)
 
-    reports = [json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2)]
+    reports = [json.loads((tmp_path / f"rank-{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
     assert reports[0]["pid"] != reports[1]["pid"]
     assert [report["provenance"]["num_processes"] for report in reports] == [2, 2]
     assert [[first for _, first, _ in report["seen"]] for report in reports] == [[0, 4] * 40, [8, 12] * 40]
@@ -51,7 +51,7 @@ def test_a_step_from_the_loss_takes_the_mean_loss_of_all_processes(tmp_path, env
     done = launch(["--processes", "2", "--", *command], environment)
     assert done.returncode == 0, done.stderr
     whole = fit(ToyTask(dropout=0.0), Run(**run), toy_config(log_every=1), progress=False)
-    rows = [json.loads((tmp_path / f"rank-{rank}.json").read_text())["rows"] for rank in range(2)]
+    rows = [json.loads((tmp_path / f"rank-{rank}.json").read_text(encoding="utf-8"))["rows"] for rank in range(2)]
     assert rows[0] == rows[1]
     steps = [[row["effective_lr"] for row in found if row["phase"] == "train"] for found in (whole.rows, rows[0])]
     assert len(steps[0]) == 12 and steps[1] == pytest.approx(steps[0], rel=1e-4)

@@ -45,7 +45,7 @@ def test_a_run_killed_at_random_steps_ends_with_the_bits_of_an_undisturbed_one(t
     assert run(killed, environment).returncode == 0
     model, whole = fit_in(tmp_path / "whole")
 
-    report = json.loads((killed / "rank-0.json").read_text())
+    report = json.loads((killed / "rank-0.json").read_text(encoding="utf-8"))
     assert json.dumps(report["rows"]) == json.dumps(whole.rows)
     assert (killed / "weights-0.safetensors").read_bytes() == save_weights(model, tmp_path / "weights").read_bytes()
     # neither the run killed while saving nor the last kill lost more than the updates since a checkpoint

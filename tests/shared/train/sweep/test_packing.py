@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.optim.ranges import known_ranges
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.sweep.config import SweepConfig, expand
 from shared.train.sweep.packing import cells_of, sweep_shards
@@ -66,3 +67,42 @@ def test_shapes_of_one_batch_size_do_not_take_each_others_names():
 def test_shards_survive_the_way_through_json():
     for shard in cut({"fixed": {"clip_norm": 0}}, max_members=4).values():
         assert ImageShard.model_validate_json(shard.model_dump_json()) == shard
+
+
+@pytest.mark.parametrize(
+    ("block", "sentence"),
+    [
+        ({"optimizer": "adaam", "grid": {"lr": [1.0]}}, "unknown optimiser 'adaam'; did you mean 'adam'"),
+        ({"optimizer": "adam", "grid": {"lr": [1.0], "beta_2": [0.9]}}, "unknown hyperparameter 'beta_2' .* 'beta2'"),
+        ({"optimizer": "adam", "grid": {"beta2": [0.9]}}, "needs a value for 'lr' in"),
+        ({"optimizer": "adam", "grid": {"lr": [-1.0]}}, r"lr of optimiser 'adam' must be a number in \(0, inf\)"),
+        ({"optimizer": "adam", "grid": {"lr": [float("nan")]}}, "lr"),
+        ({"optimizer": "adam", "grid": {"lr": [True]}}, "lr of optimiser 'adam' must be a number in .*; got True"),
+        ({"optimizer": "adam", "grid": {"lr": ["small"]}}, "lr of optimiser 'adam' must be a number in .*'small'"),
+        ({"optimizer": "adam", "grid": {"lr": [1e-3], "beta1": [1.0]}}, r"beta1 .* in \[0, 1\); got 1.0"),
+    ],
+)
+def test_what_no_job_could_start_with_is_refused_when_the_sweep_is_cut(block, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        cut({"blocks": [block]})
+
+
+def test_a_floor_above_a_learning_rate_is_refused_when_the_sweep_is_cut():
+    with pytest.raises(ValueError, match=r"run 'adam beta2=0.9 .*' of sweep 'sweep': min_lr 0.002 is above"):
+        cut(min_lr=2e-3)
+
+
+def test_the_ranges_that_planning_knows_are_those_of_the_rules():
+    from shared.optim.registry import RULES
+
+    assert known_ranges() == {name: dict(rule.hyper) for name, rule in RULES.items()}
+
+
+def test_a_rule_of_the_papers_own_is_left_to_its_job():
+    class Own(ImageShard):
+        own_rules = ("my_rule",)
+
+    block = {"optimizer": "my_rule", "grid": {"lr": [1.0], "anything": [2.0]}}
+    assert len(sweep_shards(Own, ImageSettings(), sweep(blocks=[block]), name="sweep")) == 1
+    with pytest.raises(ValueError, match="unknown optimiser 'my_rule'"):
+        cut({"blocks": [block]})

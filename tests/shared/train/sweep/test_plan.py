@@ -6,6 +6,7 @@ import types
 import pytest
 from typer.testing import CliRunner
 
+from shared.artifacts.config import PaperConfig
 from shared.optim.registry import RULES
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.__main__ import app, sweeps_of
@@ -37,6 +38,7 @@ def test_buffers_assumed_for_the_memory_are_those_of_the_rules():
 def paper(tmp_path, monkeypatch):
     """A paper whose step `train` has one sweep in jobs of two runs."""
     config = types.ModuleType("papers.toy_sweep.config")
+    config.Config, config.STEPS = PaperConfig, {}
     config.shards = lambda settings: {
         "train": sweep_shards(LanguageShard, SETTINGS, SWEEP, name="main", max_members=4),
         "watch": sweep_shards(LanguageShard, SETTINGS, SWEEP, name="main", max_members=1),

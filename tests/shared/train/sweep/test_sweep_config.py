@@ -56,7 +56,7 @@ def test_equal_tokens_whatever_the_batch():
         ({"blocks": [{"optimizer": "adam", "grid": {"lr": [0.1, 0.1]}}]}, "lists a value twice"),
         ({"blocks": [{"optimizer": "adam", "together": {"lr": [0.1], "eps": [1, 2]}}]}, "equally long"),
         ({"blocks": [{"optimizer": "adam", "grid": {"lr": [0.1]}, "fixed": {"lr": 1}}]}, "given in two places"),
-        ({"blocks": []}, "at least 1"),
+        ({"blocks": []}, "'blocks' is an empty list"),
     ],
 )
 def test_bad_descriptions_are_refused(changed, message):

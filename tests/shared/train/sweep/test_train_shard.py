@@ -168,6 +168,25 @@ def test_a_job_with_an_edge_trains_more_runs_and_says_which(tmp_path):
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_fresh_seeds_measure_the_point_that_others_chose(tmp_path):
+    one = {"blocks": [{"optimizer": "adam", "grid": {"lr": [1e-3, 4e-3]}}], "seeds": 1}
+    shard = language_job(LANGUAGE.model_copy(update={"fresh_seeds": (1, 2)}), **one)
+    table = train_shard(shard, LanguageTask.of_shard(shard), checkpoint_dir=tmp_path, progress=False).table
+    final = table[table.phase == "eval"]
+    tuning, fresh = final[~final.fresh], final[final.fresh]
+    assert set(tuning.seed) == {0} and fresh.seed.tolist() == [1, 2]
+    assert set(fresh.lr) == {tuning.lr[tuning.val_loss.idxmin()]} and fresh.val_loss.nunique() == 2
+
+
+def test_a_member_without_eps_leaves_unseen_tokens_where_they_are():
+    """Served by torch's one-pass kernel, which divides 0 by 0 there; bytes that docstrings lack have no gradient."""
+    one = {"blocks": [{"optimizer": "adam", "grid": {"eps": [0.0, 1e-15], "lr": [1e-3]}}], "seeds": 1}
+    shard = language_job(LANGUAGE, **one)
+    table = train_shard(shard, LanguageTask.of_shard(shard), progress=False).table
+    first, second = table[table.phase == "eval"].val_loss
+    assert not table.diverged.any() and first == pytest.approx(second, abs=1e-5)
+
+
 def test_a_job_widens_the_momentum_too_where_the_settings_say_so():
     runs = [run(f"sgd momentum={m:g} seed=0", "sgd", {"lr": 1e-3, "momentum": m}) for m in (0.0, 0.5)]
     shard = image_job(runs, extensions=2, widen=("lr", "momentum"))
@@ -180,9 +199,9 @@ def test_the_stack_is_measured_once_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("ARTIFACTS_CACHE", str(tmp_path))
     shard = image_job([run("a"), run("b", seed=1), run("c", seed=2)], stack=None)
     first = train_shard(shard, ImageTask.of_shard(shard), progress=False).table
-    measured = (tmp_path / "ensemble-speed.json").read_text()
+    measured = (tmp_path / "ensemble-speed.json").read_text(encoding="utf-8")
     pd.testing.assert_frame_equal(first, train_shard(shard, ImageTask.of_shard(shard), progress=False).table)
-    assert (tmp_path / "ensemble-speed.json").read_text() == measured and '"3"' in measured
+    assert (tmp_path / "ensemble-speed.json").read_text(encoding="utf-8") == measured and '"3"' in measured
 
 
 def test_states_of_all_runs_come_back_under_their_names():

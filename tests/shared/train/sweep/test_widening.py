@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from shared.train.sweep.config import SweepConfig, expand
-from shared.train.sweep.widening import beyond_the_edges, neighbour
+from shared.train.sweep.widening import best_on, beyond_the_edges, neighbour
 
 
 def runs_of(optimizer="sgd", seeds=1, fixed=None, **grid):
@@ -40,6 +40,21 @@ def test_only_cells_whose_best_is_at_an_edge_are_widened():
     assert beyond_the_edges(runs, best) == []
 
 
+def test_the_best_point_of_each_cell_is_trained_on_fresh_seeds():
+    runs = runs_of("adam", beta2=[0.9, 0.99], lr=[1e-3, 4e-3])
+    best = {0.9: 1e-3, 0.99: 4e-3}
+    again = best_on([1, 2], runs, table(runs, lambda s: float(s["lr"] != best[s["beta2"]])))
+    assert [(r.settings["beta2"], r.settings["lr"], r.seed) for r in again] == [
+        (0.9, 1e-3, 1),
+        (0.9, 1e-3, 2),
+        (0.99, 4e-3, 1),
+        (0.99, 4e-3, 2),
+    ]
+    assert again[0].name == "adam beta2=0.9 lr=0.001 seed=1"
+    with pytest.raises(ValueError, match="seed 0 chose the best points and cannot measure them"):
+        best_on([0, 1], runs, table(runs, lambda s: 1.0))
+
+
 def test_a_cell_that_diverged_altogether_is_widened_downwards():
     runs = runs_of(lr=[0.1, 1.0])
     (added,) = beyond_the_edges(runs, table(runs, lambda s: 1.0, diverged=[run.name for run in runs]))
@@ -56,7 +71,7 @@ def test_a_cell_that_diverged_altogether_is_widened_downwards():
     ],
 )
 def test_averaging_factors_go_on_in_the_logarithm_of_what_they_forget(grid, low, high):
-    for name in ("beta", "beta1", "beta2", "momentum"):
+    for name in ("alpha", "beta", "beta1", "beta2", "momentum"):
         assert neighbour(name, grid, grid[0], low=True) == low
         assert neighbour(name, grid, grid[1], low=False) == high
 

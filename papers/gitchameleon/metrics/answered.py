@@ -1,0 +1,171 @@
+"""Real answers: success by kind of problem, falls of errors, agreement and gaps, beside the published numbers.
+
+`recorded` are rows of the step `recorded`: tests (hidden, visible), model, protocol, example_id, library, year,
+perf_category, verdict, exception. Rates are over the problems that have a verdict; their number stands beside each.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from papers.gitchameleon.metrics import published
+from papers.gitchameleon.metrics.comparison import Success, agreement
+from papers.gitchameleon.metrics.dataset import KINDS
+from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
+from papers.gitchameleon.metrics.tracebacks import DRAWN, reduction_percent
+
+PUBLISHED_AS = {  # our name of a model, made of the file's -> the published tables' name
+    "gpt 4o": "GPT-4o",
+    "gpt 4o mini": "GPT-4o-mini",
+    "gpt 4 1": "GPT-4.1",
+    "gpt 4 1 mini": "GPT-4.1-mini",
+    "gpt 4 1 nano": "GPT-4.1-nano",
+    "gpt 4 5": "GPT-4.5",
+    "claude 3 7 sonnet": "Claude 3.7 Sonnet",
+    "gemini 1 5 pro": "Gemini 1.5 Pro",
+    "gemini 2 0 flash": "Gemini 2.0 Flash",
+    "gemini 2 5 flash": "Gemini 2.5 Flash",
+    "gemini 2 5 pro": "Gemini 2.5 Pro",
+    "llama 3 1 70b": "Llama 3.1 Instruct Turbo",
+    "llama 3 3 70b": "Llama 3.3 Instruct Turbo 70B",
+    "llama 4 maverick": "Llama 4 Maverick 400B",
+    "qwen2 5 vl 72b": "Qwen 2.5-VL Instruct 72B",
+    "o1": "o1",
+    "o3 mini": "o3-mini",
+}
+ASKED = ("greedy", "selfdebug", "cot", "agent")  # protocols of real systems; references have none
+RANGE = "published, 7 models"  # name of the rows with what is read off a figure
+FEWEST = 5  # problems of a kind that a rate is drawn for
+
+
+def named(recorded: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the models' published names, whether they passed, and their source; references first."""
+    frame = recorded.assign(passed=recorded.verdict == "pass", source=MEASURED)
+    frame["model"] = frame.model.map(PUBLISHED_AS).fillna(frame.model)
+    return frame
+
+
+def rates(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """`by`, n, passed, percent, low, high (Wilson, 95 %, in percent), source."""
+    groups = frame.groupby(list(by)).passed.agg(n="size", passed="sum").reset_index()
+    found = [Success(int(k), int(n)) for k, n in zip(groups.passed, groups.n, strict=True)]
+    ends = np.array([success.interval for success in found]).reshape(-1, 2)
+    return groups.assign(percent=[s.percent for s in found], low=ends[:, 0], high=ends[:, 1], source=MEASURED)
+
+
+def overall(recorded: pd.DataFrame) -> pd.DataFrame:
+    """tests, model, protocol, n, passed, percent, low, high, and published with its error (Tables 1 and 8)."""
+    table = rates(named(recorded), ["tests", "model", "protocol"])
+    theirs = published.rates().melt(["system", "protocol"], ["hidden", "visible"], "tests", "published")
+    errors = published.rates().melt(["system", "protocol"], ["hidden_se", "visible_se"], "tests", "published_se")
+    theirs["published_se"] = errors.published_se.to_numpy()
+    return table.merge(theirs.rename(columns={"system": "model"}), "left", ["tests", "model", "protocol"])
+
+
+def _asked(recorded: pd.DataFrame, column: str) -> pd.DataFrame:
+    frame = named(recorded)
+    table = rates(frame[frame.protocol.isin(ASKED)], ["tests", "model", "protocol", column])
+    return table[table.n >= FEWEST]
+
+
+def by_category(recorded: pd.DataFrame, reported) -> pd.DataFrame:
+    """Success by category of change (`_asked`), and the ranges that can be read off Figure 7, source reported."""
+    table = reported.table("fig7").pivot(index="row", columns="column", values="value").astype(float)
+    theirs = []
+    for protocol in ("greedy", "selfdebug"):
+        low, high = table[f"{protocol}_low"], table[f"{protocol}_high"]
+        part = pd.DataFrame({"percent": (low + high) / 2, "low": low, "high": high}).rename_axis("perf_category")
+        theirs.append(part.reset_index().assign(protocol=protocol))
+    theirs = pd.concat(theirs).assign(tests="hidden", model=RANGE, source=REPORTED)
+    own = _asked(recorded, "perf_category")
+    return pd.concat([own[own.perf_category.isin(KINDS)], theirs], ignore_index=True)
+
+
+def by_year(recorded: pd.DataFrame) -> pd.DataFrame:
+    """Success by year of the pinned release."""
+    return _asked(recorded, "year")
+
+
+def by_library(recorded: pd.DataFrame) -> pd.DataFrame:
+    """Success by library."""
+    return _asked(recorded, "library")
+
+
+def agreement_of_systems(recorded: pd.DataFrame, reported) -> pd.DataFrame:
+    """tests, protocol, system, other, agreement, n: share of common problems with the same outcome, each pair once.
+
+    Published are the least and the largest value of each panel of Figure 13, as systems `least` and `largest`.
+    """
+    frame, parts = named(recorded), []
+    frame = frame[frame.protocol.isin(ASKED)]
+    frame["system"] = frame.model + ", " + frame.protocol
+    for tests, part in frame.groupby("tests"):
+        outcomes = part.pivot(index="example_id", columns="system", values="passed")
+        shares, known = agreement(outcomes), outcomes.notna().astype(int)
+        shares = shares.where(np.triu(np.ones(shares.shape, bool))).rename_axis(index="system", columns="other")
+        table = shares.stack().dropna().reset_index(name="agreement")
+        common = known.T @ known
+        table["n"] = [int(common.loc[row.system, row.other]) for row in table.itertuples()]
+        parts.append(table.assign(tests=tests, protocol="all", source=MEASURED))
+    theirs = reported.table("fig13").rename(columns={"row": "protocol", "value": "agreement"})
+    ends = theirs.column.map({"agreement_min": "least", "agreement_max": "largest"})
+    theirs = theirs.assign(
+        tests="hidden", system=ends, other="-", source=REPORTED, agreement=theirs.agreement.astype(float)
+    )
+    return pd.concat(
+        [*parts, theirs[["tests", "protocol", "system", "other", "agreement", "source"]]], ignore_index=True
+    )
+
+
+def errors_of(frame: pd.DataFrame) -> pd.Series:
+    """The exception of each answer that failed, as far as it is known: an assertion, a syntax error, or its name."""
+    known = {"fail-assert": "AssertionError", "compile-error": "SyntaxError"}
+    return frame.verdict.map(known).fillna(frame.exception)
+
+
+def error_falls(recorded: pd.DataFrame, reported) -> pd.DataFrame:
+    """tests, model, error, greedy, selfdebug (counts) and reduction_percent, of models that have both on a problem.
+
+    Hidden verdicts are recorded without the names of exceptions: of these, assertions and syntax errors only.
+    """
+    frame, parts = named(recorded), []
+    frame = frame.assign(error=errors_of(frame))
+    for (tests, model), part in frame[frame.protocol.isin(["greedy", "selfdebug"])].groupby(["tests", "model"]):
+        outcomes = part.pivot(index="example_id", columns="protocol", values="error")
+        if outcomes.shape[1] < 2:
+            continue
+        counts = outcomes.dropna().apply(pd.Series.value_counts).reindex(DRAWN).fillna(0)
+        rows = counts[counts.greedy + counts.selfdebug > 0].rename_axis("error").reset_index()
+        parts.append(rows.assign(tests=tests, model=model, source=MEASURED))
+    own = pd.concat(parts)
+    own["reduction_percent"] = [reduction_percent(a, b) for a, b in zip(own.greedy, own.selfdebug, strict=True)]
+    theirs = reported.table("fig8").rename(columns={"row": "error", "value": "reduction_percent"})
+    theirs = theirs[["error"]].assign(reduction_percent=theirs.reduction_percent.astype(float), tests="hidden")
+    return pd.concat([own, theirs.assign(model="published", source=REPORTED)], ignore_index=True)
+
+
+def both_protocols(recorded: pd.DataFrame) -> pd.DataFrame:
+    """model, example_id and four outcomes, `<tests>_<protocol>`, of the problems that have all of them."""
+    frame = named(recorded)
+    frame = frame[frame.protocol.isin(["greedy", "selfdebug"])]
+    wide = frame.pivot(index=["model", "example_id"], columns=["tests", "protocol"], values="passed").dropna()
+    wide.columns = [f"{tests}_{protocol}" for tests, protocol in wide.columns]
+    return wide.astype(bool).reset_index()
+
+
+def gaps(recorded: pd.DataFrame) -> pd.DataFrame:
+    """source, suite, system, n, gap_before, gap_after, gain, and paired standard errors of the gain and the widening.
+
+    Gaps are visible minus hidden success of a model, in points.
+    """
+    rows = []
+    for model, part in both_protocols(recorded).groupby("model"):
+        part = part.drop(columns=["model", "example_id"]).astype(float) * 100
+        before, after = (part[f"visible_{p}"] - part[f"hidden_{p}"] for p in ("greedy", "selfdebug"))
+        gain, n = part.hidden_selfdebug - part.hidden_greedy, len(part)
+        row = {"system": model, "n": n, "gap_before": before.mean(), "gap_after": after.mean(), "gain": gain.mean()}
+        errors = {"gain_se": gain.std() / n**0.5, "widening_se": (after - before).std() / n**0.5}
+        rows.append(row | errors | {"suite": BENCHMARK})
+    theirs = published.selfdebug_changes().rename_axis("system").reset_index().round(6)
+    return published.beside(pd.DataFrame(rows), theirs)
