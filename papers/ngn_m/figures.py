@@ -123,7 +123,7 @@ def _stability(table: pd.DataFrame, y: str, unit: str) -> Figure:
     table = table.sort_values("family", ascending=False, kind="stable")
     how = {"panel": ["family", "title"], "by": "method", "looks": _looks(table.method), "sharey": False, "log": "x"}
     how |= {"between": (f"{y}_low", f"{y}_high"), "gone": "num_diverged"}
-    how["most"] = -(-table.study.nunique() // -(-table.study.nunique() // 4))  # equal rows of at most four
+    how["most"] = -(-table.study.nunique() // -(-table.study.nunique() // 5))  # equal rows of at most five
     figure, axes = line_panels(table, "lr", y, size=(2.6, 2.7), labels=(LR, unit), **how)
     for ax, (_, part) in zip(axes, table.groupby(["family", "title"], sort=False), strict=True):
         if y != "score" or part.score_unit.iloc[0] == "perplexity":
