@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable, within
-from shared.artifacts.estimates import UNKNOWN, Estimate, from_standard_error, log_log_slope, mean_of
+from shared.artifacts.estimates import UNKNOWN, Estimate, from_standard_error, log_log_slope, mean_of, of_row, ratio
 
 PAPER = {"kind": "paper"}
 LONG = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "10,000 updates"}
@@ -171,7 +171,8 @@ def effective_step_saturates(tab_steps: pd.DataFrame, settings) -> Iterator[Find
 def momentum_ablation(tab_betas: pd.DataFrame, settings) -> Iterator[Finding]:
     rows = tab_betas[(tab_betas.varied == "beta1") & (tab_betas.beta == 0.9)]
     rows = rows[np.isclose(rows.lr, settings.thresholds.large_lr)].set_index("method")
-    yield at_most("ppl_over_Adam", rows.ppl["NGN-MDv1"] / rows.ppl["Adam"], 0.5, noise=UNKNOWN)
+    ours, theirs = (of_row(rows.loc[method], "ppl") for method in ("NGN-MDv1", "Adam"))
+    yield at_most("ppl_over_Adam", ratio(ours, theirs), 0.5)
 
 
 @claim("update-cost", "An update of NGN-MDv1 costs 1.5 to 4 of AdamW's, an iteration at most 1.1.", **GPU)

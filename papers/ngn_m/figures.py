@@ -123,7 +123,7 @@ def _stability(table: pd.DataFrame, y: str, unit: str) -> Figure:
     table = table.sort_values("family", ascending=False, kind="stable")
     how = {"panel": ["family", "title"], "by": "method", "looks": _looks(table.method), "sharey": False, "log": "x"}
     how |= {"between": (f"{y}_low", f"{y}_high"), "gone": "num_diverged"}
-    how["most"] = -(-table.study.nunique() // -(-table.study.nunique() // 4))  # equal rows of at most four
+    how["most"] = -(-table.study.nunique() // -(-table.study.nunique() // 5))  # equal rows of at most five
     figure, axes = line_panels(table, "lr", y, size=(2.6, 2.7), labels=(LR, unit), **how)
     for ax, (_, part) in zip(axes, table.groupby(["family", "title"], sort=False), strict=True):
         if y != "score" or part.score_unit.iloc[0] == "perplexity":
@@ -198,10 +198,10 @@ def fig_i11(table: pd.DataFrame) -> Figure:
 def fig_betas(table: pd.DataFrame) -> Figure:
     """Perplexity over beta and learning rate."""
     how = {"panel": ["varied", "method"], "rows": "beta", "columns": "lr", "labels": (LR, "beta")}
-    return heat_panels(table[table.ppl.notna()], "ppl", **how)
+    return heat_panels(table[table.ppl.notna()], "ppl", error="ppl_error", size=(3.0, 2.4), **how)
 
 
 def fig_g1(table: pd.DataFrame) -> Figure:
     """Perplexity over weight decay and learning rate."""
     how = {"panel": ["method"], "rows": "weight_decay", "columns": "lr", "labels": (LR, "weight decay")}
-    return heat_panels(table, "ppl", **how)
+    return heat_panels(table, "ppl", error="ppl_error", size=(2.6, 2.4), **how)

@@ -10,7 +10,7 @@ from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
 from shared.artifacts.sweeps import edge_of
 
-MEANS = {"ppl": ("score", "mean"), "num_seeds": ("seed", "size")}
+MEANS = {"ppl": ("score", "mean"), "ppl_error": ("score", "sem"), "num_seeds": ("seed", "size")}
 
 
 def fig_e1(records: Records, reported: Reported) -> pd.DataFrame:
@@ -100,9 +100,8 @@ def fig_i14(logged: pd.DataFrame) -> pd.DataFrame:
 
 def tab_betas(scores: pd.DataFrame, reported: Reported) -> pd.DataFrame:
     """Perplexity over beta1 and beta2 and the learning rate, beside the paper's Tables 10 to 13."""
-    runs = scores[scores.study.isin(["betas", "lm"]) & scores.method.isin(["Adam", "NGN-MDv1"])]
+    runs = scores[scores.study == "betas"]  # those of "lm" with equal factors are the same runs, or of other data
     keys = ["method", "beta1", "beta2", "lr"]
-    runs = runs[(runs.study == "betas") | runs.lr.isin(runs[runs.study == "betas"].lr)]
     means = runs.groupby(keys).agg(**MEANS).reset_index()
     parts = [means[means[other] == value].assign(varied=name, beta=lambda t, n=name: t[n])
              for name, other, value in (("beta1", "beta2", 0.95), ("beta2", "beta1", 0.9))]  # fmt: skip

@@ -152,6 +152,7 @@ def heat_panels(
     most: int = 2,
     limits: tuple[float | None, float | None] = (None, None),
     form: str = "{:.3g}",
+    error: str | None = None,
     size: tuple[float, float] = (2.6, 2.2),
 ) -> Figure:
     """Heat maps of a column with its numbers in the cells, a panel per combination of `panel`'s columns.
@@ -159,6 +160,7 @@ def heat_panels(
     Args:
         limits: of the colours, which the panels share; the smallest value and twice that where None.
         size: of a panel in inches. form: of the numbers.
+        error: column of standard errors, written below the numbers; a missing one is left out.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
     if not keys:
@@ -169,10 +171,12 @@ def heat_panels(
     for ax, key in zip(axes, keys, strict=True):
         part = table[(table[list(panel)] == list(key)).all(axis=1)]
         cells = part.pivot(index=rows, columns=columns, values=value).sort_index()
+        errors = cells * np.nan if error is None else part.pivot(index=rows, columns=columns, values=error).sort_index()
         ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         for (row, column), number in np.ndenumerate(cells.to_numpy()):
             color = "white" if number < (low + high) / 2 else "black"
-            ax.text(column, row, form.format(number), ha="center", va="center", color=color, fontsize=7)
+            below = "" if np.isnan(spread := errors.iat[row, column]) else f"\n± {spread:.2g}"
+            ax.text(column, row, form.format(number) + below, ha="center", va="center", color=color, fontsize=7)
         ax.set(xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0])
         ax.set_xticklabels([f"{number:g}" for number in cells.columns])
         ax.set_yticklabels([f"{number:g}" for number in cells.index])

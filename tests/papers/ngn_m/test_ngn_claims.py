@@ -8,6 +8,7 @@ from papers.ngn_m.claims import (
     effective_step_saturates,
     mdv1_lm_large_lr,
     mdv1_lr_sensitivity,
+    momentum_ablation,
     ngnm_lr_sensitivity,
     ngnm_peak,
 )
@@ -118,3 +119,15 @@ def test_the_step_of_images_may_grow_tenfold(at_100, verdict):
     table = pd.concat([tab_steps(step_sizes("cnn", at_100)), tab_steps(step_sizes("lm", 500.0))])
     assert table.log10_ratio.iloc[0] == pytest.approx(np.log10(at_100 / 0.5))
     assert verdict_of(list(effective_step_saturates(table, SETTINGS))) == verdict
+
+
+@pytest.mark.parametrize(("ours", "error", "verdict"), [(8.0, 0.1, HOLDS), (12.0, 0.1, FAILS), (8.0, 3.0, NOISE)])
+def test_half_of_adams_perplexity_is_asked_for_at_the_large_learning_rate(ours, error, verdict):
+    rows = [
+        {"varied": varied, "beta": 0.9, "method": method, "lr": lr, "ppl": ppl, "ppl_error": error, "num_seeds": 3}
+        for varied, method, lr, ppl in (
+            ("beta1", "NGN-MDv1", 0.03, ours), ("beta1", "Adam", 0.03, 20.0), ("beta1", "NGN-MDv1", 0.01, 90.0),
+            ("beta1", "Adam", 0.01, 20.0), ("beta2", "NGN-MDv1", 0.03, 90.0),
+        )
+    ]  # fmt: skip
+    assert verdict_of(list(momentum_ablation(pd.DataFrame(rows), SETTINGS))) == verdict

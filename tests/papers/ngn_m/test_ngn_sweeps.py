@@ -12,9 +12,10 @@ from papers.ngn_m.config import shards
 from papers.ngn_m.layers import watch_layers
 from papers.ngn_m.runs import scored, with_methods
 from papers.ngn_m.sensitivity import counted, sensitivity, width_in_decades, width_interval
-from papers.ngn_m.tables import tab_seeds, tab_stability
+from papers.ngn_m.tables import tab_betas, tab_seeds, tab_stability
 from papers.ngn_m.untrained import with_untrained
 from shared.artifacts.config import load_config
+from shared.artifacts.reported import Reported
 from shared.base.seeding import numpy_generator
 from shared.train.images.task import ImageTask
 from shared.train.task import Task
@@ -78,6 +79,32 @@ def test_runs_of_one_name_in_two_studies_stay_apart_and_a_lost_one_counts_as_unt
     assert best.best_lr["mlp"] == 1.0 and best.best_score["mlp"] == pytest.approx(97)
     table = tab_stability(scored(logged_rows())).set_index(["study", "lr"])
     assert table.num_diverged["cnn", 1.0] == 1 and table.num_diverged.sum() == 1
+
+
+def test_the_ablation_of_the_averaging_factors_pools_no_other_study():
+    """The language model's own sweep has the same factors: its runs count a seed twice or are of other data."""
+    rows = [
+        {
+            "study": study,
+            "method": "Adam",
+            "beta1": beta1,
+            "beta2": beta2,
+            "lr": 0.01,
+            "seed": seed,
+            "score": score + seed,
+        }
+        for study, beta1, beta2, score in (
+            ("betas", 0.9, 0.95, 20.0),
+            ("betas", 0.9, 0.8, 10.0),
+            ("lm", 0.9, 0.95, 90.0),
+        )
+        for seed in (0, 1, 2)
+    ]
+    table = tab_betas(pd.DataFrame(rows), Reported("ngn_m"))
+    own = table[table.ppl.notna()].set_index(["varied", "beta"]).sort_index()
+    assert own.index.tolist() == [("beta1", 0.9), ("beta2", 0.8), ("beta2", 0.95)]
+    assert own.ppl.tolist() == [21.0, 11.0, 21.0] and set(own.num_seeds) == {3}
+    assert own.ppl_error.tolist() == pytest.approx([3**-0.5] * 3)
 
 
 class Parabola(Task):

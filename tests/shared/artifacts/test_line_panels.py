@@ -69,6 +69,12 @@ def test_cells_of_a_heat_map_hold_their_numbers():
     assert "no such runs" in empty.axes[0].texts[0].get_text()
 
 
+def test_cells_of_a_heat_map_may_hold_their_errors():
+    table = pd.DataFrame({"m": "a", "row": [1, 2], "lr": [0.1, 0.1], "ppl": [4.0, 5.0], "error": [0.25, np.nan]})
+    figure = heat_panels(table, "ppl", panel=["m"], rows="row", columns="lr", labels=("lr", "row"), error="error")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["4\n± 0.25", "5"]
+
+
 def test_heat_maps_may_span_negative_numbers_and_say_how_they_are_written():
     table = pd.DataFrame({"m": "a", "row": [1, 1, 2, 2], "lr": [0.1, 1.0, 0.1, 1.0], "gain": [-2.0, 0.5, 1.0, 3.0]})
     how = {"panel": ["m"], "rows": "row", "columns": "lr", "labels": ("lr", "row")}

@@ -146,10 +146,12 @@ def test_every_rule_gets_the_hyperparameters_of_the_run_and_decays_matrices_alon
             assert found[name] == (0.0 if vectors and name in ("weight_decay", "l2") else value)
 
 
-def test_a_step_that_depends_on_the_loss_is_computed_from_it_and_logged():
-    """NGN: lr / (1 + lr |g|^2 / (2 f)), Orvieto and Xiao 2024."""
+@pytest.mark.parametrize("parts", [1, 4])
+def test_a_step_that_depends_on_the_loss_is_computed_from_it_and_logged(parts):
+    """NGN: lr / (1 + lr |g|^2 / (2 f)), Orvieto and Xiao 2024; f and g are means over the parts of a batch."""
     run = Run(name="one", optimizer="ngn", settings={"lr": 2.0}, num_steps=10, batch_size=16)
-    for row in [row for row in fitted(run=run, log_every=1).rows if row["phase"] == "train"]:
+    found = fitted(run=run, log_every=1, grad_accumulation_steps=parts)
+    for row in [row for row in found.rows if row["phase"] == "train"]:
         expected = row["lr"] / (1 + row["lr"] * row["grad_norm"] ** 2 / (2 * row["loss"]))
         assert row["effective_lr"] == pytest.approx(expected, rel=1e-5)  # float32
 
