@@ -52,9 +52,9 @@ def dense_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
     """h_t from (I - (I - L)(I - Q)) h_t = L h_{t-1} + (I - L) Q v_t, by a D x D solve at every token."""
     h, states = torch.zeros_like(v[:, 0]), []
     eye = torch.eye(v.shape[-1])
-    for t in range(v.shape[1]):
-        keep, u_t, a_t = 1 - lam[:, t], u[:, t], alpha[:, t, None]
-        driven = lam[:, t] * h + keep * (v[:, t] - a_t * (u_t * v[:, t]).sum(-1, keepdim=True) * u_t)
+    for lam_t, v_t, u_t, a_t in zip(*(z.unbind(1) for z in (lam, v, u, alpha.unsqueeze(-1))), strict=True):
+        keep = 1 - lam_t
+        driven = lam_t * h + keep * (v_t - a_t * (u_t * v_t).sum(-1, keepdim=True) * u_t)
         system = eye - (keep * a_t * u_t).unsqueeze(-1) * u_t.unsqueeze(-2)
         h = torch.linalg.solve(system, driven)
         states.append(h)
@@ -64,9 +64,9 @@ def dense_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
 def rank_one_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
     """The same by Sherman and Morrison's formula, O(D) a token."""
     h, states = torch.zeros_like(v[:, 0]), []
-    for t in range(v.shape[1]):
-        keep, u_t, a_t = 1 - lam[:, t], u[:, t], alpha[:, t, None]
-        driven = lam[:, t] * h + keep * (v[:, t] - a_t * (u_t * v[:, t]).sum(-1, keepdim=True) * u_t)
+    for lam_t, v_t, u_t, a_t in zip(*(z.unbind(1) for z in (lam, v, u, alpha.unsqueeze(-1))), strict=True):
+        keep = 1 - lam_t
+        driven = lam_t * h + keep * (v_t - a_t * (u_t * v_t).sum(-1, keepdim=True) * u_t)
         column = keep * a_t * u_t
         h = driven + column * (u_t * driven).sum(-1, keepdim=True) / (1 - (u_t * column).sum(-1, keepdim=True))
         states.append(h)
