@@ -1,12 +1,12 @@
 """Rebuild papers as another processor would, and compare with the reference.
 
-    python -m shared.artifacts.processors gidd logistic_gd --scale smoke [--processor avx2-2-threads] [--record]
+    python -m shared.artifacts.processors gidd ngn_m --scale smoke [--processor avx2-2-threads] [--record --resume]
 
 Numbers differ between processors: libraries choose other kernels for other instruction sets, threads split sums at
 other places, and training amplifies the last bit. A verdict has to survive that. Each setting limits the instruction
 sets of torch, MKL, oneDNN and OpenBLAS through the environment and sets the number of threads; a copy of this checkout
 is built under it from nothing and diffed. --record notes the outcome in reference/<scale>/processors.json, where the
-README takes it from. Exit status 1 on drift.
+README takes it from. --resume goes on with a build that was stopped. Exit status 1 on drift.
 
 What acts was measured, torch 2.13 on an AVX2 machine: ATEN_CPU_CAPABILITY changes element-wise kernels, sums and
 softmax, MKL_CBWR the matrix products, OPENBLAS_CORETYPE those of NumPy. MKL_ENABLE_INSTRUCTIONS does nothing on a
@@ -19,6 +19,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -69,8 +70,21 @@ def copy_checkout(folder: Path) -> None:
         (folder / "data").symlink_to((root / "data").resolve())
 
 
-def rebuild(slug: str, scale: str, processor: str) -> list[Finding]:
+def _renew_copy(folder: Path, slug: str, scale: str) -> None:
+    """Copy this checkout anew into `folder`, but leave what was built there of a paper at a scale."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+        for part in (f"papers/{slug}/results/{scale}", ".snakemake"):
+            if (folder / part).is_dir():
+                Path(aside, part).parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(folder / part, Path(aside, part))
+        copy_checkout(folder)
+        shutil.copytree(aside, folder, dirs_exist_ok=True)  # with times of change, which Snakemake looks at
+
+
+def rebuild(slug: str, scale: str, processor: str, resume: bool = False) -> list[Finding]:
     """Build a paper in a copy of this checkout under the settings of `processor`; how it differs from the reference.
+
+    The build starts from nothing, or with `resume` from what is there: what an edit made stale is run again.
 
     Raises:
         ValueError: no such processor, or the build fails.
@@ -78,9 +92,12 @@ def rebuild(slug: str, scale: str, processor: str) -> list[Finding]:
     if processor not in PROCESSORS:
         raise ValueError(f"unknown processor '{processor}'; {nearest_or_all(processor, PROCESSORS)}")
     folder = cache_dir() / "processors" / processor
-    copy_checkout(folder)
+    if resume and folder.is_dir():
+        _renew_copy(folder, slug, scale)
+    else:
+        copy_checkout(folder)
     environment = {**os.environ, **PROCESSORS[processor], "ARTIFACTS_CACHE": str(cache_dir())}
-    command = [sys.executable, "-m", "snakemake", f"papers/{slug}/all", "--config", f"scale={scale}"]
+    command = [sys.executable, "-m", "snakemake", f"papers/{slug}/all", "--nolock", "--config", f"scale={scale}"]
     result = subprocess.run(
         command, cwd=folder, env=environment, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -112,12 +129,13 @@ def main(
         list[str] | None, typer.Option(help=f"One of {', '.join(PROCESSORS)}; all if omitted.")
     ] = None,
     keep: Annotated[bool, typer.Option("--record", help="Note the outcome beside the reference.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with a build that was stopped.")] = False,
 ) -> None:
     """Rebuild papers under other instruction sets and thread counts, and diff."""
     drifted = False
     for slug in slugs:
         for each in processor or PROCESSORS:
-            findings = rebuild(slug, scale, each)
+            findings = rebuild(slug, scale, each, resume)
             typer.echo(f"{slug} as {each}:")
             print_findings(slug, scale, findings)
             drifted |= any(f.drift for f in findings)

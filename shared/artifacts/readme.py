@@ -79,10 +79,11 @@ def _processors(slug: str, scales: list[str], root: Path | None) -> list[str]:
     for scale in scales:
         file = PaperPaths(slug, scale, root).reference / "processors.json"
         if file.is_file():
-            told = [
-                f"{name}: {one['checks'] - one['drifted']} of {one['checks']} checks clean"
-                for name, one in read_mapping(file).items()
-            ]
+            told = []
+            for name, one in read_mapping(file).items():
+                notes = [note.replace("verdict changed: ", "").replace("->", "→") for note in one["notes"]]
+                clean = f"{name}: {one['checks'] - one['drifted']} of {one['checks']} checks clean"
+                told.append(clean + (f" ({', '.join(notes)})" if notes else ""))
             lines.append(f"Scale `{scale}` rebuilt as other processors would: {'; '.join(told)}.")
     return [*lines, ""] if lines else []
 

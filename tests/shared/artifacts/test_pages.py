@@ -1,6 +1,8 @@
 """Pages that commands write: a paper's README and docs/evidence.md say what the references say."""
 
 import json
+import os
+import shutil
 
 import pytest
 import typer
@@ -64,16 +66,40 @@ def test_the_evidence_page_has_a_row_per_check_and_counts_per_paper(toy, monkeyp
 
 
 def test_an_outcome_on_another_processor_is_kept_and_shown(toy):
-    findings = [Finding("smoke", "a", "data"), Finding("smoke", "b", "verdict", note="holds -> within noise")]
+    note = "verdict changed: holds -> within noise"
+    findings = [Finding("smoke", "a", "data"), Finding("smoke", "b", "verdict", note=note)]
     processors.record("toy", "smoke", "sse-1-thread", findings)
     known = json.loads((toy.reference / "processors.json").read_text(encoding="utf-8"))["sse-1-thread"]
-    assert (known["checks"], known["drifted"], known["notes"]) == (2, 0, ["b: holds -> within noise"])
-    assert "rebuilt as other processors would: sse-1-thread: 2 of 2 checks clean." in results_block("toy")
+    assert (known["checks"], known["drifted"], known["notes"]) == (2, 0, [f"b: {note}"])
+    told = "rebuilt as other processors would: sse-1-thread: 2 of 2 checks clean (b: holds → within noise)."
+    assert told in results_block("toy")
 
 
 def test_an_unknown_processor_names_the_nearest():
     with pytest.raises(ValueError, match="unknown processor 'sse'"):
         processors.rebuild("toy", "smoke", "sse")
+
+
+def test_a_resumed_rebuild_keeps_what_was_built_and_nothing_else_of_the_old_copy(tmp_path, monkeypatch):
+    def copy(folder):
+        shutil.rmtree(folder)
+        write(folder / "papers" / "toy" / "method.py", "new")
+
+    def write(file, text):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    monkeypatch.setattr(processors, "copy_checkout", copy)
+    made = ["papers/toy/results/cpu/runs/a.parquet", ".snakemake/metadata/a"]
+    for name in [*made, "papers/toy/method.py", "papers/toy/results/smoke/runs/a.parquet", "papers/toy/removed.py"]:
+        write(tmp_path / "copy" / name, "old")
+        os.utime(tmp_path / "copy" / name, ns=(1, 1))
+    processors._renew_copy(tmp_path / "copy", "toy", "cpu")
+    kept = {p.relative_to(tmp_path / "copy").as_posix(): p for p in (tmp_path / "copy").rglob("*") if p.is_file()}
+    assert kept.keys() == {*made, "papers/toy/method.py"}
+    assert all(kept[name].stat().st_mtime_ns == 1 for name in made)
+    assert kept["papers/toy/method.py"].read_text(encoding="utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "copy"]
 
 
 def test_every_emulated_processor_limits_instruction_sets_and_threads():
