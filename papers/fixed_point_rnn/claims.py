@@ -54,11 +54,7 @@ def diagonal_fails_lstm_solves(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
                 yield at_least(f"{study}_LSTM_at_{times}", mean_of(_at(tab_seeds, study, "LSTM", times)), 0.99)
 
 
-@claim(
-    "fp-solves-tracking",
-    "One fixed-point layer solves words of the training length.",
-    **TRAINED,
-)
+@claim("fp-solves-tracking", "One fixed-point layer solves words of the training length.", **TRAINED)
 def fp_solves_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     for study, mixer, needed in (("dial", "FP-RNN-H1", 0.99), ("mixers", "FP-RNN-H2", 0.9)):
         own = tab_seeds[(tab_seeds.study == study) & (tab_seeds.test_len == tab_seeds.train_len)]
