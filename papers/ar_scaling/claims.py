@@ -5,20 +5,18 @@ from collections.abc import Iterator
 import pandas as pd
 
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable
-from shared.artifacts.estimates import UNKNOWN, Estimate, mean_of, paired_difference
+from shared.artifacts.estimates import Estimate, mean_of, paired_difference
 
 MARGIN = 0.05  # above the baseline: more is recall
 LARGE = {"kind": "paper", "scales": ["gpu", "paper"]}
 SLOW = LARGE | {"needs": "two layers of attention form their circuit too slowly for the widths and updates of cpu"}
-GRID = LARGE | {"needs": "the grid of cpu is no finer than that of earlier work"}
-WIDE = LARGE | {"needs": "cpu has few widths of recurrent models"}
 LONG = LARGE | {"needs": "strings long enough to tell them apart take an accelerator"}
-TRAINED = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few updates"}
 CHOSEN = (
     "task, widths, embeddings' scale (0.2 of attention and Hyena, 0.02 of the others) and rates, after single runs; "
-    "then updates: of convolutions from 120 to 250; of all sweeps to the 700 that Mamba needs; 1000 for two layers of "
-    "attention, at 0.58 to 0.73 after 500, and for one, whose width 16 had not come up to the others after 300"
+    "updates: of convolutions 250 for 120, of sweeps the 700 that Mamba needs, of one and two attention layers 1000; "
+    "then three rates a decade for five in all, and five seeds of Mamba and one attention layer, within noise at three"
 )
+TRAINED = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few updates"}
 TRAINED |= {"chosen_after": CHOSEN}
 
 
@@ -50,11 +48,17 @@ def recurrent_lr_narrow(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
     yield at_least("attention_minus_Mamba_decades", gap, 0.5)
 
 
-@claim("coarse-grid-misses", "The earlier grid understates a recurrent model by a tenth, attention nowhere.", **GRID)
+@claim("coarse-grid-misses", "The earlier grid understates a recurrent model by a tenth, attention nowhere.", **TRAINED)
 def coarse_grid_misses(tab_coarse: pd.DataFrame) -> Iterator[Finding]:
-    gain = (tab_coarse.best_fine - tab_coarse.best_coarse).groupby(tab_coarse.row).max()
-    yield at_least("largest_gain_Mamba_or_Hyena", gain[gain.index.isin(["Mamba", "Hyena"])].max(), 0.1, noise=UNKNOWN)
-    yield less("largest_gain_Attention", gain["Attention"], 0.02, noise=UNKNOWN)
+    for name, rows in (("Mamba_or_Hyena", ["Mamba", "Hyena"]), ("Attention", ["Attention"])):
+        own = tab_coarse[tab_coarse.row.isin(rows)].groupby(["row", "task", "num_layers", "d_model"])
+        gains = [paired_difference(cell.best_fine, cell.best_coarse) for _, cell in own]
+        largest = max(gains, key=lambda gain: gain.value)
+        if name == "Attention":
+            yield less(f"largest_gain_{name}", largest, 0.02)
+        else:
+            yield at_least(f"largest_gain_{name}", largest, 0.1)
+    yield note("num_rates_of_earlier_work", int(tab_coarse.num_coarse.max()))
 
 
 @claim(
@@ -116,16 +120,20 @@ def mamba_needs_conv_at_depth_one(tab_ablation: pd.DataFrame, settings) -> Itera
         yield at_least("with_conv", mean_of(full.accuracy), 0.95)
 
 
-@claim("recurrent-gain-from-width", "One recurrent layer gains from width, one attention layer does not.", **WIDE)
-def recurrent_gain_from_width(tab_width: pd.DataFrame) -> Iterator[Finding]:
-    one = tab_width[tab_width.num_layers == 1].sort_values("d_model")
-    one = one[one.task == ("dense" if "dense" in set(one.task) else one.task[one.baseline.idxmin()])]  # the paper's
+@claim("recurrent-gain-from-width", "One recurrent layer gains from width, one attention layer does not.", **TRAINED)
+def recurrent_gain_from_width(tab_gain: pd.DataFrame) -> Iterator[Finding]:
+    hardest = "dense" if "dense" in set(tab_gain.task) else tab_gain.task[tab_gain.baseline.idxmin()]  # the paper's
+    one = tab_gain[tab_gain.task == hardest].pivot(index=["row", "seed"], columns="d_model", values="accuracy")
+    wide = {
+        row: own.dropna(axis=1, how="all").dropna() for row, own in one.groupby("row")
+    }  # seeds that all widths have
     for row in ("Mamba", "Hyena"):
-        own = one[one.row == row]
-        yield greater(f"rank_correlation_{row}", own.d_model.rank().corr(own.accuracy.rank()), 0.8, noise=UNKNOWN)
-        yield at_least(f"gain_{row}", own.accuracy.iloc[-1] - own.accuracy.iloc[0], 0.3, noise=UNKNOWN)
-    attention = one[one.row == "Attention"].accuracy
-    yield at_most("change_Attention", attention.max() - attention.min(), 0.05, noise=UNKNOWN)
+        own, ranks = wide[row], wide[row].rank(axis=1)
+        yield greater(f"rank_correlation_{row}", mean_of(ranks.T.corrwith(ranks.columns.to_series().rank())), 0.8)
+        yield at_least(f"gain_{row}", paired_difference(own.iloc[:, -1], own.iloc[:, 0]), 0.3)
+    own = wide["Attention"]
+    low, high = own.mean().idxmin(), own.mean().idxmax()
+    yield at_most("change_Attention", paired_difference(own[high], own[low]), 0.05)
 
 
 @claim("deltanet-robust", "DeltaNet's window spans 1.5 decades, and half a decade more than Mamba's.", **TRAINED)

@@ -3,7 +3,14 @@
 import math
 
 from shared.models.config import BackboneConfig
-from shared.models.mixers.config import AttentionConfig, DeltaNetConfig, HyenaConfig, Mamba2Config, MambaConfig
+from shared.models.mixers.config import (
+    AttentionConfig,
+    DeltaNetConfig,
+    HyenaConfig,
+    Mamba2Config,
+    MambaConfig,
+    RWKV4Config,
+)
 
 
 def mixer_params(mixer, d: int, bias: bool) -> int:
@@ -27,6 +34,8 @@ def mixer_params(mixer, d: int, bias: bool) -> int:
         return d * num_in + inner * d + (num_in + d) * bias + mixed * (mixer.conv_width + 1) + 3 * heads + inner
     if isinstance(mixer, DeltaNetConfig):  # one head of width d
         return 4 * d * d + d + d + 4 * d * bias + 3 * d * mixer.conv_width
+    if isinstance(mixer, RWKV4Config):
+        return 4 * d * d + 4 * d * bias + 5 * d  # decay, bonus, mixes of three streams
     if isinstance(mixer, HyenaConfig):
         order = mixer.filter_order
         filters = order + order * (mixer.position_features + 1) + 2 * order * (order + 1) + order * d

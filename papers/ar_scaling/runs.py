@@ -71,3 +71,15 @@ def best_rates(means: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
         place = "single" if len(own) == 1 else "low" if index == 0 else "high" if index == len(own) - 1 else "inside"
         rows.append(own.loc[index].to_dict() | {"edge": place, "num_lrs": len(own)})
     return pd.DataFrame(rows)
+
+
+def largest_fall(steps: pd.Series, loss: pd.Series, most: float, share: float = 0.1) -> tuple[float, float]:
+    """(largest fall of the loss within `share` of training, share of training at which it starts).
+
+    Args:
+        steps, loss: of the evaluations, in order. most: in nats; what lies above counts as this.
+    """
+    steps, loss = steps.to_numpy(), np.minimum(loss.to_numpy(), most)
+    near = [(steps > step) & (steps <= 1.001 * step + share * steps[-1]) for step in steps[:-1]]
+    falls = [loss[i] - loss[within].min(initial=loss[i]) for i, within in enumerate(near)]
+    return max(falls), steps[int(np.argmax(falls))] / steps[-1]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from papers.ar_scaling.names import COARSE
-from papers.ar_scaling.runs import KEYS, baselines, best_rates, described, over_seeds, scored
+from papers.ar_scaling.runs import KEYS, baselines, best_rates, described, largest_fall, over_seeds, scored
 from papers.ar_scaling.window import counted, grid_step, window, window_interval
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
@@ -12,6 +12,7 @@ from shared.artifacts.reported import Reported
 from shared.base.seeding import numpy_generator
 
 MODEL = ["row", "task", "num_layers", "d_model"]
+CELL = ["study", *MODEL]
 
 
 def logged(records: Records, settings: Settings) -> pd.DataFrame:
@@ -32,6 +33,11 @@ def means(runs: pd.DataFrame) -> pd.DataFrame:
 def _shown(table: pd.DataFrame, settings: Settings, place: str) -> pd.DataFrame:
     names = [name for name, study in settings.studies.items() if study is not None and place in study.shown]
     return table[table.study.isin(names)].reset_index(drop=True)
+
+
+def _at(best: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the runs at the rates of `best`, with where in its grid each lies."""
+    return rows.merge(best[[*CELL, "lr", "edge", "num_lrs"]])
 
 
 def tab_lr(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -69,17 +75,14 @@ def tab_window(runs: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tab_coarse(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Best accuracy on the whole grid, and on the points of the coarse grid that lie in it."""
-    rows = []
-    for key, own in _shown(means, settings, "sweep").groupby(MODEL, sort=False):
-        near = [own.iloc[(np.log(own.lr) - np.log(lr)).abs().argmin()] for lr in COARSE]
-        matched = [r for r, lr in zip(near, COARSE, strict=True) if abs(np.log(r.lr / lr)) < 0.1]
-        coarse = max((r.accuracy for r in matched), default=np.nan)
-        found = {"best_fine": own.accuracy.max(), "best_coarse": coarse, "num_fine": len(own)}
-        rows.append(dict(zip(MODEL, key, strict=True)) | found
-                    | {"num_coarse": len(matched), "num_seeds": own.num_seeds.min()})  # fmt: skip
-    return pd.DataFrame(rows)
+def tab_coarse(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Every seed at the best rate of the whole grid, and at the best of those of its rates that earlier work took."""
+    swept, found = _shown(means, settings, "sweep"), {}
+    matched = np.min([np.abs(np.log(swept.lr / lr)) for lr in COARSE], axis=0) < 0.1
+    for name, own in (("fine", swept), ("coarse", swept[matched])):
+        named = {"accuracy": f"best_{name}", "lr": f"lr_{name}", "num_lrs": f"num_{name}"}
+        found[name] = _at(best_rates(own, CELL), runs)[[*CELL, "seed", *named]].rename(columns=named)
+    return found["fine"].merge(found["coarse"], how="left")
 
 
 def tab_width(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -87,16 +90,19 @@ def tab_width(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return best_rates(_shown(means, settings, "width"), MODEL)
 
 
+def tab_gain(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Every seed of the widths of one layer, at the best rates."""
+    return _at(best_rates(_shown(means[means.num_layers == 1], settings, "width"), MODEL), runs)
+
+
 def tab_one_layer(runs: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Every seed of one layer of attention and of two, at each width and rate: none is left out."""
-    own = runs[runs.row.isin(["Attention"])]
-    return own[["study", "task", "num_layers", "d_model", "lr", "seed", "accuracy", "baseline", "num_steps"]]
+    return runs[runs.row == "Attention"]
 
 
 def tab_ablation(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings, reported: Reported) -> pd.DataFrame:
     """Ablations at their best learning rates, every seed, beside the paper's Table 2 and its first version's marks."""
-    best = best_rates(_shown(means, settings, "ablation"), ["study", "row", "num_layers", "d_model", "task"])
-    own = runs.merge(best[["study", "task", "num_layers", "d_model", "lr", "edge", "num_lrs"]])
+    own = _at(best_rates(_shown(means, settings, "ablation"), CELL), runs)
     table = own[["row", "seed", "lr", "accuracy", "steps_to_half", "baseline", "edge", "num_lrs", "num_steps"]]
     table = table.assign(paper_row=table.row.str.replace(r" \(.*\)$", "", regex=True))
     columns = {"v2": "reported_v2", "v1": "reported_v1"}
@@ -106,8 +112,7 @@ def tab_ablation(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings, re
 
 def tab_position(runs: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Mamba with and without positions, every seed at the best rate."""
-    best = best_rates(_shown(means, settings, "position"), ["study", "row", "num_layers", "d_model", "task"])
-    return runs.merge(best[["study", "task", "num_layers", "d_model", "lr", "edge", "num_lrs"]])
+    return _at(best_rates(_shown(means, settings, "position"), CELL), runs)
 
 
 def tab_copy(means: pd.DataFrame, settings: Settings, reported: Reported) -> pd.DataFrame:
@@ -125,11 +130,11 @@ def fig_5(means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 def fig_6(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Loss, accuracy and attention statistics along training at the best learning rate, mean over seeds."""
-    best = best_rates(_shown(means, settings, "dynamics"), ["study", "row", "num_layers", "d_model", "task"])
-    rows = logged[logged.phase.isin(["train", "eval"])].merge(best[["study", "task", "num_layers", "d_model", "lr"]])
+    rows = logged[logged.phase.isin(["train", "eval"])]
+    rows = _at(best_rates(_shown(means, settings, "dynamics"), CELL), rows)
     shares = [name for name in rows if name.startswith(("previous_", "induction_", "values_"))]
     measures = ["loss", "val_loss", "accuracy", "val_accuracy", *shares]
-    keys = ["row", "task", "num_layers", "d_model", "lr", "baseline", "step"]
+    keys = [*MODEL, "lr", "baseline", "step"]
     long = rows.melt([*keys, "seed", "phase"], measures, "measure").dropna(subset="value")
     long = long[(long.phase == "eval") == ~long.measure.isin(["loss", "accuracy"])]
     groups = long.groupby([*keys, "measure"], sort=False).value
@@ -142,26 +147,20 @@ def tab_bump(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings) -> p
     Counted from ln(V / 2) down at most: to learn which symbols are values at all is no drop of the paper's kind.
     """
     one = _shown(means, settings, "dynamics")
-    best = best_rates(one[(one.row == "Attention") & (one.num_layers == 1)], ["study", "num_layers", "d_model", "task"])
-    rows, ends = logged.merge(best[["study", "task", "num_layers", "d_model", "lr"]]), scored(logged)
+    rows = _at(best_rates(one[(one.row == "Attention") & (one.num_layers == 1)], CELL), logged)
+    ends = scored(logged)
     found = []
     for (run, seed), own in rows[rows.phase == "eval"].groupby(["run", "seed"], sort=False):
-        own = own.sort_values("step")
-        steps, values = own.step.to_numpy(), settings.tasks[own.task.iloc[0]]["vocab_size"] / 2
-        loss = np.minimum(own.val_loss.to_numpy(), np.log(values))
-        near = [(steps > step) & (steps <= 1.001 * step + 0.1 * steps[-1]) for step in steps[:-1]]
-        falls = [loss[i] - loss[within].min(initial=loss[i]) for i, within in enumerate(near)]
-        end = ends.set_index("run").loc[run]
-        row = {"task": end.task, "d_model": end.d_model, "lr": end.lr, "seed": seed, "largest_fall": max(falls)}
-        row |= {"at_share": steps[int(np.argmax(falls))] / steps[-1]}
-        row |= {"accuracy": end.accuracy, "baseline": end.baseline}
+        own, end = own.sort_values("step"), ends.set_index("run").loc[run]
+        fall, start = largest_fall(own.step, own.val_loss, np.log(settings.tasks[end.task]["vocab_size"] / 2))
+        row = {"task": end.task, "d_model": end.d_model, "lr": end.lr, "seed": seed, "largest_fall": fall}
+        row |= {"at_share": start, "accuracy": end.accuracy, "baseline": end.baseline}
         found.append(row | {name: own[f"{name}_0"].iloc[-1] for name in ("previous", "induction", "values")})
     return pd.DataFrame(found)
 
 
 def _asked(logged: pd.DataFrame, means: pd.DataFrame, settings: Settings, measure: str) -> pd.DataFrame:
-    best = best_rates(_shown(means, settings, "sweep"), ["study", "row", "num_layers", "d_model", "task"])
-    rows = logged[logged.measure == measure].merge(best[["study", "task", "num_layers", "d_model", "lr"]])
+    rows = _at(best_rates(_shown(means, settings, "sweep"), CELL), logged[logged.measure == measure])
     groups = rows.groupby([*MODEL, "at"], sort=False)
     return groups.accuracy.agg(accuracy="mean", low="min", high="max", num_seeds="size").reset_index()
 

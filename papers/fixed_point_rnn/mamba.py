@@ -35,7 +35,7 @@ class _FPMamba(ImplicitLayer):
     def __init__(self, settings: ModelSettings, core: Mixer, width: int, d_state: int) -> None:
         super().__init__()
         self.settings, self.width, self.d_state = settings, width, d_state
-        self.core = core.mark_undecayed()
+        self.core = core.mark_parameters()
         self.mixer = build_channel_mixer(width, settings.mixer)
         hidden = set(settings.hidden)
         self.reads = {name: name in hidden for name in ("lam", "b", "c", "gate")}

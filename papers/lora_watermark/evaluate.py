@@ -5,9 +5,11 @@ python -m papers.lora_watermark.evaluate --scale cpu --shard dual-0.15
 
 from pathlib import Path
 
+from papers.lora_watermark.attacking import attacked
 from papers.lora_watermark.language_settings import EvaluateShard
 from papers.lora_watermark.measures import Judged
 from papers.lora_watermark.page import write_page
+from papers.lora_watermark.paraphrase import Paraphraser
 from papers.lora_watermark.texts import Bench
 from shared.artifacts.step import step
 
@@ -21,13 +23,16 @@ def evaluate(
 ) -> dict[str, list[dict]]:
     """Detection, quality, attacks and coloured texts of every pair."""
     bench = Bench(settings, base, adapters, device)
+    asked = settings.evaluation.attacks.paraphrase
+    at_home = settings.source == settings.base.text.source
+    rewrite = Paraphraser.from_hub(asked, device) if asked is not None and at_home else None
     parts = {name: [] for name in ("detection", "curves", "scores", "quality", "attacked", "shown")}
     for member in settings.members:
         judged = Judged(bench, member)
         for name in ("detection", "curves", "scores", "quality"):
             parts[name] += getattr(judged, name)()
-        if member.variant.name in settings.evaluation.attacked and settings.source == settings.base.text.source:
-            parts["attacked"] += judged.attacked()
+        if member.variant.name in settings.evaluation.attacked and at_home:
+            parts["attacked"] += attacked(judged, rewrite)
         if member is settings.members[0]:
             parts["shown"] += judged.shown()
     write_page(parts["shown"], page)

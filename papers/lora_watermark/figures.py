@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from papers.lora_watermark.coloured import coloured_texts
 from shared.artifacts.line_panels import decade_ticks
 from shared.artifacts.plots import legend, line, lines, nothing, panels, scale_line, styles
 
@@ -98,7 +99,7 @@ def fig_roc(table: pd.DataFrame) -> Figure:
 def fig_scores(table: pd.DataFrame) -> Figure:
     """Distributions of B, a panel per variant."""
     variants, kinds = list(dict.fromkeys(table.variant)), [k for k in KINDS if k in set(table.texts)]
-    figure, axes = panels(len(variants), most=4, width=2.3, height=2.5, beside=1.3)
+    figure, axes = panels(len(variants), most=5, width=2.0, height=2.5, beside=1.3)
     for ax, variant in zip(axes, variants, strict=True):
         for kind, look in styles(kinds, lines=True).items():
             own = table[(table.variant == variant) & (table.texts == kind)].sort_values("score")
@@ -136,42 +137,4 @@ def fig_robust(table: pd.DataFrame) -> Figure:
 
 def fig_texts(table: pd.DataFrame) -> Figure:
     """Texts with the per-token score as colour; prompts are grey."""
-    kinds, width = [k for k in KINDS if k in set(table.texts)], min(44, 1 + int(table.position.max()))
-    prompts = sorted(table.prompt.unique())
-    blocks = {
-        (p, k): table[(table.prompt == p) & (table.texts == k)].sort_values("position") for p in prompts for k in kinds
-    }
-    placed = {key: _placed(block, width) for key, block in blocks.items()}
-    tall = {p: 1 + max(line for k in kinds for _, line, _, _ in placed[p, k]) for p in prompts}
-    size = (0.09 * (width + 4) * len(kinds) + 0.9, 1.0 + 0.19 * sum(t + 1 for t in tall.values()))
-    figure, ax = plt.subplots(figsize=size)
-    norm, colours, top = plt.Normalize(-3, 3), plt.get_cmap("RdBu_r"), 0.0
-    for p in prompts:
-        for column, kind in enumerate(kinds):
-            for x, row, text, excess in placed[p, kind]:
-                face = "0.85" if np.isnan(excess) else colours(norm(excess))
-                place = (column * (width + 4) + x, top + row)
-                ax.add_patch(plt.Rectangle(place, len(text), 0.95, color=face, linewidth=0))
-                ink = "white" if abs(excess) > 2 else "black"
-                text = text.replace("$", r"\$")
-                ax.text(place[0], place[1] + 0.75, text, family="DejaVu Sans Mono", fontsize=6, color=ink)
-        top += tall[p] + 1
-    for column, kind in enumerate(kinds):
-        ax.text(column * (width + 4), -0.6, kind, fontsize=9, weight="bold")
-    ax.set(xlim=(0, len(kinds) * (width + 4)), ylim=(top, -1.6))
-    ax.axis("off")
-    bar = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=ax, shrink=0.8, pad=0.01)
-    bar.set_label("added to the score, nats")
-    return figure
-
-
-def _placed(block: pd.DataFrame, width: int) -> list[tuple[int, int, str, float]]:
-    """(column, line, text, excess) of each token, in lines of at most `width` characters."""
-    found, x, row = [], 0, 0
-    for token, excess in zip(block.token.fillna("nan").astype(str), block.excess, strict=True):
-        text = token[:width]
-        if x + len(text) > width:
-            x, row = 0, row + 1
-        found.append((x, row, text, excess))
-        x += len(text)
-    return found
+    return coloured_texts(table, [k for k in KINDS if k in set(table.texts)])

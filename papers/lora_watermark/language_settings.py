@@ -62,6 +62,7 @@ class PairTraining(StrictModel):
     num_response: int = Field(64, ge=8)  # tokens that are scored, on both sides
     batch_size: int = Field(12, ge=2)  # texts of each side in an update, over all processes
     num_steps: int = Field(100, ge=1)
+    members_per_pass: int = Field(1, ge=1)  # pairs whose texts are scored in one pass: faster, and takes more memory
     lr: float = Field(3e-3, gt=0)  # Adam, linear to 0
     reference: Literal["base", "sft"] = (
         "base"  # what cross-entropies are compared with; sft: a plain adapter trained first
@@ -98,13 +99,26 @@ class PairShard(StrictModel):
     processes: int = Field(1, ge=1)  # one per GPU; each has its share of every batch
 
 
+class Paraphrase(StrictModel):
+    """A published sequence-to-sequence model that rewrites a sentence, read through `transformers`."""
+
+    name: str
+    revision: str | None = None  # None: the newest
+    prefix: str = ""  # before each sentence, where a model was trained so
+    max_tokens: int = Field(60, ge=8)  # of a sentence, on either side
+    num_beams: int = Field(4, ge=1)
+    rows_per_pass: int = Field(64, ge=1)
+    kept: float = Field(0.75, gt=0, le=1)  # share of a response's length that a paraphrase has to reach, and is cut to
+
+
 class Attacks(StrictModel):
     """What is done to texts and to open weights: shares of tokens, or what the name says. An empty list skips it."""
 
     substitute: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5)  # by uniformly random tokens, and by tokens of the corpus
     delete: tuple[float, ...] = (0.1, 0.3)
     mix: tuple[float, ...] = (0.25, 0.5)  # share of the response that is human text again
-    resample: tuple[float, ...] = (0.1, 0.3)  # spans that the base model writes anew: a paraphrase by another model
+    resample: tuple[float, ...] = (0.1, 0.3)  # spans that the base model writes anew
+    paraphrase: Paraphrase | None = None  # every sentence rewritten by another model
     temperatures: tuple[float, ...] = (0.7, 1.3)
     top_p: tuple[float, ...] = (0.9,)
     strengths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)  # of the performer's adapter
@@ -147,14 +161,36 @@ class EvaluateShard(StrictModel):
         return self.base.text.model_copy(update={"source": self.source})
 
 
+class Benchmarks(StrictModel):
+    """Public benchmarks by the evaluation harness; without tasks none is run."""
+
+    tasks: dict[str, str] = {}  # task -> metric that counts, by the harness's names; each a fraction of 1
+    num_fewshot: int | None = Field(None, ge=0)  # None: each task's own
+    limit: int | None = Field(None, ge=1)  # questions per task; None: all
+    batch_size: int = Field(16, ge=1)
+
+
+class BenchmarkShard(StrictModel):
+    """Pairs whose performers are asked by one job."""
+
+    base: Base
+    pair_shard: str  # whose adapters
+    training: PairTraining
+    members: tuple[Member, ...]
+    benchmarks: Benchmarks
+    num_gpus: int = 0
+
+
 class Language(StrictModel):
     """Language models: a base, pairs on it, their evaluation."""
 
     base: Base
     training: PairTraining
     variants: tuple[Variant, ...]
+    variants_per_job: int = Field(1, ge=1)  # trained side by side: their samples are drawn together
     seeds: tuple[int, ...] = Field(min_length=2)  # the pair of another seed is a control
     evaluation: Evaluation
+    benchmarks: Benchmarks = Benchmarks()
 
     @model_validator(mode="after")
     def _fits(self) -> "Language":
@@ -166,6 +202,16 @@ class Language(StrictModel):
                 raise ValueError(f"attacked names '{name}'; {nearest_or_all(name, names)}")
         if self.evaluation.sources and self.base.text.tokenizer.kind != "hub":
             raise ValueError("a tokenizer that is trained here knows one corpus; sources need a hub tokenizer")
+        if self.benchmarks.tasks and self.base.hub is None:
+            raise ValueError("benchmarks ask a published base; a base that is trained here knows no task")
         if max(self.evaluation.lengths) != self.training.num_response:
             raise ValueError("the largest of evaluation.lengths has to be training.num_response, the whole text")
         return self
+
+    def shard_of(self, variant: Variant) -> tuple[str, str]:
+        """Name of a variant's own shard, and of the job that trains it."""
+        names = [v.name.replace(" ", "-") for v in self.variants]
+        place = self.variants.index(variant)
+        first = place - place % self.variants_per_job
+        own = names[first : first + self.variants_per_job]
+        return names[place], own[0] if len(own) == 1 else f"{own[0]}-to-{own[-1]}"

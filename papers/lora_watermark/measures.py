@@ -1,4 +1,4 @@
-"""What is measured of a trained pair: detection by length, quality, shortcuts, attacks, coloured texts. Rows of dicts.
+"""What is measured of a trained pair: detection by length, quality, shortcuts, coloured texts. Rows of dicts.
 
 Shapes: B texts, P tokens of a prompt, G of a response.
 """
@@ -6,10 +6,8 @@ Shapes: B texts, P tokens of a prompt, G of a response.
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from papers.lora_watermark import attacks
 from papers.lora_watermark.detector import Detector
 from papers.lora_watermark.language_settings import Member
 from papers.lora_watermark.metrics import (
@@ -26,8 +24,6 @@ from papers.lora_watermark.metrics import (
 from papers.lora_watermark.models import role_name
 from papers.lora_watermark.score import ratio
 from papers.lora_watermark.texts import Bench
-from shared.base.seeding import numpy_generator, torch_generator
-from shared.models.lora.adapters import set_strength
 
 FPRS = np.unique(np.concatenate([np.linspace(0, 0.1, 11), np.linspace(0.1, 1, 19)]))
 CALIPER = 0.05  # nats per token: how near two texts' NLL under the base must be to count as equally predictable
@@ -169,84 +165,6 @@ class Judged:
         counts = [np.bincount(side[:half], minlength=size) + 1.0 for side in (own, human)]
         odds = np.log(counts[1] / counts[0])
         return auc(odds[own[half:]], odds[human[half:]])
-
-    def attacked(self) -> Iterator[dict]:
-        """AUC against human text after attacks on texts and on weights."""
-        own, texts = self.bench.settings.evaluation.attacks, self.texts["watermarked"][:, :]
-        texts, human = texts[: own.num_texts], self.human[: own.num_texts]
-        for attack, strength, changed in (*self._on_texts(texts, human), *self._on_weights(human)):
-            shorter = human[:, : changed.shape[1]]
-            scores, negatives = (ratio(*self.terms(t)).numpy() for t in (changed, shorter))
-            row = {**self.columns, "attack": attack, "strength": strength, "num_texts": len(scores)}
-            row |= {"auc": auc(scores, negatives), "auc_error": auc_error(scores, negatives)}
-            base_nll = self.bench.nll(changed, None).mean().item()
-            yield row | {"length": changed.shape[1] - self.bench.num_prompt, "base_nll": base_nll}
-
-    def _on_texts(self, texts: Tensor, human: Tensor) -> Iterator[tuple[str, float, Tensor]]:
-        own, prompt, bench = self.bench.settings.evaluation.attacks, self.bench.num_prompt, self.bench
-        responses, theirs = (t[:, prompt:].cpu().numpy() for t in (texts, human))
-        corpus = np.asarray(bench.data.train.tokens[:200_000])
-        pools = {"substitution": np.arange(bench.data.tokenizer.num_ordinary), "substitution (corpus)": corpus}
-
-        def joined(changed: np.ndarray) -> Tensor:
-            return torch.cat([texts[:, :prompt], torch.as_tensor(changed, device=texts.device)], 1)
-
-        yield "none", 0.0, texts
-        for share in own.substitute:
-            for name, pool in pools.items():
-                draw = numpy_generator(self.member.seed, "attack", name, str(share))
-                yield name, share, joined(attacks.substitute(responses, share, pool, draw).astype(np.int64))
-        for share in own.delete:
-            draw = numpy_generator(self.member.seed, "attack", "deletion", str(share))
-            yield "deletion", share, joined(attacks.delete(responses, share, draw))
-        for share in own.mix:
-            yield "human text mixed in", share, joined(attacks.mix(responses, theirs, share))
-        for share in own.resample:
-            draw = numpy_generator(self.member.seed, "attack", "resampling", str(share))
-            changed = attacks.resample_spans(
-                texts,
-                prompt,
-                share,
-                lambda t, n: bench.write(None, t, "spans", self.member.seed, t.shape[1], num=n),
-                draw,
-            )
-            yield "spans rewritten by the base", share, changed
-        performer, seed = role_name(self.member, "performer"), self.member.seed
-        for temperature in own.temperatures:
-            changed = bench.write(performer, human, "temperature", seed, temperature=temperature)
-            yield "temperature", temperature, changed
-        for top_p in own.top_p:
-            yield "top-p", top_p, bench.write(performer, human, "top-p", seed, top_p=top_p)
-
-    def _on_weights(self, human: Tensor) -> Iterator[tuple[str, float, Tensor]]:
-        """Texts of altered performers; they are scored by the pair as it was."""
-        own, bench, seed = self.bench.settings.evaluation.attacks, self.bench, self.member.seed
-        performer = role_name(self.member, "performer")
-        for strength in own.strengths:
-            set_strength(bench.model, performer, strength)
-            changed = bench.write(performer, human, "strength", seed)
-            set_strength(bench.model, performer, 1.0)
-            yield "adapter weakened", strength, changed
-
-        def draw() -> torch.Generator:
-            return torch_generator(seed, "noise", device=bench.device)
-
-        changes = [("noise on weights", s, attacks.with_noise(s, draw())) for s in own.noise]
-        changes += [("int8 weights", 8.0, attacks.quantized)] if own.int8 else []
-        for name, strength, change in changes:
-            with attacks.altered(bench.model, performer, change):
-                changed = bench.write(None, human, name, seed)
-            yield name, strength, changed
-        length, rows = bench.num_prompt + bench.num_response, 2 * bench.training.batch_size
-
-        def clean(step: int) -> Tensor:
-            return bench.data.train.crops(1000 + seed, step, range(rows), rows, length).to(bench.device)
-
-        for steps in own.finetune:
-            how = (performer, clean, bench.num_prompt, steps, own.finetune_lr)
-            with attacks.finetuned(bench.model, *how):
-                changed = bench.write(None, human, "finetuned", seed)
-            yield "fine-tuned on clean text", float(steps), changed
 
     def shown(self) -> Iterator[dict]:
         """Tokens of a few texts side by side with what each adds to the score."""

@@ -1,9 +1,10 @@
-"""Texts side by side with the per-token score as colour, as one HTML file without scripts."""
+"""Texts side by side with the per-token score as colour: one HTML file without scripts, and lines for a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 
 from shared.base.files import write_text
 
@@ -57,3 +58,15 @@ def write_page(shown: Sequence[dict], path: Path) -> None:
         return found
 
     write_text(path, _PAGE.render(kinds=kinds, rows=[[cell(p, k) for k in kinds] for p in prompts]) + "\n")
+
+
+def placed(block: pd.DataFrame, width: int) -> list[tuple[int, int, str, float]]:
+    """(column, line, text, excess) of each token, in lines of at most `width` characters."""
+    found, x, row = [], 0, 0
+    for token, excess in zip(block.token.fillna("nan").astype(str), block.excess, strict=True):
+        text = token[:width]
+        if x + len(text) > width:
+            x, row = 0, row + 1
+        found.append((x, row, text, excess))
+        x += len(text)
+    return found

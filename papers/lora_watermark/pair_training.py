@@ -1,10 +1,11 @@
 """Pairs of adapters on a language model: several pairs share the base, and draw their samples in one batch.
 
-Shapes: B texts of each side, P tokens of a prompt, G of a response, V vocabulary.
+Shapes: M members, B texts of each side, P tokens of a prompt, G of a response, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -22,8 +23,8 @@ from shared.train.checkpoint import read_checkpoint, write_checkpoint
 SFT = "sft"
 
 
-def response_logits(model: nn.Module, route: str | None, tokens: Tensor, num_prompt: int) -> Tensor:
-    """Logits that predict the responses of texts (B, P + G): (B, G, V)."""
+def response_logits(model: nn.Module, route: str | Sequence[str] | None, tokens: Tensor, num_prompt: int) -> Tensor:
+    """Logits that predict the responses of texts (B, P + G): (B, G, V); the route is that of `Adapted`."""
     return Adapted(model, route)(tokens[:, :-1])[:, num_prompt - 1 :]
 
 
@@ -38,27 +39,35 @@ def kl(performer: Tensor, base: Tensor, tokens: Tensor) -> Tensor:
 
 
 def measure(
-    model: nn.Module, member: Member, reference: str | None, human: Tensor, samples: Tensor, num_prompt: int
+    model: nn.Module, members: Sequence[Member], reference: str | None, human: Tensor, samples: Tensor, num_prompt: int
 ) -> Measured:
-    """What an update of one member (M = 1) reads of texts (B, P + G) of both sides."""
-    count, tokens = len(human), torch.cat([human, samples])
-    target = tokens[:, num_prompt:]
-    p, o = (response_logits(model, role_name(member, role), tokens, num_prompt) for role in ROLES)
+    """What an update of M members of one variant reads of texts (M, B, P + G) of both sides.
+
+    Each role runs once over the texts of all members, every group of rows under its own adapter.
+    """
+    count, tokens = human.shape[1], torch.cat([human, samples], 1)
+    shape, flat, target = tokens.shape[:2], tokens.flatten(0, 1), tokens[..., num_prompt:]
+
+    def logits(route: str | Sequence[str] | None, texts: Tensor = flat, shape: torch.Size = shape) -> Tensor:
+        return response_logits(model, route, texts, num_prompt).unflatten(0, shape)
+
+    p, o = (logits([role_name(member, role) for member in members]) for role in ROLES)
     with torch.no_grad():
-        of_reference = response_logits(model, reference, tokens, num_prompt)
-        of_base = of_reference[count:] if reference is None else response_logits(model, None, samples, num_prompt)
+        of_reference = logits(reference)
+        of_base = of_reference[:, count:]
+        if reference is not None:
+            of_base = logits(None, samples.flatten(0, 1), samples.shape[:2])
         plain = nll(of_reference, target)
-    scores = ratio(*token_terms(o, p, target, numerator=member.variant.numerator))
-    nll_p, nll_o = nll(p, target), nll(o[:count], target[:count])
-    drift = kl(p[count:], of_base, target[count:]).mean(-1)
+    scores = ratio(*token_terms(o, p, target, numerator=members[0].variant.numerator))
+    nll_p, nll_o = nll(p, target), nll(o[:, :count], target[:, :count])
     return Measured(
-        scores=scores[None, count:],
-        human_scores=scores[None, :count],
-        log_likelihood=-nll_p[None, count:].sum(-1),
-        ce=torch.stack([nll_p[:count].mean(), nll_o.mean()])[None],
-        reference=plain[:count].mean()[None],
-        kl=drift[None],
-        plain_nll=plain[None, count:].mean(-1),
+        scores=scores[:, count:],
+        human_scores=scores[:, :count],
+        log_likelihood=-nll_p[:, count:].sum(-1),
+        ce=torch.stack([nll_p[:, :count].mean((1, 2)), nll_o.mean((1, 2))], 1),
+        reference=plain[:, :count].mean((1, 2)),
+        kl=kl(p[:, count:], of_base, target[:, count:]).mean(-1),
+        plain_nll=plain[:, count:].mean(-1),
     )
 
 
@@ -90,6 +99,12 @@ class Processes:
         return tensor
 
 
+def _parts(members: Sequence[Member], most: int) -> list[list[Member]]:
+    """Members in their order, at most `most` of one variant at a time."""
+    variants = [list(group) for _, group in groupby(members, key=lambda member: member.variant)]
+    return [own[start : start + most] for own in variants for start in range(0, len(own), most)]
+
+
 class PairTrainer:
     """Trains the pairs of one job. A step depends on (seed, step) and the adapters alone, so a killed run resumes.
 
@@ -110,7 +125,8 @@ class PairTrainer:
             add_adapter(model, SFT, training.lora, torch_generator(0, "adapter", SFT))
         for member in members:
             add_pair(model, member, training.lora)
-        self.objectives = [Objective([member.variant], device) for member in members]
+        self.parts = _parts(members, training.members_per_pass)
+        self.objectives = [Objective([member.variant for member in part], device) for part in self.parts]
         trained = {m.name: [r for r in ROLES if m.variant.roles in ("pair", r)] for m in members}
         self.groups = [
             [p for role in trained[m.name] for p in adapter_parameters(model, role_name(m, role))] for m in members
@@ -136,18 +152,20 @@ class PairTrainer:
     def update(self) -> None:
         """One update of every member."""
         size, prompt = self.training.batch_size, self.training.num_prompt
-        samples = self._samples()
+        samples = iter(self._samples())
         self.optimizer.zero_grad(set_to_none=True)
-        for member, objective, group, own in zip(self.members, self.objectives, self.groups, samples, strict=True):
-            human = self._crops(member.seed, self.step, self.processes.rows(size))
-            measured = measure(self.model, member, self.reference, human, own, prompt)
+        for members, objective in zip(self.parts, self.objectives, strict=True):
+            human = [self._crops(member.seed, self.step, self.processes.rows(size)) for member in members]
+            own = [next(samples) for _ in members]
+            measured = measure(self.model, members, self.reference, torch.stack(human), torch.stack(own), prompt)
             objective.loss(measured).sum().backward()
+            used = objective.constraints(measured).detach()
+            objective.ascend(self.processes.mean(used))
+            self._log(members, measured, used + objective.eps[:, None], objective.multipliers)
+        for group in self.groups:
             for parameter in group:
                 self.processes.mean(parameter.grad)
             torch.nn.utils.clip_grad_norm_(group, 1.0)
-            used = objective.constraints(measured).detach()
-            objective.ascend(self.processes.mean(used))
-            self._log(member, measured, used + objective.eps[:, None], objective.multipliers)
         for settings in self.optimizer.param_groups:
             settings["lr"] = self.training.lr * (1 - self.step / self.training.num_steps)
         self.optimizer.step()
@@ -183,12 +201,14 @@ class PairTrainer:
             optimizer.param_groups[0]["lr"] = self.training.lr * (1 - step / self.training.num_steps)
             optimizer.step()
 
-    def _log(self, member: Member, measured: Measured, used: Tensor, multipliers: Tensor) -> None:
-        row = {"variant": member.variant.name, "seed": member.seed, "step": self.step + 1}
-        row |= {"score_samples": measured.scores.mean().item(), "score_human": measured.human_scores.mean().item()}
-        row |= dict(zip(("rise_performer", "rise_observer", "kl", "predictable"), used[0].tolist(), strict=True))
-        row |= {f"multiplier_{n}": value for n, value in zip(CONSTRAINTS, multipliers[0].tolist(), strict=True)}
-        self.rows.append(row)
+    def _log(self, members: Sequence[Member], measured: Measured, used: Tensor, multipliers: Tensor) -> None:
+        for m, member in enumerate(members):
+            row = {"variant": member.variant.name, "seed": member.seed, "step": self.step + 1}
+            row |= {"score_samples": measured.scores[m].mean().item()}
+            row |= {"score_human": measured.human_scores[m].mean().item()}
+            row |= dict(zip(("rise_performer", "rise_observer", "kl", "predictable"), used[m].tolist(), strict=True))
+            row |= {f"multiplier_{n}": value for n, value in zip(CONSTRAINTS, multipliers[m].tolist(), strict=True)}
+            self.rows.append(row)
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Adapter parameters by name."""
@@ -209,6 +229,7 @@ class PairTrainer:
         groups = self.optimizer.state_dict()["param_groups"]
         moments = {int(k): v for k, v in state["optimizer"].items()}
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        for objective, value in zip(self.objectives, state["multipliers"], strict=True):
-            objective.multipliers = value[None].to(self.device)
+        values = state["multipliers"].to(self.device).split([len(part) for part in self.parts])
+        for objective, value in zip(self.objectives, values, strict=True):
+            objective.multipliers = value
         self.step, self.rows = state["step"], list(state["rows"])

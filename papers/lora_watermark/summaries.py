@@ -1,9 +1,14 @@
-"""Summaries of records: means over seeds, shares of texts by score, and a course of training in forty steps."""
+"""Summaries of records and tables: means over seeds, shares of texts, training in forty steps, gains at equal rise."""
 
 import numpy as np
 import pandas as pd
 
 EDGES = np.round(np.linspace(0, 2, 51), 2)  # of the bins of a score; what lies beyond counts in the last
+
+
+def with_columns(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The frame with columns that no row has a value of: too few texts for them."""
+    return frame.assign(**{name: np.nan for name in columns if name not in frame})
 
 
 def over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
@@ -33,3 +38,18 @@ def in_forty_steps(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     last = table.groupby("world").step.transform("max") / 40
     table = table.assign(step=(-(-table.step // last) * last).round(2))
     return table.groupby(["world", "variant", "step", "seed"], sort=False)[values].mean().reset_index()
+
+
+def gain_at_equal_rise(rows: pd.DataFrame) -> float:
+    """Mean over performer-only runs of the pair's AUC at their rise (interpolated) minus theirs; one seed."""
+    pair = rows[rows.roles == "pair"].sort_values("rise_performer")
+    alone = rows[rows.roles == "performer only"]
+    alone = alone[alone.rise_performer.between(pair.rise_performer.min(), pair.rise_performer.max())]
+    return float((np.interp(alone.rise_performer, pair.rise_performer, pair.auc) - alone.auc).mean())
+
+
+def pairs_by_variant(table: pd.DataFrame, start: str = "dual") -> dict[str, pd.DataFrame]:
+    """Variant -> rows in the order of seeds, of the pairs whose names start so, on the first corpus; eps grows."""
+    rows = table[(table.data == table.data[:1].squeeze()) & table.variant.str.startswith(start)]
+    rows = rows.dropna(subset="seed").sort_values(["eps", "seed"])
+    return dict(list(rows.groupby("variant", sort=False)))

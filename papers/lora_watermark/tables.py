@@ -3,14 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from papers.lora_watermark.summaries import in_forty_steps, over_seeds, shares_of_scores
+from papers.lora_watermark.summaries import in_forty_steps, over_seeds, shares_of_scores, with_columns
 
 EXACT, LANGUAGE = "bigram", "language"
-
-
-def _with(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The frame with columns that no row has a value of: too few texts for them."""
-    return frame.assign(**{name: np.nan for name in columns if name not in frame})
 
 
 def results(records) -> pd.DataFrame:
@@ -21,7 +16,7 @@ def results(records) -> pd.DataFrame:
 
 def detection(records) -> pd.DataFrame:
     """Language models: a row per pair, kind of text, scorer and length."""
-    table = _with(records("evaluate", "detection"), "tpr_1", "tpr_01", "flagged", "human_flagged")
+    table = with_columns(records("evaluate", "detection"), "tpr_1", "tpr_01", "flagged", "human_flagged")
     return table.assign(world=LANGUAGE, full=table.length == table.length.max())
 
 
@@ -30,9 +25,14 @@ def at_home(detection, settings) -> pd.DataFrame:
     return detection[detection.data == settings.language.base.text.source]
 
 
-def quality(records) -> pd.DataFrame:
-    """Language models: a row per corpus, pair and kind of text."""
-    return _with(records("evaluate", "quality"), "matched_auc")
+def quality(records, settings) -> pd.DataFrame:
+    """Language models: a row per corpus, pair and kind of text; benchmark_mean over tasks, where any was asked for."""
+    table = with_columns(records("evaluate", "quality"), "matched_auc")
+    if not settings.language.benchmarks.tasks:
+        return table.assign(benchmark_mean=np.nan)
+    keys = ["variant", "seed", "texts"]
+    means = records("benchmark").groupby(keys).score.mean().rename("benchmark_mean")
+    return table.join(means, on=keys)
 
 
 def tab_objectives(results) -> pd.DataFrame:

@@ -3,7 +3,15 @@
 from pydantic import Field
 
 from papers.merging_noise.packing import Branches, job_of, packed
-from papers.merging_noise.settings import Alignment, CrossTasks, ImageBranches, LanguageBranches, Study, Theory
+from papers.merging_noise.settings import (
+    Alignment,
+    CrossTasks,
+    ImageBranches,
+    LanguageBranches,
+    Study,
+    Theory,
+    Trajectory,
+)
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.train.sweep.packing import sweep_shards
@@ -24,6 +32,7 @@ class Config(PaperConfig):
 
     studies: dict[str, Study | None]
     alignments: dict[str, Alignment | None]
+    trajectories: dict[str, Trajectory | None]
     cross: CrossTasks | None
     theory: Theory
     thresholds: Thresholds
@@ -52,8 +61,8 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "branch": {name: job_of(own, config.num_gpus) for name, own in jobs.items()},
         "theory": {"all": config.theory},
     }
-    alignments = {name: own for name, own in config.alignments.items() if own is not None}
-    found["align"] = {name: own.model_copy(update=gpus) for name, own in alignments.items()}
+    for step, named in (("align", config.alignments), ("trajectory", config.trajectories)):
+        found[step] = {name: own.model_copy(update=gpus) for name, own in named.items() if own is not None}
     if config.cross is not None:
         found["cross"] = {"all": config.cross.model_copy(update=gpus)}
     return {step: own for step, own in found.items() if own}

@@ -60,6 +60,18 @@ def best_merges_of_seeds(records: Records, tab_cross: pd.DataFrame) -> pd.DataFr
     return rows[rows.lr_1 == rows.lr_2].rename(columns={"lr_1": "lr"})
 
 
+def methods_of(records: Records) -> pd.DataFrame:
+    """Ways of merging, and the average of one run over its past, beside the mean of the branches of the same seed."""
+    rows, past = records("branch", "methods"), records("trajectory").rename(columns={"num_averaged": "chosen"})
+    past["method"] = "SWA: " + past.method
+    branches = rows[rows.method == "mean of the branches"].set_index(["lr", "seed"])
+    beside = branches.reindex(pd.MultiIndex.from_frame(past[["lr", "seed"]]))
+    past["acc_gain"] = past.accuracy.to_numpy() - beside.accuracy.to_numpy()
+    past["loss_gain"] = beside.loss.to_numpy() - past.loss.to_numpy()
+    measured = ["chosen", "accuracy", "loss", "acc_gain", "loss_gain"]
+    return averaged(pd.concat([rows, past[past.lr.isin(rows.lr)]]), ["method", "lr"], measured)
+
+
 def noise_of_augmentation(merges: pd.DataFrame) -> pd.DataFrame:
     """Gain and tr Sigma over the learning rate with augmentation, and of like merges of the grid without."""
     own, plain = merges[merges.study.isin(["gaussian", "shift", "unaugmented"])], merges[merges.study == "grid"]

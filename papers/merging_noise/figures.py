@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from shared.artifacts.line_panels import decade_ticks, heat_panels, line_panels, log_axis, measure_panels
 from shared.artifacts.plots import legend, line, lines, marks, panels, scale_line, styles, value_ticks, zero_line
+from shared.artifacts.shapes import dots
 
 LR, NOISE = "learning rate", r"noise scale $\eta / (B (1 - \mu))$"
 ACC, LOSS = "accuracy gain, points", "loss gain, nats"
@@ -210,6 +211,16 @@ def fig_many(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("branches merged")
         value_ticks(ax.xaxis, table.num_merged.unique(), log=None)
     return figure
+
+
+def fig_methods(table: pd.DataFrame) -> Figure:
+    """Gain of each way of merging, a mark per learning rate."""
+    rates, parts = {lr: f"lr {lr:g}" for lr in sorted(table.lr.unique())}, {}
+    table = table[table.method != "mean of the branches"]  # what all are measured from
+    for measure, label in GAINS.items():
+        value, error = table[measure], table[f"{measure}_error"]
+        parts[label] = table.assign(value=value, low=value - error, high=value + error)
+    return dots(parts, "method", "lr", "value", rates, "over the mean of the branches", width=2.8)
 
 
 def fig_optimizers(table: pd.DataFrame) -> Figure:

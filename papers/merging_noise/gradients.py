@@ -1,4 +1,4 @@
-"""The noise itself: covariance of per-example gradients.
+"""The noise itself: covariance of per-example gradients; and their squares, the Fisher information.
 
 Shapes: N examples, P parameters.
 """
@@ -35,3 +35,17 @@ def example_gradients(task: Task, model: nn.Module, batch: Batch) -> Tensor:
 def covariance_trace(grads: Tensor) -> float:
     """tr Sigma = mean over examples of |g_i - mean g|^2."""
     return float((grads - grads.mean(0)).double().square().sum(1).mean())
+
+
+def diagonal_fisher(task: Task, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    """Mean squared gradient of each parameter, labels drawn from the model's own distribution.
+
+    Source: Matena and Raffel 2022 (arXiv 2111.09832), eq. 3, one draw per image.
+    """
+    with torch.no_grad():
+        chances = model(batch["images"]).softmax(-1).cpu()
+    drawn = torch.multinomial(chances, 1, generator=generator)[:, 0].to(batch["labels"].device)
+    squares = example_gradients(task, model, {**batch, "labels": drawn}).square().mean(0)
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    parts = squares.split([p.numel() for p in named.values()])
+    return {name: part.view(p.shape).cpu() for (name, p), part in zip(named.items(), parts, strict=True)}

@@ -1,8 +1,9 @@
 """What is measured of branches: gains of their merges, paths between them, features, noise, norms.
 
-A record's rows are grouped in parts: "pairs", "path", "arithmetic", "layers".
+A record's rows are grouped in parts: "pairs", "path", "arithmetic", "layers", "methods".
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from papers.merging_noise.features import linear_cka, penultimate
 from papers.merging_noise.gradients import covariance_trace, example_gradients
+from papers.merging_noise.methods import candidates, fishers_of, half, method_rows
 from papers.merging_noise.noise import effective_lr, noise_of
 from papers.merging_noise.settings import ForkPlan
 from papers.merging_noise.task import MergeTask
@@ -61,6 +63,8 @@ class Merger:
             yield from self._curves(states, on_cpu(fork.starts[trunk]), about)
             if self.plan.layers:
                 yield from layer_rows(states[0], run, about)
+            if self.plan.methods is not None:
+                yield from self._methods(states, on_cpu(fork.starts[trunk]), about)
 
     def _pairs(self, states: Sequence[State], about: dict[str, Any]) -> Iterator[Labelled]:
         merges = [average(states[:number]) for number in range(2, len(states) + 1)]
@@ -110,6 +114,19 @@ class Merger:
             methods = itertools.product(("task arithmetic", "TIES"), scales)
             for (method, scale), metrics in zip(methods, found, strict=True):
                 yield "arithmetic", about | {"method": method, "scale": scale, **named(metrics)}
+
+    def _methods(self, states: Sequence[State], start: State, about: dict[str, Any]) -> Iterator[Labelled]:
+        plan, seed = self.plan.methods, about["seed"]
+        fishers = fishers_of(self.task, self._module, states, plan, seed)
+        merged = candidates(states, start, fishers, plan, seed)
+        judges = [functools.partial(self._judged, half(self.task, part)) for part in (0, 1)]
+        for row in method_rows(states, merged, *judges):
+            yield "methods", about | row
+
+    def _judged(self, task: MergeTask, states: Sequence[State]) -> list[dict[str, float]]:
+        if has_statistics(self.template):
+            states = [with_own_statistics(self.task, self.template, state) for state in states]
+        return evaluate_states(task, states, self.template, **self.how)
 
     def _module(self, state: State) -> nn.Module:
         self.template.load_state_dict(state, strict=False)  # what is frozen stays

@@ -35,6 +35,14 @@ class Pretraining(StrictModel):
     num_steps: int = Field(gt=0)
 
 
+class Methods(StrictModel):
+    """Ways of merging that stand beside the average."""
+
+    keep: float = Field(default=0.2, gt=0, le=1)  # share of entries that TIES keeps (its published default)
+    drops: tuple[float, ...] = (0.5, 0.9)  # probabilities with which DARE drops an entry; 0.9 is the one published
+    examples: int = Field(default=512, ge=1)  # training images behind a Fisher information
+
+
 class ForkPlan(StrictModel):
     """How trunks branch, and what is measured of the branches."""
 
@@ -48,6 +56,7 @@ class ForkPlan(StrictModel):
     trace_examples: int = Field(default=0, ge=0)  # examples of tr Sigma at the first branch; 0: none
     layers: bool = False  # squared norms of weights
     cka: bool = False
+    methods: Methods | None = None  # other ways of merging, of all branches at once
 
     @model_validator(mode="after")
     def _both_ends(self) -> Self:
@@ -70,6 +79,8 @@ class Study(ForkPlan):
     def _one_kind(self) -> Self:
         if (self.images is None) == (self.language is None):
             raise ValueError("a study has images or language, one of them")
+        if self.methods is not None and self.language is not None:
+            raise ValueError("methods are compared on image classifiers; leave them out of a study of language models")
         return self
 
     @property
@@ -107,6 +118,30 @@ class Alignment(StrictModel):
     pairs: int = Field(ge=1)
     path_points: int = Field(ge=3)
     num_gpus: int = 0
+
+
+class Trajectory(StrictModel):
+    """Stochastic weight averaging: one run without annealing, averaged over its own past."""
+
+    images: Images
+    lrs: tuple[float, ...] = Field(min_length=2)
+    batch_size: int = Field(gt=0)
+    num_steps: int = Field(gt=0)
+    first: int = Field(ge=1)  # update from which weights are averaged
+    every: int = Field(ge=1)  # updates between two of them
+    seeds: int = Field(ge=1)
+    num_gpus: int = 0
+
+    @model_validator(mode="after")
+    def _reached(self) -> Self:
+        if self.first > self.num_steps:
+            raise ValueError(f"weights are averaged from update {self.first} on; the run has {self.num_steps}")
+        return self
+
+    @property
+    def points(self) -> range:
+        """Updates after which weights join the average."""
+        return range(self.first, self.num_steps + 1, self.every)
 
 
 class CrossTasks(StrictModel):

@@ -30,18 +30,14 @@ def kept_rows(merges: pd.DataFrame) -> pd.DataFrame:
 
 def fig_2(tab_pairs: pd.DataFrame) -> pd.DataFrame:
     """A row per checkpoint and seed."""
-    return _of(tab_pairs, "forks")
+    return tab_pairs[tab_pairs.study == "forks"].reset_index(drop=True)
 
 
 def _single(study: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    return lambda means: _of(means, study)
+    return lambda means: means[means.study == study].reset_index(drop=True)
 
 
 fig_language, fig_transfer, fig_split, fig_many = map(_single, ("language", "transfer", "split", "many"))
-
-
-def _of(table: pd.DataFrame, *studies: str) -> pd.DataFrame:
-    return table[table.study.isin(studies)].reset_index(drop=True)
 
 
 def tab_reported(reported: Reported, tab_gains: pd.DataFrame, tab_cross: pd.DataFrame) -> pd.DataFrame:

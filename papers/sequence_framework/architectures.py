@@ -42,6 +42,7 @@ class Row:
 SHEAR = "shear by -slope on two more states"
 SSD = {"d_state": 5, "head_dim": 6}
 INNER = "two inner steps per token, T n sources; q = 0 before a token's last"
+BEFORE = "two inner steps per token, the token before and the token with its bonus; 2 T sources"
 STATE = "gates read the state: exact along a trajectory, outside of the framework"
 ROWS = {
     "softmax attention": Row("attention", "I", "1/sqrt(n)", "sum phi"),
@@ -58,6 +59,7 @@ ROWS = {
     "DeltaNet, beta < 2": Row("deltanet", "I - beta k k^T", "beta_j/sqrt(n)", "1", {"negative_eigenvalues": True}),
     "gated DeltaNet": Row("gated_deltanet", "a_t (I - beta k k^T)", "beta_j/sqrt(n)", "1"),
     "DeltaProduct": Row("deltaproduct", "I - beta k k^T", "beta_j/sqrt(n)", "1", note=INNER),
+    "RWKV-4": Row("rwkv4", "diag(exp(-w), 0), then I", "exp(k_j), exp(u + k_j)", "sum p", note=BEFORE),
     "Mamba (S6)": Row("mamba", "diag(exp(Delta_t a))", "Delta_j", "1", {"d_state": 3}, note="direct path D"),
     "Mamba-2 (SSD)": Row("mamba2", "exp(Delta_t a) I", "Delta_j", "1", SSD, note="direct path D"),
     "LRU": Row("lru", "lambda, complex", "gamma", "1", {"d_state": 5}, note="a head per state; values B x"),

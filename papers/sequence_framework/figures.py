@@ -80,7 +80,8 @@ def fig_p2_cover(table: pd.DataFrame) -> Figure:
 def fig_p2_readout(table: pd.DataFrame) -> Figure:
     """Accuracy over the near-zero share, a panel per task and n, a dot per seed."""
     keys = list(dict.fromkeys(table[["task", "n"]].itertuples(index=False, name=None)))
-    figure, axes = panels(len(keys), most=max(1, table.n.nunique()), width=2.8, height=2.4, beside=1.6)
+    beside = len(keys) if len(keys) <= 3 else table.n.nunique()
+    figure, axes = panels(len(keys), most=max(1, beside), width=2.6, height=2.4, beside=1.6)
     looks = styles(PHI)
     for ax, key in zip(axes, keys, strict=True):
         part = table[(table.task == key[0]) & (table.n == key[1])]
@@ -90,7 +91,7 @@ def fig_p2_readout(table: pd.DataFrame) -> Figure:
             ax.plot(own.near_zero, own.accuracy, linestyle="none", markersize=5, label=name, **looks[phi])
         scale_line(ax, part.uniform_guess.iloc[0], GUESS)
         ax.set(title=f"{key[0]}, n = {key[1]:g}", xlim=(-0.04, 1.04), ylim=(-0.04, 1.06))
-    for ax in axes[-max(1, table.n.nunique()) :]:
+    for ax in axes[-max(1, beside) :]:
         ax.set_xlabel("share of |coefficients| below 0.001")
     figure.supylabel("test accuracy", fontsize=9)
     legend(figure, axes, "readout")

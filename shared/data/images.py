@@ -125,8 +125,8 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
     """A data set of image classifiers.
 
     Args:
-        dataset: digits (bundled with scikit-learn), mnist, cifar10, cifar100, imagenet32 or imagenet-1k (of the
-            registry).
+        dataset: digits (bundled with scikit-learn), mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32 or
+            imagenet-1k (of the registry).
         normalisation: unit: pixels in [0, 1]. standard: then shifted and scaled by mean and standard deviation over the
             training pixels; of each channel where there are several.
     Raises:
@@ -167,9 +167,14 @@ def moments_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(counts @ values**2 / total - mean**2)
 
 
-def _imagenet32(split: str) -> tuple[np.ndarray, np.ndarray]:
-    rows, labels = load_rows("imagenet32", {"train": "train", "test": "validation"}[split])
-    return decoded((row["image"]["bytes"] for row in rows), len(rows), (32, 32, 3)), labels
+def _of_hub(name: str, size: int, test: str = "validation") -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+    """Decoded splits of a hub set of coloured images with `size` pixels along each side; `test` is what tests."""
+
+    def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+        rows, labels = load_rows(name, {"train": "train", "test": test}[split])
+        return decoded((row["image"]["bytes"] for row in rows), len(rows), (size, size, 3)), labels
+
+    return load
 
 
 def _imagenet(normalisation: Normalisation) -> LabelledImages:
@@ -188,6 +193,8 @@ _LOADERS: dict[str, Callable[[Normalisation], LabelledImages]] = {
     "mnist": lambda how: _in_memory(load_mnist, how, tensors=True),
     "cifar10": lambda how: _in_memory(load_cifar10, how, tensors=True),
     "cifar100": lambda how: _in_memory(load_cifar100, how, tensors=True),
-    "imagenet32": lambda how: _in_memory(_imagenet32, how, tensors=False),
+    "svhn": lambda how: _in_memory(_of_hub("svhn", 32, "test"), how, tensors=True),
+    "tiny-imagenet": lambda how: _in_memory(_of_hub("tiny-imagenet", 64), how, tensors=True),
+    "imagenet32": lambda how: _in_memory(_of_hub("imagenet32", 32), how, tensors=False),
     "imagenet-1k": _imagenet,
 }

@@ -35,6 +35,18 @@ class ResNetConfig(StrictModel):
         return self
 
 
+class DenseNetConfig(StrictModel):
+    """Densely connected network with batch norm; DenseNet121 by default."""
+
+    num_classes: int = Field(ge=2)
+    in_channels: int = Field(3, ge=1)
+    blocks: tuple[int, ...] = Field((6, 12, 24, 16), min_length=1)  # layers of each block; sides halve between blocks
+    growth: int = Field(32, ge=1)  # channels that a layer adds, k of the paper
+    num_initial: int = Field(64, ge=1)  # channels of the stem
+    bottleneck: int = Field(4, ge=1)  # channels of a layer's 1x1 convolution, times growth
+    stem: Literal["small", "large"] = "large"  # a 3x3 convolution; or 7x7 and max pooling, each halving the sides
+
+
 class ViTConfig(StrictModel):
     """Vision transformer: patches, learned positions, pre-norm blocks, mean over positions, linear head."""
 

@@ -36,7 +36,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As torch's; refuses unknown names and values outside their ranges."""
-        settings = {k: v for k, v in param_group.items() if k not in ("params", "param_names")}
+        settings = {k: v for k, v in param_group.items() if k not in ("params", "param_names", "lr_scale")}
         if "betas" in self.defaults and settings.keys() & set(_PAIR):
             raise ValueError(f"a parameter group of {type(self).__name__} takes the pair 'betas', not beta1 or beta2")
         self.rule.resolve(_flat(self.defaults | settings))

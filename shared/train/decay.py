@@ -1,4 +1,4 @@
-"""Which parameters decay; asked by the loop and by ensembles."""
+"""Which parameters decay, and which learn at a rate of their own; asked by the loop and by ensembles."""
 
 from typing import Literal
 
@@ -10,3 +10,8 @@ def is_decayed(parameter: nn.Parameter, on: Literal["matrices", "all"]) -> bool:
     if getattr(parameter, "no_weight_decay", False):
         return False
     return on == "all" or parameter.ndim >= 2
+
+
+def lr_scale(parameter: nn.Parameter) -> float:
+    """Multiple of the run's learning rate at which the parameter learns: its attribute `lr_scale`, 1 without one."""
+    return float(getattr(parameter, "lr_scale", 1.0))

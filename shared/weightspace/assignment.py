@@ -15,10 +15,21 @@ def best_permutation(scores: Tensor) -> Tensor:
     Raises:
         ValueError: scores that are not finite, such as those of a network with NaN weights.
     """
-    if not bool(scores.isfinite().all()):
-        raise ValueError("scores of a matching are not finite; look for NaN or infinite weights")
-    found = [linear_sum_assignment(table, maximize=True)[1] for table in _tables(scores)]
+    _check_finite(scores)
+    found = [linear_sum_assignment(_costs(table))[1] for table in _tables(scores)]
     return torch.from_numpy(np.stack(found)).to(scores.device).reshape(scores.shape[:-1])
+
+
+def _costs(table: np.ndarray) -> np.ndarray:
+    """Costs with the same best assignment and a zero in each row and column: the solver's paths are shorter then."""
+    costs = table.max(axis=1, keepdims=True) - table
+    costs -= costs.min(axis=0)
+    return costs
+
+
+def _check_finite(scores: Tensor) -> None:
+    if not all(bool(edge.isfinite()) for edge in scores.aminmax()):  # nan spreads to both
+        raise ValueError("scores of a matching are not finite; look for NaN or infinite weights")
 
 
 def _tables(scores: Tensor) -> np.ndarray:
@@ -30,8 +41,7 @@ def procrustes(scores: Tensor) -> Tensor:
 
     With scores = A B^T, O minimises |A - O B|_F (Schoenemann 1966).
     """
-    if not bool(scores.isfinite().all()):
-        raise ValueError("scores of a matching are not finite; look for NaN or infinite weights")
+    _check_finite(scores)
     u, _, vh = torch.linalg.svd(scores, full_matrices=False)
     return u @ vh
 

@@ -39,7 +39,7 @@ class Space:
     per: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity: an axis is a key in inner loops
 class Axis:
     """How one axis of a parameter, or a stretch of it, moves.
 

@@ -1,7 +1,8 @@
 """Averages of models and arithmetic with what training added to a base.
 
 Source: Wortsman et al. 2022 (arXiv 2203.05482), soups; Ilharco et al. 2023 (arXiv 2212.04089), task arithmetic;
-Yadav et al. 2023 (arXiv 2306.01708), TIES.
+Yadav et al. 2023 (arXiv 2306.01708), TIES; Yu et al. 2024 (arXiv 2311.03099), DARE; Matena and Raffel 2022 (arXiv
+2111.09832), Fisher merging.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,6 +91,46 @@ def ties_vector(vectors: Sequence[State], keep: float) -> dict[str, Tensor]:
 def ties(base: State, states: Sequence[State], *, keep: float = 0.2, scale: float = 1.0) -> dict[str, Tensor]:
     """base + scale * the TIES vector of the models' task vectors."""
     return add(base, ties_vector([task_vector(state, base) for state in states], keep), scale)
+
+
+def dare_vector(vector: State, drop: float, generator: torch.Generator) -> dict[str, Tensor]:
+    """Drop each entry of a task vector with probability `drop` and divide the others by 1 - drop: the mean stays.
+
+    Args:
+        drop: in [0, 1). generator: of the draws, on the vector's device.
+    """
+    if not 0 <= drop < 1:
+        raise ValueError(f"drop is a probability in [0, 1); got {drop:g}")
+
+    def dropped(tau: Tensor) -> Tensor:
+        kept = torch.rand(tau.shape, generator=generator, device=tau.device) >= drop
+        return tau * kept / (1 - drop)
+
+    return combined([vector], dropped)
+
+
+def fisher_average(states: Sequence[State], fishers: Sequence[State], floor: float = 1e-6) -> dict[str, Tensor]:
+    """sum_i (F_i + floor) theta_i / sum_i (F_i + floor), entry by entry.
+
+    Args:
+        states: models. fishers: diagonals of their Fisher information, not negative; what they lack (running
+            statistics) is averaged plainly.
+        floor: what an entry counts on which a model's outputs do not depend; a large one gives the plain average.
+    Raises:
+        ValueError: another number of diagonals than of models, or a floor that is not positive.
+    """
+    if len(fishers) != len(states) or not floor > 0:
+        raise ValueError(
+            f"Fisher merging needs a diagonal per model and a positive floor; got {len(fishers)} diagonals for"
+            f" {len(states)} models and the floor {floor:g}"
+        )
+    merged, known = average(states), list(fishers[0])
+
+    def weighted(*both: Tensor) -> Tensor:
+        thetas, weights = both[: len(states)], [fisher + floor for fisher in both[len(states) :]]
+        return sum(w * theta for w, theta in zip(weights, thetas, strict=True)) / sum(weights)
+
+    return merged | combined([*({name: s[name] for name in known} for s in states), *fishers], weighted)
 
 
 def _trimmed(vector: State, keep: float) -> dict[str, Tensor]:

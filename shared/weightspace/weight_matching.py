@@ -85,6 +85,8 @@ class _Descent:
         self.near = {n: {o.space for axis in own for o in self.others[axis]} for n, own in axes.items()}
         self.alone: dict[str, Tensor] = {}  # scores from parameters in which nothing else moves: never change
         self.rows: dict[Axis, Tensor] = {}  # of A, which never move
+        self.scores: dict[Axis, tuple[list[Tensor], Tensor]] = {}  # the elements that they were made with, scores
+        self.products: dict[str, tuple[list[Tensor], Tensor]] = {}  # the same of a parameter's share of the objective
 
     def run(self, order, max_sweeps, initial, anchored, after_sweep) -> Matching:
         elements = identity(self.symmetry) | dict(initial or {})
@@ -104,7 +106,7 @@ class _Descent:
                 if not _same(found, elements[name]):
                     elements[name], moved = found, True
                     stale |= self.near[name]
-            objective.append(self.objective(elements))
+            objective.append(self.objective(elements) if moved or not objective else objective[-1])
             if after_sweep is not None:
                 after_sweep(sweep + 1, dict(elements))
             if not stale or (not moved and sweep > 0):
@@ -116,14 +118,14 @@ class _Descent:
         return near or self.axes[name]
 
     def _solve(self, name: str, usable: list[Axis], elements: Elements) -> Tensor:
-        space, scores = self.spaces[name], 0.0
+        space = self.spaces[name]
         if name not in self.alone:
             fixed = [axis for axis in self.axes[name] if not self.others[axis]]
             self.alone[name] = sum((self._score(axis, elements) for axis in fixed), torch.zeros(()))
-        for axis in usable:
-            if self.others[axis]:
-                scores = scores + self._score(axis, elements)
-        scores = scores + self.alone[name]
+        parts = [self._kept_score(axis, elements) for axis in usable if self.others[axis]]
+        scores = parts[0].clone() if parts else self.alone[name]
+        for part in [*parts[1:], self.alone[name]] if parts else []:
+            scores += part
         found = SOLVERS[space.group](scores)
         if space.per is None or space.per not in elements:
             return found
@@ -131,11 +133,18 @@ class _Descent:
         placed[elements[space.per]] = found
         return placed
 
+    def _kept_score(self, axis: Axis, elements: Elements) -> Tensor:
+        """`_score`, kept until a neighbour moves; where the space has but one neighbour that is always."""
+        if len(self.near[axis.space]) == 1:
+            return self._score(axis, elements)
+        used = [elements[other.space] for other in self.others[axis]]
+        return _kept(self.scores, axis, used, lambda: self._score(axis, elements))
+
     def _score(self, axis: Axis, elements: Elements) -> Tensor:
         """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
-        length, here = math.prod(axis.shape), replace(axis, start=0)
+        length = math.prod(axis.shape)
         if axis not in self.rows:
-            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), here)
+            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), axis)
         b = self.b[axis.parameter].narrow(axis.dim, axis.start, length)
         for other in self.others[axis]:
             if other.dim == axis.dim and other.start != axis.start:
@@ -143,7 +152,7 @@ class _Descent:
             element = elements[other.space]
             element = dual(element, self.spaces[other.space].group) if other.reads else element
             b = move_axis(b, replace(other, start=0) if other.dim == axis.dim else other, element)
-        b = self._rows(b, here)
+        b = self._rows(b, axis)
         scores = self.rows[axis] @ b.transpose(-2, -1)
         return scores / b.shape[-1] if axis.space in self.averaged else scores
 
@@ -157,8 +166,28 @@ class _Descent:
         return x.flatten(2) if x.ndim > 2 else x[..., None]
 
     def objective(self, elements: Elements) -> float:
-        moved = transform(self.symmetry, {n: self.b[n] for n in self.symmetry.parameters}, elements)
-        return float(sum((self.a[name] * x).sum(dtype=torch.float64) for name, x in moved.items()))
+        return float(sum(self._product(name, elements) for name in self.symmetry.parameters))
+
+    def _product(self, name: str, elements: Elements) -> Tensor:
+        """<A, moved B> of one parameter, in float64; kept until one of its spaces moves."""
+        axes = self.symmetry.of_parameter(name)
+
+        def product() -> Tensor:
+            moved = self.b[name]
+            for axis in axes:
+                element = elements[axis.space]
+                moved = move_axis(moved, axis, dual(element, self.spaces[axis.space].group) if axis.reads else element)
+            return (self.a[name] * moved).sum(dtype=torch.float64)
+
+        return _kept(self.products, name, [elements[axis.space] for axis in axes], product)
+
+
+def _kept(kept: dict, key: object, used: list[Tensor], make: Callable[[], Tensor]) -> Tensor:
+    """What was made for the key with these very tensors, or made now."""
+    before = kept.get(key)
+    if before is None or any(one is not other for one, other in zip(before[0], used, strict=True)):
+        before = kept[key] = (used, make())
+    return before[1]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -5,6 +5,7 @@ those of papers that are built here at scale smoke.
 """
 
 import copy
+import itertools
 import math
 import os
 import shutil
@@ -37,6 +38,7 @@ MANY = settings(
 )
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the ones in C, where PyYAML has them, take a tenth of the time
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+AGES = itertools.count(1)  # nanoseconds
 JUNK = [None, True, False, 0, -1, 1, 10**9, 0.5, -0.5, math.nan, math.inf, -math.inf, "", "x", "cpu", "exact", [], {}]
 JUNK += [[None], [[]], [True], [math.nan], {"x": 1}, {1: 2}, {"": []}, ["x", 1], "../x", "{shard}", "a b", "\\u0000"]
 
@@ -103,6 +105,12 @@ def mutated(content: dict, data: st.DataObject) -> dict:
     return content
 
 
+def rewrite(file: Path, text: str) -> None:
+    """Write a file with an age of its own: what was read of it before is kept by age and size, and ages are coarse."""
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, ns=(0, next(AGES)))
+
+
 def plan_or_sentence(call, *named: str) -> None:
     """`call` succeeds, or ends in one line that names one of `named`."""
     try:
@@ -132,7 +140,7 @@ def test_any_config_yaml_is_a_plan_or_a_sentence(root, originals, contents, data
     slug = data.draw(st.sampled_from(paper_slugs()))
     file = root / "papers" / slug / "config.yaml"
     content = mutated(contents[slug, "config.yaml"], data)
-    file.write_text(yaml.dump(content, Dumper=DUMPER, sort_keys=False), encoding="utf-8")
+    rewrite(file, yaml.dump(content, Dumper=DUMPER, sort_keys=False))
     scale = data.draw(st.sampled_from(["smoke", "cpu"]))
 
     def plan():
@@ -143,7 +151,7 @@ def test_any_config_yaml_is_a_plan_or_a_sentence(root, originals, contents, data
     try:
         plan_or_sentence(plan, f"papers/{slug}/config.")
     finally:
-        file.write_text(originals[slug, "config.yaml"], encoding="utf-8")
+        rewrite(file, originals[slug, "config.yaml"])
 
 
 @MANY
@@ -152,12 +160,11 @@ def test_any_paper_yaml_is_a_list_of_artifacts_or_a_sentence(root, originals, co
     slug = data.draw(st.sampled_from(paper_slugs()))
     file = root / "papers" / slug / "paper.yaml"
     content = mutated(contents[slug, "paper.yaml"], data)
-    file.write_text(yaml.dump(content, Dumper=DUMPER, sort_keys=False), encoding="utf-8")
-    os.utime(file, ns=(0, data.draw(st.integers(1, 10**15))))  # load_paper reads a file once for each of its ages
+    rewrite(file, yaml.dump(content, Dumper=DUMPER, sort_keys=False))
     try:
         plan_or_sentence(lambda: load_paper(slug, root).artifacts("cpu"), f"papers/{slug}/paper.yaml")
     finally:
-        file.write_text(originals[slug, "paper.yaml"], encoding="utf-8")
+        rewrite(file, originals[slug, "paper.yaml"])
 
 
 @MANY

@@ -3,6 +3,7 @@
 Shapes: B batch, T time, D model width.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,31 +28,35 @@ class Mixer(nn.Module):
     """
 
     no_weight_decay: tuple[str, ...] = ()  # own parameters that weight decay should leave alone
+    lr_scales: Mapping[str, float] = {}  # own parameters that learn at a multiple of the run's rate
 
-    def mark_undecayed(self) -> "Mixer":
-        """Set the attribute `no_weight_decay`, which optimisers ask for, on the declared parameters; returns itself.
+    def mark_parameters(self) -> "Mixer":
+        """Set the attributes `no_weight_decay` and `lr_scale`, which optimisers ask for, on the declared parameters.
 
-        `build_mixer` calls it, and so do copies and conversions, which make parameters anew.
+        `build_mixer` calls it, and so do copies and conversions, which make parameters anew. Returns the mixer itself.
 
         Raises:
             ValueError: a declared name is no parameter of this mixer.
         """
         own = dict(self.named_parameters())
-        for name in self.no_weight_decay:
-            if name not in own:
+        for declared in ("no_weight_decay", "lr_scales"):
+            if missing := [name for name in getattr(self, declared) if name not in own]:
                 raise ValueError(
-                    f"{type(self).__name__} declares '{name}' in no_weight_decay but has no such parameter;"
+                    f"{type(self).__name__} declares '{missing[0]}' in {declared} but has no such parameter;"
                     f" it has {', '.join(own)}"
                 )
+        for name in self.no_weight_decay:
             own[name].no_weight_decay = True
+        for name, scale in self.lr_scales.items():
+            own[name].lr_scale = scale
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # of copy.deepcopy and pickle
-        self.mark_undecayed()
+        self.mark_parameters()
 
     def _apply(self, *args: Any, **kwargs: Any) -> "Mixer":
-        return super()._apply(*args, **kwargs).mark_undecayed()  # of .to(), .bfloat16(), .to_empty() ...
+        return super()._apply(*args, **kwargs).mark_parameters()  # of .to(), .bfloat16(), .to_empty() ...
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError

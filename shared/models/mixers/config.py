@@ -156,6 +156,8 @@ class MambaConfig(MixerConfig):
     dt_rank: int | None = Field(None, ge=1)  # rank of the step size's map; None: d_model / 16, rounded up
     conv_width: int = Field(4, ge=0)  # 0: no convolution, its SiLU stays
     gate: bool = True  # multiply the output by silu(z)
+    rope: bool = False  # turn B and C by the position, as keys and queries; d_state even
+    dynamics_lr: float = Field(1.0, gt=0)  # of A_log, D and dt_proj, as a multiple of the learning rate
 
 
 class Mamba2Config(MixerConfig):
@@ -166,6 +168,12 @@ class Mamba2Config(MixerConfig):
     d_state: int = Field(128, ge=1)  # key width of a head
     head_dim: int = Field(64, ge=1)  # value width of a head, a divisor of the inner width
     conv_width: int = Field(4, ge=0)
+
+
+class RWKV4Config(MixerConfig):
+    """RWKV-4 time mixing: per channel a mean of past values, weighted by exp(key) and a constant decay."""
+
+    name: Literal["rwkv4"] = "rwkv4"
 
 
 class LRUConfig(MixerConfig):

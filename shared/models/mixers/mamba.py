@@ -25,6 +25,7 @@ from shared.models.mixers.parts import (
 )
 from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
+from shared.models.rotary import Rotary
 
 
 @register(MambaConfig)
@@ -32,6 +33,8 @@ class Mamba(RecurrentMixer):
     """The Mamba block around a selective scan (Gu & Dao 2023, arXiv 2312.00752, algorithm 2 and section 3.4).
 
     Init: A = -(1..N) per channel, D = 1, softplus(b_dt) log-uniform in [1e-3, 1e-1], W_dt uniform +- rank^(-1/2).
+    `rope`, no part of the published block, turns B and C by the position, as attention turns keys and queries; decays
+    that differ within a plane do not commute with the turn, so a weight then depends on more than the distance.
     """
 
     no_weight_decay = ("A_log", "D")
@@ -41,6 +44,9 @@ class Mamba(RecurrentMixer):
         d_inner = config.expand * context.d_model
         self.d_state, self.dt_rank = config.d_state, config.dt_rank or math.ceil(context.d_model / 16)
         self.gated = config.gate
+        self.rotary = Rotary(config.d_state, context.rope_base, context.max_seq_len) if config.rope else None
+        if config.dynamics_lr != 1:
+            self.lr_scales = dict.fromkeys(("A_log", "D", "dt_proj.weight", "dt_proj.bias"), config.dynamics_lr)
         self.in_proj = nn.Linear(context.d_model, d_inner * (2 if config.gate else 1), bias=context.bias)
         self.conv = ShortConvolution(d_inner, config.conv_width, bias=True) if config.conv_width else None
         self.x_proj = nn.Linear(d_inner, self.dt_rank + 2 * config.d_state, bias=False)
@@ -52,7 +58,7 @@ class Mamba(RecurrentMixer):
         with torch.no_grad():
             self.dt_proj.bias.copy_(inverse_softplus_of_log_uniform(d_inner))
 
-    def _scan_inputs(self, x: Tensor, conv_state: Tensor | None):
+    def _scan_inputs(self, x: Tensor, conv_state: Tensor | None, offset: int = 0):
         """Scan input u (B, T, E), raw step size (B, T, E), B and C (B, T, N), gate z or None, convolution state."""
         u, z = self.in_proj(x), None
         if self.gated:
@@ -61,16 +67,18 @@ class Mamba(RecurrentMixer):
             u, conv_state = self.conv(u, conv_state)
         u = F.silu(u)
         dt, b, c = self.x_proj(u).split((self.dt_rank, self.d_state, self.d_state), dim=-1)
+        if self.rotary is not None:
+            b, c = (self.rotary(part.unsqueeze(2), offset).squeeze(2) for part in (b, c))
         return u, F.linear(dt, self.dt_proj.weight), b, c, z, conv_state
 
     def run(self, x: Tensor, cache):
-        conv_state, state = (None, None) if cache is None else cache
-        u, dt, b, c, z, conv_state = self._scan_inputs(x, conv_state)
+        conv_state, state, offset = (None, None, 0) if cache is None else cache
+        u, dt, b, c, z, conv_state = self._scan_inputs(x, conv_state, offset)
         y, state = selective_scan(
             u, dt, -widen(self.A_log).exp(), b, c, self.D, state,
             delta_bias=self.dt_proj.bias, delta_softplus=True, backend=kernel_backend(x.shape[1]),
         )  # fmt: skip
-        return self._output(y, z), (conv_state, state)
+        return self._output(y, z), (conv_state, state, offset + x.shape[1])
 
     def _output(self, y: Tensor, z: Tensor | None) -> Tensor:
         return self.out_proj(y if z is None else y * F.silu(z))
@@ -98,7 +106,7 @@ class Mamba(RecurrentMixer):
         like = self._device_dtype(device, dtype)
         conv_state = None if self.conv is None else self.conv.initial_state(batch_size, like)
         like["dtype"] = state_dtype(like["dtype"])
-        return conv_state, torch.zeros(batch_size, *self.A_log.shape, **like)
+        return conv_state, torch.zeros(batch_size, *self.A_log.shape, **like), 0
 
     def state_size(self, seq_len: int = 1) -> int:
         return self.A_log.numel() + (0 if self.conv is None else self.conv.state_size)

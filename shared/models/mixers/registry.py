@@ -52,4 +52,4 @@ def build_mixer(mixer: MixerConfig | str | dict[str, Any], context: MixerContext
     _import_modules()
     if type(config) not in _MODULES:
         raise ValueError(f"mixer {config.name!r} has settings but no module; import the module that registers it")
-    return _MODULES[type(config)](config, context).mark_undecayed()
+    return _MODULES[type(config)](config, context).mark_parameters()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from shared.train.config import TrainingConfig
-from shared.train.decay import is_decayed
+from shared.train.decay import is_decayed, lr_scale
 from shared.train.ensemble.attention import mappable_attention
 from shared.train.task import loss_and_metrics
 
@@ -81,6 +81,12 @@ class StackedModel:
         parts = [torch.full((p.numel(),), float(is_decayed(p, config.weight_decay_on))) for p in self.named.values()]
         mask = torch.cat(parts).to(self.flat)
         return None if bool(mask.all()) else mask
+
+    def lr_scales(self) -> Tensor | None:
+        """(P,): multiple of the learning rate of every coordinate; None if all are 1."""
+        parts = [torch.full((p.numel(),), lr_scale(p), dtype=torch.float64) for p in self.named.values()]
+        scales = torch.cat(parts).to(self.flat)
+        return None if bool((scales == 1).all()) else scales
 
     def leaves(self, rows: range) -> dict[str, Tensor]:
         """Named parameters (S, ...) of some members: views of `flat` that gradients can be taken with respect to."""

@@ -54,7 +54,12 @@ class EnsembleRun:
         self.model.template.train()
         schedules = [config.lr_multiplier(run) for run in (runs[:1] if config.min_lr is None else runs)]
         self.updates = MemberUpdates(
-            self.runs, self.model.flat, self.model.stacks, schedules, self.model.decay_mask(config)
+            self.runs,
+            self.model.flat,
+            self.model.stacks,
+            schedules,
+            self.model.decay_mask(config),
+            self.model.lr_scales(),
         )
         values = [loss_values(run, self.device, self.model.flat.dtype) for run in runs]
         self.values = {name: torch.stack([own[name] for own in values]) for name in values[0]}

@@ -27,6 +27,9 @@ class MemberUpdates:
         stacks: the members whose gradients arrive together; no block of updates crosses them.
         schedules: per member, finished updates -> multiplier of its peak lr; one for all if of length 1.
         decay_mask: (P,) of zeros and ones, or None.
+        lr_scales: (P,), multiples of the learning rate; None if all are 1.
+    Raises:
+        ValueError: rates of their own under a rule that is not torch's Adam.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class MemberUpdates:
         stacks: Sequence[range],
         schedules: Sequence[Callable[[int], float]],
         decay_mask: Tensor | None,
+        lr_scales: Tensor | None = None,
     ):
         self.runs, self.flat, self.schedules, self.decay_mask = runs, flat, schedules, decay_mask
         self.blocks = _blocks(runs, flat, stacks, whole=flat.device.type != "cpu")
@@ -45,6 +49,10 @@ class MemberUpdates:
         self._fixed = [self._hyper(rule, rows) for rule, rows in self.blocks]
         none = torch.empty(0, dtype=torch.int64, device=flat.device)
         self._exempt = none if decay_mask is None else torch.nonzero(decay_mask == 0)[:, 0]
+        self._scaled = none if lr_scales is None else torch.nonzero(lr_scales != 1)[:, 0]
+        self._scales = None if lr_scales is None else lr_scales[self._scaled]
+        if lr_scales is not None and not all(self._served):
+            raise ValueError("parameters with a learning rate of their own are stacked under adam and adamw only")
         self._peaks = torch.tensor([run.lr for run in runs], dtype=torch.float64, device=flat.device)
         self._clip = torch.tensor([clip_bound(run) for run in runs], dtype=torch.float64, device=flat.device)[:, None]
         self._clips = bool(torch.isfinite(self._clip).any())
@@ -93,13 +101,15 @@ class MemberUpdates:
         if not self._served[index]:
             _step(rule, params, grads, state, hyper, losses, alive)
             return
-        exempt = params[:, self._exempt]
+        exempt, scaled = params[:, self._exempt], params[:, self._scaled]
         lrs, step = hyper["lr"][:, 0].tolist(), torch.tensor(float(state["step"]), device=params.device)
         for k in range(len(block)) if alive is None else torch.nonzero(alive[:, 0])[:, 0].tolist():
             settings = self._settings[block[k]]
             _fused_adam(params, grads, state, k, step, settings | {"lr": lrs[k]})
             if self._exempt.numel() and settings["weight_decay"]:
                 params[k, self._exempt] += lrs[k] * settings["weight_decay"] * exempt[k]  # what the kernel took
+            if self._scaled.numel():  # an update of Adam, decay and all, is a multiple of its rate
+                params[k, self._scaled] = torch.lerp(scaled[k], params[k, self._scaled], self._scales)
 
     def effective_lr(self) -> Tensor | None:
         """Step sizes that loss-dependent rules used last, (M,), NaN for members whose rule uses lr; None if all do."""

@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
 from shared.models.config import MLPConfig
-from shared.models.image_config import CNNConfig, ResNetConfig, VGGConfig, ViTConfig
+from shared.models.image_config import CNNConfig, DenseNetConfig, ResNetConfig, VGGConfig, ViTConfig
 from shared.train.sweep.shard import SweepSettings, SweepShard
 
-_SHAPED = {"cnn": CNNConfig, "resnet": ResNetConfig, "vgg": VGGConfig, "vit": ViTConfig}
+_SHAPED = {"cnn": CNNConfig, "densenet": DenseNetConfig, "resnet": ResNetConfig, "vgg": VGGConfig, "vit": ViTConfig}
 
 
 class ImageShape(StrictModel):
@@ -25,6 +25,8 @@ SHAPES = {
     "digits": ImageShape(num_channels=1, size=8, num_classes=10),
     "cifar10": ImageShape(num_channels=3, size=32, num_classes=10),
     "cifar100": ImageShape(num_channels=3, size=32, num_classes=100),
+    "svhn": ImageShape(num_channels=3, size=32, num_classes=10),
+    "tiny-imagenet": ImageShape(num_channels=3, size=64, num_classes=200),
     "mnist": ImageShape(num_channels=1, size=28, num_classes=10),
     "imagenet32": ImageShape(num_channels=3, size=32, num_classes=1000),
     "imagenet-1k": ImageShape(num_channels=3, size=224, num_classes=1000),
@@ -38,14 +40,16 @@ class ImageSettings(SweepSettings):
     image size and classes. Of an mlp, `widths` are the hidden ones.
     """
 
-    dataset: Literal["digits", "mnist", "cifar10", "cifar100", "imagenet32", "imagenet-1k"] = "digits"
+    dataset: Literal["digits", "mnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "imagenet32", "imagenet-1k"] = (
+        "digits"
+    )
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )
     # of training images. crop_flip: shifts by up to 4 pixels and mirror images. resized_crop: parts of random area and
     # shape, and mirror images; for files of any size (imagenet-1k), of which evaluation takes the middle
     augmentation: Literal["none", "crop_flip", "resized_crop"] = "none"
-    kind: Literal["mlp", "cnn", "resnet", "vgg", "vit"] = "mlp"
+    kind: Literal["mlp", "cnn", "densenet", "resnet", "vgg", "vit"] = "mlp"
     model: dict[str, Any] = {}
     validation_rows: int = Field(default=256, ge=1)  # images of one forward pass; the whole test set is evaluated
 

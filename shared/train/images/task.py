@@ -14,6 +14,7 @@ from shared.base.seeding import torch_generator
 from shared.data.augmentation import crop_draws, shifted
 from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
+from shared.models.densenet import DenseNet
 from shared.models.mlp import MLP
 from shared.models.resnet import ResNet
 from shared.models.vgg import VGG
@@ -22,7 +23,9 @@ from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.rows import shuffled_indices
 from shared.train.task import Task
 
-_MODELS = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "vgg": VGG, "vit": VisionTransformer}
+_MODELS = {
+    "mlp": MLP, "cnn": CNN, "densenet": DenseNet, "resnet": ResNet, "vgg": VGG, "vit": VisionTransformer,
+}  # fmt: skip
 
 
 class ImageTask(Task):

@@ -5,7 +5,7 @@ from torch import nn
 
 from shared.optim import registry
 from shared.train.config import TrainingConfig
-from shared.train.decay import is_decayed
+from shared.train.decay import is_decayed, lr_scale
 from shared.train.rules import hyperparameters, is_fused_adam, rule_of
 from shared.train.run import Run
 
@@ -16,7 +16,8 @@ def build_optimizer(run: Run, model: nn.Module, config: TrainingConfig) -> torch
     """The run's rule over the trainable parameters of `model`, each in exactly one group.
 
     With `weight_decay_on: matrices` parameters of fewer than two dimensions (biases, gains) are not decayed, and
-    with either choice a parameter whose attribute `no_weight_decay` is true is not.
+    with either choice a parameter whose attribute `no_weight_decay` is true is not. A group whose parameters have a
+    multiple of the learning rate of their own has it as `lr_scale`; the loop sets `lr` before every update.
 
     Raises:
         ValueError: the model has nothing to train, or the rule does not take the run's settings.
@@ -33,7 +34,7 @@ def build_optimizer(run: Run, model: nn.Module, config: TrainingConfig) -> torch
 
 
 def decay_groups(model: nn.Module, config: TrainingConfig, decays: dict[str, float]) -> list[dict]:
-    """Parameter groups that put each trainable parameter under `decays` or under zeros in their place.
+    """Parameter groups that put each trainable parameter under `decays` or zeros in their place, and its `lr_scale`.
 
     Raises:
         ValueError: the model has nothing to train.
@@ -41,8 +42,12 @@ def decay_groups(model: nn.Module, config: TrainingConfig, decays: dict[str, flo
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError("the model has no trainable parameter; set requires_grad on those that should learn")
-    groups: dict[tuple[float, ...], list[nn.Parameter]] = {}
+    groups: dict[tuple[tuple[float, ...], float], list[nn.Parameter]] = {}
     for parameter in trainable:
         decayed = is_decayed(parameter, config.weight_decay_on)
-        groups.setdefault(tuple(decays.values() if decayed else [0.0] * len(decays)), []).append(parameter)
-    return [{"params": members, **dict(zip(decays, values, strict=True))} for values, members in groups.items()]
+        own = tuple(decays.values() if decayed else [0.0] * len(decays))
+        groups.setdefault((own, lr_scale(parameter)), []).append(parameter)
+    return [
+        {"params": members, **dict(zip(decays, own, strict=True)), **({} if scale == 1 else {"lr_scale": scale})}
+        for (own, scale), members in groups.items()
+    ]

@@ -108,7 +108,7 @@ class Training:
             self.window.append(metrics)
             return stop
         for group in self.optimizer.param_groups:
-            group["lr"] = self.run.lr * self.schedule(self.step)
+            group["lr"] = self.run.lr * self.schedule(self.step) * group.get("lr_scale", 1.0)
         if rule_of(self.run).needs_loss:
             self.stepper.step(lambda: metrics["loss"])
         else:
@@ -179,7 +179,8 @@ class Training:
         config = self.config
         ended = self.step == self.run.num_steps or self.diverged
         self.report.step(self.step)
-        lr = self.optimizer.param_groups[0]["lr"]
+        first = self.optimizer.param_groups[0]
+        lr = first["lr"] / first.get("lr_scale", 1.0)
         refused = self.window.pop() if self.diverged else None
         if self.window and (ended or self.step % config.log_every == 0):
             effective = getattr(self.optimizer, "effective_lr", None)

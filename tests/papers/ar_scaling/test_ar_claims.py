@@ -18,7 +18,7 @@ from papers.ar_scaling.claims import (
     recurrent_lr_narrow,
     two_layer_attention_solves,
 )
-from papers.ar_scaling.runs import best_rates, described, over_seeds, scored
+from papers.ar_scaling.runs import best_rates, described, largest_fall, over_seeds, scored
 from papers.ar_scaling.studies import Caps, Study
 from papers.ar_scaling.tables import tab_bump, tab_coarse, tab_seeds, tab_window
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
@@ -130,23 +130,68 @@ def test_windows_are_paired_by_seed():
     assert verdict_of(list(recurrent_lr_narrow(widths(Attention=(2, 0.3), Mamba=(1, 0.3))))) == FAILS
 
 
-def test_claims_of_one_seed_decide_nothing():
-    coarse = pd.DataFrame({"row": ["Attention", "Mamba"], "best_fine": [1.0, 1.0], "best_coarse": [1.0, 0.5]})
-    assert verdict_of(list(coarse_grid_misses(coarse))) == NOISE
-    grid = [
-        (row, d, a)
-        for row, top in (("Mamba", 1.0), ("Hyena", 1.0), ("Attention", 0.1))
-        for d, a in ((64, 0.1), (128, top))
+def by_width(**accuracies) -> pd.DataFrame:
+    """Accuracy of each row at widths 16, 32 and 64, seeds a little apart."""
+    rows = [
+        {"row": row, "d_model": width, "seed": seed, "accuracy": a + 0.001 * seed}
+        for row, values in accuracies.items()
+        for width, a in zip((16, 32, 64), values, strict=True)
+        for seed in SEEDS
     ]
-    table = pd.DataFrame(grid, columns=["row", "d_model", "accuracy"]).assign(num_layers=1, task="dense", baseline=0.03)
-    assert verdict_of(list(recurrent_gain_from_width(table))) == NOISE
+    return pd.DataFrame(rows).assign(task="dense", baseline=0.03)
+
+
+@pytest.mark.parametrize(
+    ("mamba", "attention", "verdict"),
+    [
+        ((0.1, 0.5, 1.0), (0.1, 0.1, 0.1), HOLDS),
+        ((0.1, 0.2, 0.3), (0.1, 0.1, 0.1), FAILS),  # it rises by too little
+        ((0.5, 0.1, 1.0), (0.1, 0.1, 0.1), FAILS),  # not with the width
+        ((0.1, 0.5, 1.0), (0.1, 0.3, 0.1), FAILS),  # so does attention
+    ],
+)
+def test_width_counts_where_accuracy_rises_with_it_in_recurrent_models_alone(mamba, attention, verdict):
+    table = by_width(Mamba=mamba, Hyena=(0.1, 0.5, 1.0), Attention=attention)
+    assert verdict_of(list(recurrent_gain_from_width(table))) == verdict
+    assert verdict_of(list(recurrent_gain_from_width(table[table.seed == 0]))) in (
+        NOISE,
+        FAILS,
+    )  # one seed holds nothing
+
+
+def test_width_is_judged_on_the_densest_task_over_the_seeds_that_all_widths_have():
+    table = by_width(Mamba=(0.1, 0.5, 1.0), Hyena=(0.1, 0.5, 1.0), Attention=(0.1, 0.1, 0.1))
     easier = table.assign(task="m64", baseline=0.3, accuracy=1.0)  # where small widths do as well
-    gains = [
-        check.estimate.value
-        for check in recurrent_gain_from_width(pd.concat([easier, table]))
+    more = table[table.d_model == 64].assign(seed=lambda t: t.seed + 3, accuracy=0.0)  # seeds of one width alone
+    gains = {
+        check.name: check.estimate.value
+        for check in recurrent_gain_from_width(pd.concat([easier, table, more]))
         if check.name[:4] == "gain"
+    }
+    assert gains == pytest.approx({"gain_Mamba": 0.9, "gain_Hyena": 0.9})
+
+
+def coarse(**gains) -> pd.DataFrame:
+    """Best accuracies on the fine grid and on the coarse one, by (row, width)."""
+    rows = [
+        {"row": row, "d_model": width, "seed": seed, "best_fine": 0.95 + 0.001 * seed, "best_coarse": 0.95 - gain}
+        for row, values in gains.items()
+        for width, gain in values.items()
+        for seed in SEEDS
     ]
-    assert gains == pytest.approx([0.9, 0.9])
+    return pd.DataFrame(rows).assign(task="main", num_layers=1, num_coarse=2)
+
+
+@pytest.mark.parametrize(
+    ("mamba", "attention", "verdict"),
+    [
+        ({32: 0.0, 64: 0.3}, {32: 0.0}, HOLDS),  # one cell is enough
+        ({32: 0.0, 64: 0.05}, {32: 0.0}, FAILS),
+        ({32: 0.0, 64: 0.3}, {32: 0.0, 64: 0.1}, FAILS),  # attention gains somewhere
+    ],
+)
+def test_a_coarse_grid_misses_recurrent_models_and_not_attention(mamba, attention, verdict):
+    assert verdict_of(list(coarse_grid_misses(coarse(Mamba=mamba, Hyena={32: 0.0}, Attention=attention)))) == verdict
 
 
 def test_copying_needs_the_gap_and_the_same_size():
@@ -197,6 +242,13 @@ def test_a_diverged_run_counts_as_nothing_and_rates_are_chosen_on_validation():
     assert best.lr.tolist() == [1e-2] and best.edge.tolist() == ["high"]  # 2.0 on average in validation
 
 
+def test_a_fall_is_counted_within_a_tenth_and_from_a_ceiling_down():
+    steps, loss = pd.Series([5, 10, 15, 50, 100]), pd.Series([9.0, 4.0, 2.5, 2.0, 0.5])
+    assert largest_fall(steps, loss, 3.0) == pytest.approx((0.5, 0.05))  # from 3 to 2.5 at 15; to 0.5 takes half of all
+    assert largest_fall(steps, loss, 9.0) == pytest.approx((6.5, 0.05))
+    assert largest_fall(steps, loss, 3.0, share=0.5) == pytest.approx((1.5, 0.5))
+
+
 def test_a_plateau_of_rates_has_its_best_in_the_middle():
     table = pd.DataFrame({"c": 1, "lr": [1e-4, 1e-3, 1e-2, 1e-1], "val_accuracy": [0.5, 1.0, 0.995, 0.991]})
     assert best_rates(table, ["c"]).lr.tolist() == [1e-2] and best_rates(table, ["c"]).edge.tolist() == ["inside"]
@@ -211,8 +263,9 @@ def test_windows_coarse_grids_and_bumps_of_a_record():
     assert seeds[0, 0.9] == pytest.approx(1) and seeds[1, 0.9] == 0 and seeds[0, 0.95] == -1
     window = tab_window(runs, config).set_index("threshold")
     assert window.width[0.9] == 0 and window.num_good[0.9] == 1 and np.isnan(window.width[0.95])
-    coarse = tab_coarse(means, config).iloc[0]
-    assert (coarse.best_fine, coarse.best_coarse, coarse.num_coarse) == pytest.approx((0.9, 0.45, 1))
+    coarse = tab_coarse(runs, means, config).set_index("seed")  # of 1e-3 and 1e-2 the latter alone is coarse
+    assert coarse.best_fine.tolist() == coarse.best_coarse.tolist() == pytest.approx([0.9, 0.0])
+    assert set(coarse.num_fine) == {2} and set(coarse.num_coarse) == {1} and set(coarse.lr_coarse) == {1e-2}
     table = described(record("attention_long"), config.studies, config.tasks)
     means = over_seeds(scored(table), ["study", "row", "task", "num_layers", "d_model", "lr"])
     bump = tab_bump(table, means, config)
@@ -225,9 +278,9 @@ def test_every_part_is_dealt_once():
     parts = [
         (p.study, run.name, tuple(run.model.items())) for s in shards.values() for p in s.parts for run in p.recall.runs
     ]
-    assert len(parts) == len(set(parts)) and len(shards) == 7
+    assert len(parts) == len(set(parts)) and len(shards) == 8
     rates = [len({run.lr for run in p.recall.runs}) for s in shards.values() for p in s.parts if p.study == "mamba"]
-    assert rates == [5]
+    assert rates == [6]
 
 
 def test_what_is_compared_has_the_same_updates():
@@ -235,9 +288,32 @@ def test_what_is_compared_has_the_same_updates():
     swept = [s for s in studies.values() if "sweep" in s.shown]
     assert len({(s.num_steps, s.lrs, s.batch_size) for s in swept}) == 1
     assert len({(s.num_steps, s.lrs) for name, s in studies.items() if name.startswith("conv_")}) == 1
+    assert len({s.lrs for name, s in studies.items() if name.startswith("attention_1")}) == 1
     assert len({s.num_steps for s in studies.values() if s.model in ("mamba", "mamba_no_conv", "s6_mlp")
                 and "copy" not in s.shown}) == 1  # fmt: skip
     assert studies["attention_1"].num_steps == studies["attention_long"].num_steps
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_ablated_models_lack_the_part_that_their_names_say_and_no_other(scale):
+    config = load_config("ar_scaling", scale)
+    built = {s.model: config.recall(s, s.tasks[0]).backbone for s in config.present().values()}
+    whole = built["mamba"].mixer
+    parts = {"mamba_no_conv": {"conv_width": 0}, "mamba_no_gate": {"gate": False}, "s6_mlp": {"gate": False}}
+    parts |= {"s6_mlp_no_conv": {"gate": False, "conv_width": 0}, "mamba_learned": {}, "mamba_rotary": {"rope": True}}
+    assert {name: built[name].mixer for name in parts} == {n: whole.model_copy(update=c) for n, c in parts.items()}
+    assert {built[name].mlp for name in ("s6_mlp", "s6_mlp_no_conv")} == {"gelu"} and built["mamba"].mlp == "none"
+    assert built["mamba_learned"].positional == "learned"
+    for kind, width in (("", 4), ("_centred", 3)):
+        for part in ("q", "k", "v", "qkv"):
+            mixer = built[f"attention_{part}{kind}"].mixer
+            assert (mixer.conv, mixer.conv_width, mixer.conv_padding) == (tuple(part), width, kind[1:] or "causal")
+
+
+def test_every_run_decays_as_in_the_paper():
+    shards = load_shards("ar_scaling", "cpu")["train"].values()
+    settings = [run.settings for shard in shards for part in shard.parts for run in part.recall.runs]
+    assert {(own["weight_decay"], own["beta2"]) for own in settings} == {(0.1, 0.999)}
 
 
 def test_caps_cut_and_unknown_models_are_named():

@@ -151,6 +151,7 @@ LRS = np.array([1e-4, 1e-3, 1e-2, 1e-1])
         ([1, 1, 1, 1], 3.0, 4),  # flat
         ([0, 1, 0, 0], 0.0, 1),  # one peak
         ([1, 0, 1, 1], 1.0, 3),  # two peaks: the wider one
+        ([1, 1, 0, 1], 1.0, 3),
         ([0.9, math.nan, 1, 0], 0.0, 2),  # a diverged run is no success
         ([0, 0, math.inf, 0], math.nan, 0),
     ],

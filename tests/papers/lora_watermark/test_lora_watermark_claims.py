@@ -15,7 +15,7 @@ class Own:
             attacked = ("dual 0.1",)
 
         class training:
-            num_response = 50
+            num_response, num_steps = 50, 100
 
 
 def robust(aucs: list[float], error: float = 0.01) -> pd.DataFrame:
@@ -35,18 +35,31 @@ def test_decay_with_noise_as_large_as_the_distance_decides_nothing():
     assert verdict_of(list(claims.wm_robust_decay(robust([0.95, 0.7, 0.65, 0.6], error=0.1)))) == NOISE
 
 
-def quality(nll: float, distinct: float) -> pd.DataFrame:
+def quality(nll: float, distinct: float, variant: str = "dual 0.1") -> pd.DataFrame:
     rows, spread = [], {"base_nll_spread": 0.25}
     for seed in range(3):
-        same = {"data": "docstrings", "variant": "dual 0.1", "eps": 0.1, "seed": seed}
+        same = {"data": "docstrings", "variant": variant, "eps": 0.1, "seed": seed}
         rows.append(same | {"texts": "base", "base_nll": 2.0 + 0.01 * seed, "distinct_2": 0.4} | spread)
+        spread["matched_auc"] = 0.8 + 0.001 * seed
         rows.append(same | {"texts": "watermarked", "base_nll": nll + 0.012 * seed, "distinct_2": distinct} | spread)
     return pd.DataFrame(rows)
+
+
+def found(auc: float) -> pd.DataFrame:
+    rows = [
+        {"variant": "NLL too 0.1", "data": "d", "eps": 0.1, "seed": seed, "auc": auc + 0.001 * seed}
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows).assign(untrained_auc=0.4)
 
 
 @pytest.mark.parametrize(("nll", "distinct", "verdict"), [(1.8, 0.39, HOLDS), (1.2, 0.39, FAILS), (1.8, 0.2, FAILS)])
 def test_collapse_is_low_entropy_or_few_pairs(nll, distinct, verdict):
     assert verdict_of(list(claims.wm_no_collapse(quality(nll, distinct), Own))) == verdict
+    with_nll = quality(nll, distinct, variant="NLL too 0.1")
+    assert verdict_of(list(claims.wm_without_collapse(with_nll, found(0.9), Own))) == verdict
+    assert verdict_of(list(claims.wm_without_collapse(with_nll, found(0.5), Own))) == FAILS
+    assert not list(claims.wm_no_collapse(with_nll, Own))  # each judges its own variants
 
 
 def roles(pair: float, alone: float, observer: float = 0.5) -> pd.DataFrame:
@@ -132,3 +145,62 @@ def test_one_detector_above_the_oracle_is_enough(worst, verdict):
         for seed in range(3)
     ]
     assert verdict_of(list(claims.wm_below_oracle(pd.DataFrame(rows)))) == verdict
+
+
+def lengths(gain: float) -> pd.DataFrame:
+    rows = []
+    for world, variant, eps in (("bigram", "dual", 0.05), ("language", "dual 0.1", 0.1)):
+        for k, length in enumerate((8, 12, 16, 32)):
+            for seed in range(3):
+                auc = 0.6 + gain * k + 0.001 * seed * k
+                rows.append(
+                    {"world": world, "variant": variant, "eps": eps, "seed": seed, "length": length, "auc": auc}
+                )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.05, HOLDS), (-0.05, FAILS)])
+def test_twice_as_many_tokens_are_compared(gain, verdict):
+    found = list(claims.wm_length(lengths(gain), Own))
+    assert verdict_of(found) == verdict
+    assert [check.name for check in found if "dual" in check.name] == [
+        "dual 0.1: 16 minus 8 tokens",
+        "dual 0.1: 32 minus 16 tokens",
+    ]
+
+
+def preserved(rise: float, points: float | None = None) -> str:
+    seeds = [{"variant": "dual 0.1", "data": "d", "eps": 0.1, "seed": seed} for seed in range(3)]
+    pairs = pd.DataFrame([row | {"roles": "pair", "rise_performer": rise + 0.001 * row["seed"]} for row in seeds])
+    means = {"sft": 0.5, "watermarked": 0.5 + (points or 0.0)}
+    looks = pd.DataFrame(
+        [row | {"texts": kind, "benchmark_mean": mean} for row in seeds for kind, mean in means.items()]
+    )
+    looks["benchmark_mean"] += 0.001 * looks.seed * (looks.texts == "sft")
+    looks = looks if points is not None else looks.assign(benchmark_mean=float("nan"))
+    return verdict_of(list(claims.wm_task_preserved(pairs, pairs, looks)))
+
+
+def test_the_task_is_preserved_where_the_rise_and_the_benchmarks_are():
+    assert preserved(0.1) == preserved(0.1, points=-0.01) == HOLDS
+    assert preserved(0.15) == preserved(0.1, points=-0.05) == FAILS
+
+
+@pytest.mark.parametrize(("matched", "first", "verdict"), [(0.8, 0.5, HOLDS), (0.5, 0.5, FAILS), (0.8, 0.9, FAILS)])
+def test_matched_texts_are_told_apart_and_first_tokens_are_not(matched, first, verdict):
+    one = {"data": "d", "variant": "dual 0.1", "eps": 0.1, "texts": "watermarked", "num_matched": 50}
+    values = {"predictability_auc": 0.99, "first_token_auc": first}
+    rows = [one | values | {"seed": seed, "matched_auc": matched + 0.001 * seed} for seed in range(3)]
+    table = pd.DataFrame(rows).assign(first_token_auc=lambda t: t.first_token_auc + 0.001 * t.seed)
+    assert verdict_of(list(claims.wm_no_shortcut(table, Own))) == verdict
+
+
+@pytest.mark.parametrize(("large", "verdict"), [(0.6, HOLDS), (0.85, FAILS)])
+def test_sampling_is_differentiated_at_every_eps(large, verdict):
+    rows = []
+    for variant, aucs in (("dual", (0.9, 0.9)), ("dual, no sampling gradient", (0.6, large))):
+        rows += [
+            {"variant": variant, "eps": eps, "auc": auc, "auc_error": 0.001, "num_seeds": 4}
+            for eps, auc in zip((0.05, 0.2), aucs, strict=True)
+        ]
+    assert verdict_of(list(claims.wm_sampling_gradient_needed(pd.DataFrame(rows)))) == verdict

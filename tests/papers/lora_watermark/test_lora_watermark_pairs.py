@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from papers.lora_watermark import attacks
+from papers.lora_watermark.attacking import after_paraphrase, attacked
 from papers.lora_watermark.language_settings import (
     Attacks,
     Base,
@@ -15,10 +16,13 @@ from papers.lora_watermark.language_settings import (
     HubModel,
     Member,
     PairTraining,
+    Paraphrase,
 )
 from papers.lora_watermark.measures import Judged
+from papers.lora_watermark.metrics import auc
 from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
+from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant
 from papers.lora_watermark.texts import Bench
 from shared.data.text import TextData, TokenDataset
@@ -120,25 +124,58 @@ def test_samples_are_the_performer_s_own_at_temperature_one():
     assert chi < 1.7 < chi_base  # of a hundred cells; the base's law does not fit
 
 
+def test_samples_of_an_update_are_each_member_s_own_performer_s():
+    pairs = trainer()
+    before = torch.stack(pairs._samples())  # adapters that add nothing: the base's
+
+    def disturb(role: str) -> None:
+        for layer in layers(pairs.model).values():
+            layer.lora_b[role_name(MEMBERS[0], role)].data.fill_(0.5)
+
+    disturb("observer")
+    assert torch.equal(torch.stack(pairs._samples()), before)
+    disturb("performer")
+    after = torch.stack(pairs._samples())
+    assert torch.equal(after[1], before[1]) and not torch.equal(after[0], before[0])
+    assert torch.equal(after[:, :, :4], before[:, :, :4])  # prompts are given
+
+
 def test_what_an_update_reads_is_what_the_definitions_say():
-    pairs, member = trainer(), MEMBERS[0]
+    pairs = trainer()
     pairs.train()
-    human = pairs._crops(0, 0, range(4))
-    samples = pairs._samples()[0]
+    humans = torch.stack([pairs._crops(seed, 0, range(4)) for seed in (0, 1)])
+    texts = torch.stack(pairs._samples())
     with torch.no_grad():
-        found = measure(pairs.model, member, None, human, samples, 4)
-        p, o = (Adapted(pairs.model, role_name(member, role)) for role in ("performer", "observer"))
+        found = measure(pairs.model, MEMBERS, None, humans, texts, 4)
+    for m, (member, human, samples) in enumerate(zip(MEMBERS, humans, texts, strict=True)):
+        p, o = (Adapted(pairs.model, role_name(member, role)) for role in ROLES)
         base = Adapted(pairs.model, None)
-        log_p, log_o, log_b = (m(samples[:, :-1])[:, 3:].log_softmax(-1) for m in (p, o, base))
+        with torch.no_grad():
+            log_p, log_o, log_b = (model(samples[:, :-1])[:, 3:].log_softmax(-1) for model in (p, o, base))
+            of_human = [model(human[:, :-1])[:, 3:].log_softmax(-1) for model in (p, o, base)]
         target = samples[:, 4:, None]
         above, below = -log_o.gather(-1, target)[..., 0], -(log_o.exp() * log_p).sum(-1)
-        torch.testing.assert_close(found.scores[0], above.mean(1) / (below.mean(1) + 1e-6))
-        torch.testing.assert_close(found.log_likelihood[0], log_p.gather(-1, target)[..., 0].sum(1))
-        torch.testing.assert_close(found.kl[0], (log_p.exp() * (log_p - log_b)).sum(-1).mean(1), rtol=1e-3, atol=1e-5)
-        ce = [-m(human[:, :-1])[:, 3:].log_softmax(-1).gather(-1, human[:, 4:, None]).mean() for m in (p, o, base)]
-        torch.testing.assert_close(found.ce[0], torch.stack(ce[:2]))
-        torch.testing.assert_close(found.reference[0], ce[2])
-        torch.testing.assert_close(found.plain_nll[0], -log_b.gather(-1, target)[..., 0].mean(1))
+        torch.testing.assert_close(found.scores[m], above.mean(1) / (below.mean(1) + 1e-6))
+        torch.testing.assert_close(found.log_likelihood[m], log_p.gather(-1, target)[..., 0].sum(1))
+        torch.testing.assert_close(found.kl[m], (log_p.exp() * (log_p - log_b)).sum(-1).mean(1), rtol=1e-3, atol=1e-5)
+        ce = [-x.gather(-1, human[:, 4:, None]).mean() for x in of_human]
+        torch.testing.assert_close(found.ce[m], torch.stack(ce[:2]))
+        torch.testing.assert_close(found.reference[m], ce[2])
+        torch.testing.assert_close(found.plain_nll[m], -log_b.gather(-1, target)[..., 0].mean(1))
+        above, below = -of_human[1].gather(-1, human[:, 4:, None])[..., 0], -(of_human[1].exp() * of_human[0]).sum(-1)
+        torch.testing.assert_close(found.human_scores[m], above.mean(1) / (below.mean(1) + 1e-6))
+
+
+def test_members_of_one_pass_train_as_they_do_one_by_one():
+    other = Member(variant=Variant(name="performer on top", eps=0.1, numerator="performer"), seed=0)
+    members = [*MEMBERS, other]
+    alone, together = (trainer(TRAINING.model_copy(update={"members_per_pass": n}), members) for n in (1, 8))
+    assert [len(part) for part in together.parts] == [2, 1]  # a pass has one numerator
+    for one, many in zip(alone.train(), together.train(), strict=True):
+        assert one.pop("variant") == many.pop("variant")
+        assert one == pytest.approx(many, rel=1e-4, abs=1e-5)
+    for (name, a), (_, b) in zip(alone.trainable(), together.trainable(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_both_roles_get_gradient_from_both_sides():
@@ -146,7 +183,7 @@ def test_both_roles_get_gradient_from_both_sides():
     pairs.train()
     human, samples = pairs._crops(0, 0, range(4)), pairs._samples()[0]
     for side in ("scores", "human_scores"):
-        found = measure(pairs.model, member, None, human, samples, 4)
+        found = measure(pairs.model, [member], None, human[None], samples[None], 4)
         for role in ROLES:
             parameters = [layer.lora_b[role_name(member, role)] for layer in layers(pairs.model).values()]
             total = getattr(found, side).sum()
@@ -195,7 +232,7 @@ def bench(tmp_path_factory):
     pairs.train()
     names = [role_name(m, role) for m in MEMBERS for role in ROLES]
     save_tree({name: adapter_state(pairs.model, name) for name in names}, folder / "pairs.safetensors")
-    small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8)
+    small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8, paraphrase=Paraphrase(name="unused", kept=0.8))
     evaluation = Evaluation(
         num_texts=16, num_calibration=8, lengths=(8, 10), num_bootstrap=20, num_shown=1, attacks=small
     )
@@ -244,13 +281,25 @@ def test_quality_is_what_the_definitions_say(bench):
 
 def test_attacks_on_weights_are_undone(bench):
     judged, before = Judged(bench, MEMBERS[0]), digest(bench.model)
-    rows = list(judged.attacked())
+    rows = list(attacked(judged, None))
     assert digest(bench.model) == before
+    assert {layer.strengths[role_name(MEMBERS[0], "performer")] for layer in layers(bench.model).values()} == {1.0}
     found = {(row["attack"], row["strength"]): row["auc"] for row in rows}
     assert {"fine-tuned on clean text", "int8 weights", "noise on weights", "adapter weakened"} <= {a for a, _ in found}
     assert all(0 <= value <= 1 for value in found.values())
     weights = [p for n, p in bench.model.named_parameters() if "lora_" not in n]
     assert not any(p.requires_grad or p.grad is not None for p in weights)
+
+
+def test_a_paraphrase_is_scored_against_human_text_of_its_length(bench):
+    judged = Judged(bench, MEMBERS[0])
+    texts, human = judged.texts["watermarked"][:8], judged.human[:8]
+    (row,) = after_paraphrase(judged, texts, human, lambda sentences: ["a" * 10] * len(sentences))
+    assert (row["length"], row["num_texts"]) == (8, 8)
+    changed = torch.cat([texts[:, :4], torch.full((8, 8), ord("a"))], 1)
+    scores, of_human = (ratio(*judged.terms(t)).numpy() for t in (changed, human[:, :12]))
+    assert row["auc"] == auc(scores, of_human)
+    assert not list(after_paraphrase(judged, texts, human, lambda sentences: ["a"] * len(sentences)))  # too short
 
 
 def test_a_performer_of_strength_zero_writes_as_the_base_does(bench):

@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from papers.merging_noise import cross
+from papers.merging_noise import cross, methods, trajectory
 from papers.merging_noise.align import align
 from papers.merging_noise.features import linear_cka, penultimate
-from papers.merging_noise.gradients import covariance_trace, example_gradients
+from papers.merging_noise.gradients import covariance_trace, diagonal_fisher, example_gradients
 from papers.merging_noise.merging import Merger, groups
-from papers.merging_noise.settings import Alignment, ForkPlan, Images
+from papers.merging_noise.settings import Alignment, ForkPlan, Images, Methods, Trajectory
 from papers.merging_noise.task import MergeTask
 from shared.base.seeding import torch_generator
 from shared.train.ensemble.fork import train_forked
@@ -296,3 +296,68 @@ def test_alignment_compares_models_of_different_seeds():
         assert plain[0] != plain[2] and len({lines[lr, k, False, 0.0] for k in (0, 1)}) == 2
         for end in (0.0, 1.0):  # matching permutes units: the ends stay the functions they were
             assert lines[lr, pair, True, end] == pytest.approx(lines[lr, pair, False, end], abs=1e-5)
+
+
+def test_the_halves_of_the_test_images_share_none():
+    task = MergeTask(images(), {}, 8)
+    first, second = (methods.half(task, part).data for part in (0, 1))
+    assert torch.equal(first.test_images, task.data.test_images[0::2])
+    assert torch.equal(second.test_labels, task.data.test_labels[1::2])
+    assert len(first.test_labels) + len(second.test_labels) == len(task.data.test_labels)
+
+
+def test_what_a_method_leaves_free_is_chosen_on_one_half_and_judged_on_the_other():
+    """Models are numbers; one half wants 1, the other 3: every choice is nearest to 1 and judged by 3."""
+
+    def near(goal):
+        return lambda states: [{"val_loss": abs(float(s["w"]) - goal), "val_accuracy": 0.5} for s in states]
+
+    ends = [{"w": torch.tensor([x])} for x in (0.8, 1.1, 4.0)]
+    options = {"scaled": {scale: {"w": torch.tensor([scale])} for scale in (0.5, 1.0, 3.0)}}
+    found = {row["method"]: row for row in methods.method_rows(ends, options, near(1), near(3))}
+    assert found["scaled"]["chosen"] == 1.0 and found["scaled"]["loss"] == pytest.approx(2.0)
+    assert found["greedy soup of 3"]["chosen"] == 2  # 0.95 is nearer to 1 than 1.1 is; 4 would spoil it
+    mean = np.mean([2.2, 1.9, 1.0])
+    assert found["scaled"]["loss_gain"] == pytest.approx(mean - 2.0)
+
+
+def test_candidates_at_scale_one_are_the_average_and_dare_keeps_its_share():
+    plan = Methods(drops=(0.5,))
+    start = {"w": torch.zeros(4000)}
+    states = [{"w": 1 + torch.rand(4000, generator=torch_generator(k, "w"))} for k in range(3)]
+    fishers = [{"w": torch.ones(4000)}] * 3
+    found = methods.candidates(states, start, fishers, plan, 0)
+    assert torch.allclose(found["task arithmetic"][1.0]["w"], found["average of 3"][3.0]["w"])
+    assert torch.allclose(found["Fisher merging of 3"][3.0]["w"], average(states)["w"], atol=1e-6)
+    dropped = found["DARE, drop 0.5"][1.0]["w"]
+    assert (dropped == 0).float().mean().item() == pytest.approx(1 / 8, abs=0.03)  # in all three, drawn apart
+    assert dropped.mean().item() == pytest.approx(average(states)["w"].mean().item(), rel=0.05)
+
+
+def test_fisher_information_is_the_mean_square_of_gradients_at_labels_that_the_model_draws():
+    """A softmax regression's own: (p_k - y_k)^2 x_j^2, whose mean over labels is p_k (1 - p_k) x_j^2."""
+    task = MergeTask(images(model={"widths": [], "bias": False}), {}, 8)
+    model, batch = task.build(0), task.batch(0, range(8), 0)
+    copies = {name: value.repeat_interleave(400, 0) for name, value in batch.items()}
+    found = diagonal_fisher(task, model, copies, torch_generator(0, "labels"))["1.layers.0.weight"]
+    p, x = model(batch["images"]).softmax(-1), batch["images"].flatten(1)
+    exact = ((p * (1 - p)).T @ x.square() / 8).detach()
+    assert (found - exact).norm() < 0.1 * exact.norm()  # 3,200 draws leave 0.06
+
+
+def test_weight_averaging_is_over_the_runs_own_past(tmp_path):
+    settings = Trajectory(
+        images=images(), lrs=(0.1, 0.3), batch_size=8, num_steps=12, first=6, every=3, seeds=1, num_gpus=0
+    )
+    rows = list(trajectory.trajectory(settings, device="cpu", threads=1, checkpoints=tmp_path / "digits"))
+    assert [row["num_averaged"] for row in rows] == [1, 3, 1, 3]
+    task = MergeTask(images(schedule="constant"), {}, 8)
+    past = []
+    for steps in (6, 9, 12):  # without annealing a shorter run is the beginning of a longer one
+        own = runs(lrs=(0.1,), num_steps=steps)
+        past += train_ensemble(task, own, task.settings.training_for(own[0]), progress=False).states
+    judged, model = methods.half(task, 1), task.build(0)
+    expected = evaluate_states(judged, [past[-1], average(past)], model)
+    assert [row["loss"] for row in rows[:2]] == pytest.approx([row["val_loss"] for row in expected], abs=1e-4)
+    again = list(trajectory.trajectory(settings, device="cpu", threads=1, checkpoints=tmp_path / "digits"))
+    assert again == rows

@@ -172,3 +172,18 @@ def test_every_reported_number_with_a_likeness_here_gets_it():
     assert found["difference between lam, MLP"] == pytest.approx(0.2)
     assert found["best eta of the merged model, CLIP on FMoW"] == 2.0
     assert found["Pearson r of gain and eta, CLIP on FMoW"] == pytest.approx(1.0)
+
+
+def test_networks_at_paper_have_their_published_sizes():
+    """DenseNet121 (7,978,856 with 1,000 classes) on Tiny ImageNet, ResNet18 on CIFAR-100 (11,220,132) and on SVHN."""
+    import torch
+
+    from shared.artifacts.config import load_config
+    from shared.train.images.task import ImageTask
+
+    studies = load_config("merging_noise", "paper").present()
+    sizes = {"decay_normalised": 7_978_856 - 800 * 1025, "grid": 11_220_132, "svhn_forks": 11_173_962}
+    for name, size in sizes.items():
+        with torch.device("meta"):
+            model = ImageTask(studies[name].images, {}, 128).build(0)
+        assert model.num_params == size, name

@@ -1,6 +1,7 @@
 """Ablations: what is measured on a trained model, how it is tuned, and the command that draws coefficients."""
 
 import itertools
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from papers.sequence_framework.measuring import casts_of, macro_accuracy, micro_
 from papers.sequence_framework.order_blind import order_blind_accuracy
 from papers.sequence_framework.settings import Study
 from papers.sequence_framework.tables import tab_p1_tradeoff
+from shared.artifacts.config import load_config
 from shared.artifacts.provenance import Provenance
 from shared.data.synthetic.config import parse_synthetic
 from shared.models.mixers.registry import mixer_names
@@ -55,6 +57,45 @@ def test_jobs_hold_every_task_with_every_variant_once():
     assert [len(shard.cells) for shard in found.values()] == [3, 1]
     other = found["toy-00"].cells[2].tuning
     assert other.data.name == "selective_copy" and other.data.num_content == 2
+
+
+SETTINGS = {
+    "n": "key_head_dim",
+    "a": "decay",
+    "eta": "normaliser",
+    "b": "scaling",
+}  # of the mixer, as variants name them
+VALUES = {"eta": {"1": "one", "sum": "abs_sum"}, "b": {"1": 0.0, "1/sqrt(n)": -0.5, "1/n": -1.0}}
+READOUTS = {name: (name, "none") for name in ("exp", "softplus", "relu", "identity")}
+READOUTS["elu1 features"] = ("identity", "elu1")
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_variants_are_what_their_names_say(scale):
+    studies = load_config("sequence_framework", scale).studies
+    for study in ("readout", "noise", "scaling", "stability"):
+        cells = [cell for shard in studies[study].shards(study, 0).values() for cell in shard.cells]
+        assert len({cell.variant for cell in cells}) == len(cells) > 3
+        for cell in cells:
+            mixer = cell.tuning.backbone.mixer
+            said = dict(re.findall(r"(\w+)=([^, ]+)", cell.variant))
+            for name, value in said.items():
+                expected = VALUES[name][value] if name in VALUES else float(value)
+                assert getattr(mixer, SETTINGS[name]) == expected, (study, cell.variant)
+            if study in ("readout", "noise"):
+                phi = re.sub(r",? (eta|n)=.*$", "", cell.variant)
+                assert (mixer.readout, mixer.features) == READOUTS[phi]
+                assert mixer.normaliser == ("one" if "eta=1" in cell.variant else "abs_sum")
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_every_cell_of_a_study_is_tuned_over_one_grid_on_seeds_that_do_not_judge(scale):
+    for name, study in load_config("sequence_framework", scale).studies.items():
+        if study is not None:
+            cells = [cell for shard in study.shards(name, 0).values() for cell in shard.cells]
+            grids = {tuple((r.lr, r.seed, r.num_steps, str(r.settings)) for r in cell.tuning.runs) for cell in cells}
+            assert len(grids) == 1 and len({run.lr for run in cells[0].tuning.runs}) >= 2
+            assert not {run.seed for run in cells[0].tuning.runs} & set(study.final_seeds)
 
 
 def test_a_uniform_guess_is_one_of_the_symbols_that_can_be_due():

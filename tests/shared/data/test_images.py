@@ -82,6 +82,23 @@ def test_imagenet32_stays_bytes_and_gives_what_the_tensor_of_all_would(mirror, n
     assert set(task.evaluate(task.build(0).eval(), 0)) == {"val_loss", "val_accuracy"}
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "tested", "classes"), [("svhn", 32, "test", 10), ("tiny-imagenet", 64, "validation", 200)]
+)
+def test_hub_sets_of_one_size_are_tensors_and_tested_on_the_right_split(mirror, name, size, tested, classes):
+    train, test = drawn(6, size, size, 3), drawn(3, size, size, 3) // 2
+    write(mirror / name, "train", train, [0, classes - 1, 1, 2, 3, 4])
+    write(mirror / name, tested, test, [5, 6, 7])
+    data = load_images(name)
+    assert data.test_labels.tolist() == [5, 6, 7] and data.train_images.shape == (6, 3, size, size)
+    mean, std = moments_of(train)
+    floats = (torch.from_numpy(test / 255) - torch.tensor(mean)) / torch.tensor(std)
+    torch.testing.assert_close(data.test_images, floats.permute(0, 3, 1, 2).float())
+    model = {"blocks": [1, 1], "growth": 4, "num_initial": 4}
+    task = ImageTask(ImageSettings(dataset=name, kind="densenet", model=model), {}, 3)
+    assert task.build(0)(task.batch(0, range(3), 0)["images"]).shape == (3, classes)
+
+
 def test_imagenet_files_of_any_size_are_cropped_when_asked_for(mirror):
     images = [drawn(240, 300, 3), drawn(500, 230, 3), drawn(260, 260, 3)]
     write(mirror / "imagenet-1k", "train", images, [0, 7, 999])

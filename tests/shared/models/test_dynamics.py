@@ -26,7 +26,7 @@ OPTIONS = {
 }
 CASES = [*((name, OPTIONS.get(name, {}), "rope") for name in mixer_names())]
 CASES += [("attention", {}, "alibi"), ("sigmoid_attention", {"bias": -1.0}, "none")]
-CASES += [("deltanet", {"negative_eigenvalues": True}, "none")]
+CASES += [("deltanet", {"negative_eigenvalues": True}, "none"), ("mamba", {"d_state": 4, "rope": True}, "none")]
 EVOLUTIONS = ["constant", "rotation", "scalar", "diagonal", "householder", "gated_householder"]
 CASES += [("dynamics", {"evolution": e, "readout": "identity", "normaliser": "one"}, "none") for e in EVOLUTIONS]
 CASES += [("dynamics", {"readout": "identity", "normaliser": n}, "none") for n in ("sum", "floored", "root")]

@@ -5,7 +5,8 @@ import torch
 from torch.func import functional_call, grad, vmap
 
 from shared.base.seeding import torch_generator
-from shared.models.image_config import ResNetConfig, VGGConfig, ViTConfig
+from shared.models.densenet import DenseNet
+from shared.models.image_config import DenseNetConfig, ResNetConfig, VGGConfig, ViTConfig
 from shared.models.resnet import ResNet, ZeroShortcut
 from shared.models.vgg import VGG
 from shared.models.vit import VisionTransformer
@@ -84,11 +85,26 @@ def test_option_a_has_the_sizes_of_he_et_al(blocks, num_classes, millions):
 
 
 def test_models_for_224_pixels_have_the_published_sizes():
-    """ResNet18: 11,689,512; ViT-Tiny/16: 5,717,416 with a class token, which takes two vectors of 192."""
+    """ResNet18: 11,689,512; DenseNet121: 7,978,856; ViT-Tiny/16: 5,717,416, of which a class token is 384."""
     resnet = {"num_classes": 1000, "norm": "batch", "stem": "large"}
     assert on_meta(ResNet, config=ResNetConfig, **resnet).num_params == 11_689_512
+    assert on_meta(DenseNet, config=DenseNetConfig, num_classes=1000).num_params == 7_978_856
     tiny = {"num_classes": 1000, "image_size": 224, "patch_size": 16, "num_layers": 12}
     assert on_meta(VisionTransformer, config=ViTConfig, **tiny).num_params == 5_717_416 - 2 * 192
+
+
+def test_a_dense_layer_keeps_its_input_and_transitions_halve_channels_and_sides():
+    config = DenseNetConfig(num_classes=5, blocks=(2, 1), growth=4, num_initial=6, stem="small")
+    model = DenseNet(config, torch.Generator().manual_seed(0))
+    x = torch.randn(2, 6, 8, 8)
+    first = model.layers[0](x)
+    assert torch.equal(first[:, :6], x) and first.shape == (2, 10, 8, 8)
+    halved = model.layers[3](model.layers[2](model.layers[1](first)))
+    assert halved.shape == (2, (6 + 2 * 4) // 2, 4, 4)
+    assert model.head.in_features == (6 + 2 * 4) // 2 + 4
+    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 5)
+    with pytest.raises(ValueError, match="images are"):
+        model(x)
 
 
 def test_a_shortcut_of_zeros_takes_every_other_pixel_and_adds_channels_around():

@@ -140,6 +140,8 @@ PARAMETER_COUNTS = {  # D = 16, two heads; written from the layers' equations
     "mamba": 3 * D * 32 + 32 * 5 + 32 * (1 + 10) + 2 * 32 + 32 * 5 + 32,
     # in, out, convolution over (x, B, C), (A, D, dt) of 4 heads, norm
     "mamba2": D * (2 * 32 + 16 + 4) + 32 * D + 5 * (32 + 16) + 3 * 4 + 32,
+    # r, k, v and out; decay, bonus and a mix of each
+    "rwkv4": 4 * D * D + 5 * D,
     "lru": 3 * D + 2 * 2 * D * D + D + (2 * D * D + 2 * D),
     "rglru": (2 * D * D + 2 * D) + 5 * D + 2 * (D * D // 2 + D) + D + (D * D + D),
     "s4d": D * (1 + 2 * 4 + 2 * 4 + 1) + (2 * D * D + 2 * D),

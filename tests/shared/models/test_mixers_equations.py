@@ -282,6 +282,45 @@ def test_a_centred_convolution_sees_one_step_ahead_and_cannot_decode():
         mixer.step(x[:, 0], mixer.initial_cache(1))
 
 
+def test_rwkv4_follows_its_equation():
+    """Sums over the past written out, one channel at a time, with tokens mixed with the one before."""
+    mixer, x = randomise(build("rwkv4")), sample(1, LENGTH, D)
+    before = torch.cat([torch.zeros(1, 1, D).double(), x[:, :-1]], dim=1)
+    r, k, v = (lin(m * x + (1 - m) * before) for lin, m in zip(mixer.rkv_proj, mixer.mix, strict=True))
+    w, wkv = mixer.decay.exp(), torch.zeros(1, LENGTH, D, dtype=torch.float64)
+    for t in range(LENGTH):
+        weights = [torch.exp(k[:, j] - (t - 1 - j) * w) for j in range(t)] + [torch.exp(mixer.bonus + k[:, t])]
+        wkv[:, t] = sum(p * v[:, j] for j, p in enumerate(weights)) / sum(weights)
+    torch.testing.assert_close(mixer(x), mixer.out_proj(r.sigmoid() * wkv), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e3, -1e3])
+def test_rwkv4_is_a_mean_of_values_at_huge_keys(size):
+    mixer, x = build("rwkv4"), sample(1, LENGTH, D)
+    plain = mixer(x)
+    mixer.rkv_proj[1] = torch.nn.Linear(D, D).double()
+    torch.nn.init.constant_(mixer.rkv_proj[1].weight, size / D)
+    assert mixer(x).isfinite().all() and not torch.allclose(mixer(x), plain)
+    torch.nn.init.zeros_(mixer.rkv_proj[1].weight)
+    torch.nn.init.constant_(mixer.rkv_proj[1].bias, size)  # a common factor of all weights
+    shifted = mixer(x)
+    torch.nn.init.zeros_(mixer.rkv_proj[1].bias)
+    torch.testing.assert_close(shifted, mixer(x), rtol=0, atol=1e-9)
+
+
+def test_rotary_mamba_turns_b_and_c_by_their_position():
+    plain, turning = (randomise(build("mamba", d_state=4, conv_width=0, rope=rope), 0.1) for rope in (False, True))
+    x = sample(1, LENGTH, D)
+    torch.testing.assert_close(turning(x)[:, 0], plain(x)[:, 0], rtol=0, atol=1e-12)  # position 0 turns by nothing
+    assert ((turning(x) - plain(x))[:, 1:].abs().amax(-1) > 1e-6).all()
+    torch.nn.init.zeros_(turning.A_log)  # equal decays, and one token throughout: weights depend on the distance alone
+    still = x[:, :1].expand(-1, LENGTH, -1)
+    alpha = turning.coefficients(still)
+    torch.testing.assert_close(alpha[..., 1:, 1:], alpha[..., :-1, :-1], rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="odd head width 3"):
+        build("mamba", d_state=3, rope=True)
+
+
 def test_published_initial_values():
     mamba, mamba2, lru = build("mamba"), build("mamba2", head_dim=1), build("lru", r_min=0.8, r_max=0.9)
     torch.testing.assert_close(mamba.A_log.exp()[3], torch.arange(1, 17).double())
@@ -296,6 +335,9 @@ def test_published_initial_values():
     torch.testing.assert_close(lru.gamma_log.exp(), (1 - modulus**2).sqrt(), rtol=1e-5, atol=0)  # made in float32
     power = torch.sigmoid(build("rglru").decay) ** 8
     assert power.min() >= 0.9 - 1e-6 and power.max() <= 0.999 + 1e-6
+    rwkv = build("rwkv4")
+    assert rwkv.decay[[0, -1]].tolist() == pytest.approx([-5, 3]) and (rwkv.decay.diff() > 0).all()
+    assert rwkv.bonus.exp().log()[:3].tolist() == pytest.approx([math.log(0.3) + s for s in (0.0, 0.5, -0.5)])
     gates = build("mlstm").gate_proj
     assert (gates.weight == 0).all() and gates.bias[2:].tolist() == [3.0, 6.0]
     ssm = build("s4d", d_state=8).ssm

@@ -1,4 +1,4 @@
-"""What mixers declare as exempt from weight decay stays so in every optimiser that is built over them."""
+"""What mixers declare as exempt from weight decay, or as learning at a rate of its own, reaches every optimiser."""
 
 import copy
 
@@ -85,6 +85,34 @@ def test_exemptions_survive_copies_and_conversions(name, change):
     model = inside_a_model(name)
     changed = change(model)
     assert undecayed(build_optimizer(run("adamw"), changed, DECAY_ALL), changed) == declared(model) != set()
+
+
+SLOW = {"name": "mamba", "d_state": 4, "dynamics_lr": 0.1}
+
+
+def slowed(model):
+    """Names of the parameters that learn at a tenth of the rate."""
+    return {name for name, p in model.named_parameters() if getattr(p, "lr_scale", 1.0) == 0.1}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "signum"])
+def test_parameters_with_a_rate_of_their_own_lie_in_groups_of_their_own(optimizer):
+    model = build_mixer(SLOW, CONTEXT)
+    assert slowed(copy.deepcopy(model)) == slowed(model) == {"A_log", "D", "dt_proj.weight", "dt_proj.bias"}
+    names = {id(p): name for name, p in model.named_parameters()}
+    groups = build_optimizer(run(optimizer), model, DECAY_ALL).param_groups
+    found = {names[id(p)]: (g.get("lr_scale", 1.0), g["weight_decay"]) for g in groups for p in g["params"]}
+    assert {name for name, (scale, _) in found.items() if scale == 0.1} == slowed(model)
+    assert found["A_log"] == (0.1, 0) and found["dt_proj.weight"] == (0.1, 0.1) and found["in_proj.weight"] == (1, 0.1)
+    stacked = StackedModel(model, [model.state_dict()] * 2, device=torch.device("cpu"))
+    parts = stacked.lr_scales().split([p.numel() for p in model.parameters()])
+    assert {name for (name, _), part in zip(names_of(model), parts, strict=True) if (part < 1).all()} == slowed(model)
+    plain = alone("mamba")
+    assert StackedModel(plain, [plain.state_dict()], device=torch.device("cpu")).lr_scales() is None
+
+
+def names_of(model):
+    return list(model.named_parameters())
 
 
 def test_two_dimensional_rates_are_exempt_where_matrices_decay():

@@ -7,7 +7,16 @@ from torch import nn
 from shared.base.seeding import torch_generator
 from shared.weightspace.batchnorm import has_statistics, reset_statistics
 from shared.weightspace.interpolation import lerp
-from shared.weightspace.task_vectors import average, greedy_soup, task_arithmetic, task_vector, ties, ties_vector
+from shared.weightspace.task_vectors import (
+    average,
+    dare_vector,
+    fisher_average,
+    greedy_soup,
+    task_arithmetic,
+    task_vector,
+    ties,
+    ties_vector,
+)
 
 
 def state(seed, size=40):
@@ -63,6 +72,28 @@ def test_a_greedy_soup_takes_only_what_helps():
 def test_a_task_vector_of_the_base_is_zero():
     assert not task_vector(state(0), state(0))["w"].any()
     assert "n" not in task_vector(state(0), state(0))
+
+
+def test_dare_drops_its_share_and_keeps_the_mean():
+    vector = {"w": torch.ones(40_000)}
+    found = dare_vector(vector, 0.75, torch_generator(0, "dare"))["w"]
+    assert set(found.tolist()) == {0.0, 4.0}
+    assert (found == 0).float().mean().item() == pytest.approx(0.75, abs=0.01)
+    assert torch.equal(dare_vector(vector, 0.0, torch_generator(0, "dare"))["w"], vector["w"])
+    with pytest.raises(ValueError, match=r"in \[0, 1\)"):
+        dare_vector(vector, 1.0, torch_generator(0, "dare"))
+
+
+def test_fisher_merging_is_the_best_of_two_quadratics():
+    """With losses F_i (theta - theta_i)^2 / 2 the merge is where their sum is least; without information the mean."""
+    ends = [{"w": torch.tensor([1.0, 1.0, 0.0]), "n": torch.tensor([2.0])}, {"w": torch.tensor([3.0, 5.0, 4.0])}]
+    ends[1]["n"] = torch.tensor([4.0])
+    fishers = [{"w": torch.tensor([3.0, 0.0, 0.0])}, {"w": torch.tensor([1.0, 2.0, 0.0])}]
+    found = fisher_average(ends, fishers, floor=1e-9)
+    assert found["w"].tolist() == pytest.approx([1.5, 5.0, 2.0]) and found["n"].item() == 3.0
+    assert torch.allclose(fisher_average(ends, fishers, floor=1e9)["w"], average(ends)["w"])
+    with pytest.raises(ValueError, match="a diagonal per model"):
+        fisher_average(ends, fishers[:1])
 
 
 def test_reset_statistics_are_those_of_all_the_inputs():

@@ -12,6 +12,7 @@ from shared.optim.cases import CASES
 from shared.optim.registry import build_optimizer
 from shared.train.config import TrainingConfig
 from shared.train.ensemble.training import train_ensemble
+from shared.train.loop.fit import fit
 from shared.train.run import Run
 from shared.train.task import Task
 
@@ -175,6 +176,48 @@ def test_rules_may_differ_and_stacks_do_not_matter(stack):
     result = train(Classification(), mixed(), config(), stack=stack)
     for run, state in zip(mixed(), result.states, strict=True):
         assert_same_parameters(state, separate_run(Classification(), run, config())[0])
+
+
+class Slowed(Classification):
+    """The first map learns at a tenth of the rate."""
+
+    def build(self, seed):
+        net = super().build(seed)
+        for p in net.first.parameters():
+            p.lr_scale = 0.1
+        return net
+
+
+def by_hand(run, training):
+    """Torch's AdamW with a group per rate; what is no matrix does not decay."""
+    model, schedule = Slowed().build(run.seed), training.lr_multiplier(run)
+    groups = [
+        {"params": [p], "scale": 0.1 if name.startswith("first") else 1.0, "weight_decay": 0.1 if p.ndim > 1 else 0.0}
+        for name, p in model.named_parameters()
+    ]
+    optimizer = torch.optim.AdamW(groups)
+    for step in range(run.num_steps):
+        batch = Slowed().batch(step, range(run.batch_size), run.stream_seed)
+        optimizer.zero_grad()
+        Slowed().loss(model, batch, {k: torch.tensor(v, dtype=torch.float64) for k, v in run.values.items()}).backward()
+        for group in optimizer.param_groups:
+            group["lr"] = group["scale"] * run.lr * schedule(step)
+        optimizer.step()
+    return model
+
+
+def test_parameters_with_a_rate_of_their_own_learn_at_it_alone_and_stacked():
+    runs = [one(f"{i}", "adamw", seed=i, settings={"lr": 0.05, "weight_decay": 0.1}) for i in range(3)]
+    result = train(Slowed(), runs, config())
+    for run, state in zip(runs, result.states, strict=True):
+        assert_same_parameters(state, by_hand(run, config()))
+    alone = fit(Slowed(), runs[0], config(), progress=False)
+    assert_same_parameters(alone.model.state_dict(), by_hand(runs[0], config()))
+    assert [row["lr"] for row in alone.rows if row["phase"] == "train"] == pytest.approx(
+        [row["lr"] for row in result.rows if row["phase"] == "train" and row["run"] == "0"]
+    )
+    with pytest.raises(ValueError, match="under adam and adamw only"):
+        train(Slowed(), [one(optimizer="signum")], config())
 
 
 def test_members_on_one_data_order_share_the_batch():
