@@ -5,7 +5,8 @@
 Q_t = I - alpha u u^T of the input alone, so that all ways compute the same states (checked). Ways: the parallel
 iteration to a tolerance of 1e-3 with the gradient of its last step; a loop over tokens that solves a D x D system; a
 loop that uses that the system is diagonal plus rank one. The loops backpropagate exactly. Ways take turns within a
-round; seconds are CPU seconds of one thread, medians over the rounds.
+round; times are CPU times of one thread, medians over the rounds, and so are the ratios to the parallel form within a
+round.
 """
 
 import statistics
@@ -51,9 +52,9 @@ def dense_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
     """h_t from (I - (I - L)(I - Q)) h_t = L h_{t-1} + (I - L) Q v_t, by a D x D solve at every token."""
     h, states = torch.zeros_like(v[:, 0]), []
     eye = torch.eye(v.shape[-1])
-    for t in range(v.shape[1]):
-        keep, u_t, a_t = 1 - lam[:, t], u[:, t], alpha[:, t, None]
-        driven = lam[:, t] * h + keep * (v[:, t] - a_t * (u_t * v[:, t]).sum(-1, keepdim=True) * u_t)
+    for lam_t, v_t, u_t, a_t in zip(*(z.unbind(1) for z in (lam, v, u, alpha.unsqueeze(-1))), strict=True):
+        keep = 1 - lam_t
+        driven = lam_t * h + keep * (v_t - a_t * (u_t * v_t).sum(-1, keepdim=True) * u_t)
         system = eye - (keep * a_t * u_t).unsqueeze(-1) * u_t.unsqueeze(-2)
         h = torch.linalg.solve(system, driven)
         states.append(h)
@@ -63,9 +64,9 @@ def dense_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
 def rank_one_loop(lam: Tensor, v: Tensor, u: Tensor, alpha: Tensor) -> Tensor:
     """The same by Sherman and Morrison's formula, O(D) a token."""
     h, states = torch.zeros_like(v[:, 0]), []
-    for t in range(v.shape[1]):
-        keep, u_t, a_t = 1 - lam[:, t], u[:, t], alpha[:, t, None]
-        driven = lam[:, t] * h + keep * (v[:, t] - a_t * (u_t * v[:, t]).sum(-1, keepdim=True) * u_t)
+    for lam_t, v_t, u_t, a_t in zip(*(z.unbind(1) for z in (lam, v, u, alpha.unsqueeze(-1))), strict=True):
+        keep = 1 - lam_t
+        driven = lam_t * h + keep * (v_t - a_t * (u_t * v_t).sum(-1, keepdim=True) * u_t)
         column = keep * a_t * u_t
         h = driven + column * (u_t * driven).sum(-1, keepdim=True) / (1 - (u_t * column).sum(-1, keepdim=True))
         states.append(h)
@@ -88,47 +89,64 @@ def seconds(way: Callable[..., Tensor], given: Inputs, backward: bool) -> float:
     return time.process_time() - started
 
 
-def wins_from(medians: dict[int, dict[str, float]], rivals: tuple[str, ...]) -> int | None:
-    """The length from which on the parallel form takes less time than every one of `rivals`; None if at no length."""
+def wins_from(ratios: dict[int, dict[str, float]], rivals: tuple[str, ...]) -> int | None:
+    """The length from which on every one of `rivals` takes longer than the parallel form; None if at no length.
+
+    Args:
+        ratios: length -> way -> its time over that of the parallel form.
+    """
     found = None
-    for length in sorted(medians, reverse=True):
-        own, *others = (medians[length][name] for name in ("parallel fixed point", *rivals))
-        if own >= min(others):
+    for length in sorted(ratios, reverse=True):
+        if min(ratios[length][name] for name in rivals) <= 1:
             break
         found = length
     return found
+
+
+def rounds_of(given: Inputs, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Way -> seconds forward and with the backward pass, a pair for each round.
+
+    Raises:
+        ValueError: a way whose states differ by more than 2 % of the largest.
+    """
+    exact = rank_one_loop(*given).detach()
+    for name, way in WAYS.items():
+        error = float((way(*given).detach() - exact).abs().max() / exact.abs().max())
+        if error > 0.02:
+            raise ValueError(f"'{name}' is off by {error:.2g} at T = {exact.shape[1]}; lower the tolerance")
+    taken = {name: [] for name in WAYS}
+    for _ in range(rounds):
+        for name, way in WAYS.items():
+            taken[name].append((seconds(way, given, backward=False), seconds(way, given, backward=True)))
+    return taken
 
 
 def main(
     lengths: Annotated[str, typer.Option(help="Sequence lengths, with commas.")] = "8,32,128,512,2048",
     batch: Annotated[int, typer.Option(help="Sequences.")] = 8,
     width: Annotated[int, typer.Option(help="Channels.")] = 64,
-    rounds: Annotated[int, typer.Option(help="Timings of each way.")] = 3,
+    rounds: Annotated[int, typer.Option(help="Timings of each way.")] = 5,
 ) -> None:
     """Time the three ways on one thread; markdown."""
     torch.set_num_threads(1)
-    medians = ({}, {})
-    rows = ["| T | way | forward, ms | with backward, ms |", "| --- | --- | --- | --- |"]
+    ratios: tuple[dict, dict] = ({}, {})
+    rows = ["| T | way | forward ms | slower by | forward + backward ms | slower by |", "|" + " --- |" * 6]
     for length in map(int, lengths.split(",")):
-        given, taken = inputs(batch, length, width), {name: ([], []) for name in WAYS}
-        exact = rank_one_loop(*given)
-        for name, way in WAYS.items():
-            error = float((way(*given) - exact).detach().abs().max() / exact.detach().abs().max())
-            if error > 0.02:
-                raise ValueError(f"'{name}' is off by {error:.2g} at T = {length}; lower the tolerance")
-        for _ in range(rounds):
-            for name, way in WAYS.items():
-                for kind in (0, 1):
-                    taken[name][kind].append(seconds(way, given, backward=bool(kind)))
-        for kind in (0, 1):
-            medians[kind][length] = {name: 1000 * statistics.median(parts[kind]) for name, parts in taken.items()}
-        for name in WAYS:
-            rows.append(f"| {length} | {name} | {medians[0][length][name]:.1f} | {medians[1][length][name]:.1f} |")
+        taken = rounds_of(inputs(batch, length, width), rounds)
+        own = taken["parallel fixed point"]
+        for name, pairs in taken.items():
+            cells = [str(length), name]
+            for kind in (0, 1):
+                ratio = statistics.median(pair[kind] / base[kind] for pair, base in zip(pairs, own, strict=True))
+                ratios[kind].setdefault(length, {})[name] = ratio
+                cells += [f"{1000 * statistics.median(pair[kind] for pair in pairs):.1f}"]
+                cells += ["-" if pairs is own else f"{ratio:.2f}x"]
+            rows.append("| " + " | ".join(cells) + " |")
     chip = f"{cpu_name()}, torch {torch.__version__}, {forms_that_ran()}"
     typer.echo(f"{datetime.now(UTC):%Y-%m-%d}, {chip}; B {batch}, D {width}, CPU ms of one thread\n")
     typer.echo("\n".join(rows) + "\n")
     for rivals in (("loop, dense solve",), tuple(WAYS)[1:]):
-        forward, both = (wins_from(part, rivals) for part in medians)
+        forward, both = (wins_from(part, rivals) for part in ratios)
         typer.echo(f"faster than {' and '.join(rivals)}: forward from T = {forward}, with backward from T = {both}")
 
 

@@ -3,6 +3,7 @@
     python -m benchmarks.kernels                       # all kernels, T = 1024 .. 8192
     python -m benchmarks.kernels --only "delta rule" --steps 1024 --repeats 9
     python -m benchmarks.kernels --memory              # peak memory of training instead
+    python -m benchmarks.kernels --first               # first calls in fresh processes instead
 
 Peers: a plain torch loop, mambapy's parallel scan, torch's associative_scan, the naive and chunkwise torch forms of
 flash-linear-attention. A peer that is not installed, or that the memory or time limit stops, says so in its row.
@@ -10,9 +11,7 @@ flash-linear-attention. A peer that is not installed, or that the memory or time
 
 import gc
 import importlib
-import multiprocessing
 import platform
-import resource
 import statistics
 import time
 import warnings
@@ -22,12 +21,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
-import psutil
 import torch
 import typer
-from torch import Tensor
 
-from benchmarks.kernel_cases import CASES, BenchmarkCase
+from benchmarks.kernel_cases import CASES, BenchmarkCase, loss_and_gradients
+from benchmarks.kernel_processes import print_first_calls, print_memory
 from shared.kernels import compiled
 
 GIGA = 1e9
@@ -46,6 +44,11 @@ class Row:
         """Median seconds of "forward" or "both"."""
         times = getattr(self, which)
         return statistics.median(times) if times else None
+
+    def ratio(self, other: "Row", which: str) -> float | None:
+        """This form's seconds over the other's of the same repeat, median over the repeats that both have."""
+        pairs = [own / theirs for own, theirs in zip(getattr(self, which), getattr(other, which), strict=False)]
+        return statistics.median(pairs) if pairs else None
 
 
 def copy_bandwidth(device: str) -> float:
@@ -76,19 +79,14 @@ def timed(call: Callable[[], object], device: str) -> float:
     return clock() - begin
 
 
-def loss_and_gradients(form: Callable, inputs: list[Tensor], ones: dict[torch.Size, Tensor]) -> None:
-    """One forward and backward pass for all inputs; `ones` keeps the gradient of the output from call to call."""
-    out = form(*inputs)
-    if out.shape not in ones:
-        ones[out.shape] = torch.ones_like(out)
-    torch.autograd.grad(out, inputs, ones[out.shape])
-
-
-def measure(case: BenchmarkCase, num_steps: int, repeats: int, limit: float, device: str) -> list[Row]:
+def measure(
+    case: BenchmarkCase, num_steps: int, repeats: int, limit: float, device: str, peers: set[str] | None = None
+) -> list[Row]:
     """Interleave all forms: each repeat runs every form once, so that a busy machine slows all alike.
 
     Args:
         limit: seconds; a form whose first call took longer is not repeated, and its one time stands.
+        peers: names of the forms beside ours; all if omitted.
     """
     inputs = [z.to(device) for z in case.inputs(num_steps)]
     leaves = [z.clone().requires_grad_() for z in inputs]
@@ -96,6 +94,8 @@ def measure(case: BenchmarkCase, num_steps: int, repeats: int, limit: float, dev
     first = next(iter(case.forms.values())).load()
     loss_and_gradients(first, leaves, ones)  # what a form asks of the system once is not measured
     for name, peer in case.forms.items():
+        if peers is not None and name not in {"ours", *peers}:
+            continue
         row = Row(name)
         rows.append(row)
         try:
@@ -128,9 +128,9 @@ def print_rows(case: BenchmarkCase, num_steps: int, rows: list[Row], bandwidth: 
     for row in rows:
         cells = [case.name, str(num_steps), row.name]
         for which in ("forward", "both"):
-            seconds, own = row.median(which), ours.median(which)
+            seconds, ratio = row.median(which), row.ratio(ours, which)
             cells.append("-" if seconds is None else f"{seconds * 1e3:.1f}")
-            cells.append("-" if seconds is None or not own or row is ours else f"{seconds / own:.1f}x")
+            cells.append("-" if ratio is None or row is ours else f"{ratio:.1f}x")
         note = row.note
         if row is ours:
             seconds = row.median("forward")
@@ -139,46 +139,6 @@ def print_rows(case: BenchmarkCase, num_steps: int, rows: list[Row], bandwidth: 
             if flops:
                 note += f", {flops / seconds / rate:.0%} of matmul rate"
         print("| " + " | ".join([*cells, note]) + " |", flush=True)
-
-
-def training_memory(name: str, form: str, num_steps: int, pipe) -> None:
-    """Send the bytes that one forward and backward pass adds to the resident memory of this process at its peak.
-
-    A first pass over 64 steps comes before, so that what torch sets up once is not counted.
-    """
-    torch.set_num_threads(1)
-    case = CASES[name]
-    call = case.forms[form].load()
-    loss_and_gradients(call, [z.requires_grad_() for z in case.inputs(64)], {})
-    leaves = [z.requires_grad_() for z in case.inputs(num_steps)]
-    before = psutil.Process().memory_info().rss
-    loss_and_gradients(call, leaves, {})
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
-
-
-def peak_bytes(name: str, form: str, num_steps: int) -> float | None:
-    """`training_memory` in a process of its own; None if that ends without an answer."""
-    context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    job = context.Process(target=training_memory, args=(name, form, num_steps, theirs))
-    job.start()
-    theirs.close()
-    try:
-        return mine.recv()
-    except EOFError:
-        return None
-    finally:
-        job.join()
-
-
-def print_memory(name: str, steps: list[int]) -> None:
-    """One markdown row per form: megabytes at each length."""
-    for form, peer in CASES[name].forms.items():
-        cells = []
-        for num_steps in steps:
-            found = peak_bytes(name, form, num_steps) if num_steps <= peer.longest_backward else None
-            cells.append("-" if found is None else f"{found / 1e6:.0f}")
-        print("| " + " | ".join([name, form, *cells]) + " |", flush=True)
 
 
 def describe(device: str, threads: int, bandwidth: float, rate: float) -> str:
@@ -210,11 +170,13 @@ def cpu_name() -> str:
 def main(
     steps: Annotated[list[int], typer.Option(help="sequence lengths")] = (1024, 2048, 4096, 8192),
     only: Annotated[list[str] | None, typer.Option(help="names of kernels; all if omitted")] = None,
+    peers: Annotated[list[str] | None, typer.Option(help="names of the forms beside ours; all if omitted")] = None,
     repeats: Annotated[int, typer.Option(help="interleaved repeats per form")] = 5,
     limit: Annotated[float, typer.Option(help="seconds; slower forms run once")] = 1.5,
     threads: Annotated[int, typer.Option(help="torch's threads on the CPU; with 1, CPU seconds are counted")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     memory: Annotated[bool, typer.Option(help="measure the memory of training on the CPU instead of speed")] = False,
+    first: Annotated[bool, typer.Option(help="time the first calls of fresh processes instead")] = False,
 ) -> None:
     """Print one markdown table."""
     warnings.filterwarnings("ignore")  # peers warn about the missing GPU
@@ -228,6 +190,13 @@ def main(
         for name in only or CASES:
             print_memory(name, list(steps))
         return
+    if first:
+        print("forward, one thread, CPU ms; memory counts from the first call on\n")
+        print("| kernel | T | form | first call | third call |\n| --- | --- | --- | --- | --- |")
+        for name in only or CASES:
+            for num_steps in steps:
+                print_first_calls(name, num_steps, peers)
+        return
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     importlib.invalidate_caches()
@@ -237,7 +206,8 @@ def main(
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in only or CASES:
         for num_steps in steps:
-            print_rows(CASES[name], num_steps, measure(CASES[name], num_steps, repeats, limit, device), bandwidth, rate)
+            rows = measure(CASES[name], num_steps, repeats, limit, device, set(peers) if peers else None)
+            print_rows(CASES[name], num_steps, rows, bandwidth, rate)
 
 
 if __name__ == "__main__":

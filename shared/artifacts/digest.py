@@ -60,15 +60,16 @@ def depends_on(module: str, root: Path | None = None) -> list[str]:
 def source_digest(*modules: str, root: Path | None = None) -> str:
     """Twelve hex digits over the sources of `modules` and of all they import from this repository.
 
-    A C++ file beside a module of the same name is part of that module.
+    A C++ file or header beside a module of the same name is part of that module.
     """
     root = root or repo_root()
     digest = hashlib.sha256()
     for name in sorted({found for module in modules for found in depends_on(module, root)}):
         digest.update(f"{name}\0".encode())
         digest.update(_hash(_source(root, name)))
-        if (compiled := _source(root, name).with_suffix(".cpp")).is_file():  # what a module builds at run time
-            digest.update(_hash(compiled))
+        for suffix in (".cpp", ".h"):  # what a module builds at run time
+            if (compiled := _source(root, name).with_suffix(suffix)).is_file():
+                digest.update(_hash(compiled))
     return digest.hexdigest()[:12]
 
 

@@ -24,6 +24,19 @@ class BatchFunction(torch.autograd.Function):
         return unfolded, tuple(None if z is None else 0 for z in outputs)
 
 
+class GradientFunction(BatchFunction):
+    """Base of the functions that are a fast form's gradient: they have none themselves, so they keep nothing."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
+        """Nothing to keep."""
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> None:
+        """Raises NotImplementedError."""
+        raise NotImplementedError("this form has no second derivative; use backend='reference' for it")
+
+
 def _fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
     mapped = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
     return mapped.flatten(0, 1)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 
 # (state, constants and inputs of the chunk) -> (outputs of the chunk (B, C, ...), state after it)
 ChunkStep = Callable[..., tuple[Tensor, Tensor]]
@@ -70,8 +70,8 @@ class _ChunkLoop(BatchFunction):
         return None, None, None, *grads
 
 
-class _ChunkLoopBackward(BatchFunction):
-    """Gradients of state, constants and inputs; second derivatives are left to the reference forms."""
+class _ChunkLoopBackward(GradientFunction):
+    """Gradients of state, constants and inputs."""
 
     @staticmethod
     def forward(
@@ -101,11 +101,3 @@ class _ChunkLoopBackward(BatchFunction):
                 if total is not None:
                     total[:, span] = grad
         return d_state.clone(), *d_constants, *d_inputs
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the torch form has no second derivative; use backend='reference' for it")

@@ -1,9 +1,9 @@
-"""`compiled.cpp` as a library: built by the C++ compiler at hand, once for all processes, and called through ctypes.
+"""`compiled_*.cpp` as one library: built by the C++ compiler at hand, once for all processes, called through ctypes.
 
     python -m shared.kernels.compiled        # build it now; says what was built, or why it cannot be
 
 Otherwise the first call of a kernel builds it, about five seconds. It lies in the cache (`shared/base/cache.py`) under
-a key of its source, the flags and the platform, and is moved into place when complete; where the cache cannot be
+a key of its sources, the flags and the platform, and is moved into place when complete; where the cache cannot be
 written, each process builds its own. The library knows nothing of torch or Python, so no version of these can break it.
 
 The flags: AVX2 where torch sees it and ATEN_CPU_CAPABILITY allows it, else the platform's least instruction set.
@@ -30,8 +30,8 @@ from shared.base.cache import build_once, cache_dir, sha256_of, short_key
 from shared.base.files import read_json, write_json
 from shared.base.paths import repo_root
 
-SOURCE = Path(__file__).with_suffix(".cpp")
-VERSION = 1  # kernels_version() of the source
+HEADER = Path(__file__).with_suffix(".h")
+SOURCES = tuple(sorted(HEADER.parent.glob("compiled_*.cpp")))
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64", torch.complex64: "c64", torch.complex128: "c128"}
 SMALL = 1 << 16  # elements below which a second thread costs more than it brings
@@ -60,7 +60,7 @@ def build(folder: Path) -> None:
         raise ValueError("there is no C++ compiler (CXX, c++, g++ or clang++)")
     folder.mkdir()
     started, target = time.perf_counter(), folder / "kernels.so"
-    command = [program, *flags(), str(SOURCE), "-o", str(target)]
+    command = [program, *flags(), *map(str, SOURCES), "-o", str(target)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=300)
         version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
@@ -76,14 +76,14 @@ def build(folder: Path) -> None:
 def folder_name() -> str:
     """Names a library by everything that it depends on, but the compiler: one that is there needs none."""
     machine = (platform.system(), platform.machine(), platform.libc_ver())
-    return short_key(sha256_of(SOURCE), flags(), machine)
+    return short_key(*map(sha256_of, (HEADER, *SOURCES)), flags(), machine)
 
 
 def load(folder: Path) -> tuple[ctypes.CDLL, dict]:
     """The library in `folder`, and what `built.json` says of it.
 
     Raises:
-        ValueError: a library that is not whole, of another version, or not for this machine.
+        ValueError: a library that is not whole, or not for this machine.
     """
     target, again = folder / "kernels.so", f"remove {folder} to build it again"
     try:
@@ -91,10 +91,7 @@ def load(folder: Path) -> tuple[ctypes.CDLL, dict]:
         if not target.is_file() or sha256_of(target) != about["sha256"]:
             raise ValueError(f"{target} is not what was built; {again}")
         found = ctypes.CDLL(str(target))
-        found.kernels_version.restype = ctypes.c_int64
-        if found.kernels_version() != VERSION:
-            raise ValueError(f"{target} has version {found.kernels_version()}, not {VERSION}; {again}")
-    except (OSError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise ValueError(f"{target} cannot be loaded ({error}); {again}") from None
     return found, {name: about[name] for name in ("compiler", "flags")}
 

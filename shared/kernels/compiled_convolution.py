@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 from shared.kernels.compiled import call, num_threads, per_row, rows, whole
 from shared.kernels.reuse import empty
 
@@ -47,7 +47,7 @@ class _ShortConvolution(BatchFunction):
         return *grads, d_bias if ctx.has_bias else None
 
 
-class _ShortConvolutionBackward(BatchFunction):
+class _ShortConvolutionBackward(GradientFunction):
     """Gradients in the order of the forward pass's arguments."""
 
     @staticmethod
@@ -57,11 +57,3 @@ class _ShortConvolutionBackward(BatchFunction):
         inputs = (x, *x.stride()[:2], whole(initial), *per_row(filters), dy, *dy.stride()[:2])
         call("convolution_backward", x.dtype, *inputs, *grads, *_sizes(x, filters))
         return grads
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the compiled form has no second derivative; use backend='reference' for it")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 from shared.kernels.compiled import call, num_threads, rows, whole
 from shared.kernels.reuse import empty
 
@@ -40,7 +40,7 @@ class _Scan(BatchFunction):
         return _ScanBackward.apply(ctx.needs_input_grad[0], d_states, *ctx.saved_tensors)
 
 
-class _ScanBackward(BatchFunction):
+class _ScanBackward(GradientFunction):
     """dx_t = dh_t + conj(a_{t+1}) dx_{t+1}, a recurrence in reversed time; da_t = dx_t conj(h_{t-1})."""
 
     @staticmethod
@@ -51,11 +51,3 @@ class _ScanBackward(BatchFunction):
         strides = (*a.stride()[:2], flow, *flow.stride()[:2])
         call("diagonal_backward", a.dtype, a, *strides, h0, states, da, dx, dh0, *_sizes(states))
         return da, dx, dh0
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the compiled form has no second derivative; use backend='reference' for it")

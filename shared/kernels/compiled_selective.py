@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 from shared.kernels.compiled import call, num_threads, per_row, whole
 from shared.kernels.reuse import empty
 
@@ -52,7 +52,7 @@ class _SelectiveScan(BatchFunction):
         return _SelectiveScanBackward.apply(dy, d_last, *ctx.saved_tensors)
 
 
-class _SelectiveScanBackward(BatchFunction):
+class _SelectiveScanBackward(GradientFunction):
     """Gradients in the order of the forward pass's arguments."""
 
     @staticmethod
@@ -65,11 +65,3 @@ class _SelectiveScanBackward(BatchFunction):
         inputs = map(whole, (x, delta, B, C, dy, d_last, kept))
         call("selective_backward", x.dtype, *per_row(A), *inputs, *grads, parts, *_sizes(x, A))
         return grads
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the compiled form has no second derivative; use backend='reference' for it")

@@ -1,7 +1,8 @@
 """Memory for large results that is used again: its first touch, page by page, takes longer than a scan's arithmetic.
 
 The C library maps blocks above 32 MB anew for every tensor and unmaps them with it. Here a block waits for the next
-result of its size instead, in pages of 2 MB where the system has them.
+result of its size instead. A new one gets its pages in one call where the system can: small ones, since finding large
+ones took longer than all else.
 """
 
 import math
@@ -31,10 +32,8 @@ def _block(size: int) -> mmap.mmap:
     for index in reversed(range(len(_waiting))):
         if len(_waiting[index]) == size:
             return _waiting.pop(index)
-    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a fork gets a copy
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        block.madvise(mmap.MADV_HUGEPAGE)
-    return block
+    populate = getattr(mmap, "MAP_POPULATE", 0)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | populate)  # a fork gets a copy
 
 
 def _keep(block: mmap.mmap) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 
 
 def scan_loop(a: Tensor, x: Tensor, h0: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class _Scan(BatchFunction):
         return _ScanBackward.apply(d_states, *ctx.saved_tensors)
 
 
-class _ScanBackward(BatchFunction):
+class _ScanBackward(GradientFunction):
     """dx_t = dh_t + conj(a_{t+1}) dx_{t+1}, a recurrence in reversed time; da_t = dx_t conj(h_{t-1})."""
 
     @staticmethod
@@ -56,11 +56,3 @@ class _ScanBackward(BatchFunction):
         torch.mul(dx[:, 1:], states[:, :-1], out=da[:, 1:])
         torch.mul(dx[:, 0], h0, out=da[:, 0])
         return da, dx, factors[0] * rows[0]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the torch form has no second derivative; use backend='reference' for it")

@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 from shared.kernels.checks import state_dtype
 
 SMALLEST_DOT = 16  # tl.dot takes no shorter axis
@@ -142,7 +142,7 @@ class _Chunked(BatchFunction):
         return None, None, *_ChunkedBackward.apply(ctx.forms, ctx.chunk_size, d_out, d_state, *ctx.saved_tensors)
 
 
-class _ChunkedBackward(BatchFunction):
+class _ChunkedBackward(GradientFunction):
     @staticmethod
     def forward(
         forms: ChunkedForms, chunk_size: int, d_out: Tensor, d_state: Tensor, states: Tensor, *inputs: Tensor
@@ -150,14 +150,6 @@ class _ChunkedBackward(BatchFunction):
         d_out, d_state, *inputs = (z.contiguous() for z in (d_out, d_state, *inputs))
         d_states, d_initial = forms.reverse(chunk_size, d_out, d_state, *inputs)
         return d_initial, *local_gradients(forms.step, chunk_size, d_out, d_states, states, tuple(inputs))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the Triton form has no second derivative; use backend='reference' for it")
 
 
 def empty_states(q: Tensor, v: Tensor, chunk_size: int) -> Tensor:

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 from shared.kernels.checks import state_dtype
 
 BLOCK_T = 32
@@ -194,7 +194,7 @@ class _Scan(BatchFunction):
         return _ScanBackward.apply(ctx.x_dtype, d_out, d_last, *ctx.saved_tensors)
 
 
-class _ScanBackward(BatchFunction):
+class _ScanBackward(GradientFunction):
     @staticmethod
     def forward(
         x_dtype: torch.dtype, d_out: Tensor, d_last: Tensor, a: Tensor, h0: Tensor, out: Tensor
@@ -210,11 +210,3 @@ class _ScanBackward(BatchFunction):
         grid = (batch, triton.cdiv(channels, block))
         kernel[grid](*tensors, steps, channels, *factors.stride(), BLOCK_T=BLOCK_T, BLOCK_F=block)
         return da, dx, dh0
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the Triton form has no second derivative; use backend='reference' for it")

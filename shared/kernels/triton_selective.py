@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from shared.kernels.batching import BatchFunction
+from shared.kernels.batching import BatchFunction, GradientFunction
 
 BLOCK_T = 16
 MAX_BLOCK_D = 16
@@ -136,7 +136,7 @@ class _Selective(BatchFunction):
         return _SelectiveBackward.apply(dy, d_final, *ctx.saved_tensors)
 
 
-class _SelectiveBackward(BatchFunction):
+class _SelectiveBackward(GradientFunction):
     @staticmethod
     def forward(dy: Tensor, d_final: Tensor, states: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         dy, d_final, x, delta, A, B, C = (z.contiguous() for z in (dy, d_final, *inputs))
@@ -149,11 +149,3 @@ class _SelectiveBackward(BatchFunction):
             steps, states.shape[1], num_blocks, channels, num_states, **fixed, num_warps=8,
         )  # fmt: skip
         return dx, d_delta, dA, dB.sum(1).to(B.dtype), dC.sum(1).to(C.dtype), d_initial
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise NotImplementedError("the Triton form has no second derivative; use backend='reference' for it")

@@ -45,6 +45,7 @@ BY_HAND = {
         "trained-short-does-not-converge",
         "sequential-equals-parallel",
         "more-reflections-help",
+        "kronecker-best-tracking",
         "iterations-on-text",
     ],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],

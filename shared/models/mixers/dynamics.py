@@ -158,3 +158,18 @@ class Cast:
         outputs = torch.stack(outputs, dim=1)
         heads = outputs[..., :-1] / self.normaliser.from_row_sum(outputs[..., -1]).unsqueeze(-1)
         return heads if self.direct is None else heads + self.direct.unsqueeze(-1) * self.v
+
+
+def channel_cast(log_decay: Tensor, b: Tensor, v: Tensor, *, state_dependent: bool = False) -> Cast:
+    """h_t = exp(log_decay_t) h_{t-1} + b_t v_t, all (B, T, D), real or complex: every channel is a head of width 1."""
+    v = v.unsqueeze(-1)
+    return Cast(
+        q=torch.ones_like(v),
+        k=torch.ones_like(v),
+        v=v,
+        b=b,
+        evolution=Evolution(log_decay=log_decay.unsqueeze(-1)),
+        readout=Readout("identity"),
+        normaliser=Normaliser(),
+        state_dependent=state_dependent,
+    )

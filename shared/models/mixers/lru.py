@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from shared.kernels.diagonal import diagonal_recurrence
 from shared.models.config import MixerContext
 from shared.models.mixers.config import LRUConfig, RGLRUConfig
-from shared.models.mixers.dynamics import Cast, Evolution
+from shared.models.mixers.dynamics import Cast, channel_cast
 from shared.models.mixers.parts import (
     BlockDiagonal,
     GatedOutput,
@@ -22,7 +22,6 @@ from shared.models.mixers.parts import (
     state_dtype,
     widen,
 )
-from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
 
 
@@ -74,17 +73,9 @@ class LRU(RecurrentMixer):
     def cast(self, x: Tensor) -> Cast:
         """Every complex state is a head of width 1: A = lambda, b = gamma, values B x; the output map reads Re(C h)."""
         wide, b = widen(x), widen(self.B)
-        v = torch.complex(F.linear(wide, b[0]), F.linear(wide, b[1])).unsqueeze(-1)  # (B, T, N, 1)
-        ones = torch.ones_like(v)
-        return Cast(
-            q=ones,
-            k=ones,
-            v=v,
-            b=widen(self.gamma_log).exp().expand(v.shape[:-1]),
-            evolution=Evolution(log_decay=self._log_eigenvalues().unsqueeze(-1).expand(v.shape)),
-            readout=Readout("identity"),
-            normaliser=Normaliser(),
-        )
+        v = torch.complex(F.linear(wide, b[0]), F.linear(wide, b[1]))  # (B, T, N)
+        gamma = widen(self.gamma_log).exp()
+        return channel_cast(self._log_eigenvalues().expand(v.shape), gamma.expand(v.shape), v)
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
@@ -144,16 +135,7 @@ class RGLRU(RecurrentMixer):
     def cast(self, x: Tensor) -> Cast:
         """Every channel is a head of width 1: A_t = a_t, b = sqrt(1 - a^2) i."""
         u, _, log_a, b, _ = self._gated(x, None)
-        u = u.unsqueeze(-1)
-        return Cast(
-            q=torch.ones_like(u),
-            k=torch.ones_like(u),
-            v=u,
-            b=b,
-            evolution=Evolution(log_decay=log_a.unsqueeze(-1)),
-            readout=Readout("identity"),
-            normaliser=Normaliser(),
-        )
+        return channel_cast(log_a, b, u)
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)

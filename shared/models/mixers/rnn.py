@@ -9,25 +9,9 @@ from torch import Tensor, nn
 
 from shared.models.config import MixerContext
 from shared.models.mixers.config import GRUConfig, LSTMConfig
-from shared.models.mixers.dynamics import Cast, Evolution
+from shared.models.mixers.dynamics import Cast, channel_cast
 from shared.models.mixers.parts import RecurrentMixer
-from shared.models.mixers.readouts import Normaliser, Readout
 from shared.models.mixers.registry import register
-
-
-def gated_cast(log_keep: Tensor, write: Tensor, v: Tensor) -> Cast:
-    """state_t = keep_t state_{t-1} + write_t v_t along one trajectory, all (B, T, D): every channel is a head."""
-    v = v.unsqueeze(-1)
-    return Cast(
-        q=torch.ones_like(v),
-        k=torch.ones_like(v),
-        v=v,
-        b=write,
-        evolution=Evolution(log_decay=log_keep.unsqueeze(-1)),
-        readout=Readout("identity"),
-        normaliser=Normaliser(),
-        state_dependent=True,
-    )
 
 
 @register(LSTMConfig)
@@ -55,7 +39,7 @@ class LSTM(RecurrentMixer):
     def cast(self, x: Tensor) -> Cast:
         """The cell: A_t is the forget gate, b the input gate, v the candidate; all three read the state before."""
         write, keep, candidate, _ = self._gates(x)
-        return gated_cast(F.logsigmoid(keep), write.sigmoid(), candidate.tanh())
+        return channel_cast(F.logsigmoid(keep), write.sigmoid(), candidate.tanh(), state_dependent=True)
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         like = self._device_dtype(device, dtype)
@@ -86,7 +70,8 @@ class GRU(RecurrentMixer):
         reset, keep, new = F.linear(x, rnn.weight_ih_l0, rnn.bias_ih_l0).chunk(3, dim=-1)
         reset_h, keep_h, new_h = F.linear(before, rnn.weight_hh_l0, rnn.bias_hh_l0).chunk(3, dim=-1)
         candidate = (new + (reset + reset_h).sigmoid() * new_h).tanh()
-        return gated_cast(F.logsigmoid(keep + keep_h), (-keep - keep_h).sigmoid(), candidate)
+        log_keep, write = F.logsigmoid(keep + keep_h), (-keep - keep_h).sigmoid()
+        return channel_cast(log_keep, write, candidate, state_dependent=True)
 
     def initial_cache(self, batch_size, device=None, dtype=None):
         return torch.zeros(1, batch_size, self.d_model, **self._device_dtype(device, dtype))

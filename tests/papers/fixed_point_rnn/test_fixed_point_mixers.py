@@ -47,6 +47,11 @@ def test_one_reflection(scale):
     assert ((alpha > 0) & (alpha < 1)).all()
 
 
+def test_the_factor_multiplies_the_strengths_alone():
+    (u1, one), (u2, two) = (built("householder", r=2, reflection_scale=scale)[1] for scale in (1, 2))
+    assert torch.equal(u1, u2) and torch.equal(two, 2 * one)
+
+
 def test_reflections_apply_the_first_factor_first():
     mixer, (u, alpha) = built("householder", r=2)
     eye = torch.eye(D, dtype=torch.float64)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from papers.fixed_point_rnn.settings import SolverSettings
-from papers.fixed_point_rnn.solver import quantile, solve
+from papers.fixed_point_rnn.solver import quantile, relative_residual, solve
 
 EXACT = SolverSettings(tol=1e-12, quantile=1.0, l_max=5000)
 
@@ -17,6 +17,12 @@ def test_halving_stops_after_ten_iterations():
     found = solve(lambda y: 0.5 * y + 1, zeros(), SolverSettings(tol=1e-3, l_max=1000, quantile=1.0))
     assert int(found.iterations) == 10 + 1  # the differentiable step is counted
     assert float(found.y) == 2 - 2.0**-10
+
+
+def test_residual_is_that_of_the_worst_token_and_channel():
+    new = torch.tensor([[[1.0, -2.0], [4.0, 0.5]], [[1.0, 1.0], [1.0, 1.0]]])
+    old = torch.tensor([[[1.0, -1.0], [4.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    assert relative_residual(new, old).tolist() == pytest.approx([1.0 / 2.0, 0.0])  # the second token's is 0.5 / 4
 
 
 def test_a_slightly_expanding_map_converges_once_the_damping_drops():

@@ -7,7 +7,8 @@ import torch
 from papers.fixed_point_rnn import arithmetic
 from papers.fixed_point_rnn.config import entries_of
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, measure, parallel_and_sequential
-from papers.fixed_point_rnn.settings import Study, TaskSettings
+from papers.fixed_point_rnn.network import Output
+from papers.fixed_point_rnn.settings import ModelSettings, Study, TaskSettings
 from papers.fixed_point_rnn.tasks import SequenceTask, row_loss, sampled_limit, source_of
 from papers.fixed_point_rnn.train import runs_of, train_entry
 from shared.base.seeding import numpy_generator
@@ -144,6 +145,22 @@ def test_a_model_learns_parity_of_four_and_is_measured(tmp_path):
     assert after == {k: v for k, v in rows[2].items() if k != "test_len"}  # the cap is put back
     (first, _) = parallel_and_sequential(model, source, study.evaluation)
     assert 0 <= first["low"] <= first["median"] <= first["high"] <= first["largest"]
+
+
+def test_a_word_is_right_only_if_every_position_is():
+    """A model that answers x_t is right on parity where x_1 ... x_{t-1} sum to an even number."""
+    study = tiny(evaluation={"num_words": 64, "rows": 48})
+    own = source_of(study.task)
+
+    def echo(tokens):
+        return Output(torch.nn.functional.one_hot(tokens, 3).float(), [])
+
+    echo.settings = ModelSettings()
+    found, words = measure(echo, own, 4, study.evaluation), own.test(4, 64)["tokens"][:, 1:]
+    even = torch.cat([torch.ones(64, 1, dtype=torch.bool), words.cumsum(1)[:, :-1] % 2 == 0], dim=1)
+    assert found["seq_acc"] == pytest.approx(even.all(1).double().mean().item()) and 0 < found["seq_acc"] < 0.3
+    assert found["token_acc"] == pytest.approx(even.double().mean().item())
+    assert found["last_acc"] == pytest.approx(even[:, -1].double().mean().item())
 
 
 def test_each_l_max_is_a_model_of_its_own_and_the_others_keep_theirs():

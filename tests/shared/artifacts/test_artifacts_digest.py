@@ -60,10 +60,16 @@ def test_an_edit_changes_the_digests_of_its_importers_and_no_others(changed_by):
     assert changed_by("shared/kernels/quadratic.py") == users | packages
 
 
-def test_the_source_of_the_compiled_kernels_counts_for_their_users(changed_by):
-    changed = changed_by("shared/kernels/compiled.cpp")
+def test_the_header_of_the_compiled_kernels_counts_for_the_users_of_all(changed_by):
+    changed = changed_by("shared/kernels/compiled.h")
     assert {"shared.kernels.compiled", "shared.kernels.diagonal", "shared.kernels.selective"} <= changed
     assert not {"papers.toy.method", "papers.toy.descend", "shared.artifacts.digest"} & changed
+
+
+def test_the_source_of_a_compiled_kernel_counts_for_its_own_users(changed_by):
+    changed = changed_by("shared/kernels/compiled_selective.cpp")
+    assert "shared.kernels.selective" in changed
+    assert not {"shared.kernels.compiled", "shared.kernels.diagonal", "papers.toy.method"} & changed
 
 
 def test_a_package_counts_for_the_modules_in_it_and_their_importers(changed_by):
