@@ -17,16 +17,16 @@ SHARES = {"values": "on values", "induction": "on the right value", "previous": 
 def fig_1(table: pd.DataFrame) -> Figure:
     """Accuracy over the learning rate, a panel per model; seeds as a band."""
     table = named(table)
-    names, looks = ordered(table.panel), styles(ordered(table.row))
+    names, looks = ordered(table.panel), styles(["mean of seeds", *dict.fromkeys(table["size"])])
     figure, axes = panels(len(names), most=4, width=1.9, height=2.3, sharex=True)
     coarse = [lr for lr in COARSE if table.lr.min() < lr < table.lr.max()]
-    sizes = styles(dict.fromkeys(table["size"]))
     for ax, name in zip(axes, names, strict=True):
         own = table[table.panel == name]
         several = own["size"].nunique() > 1
         for size, part in own.groupby("size", sort=False):
-            look = sizes[size] if several else looks[own.row.iloc[0]]
-            line(ax, part.lr, part.accuracy, label=size if several else "mean of seeds", **look)
+            label = size if several else "mean of seeds"
+            look = looks[label]
+            line(ax, part.lr, part.accuracy, label=label, **look)
             part = part.sort_values("lr")
             band(ax, part.lr, part.low, part.high, look["color"])
         scale_line(ax, own.baseline.iloc[0], BASELINE)
@@ -55,10 +55,12 @@ def fig_window(table: pd.DataFrame) -> Figure:
 
 
 def fig_3(table: pd.DataFrame) -> Figure:
-    """Accuracy over the width, a panel per task and depth; a point where there is one width or two."""
-    cells, looks = table.groupby(["task", "num_layers"], sort=True), styles(ordered(table.row))
+    """Accuracy over the width, a panel per task and depth with several widths; a point where there is one or two."""
+    looks = styles(ordered(table.row))
+    cells = {cell: own for cell, own in table.groupby(["task", "num_layers"], sort=True) if own.d_model.nunique() > 1}
+    cells = cells or dict(iter(table.groupby(["task", "num_layers"], sort=True)))
     figure, axes = panels(len(cells), most=4, width=2.7, height=2.6)
-    for ax, ((task, depth), own) in zip(axes, cells, strict=True):
+    for ax, ((task, depth), own) in zip(axes, cells.items(), strict=True):
         for name, look in looks.items():
             part = own[own.row == name].sort_values("d_model")
             if len(part):
