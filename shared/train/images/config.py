@@ -69,7 +69,9 @@ class ImageSettings(SweepSettings):
         shape, settings = SHAPES[self.dataset], self.model | overrides
         if self.kind == "mlp":
             num_inputs = math.prod((shape.num_channels, shape.size, shape.size))
-            hidden = tuple(settings.get("widths", ()))
+            hidden = settings.get("widths", ())
+            if not isinstance(hidden, list | tuple):
+                raise ValueError(f"'widths' of an mlp has to be a list of hidden widths (given: {hidden!r})")
             return MLPConfig.model_validate(settings | {"widths": (num_inputs, *hidden, shape.num_classes)})
         own = {"num_classes": shape.num_classes, "in_channels": shape.num_channels}
         own |= {"image_size": shape.size} if self.kind == "vit" else {}

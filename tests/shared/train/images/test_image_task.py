@@ -57,6 +57,8 @@ def test_an_epoch_shows_every_image_once():
         ({"kind": "vit", "model": {"patch_size": 3}}, "has to divide image_size 8"),
         ({"kind": "cnn", "model": {"width": (4,)}}, "unknown CNNConfig key 'width'; did you mean 'widths'"),
         ({"kind": "lenet"}, "kind"),
+        ({"kind": "mlp", "model": {"widths": 32.0}}, "'widths' of an mlp has to be a list"),
+        ({"kind": "mlp", "model": {"widths": None}}, "'widths' of an mlp has to be a list"),
     ],
 )
 def test_models_that_do_not_fit_are_refused(settings, words):
