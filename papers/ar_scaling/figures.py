@@ -56,9 +56,8 @@ def fig_window(table: pd.DataFrame) -> Figure:
 
 def fig_3(table: pd.DataFrame) -> Figure:
     """Accuracy over the width, a panel per task and depth with several widths; a point where there is one or two."""
-    looks = styles(ordered(table.row))
-    cells = {cell: own for cell, own in table.groupby(["task", "num_layers"], sort=True) if own.d_model.nunique() > 1}
-    cells = cells or dict(iter(table.groupby(["task", "num_layers"], sort=True)))
+    grouped, looks = table.groupby(["task", "num_layers"], sort=True), styles(ordered(table.row))
+    cells = {cell: own for cell, own in grouped if own.d_model.nunique() > 1} or dict(iter(grouped))
     figure, axes = panels(len(cells), most=4, width=2.7, height=2.6)
     for ax, ((task, depth), own) in zip(axes, cells.items(), strict=True):
         for name, look in looks.items():
