@@ -34,6 +34,7 @@ BY_HAND = {
         "mamba-needs-conv-at-depth-one",
         "one-layer-attention-at-baseline",
         "deltanet-robust",
+        "recurrent-gain-from-width",
     ],
     "distributed_sde": ["dsign-heavy-tail-converges", "dsign-mlp-robust"],
     "fixed_point_rnn": [
@@ -50,8 +51,14 @@ BY_HAND = {
     ],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
     "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats", "pins-decide"],
-    "lora_watermark": ["wm-no-collapse"],
-    "merging_noise": ["momentum-equal-noise", "ta-init-reversal", "wd-scale-invariant", "moderate-lr-best-merged"],
+    "lora_watermark": ["wm-no-collapse", "wm-without-collapse"],
+    "merging_noise": [
+        "momentum-equal-noise",
+        "ta-init-reversal",
+        "wd-scale-invariant",
+        "moderate-lr-best-merged",
+        "language-large-lr",
+    ],
     "ngn_m": ["mdv1-lm-large-lr"],
     "optimizer_gap": ["quadratic-noise-gap"],
     "sequence_framework": [

@@ -39,6 +39,17 @@ def test_decay_helps_normalised_networks_alone(normalised, plain, expected):
     assert verdict(claims.wd_scale_invariant, tab_pairs=pairs(*rows)) == expected
 
 
+@pytest.mark.parametrize(
+    ("smallest", "best", "expected"), [(0.001, 0.05, HOLDS), (0.02, 0.05, FAILS), (-0.03, -0.01, FAILS)]
+)
+def test_a_language_model_gains_at_large_rates_and_not_at_the_smallest(smallest, best, expected):
+    rows = [
+        {"study": "language", "lr": lr, "acc_gain": 0.0, "loss_gain": gain}
+        for lr, gain in ((0.001, smallest), (0.01, best / 2), (0.1, best))
+    ]
+    assert verdict(claims.language_large_lr, tab_pairs=pairs(*rows)) == expected
+
+
 @pytest.mark.parametrize(("at_largest", "expected"), [(0.2, HOLDS), (2.0, FAILS)])
 def test_too_much_decay(at_largest, expected):
     rows = [
