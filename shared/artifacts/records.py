@@ -86,5 +86,6 @@ class Records:
             return frame
         parts = frame["part"].unique() if "part" in frame else []
         if part not in parts:
-            raise ValueError(f"step '{step}' has no part '{part}'; {nearest_or_all(part, parts)}")
+            hint = nearest_or_all(part, parts) if len(parts) else "they have no parts"
+            raise ValueError(f"the records of step '{step}' in {self.runs / step} have no part '{part}'; {hint}")
         return frame[frame["part"] == part].drop(columns="part").dropna(axis=1, how="all").reset_index(drop=True)

@@ -126,6 +126,20 @@ def load_yaml(path: Path) -> dict:
     return content
 
 
+def of_its_kind(value: Any, kinds: dict[str, type[StrictModel]], what: str) -> StrictModel:
+    """Settings of one of several kinds: from its name, or from {"name": ..., option: ...}.
+
+    Raises:
+        ValueError: neither, no such kind, or an option that does not fit it; `what` says of what there are kinds.
+    """
+    options = {"name": value} if isinstance(value, str) else value
+    if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+        raise ValueError(f"a {what} is a name or a mapping with the key 'name' (given: {value!r})")
+    if options["name"] not in kinds:
+        raise ValueError(f"unknown {what} {options['name']!r}; {nearest_or_all(options['name'], kinds)}")
+    return kinds[options["name"]].model_validate(options)
+
+
 def merge(base: dict, override: dict) -> dict:
     """`base` with `override` laid over it: mappings merge key by key, anything else is replaced."""
     merged = dict(base)

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.base.errors import nearest_or_all
-from shared.base.settings import StrictModel
+from shared.base.settings import StrictModel, of_its_kind
 
 
 class SyntheticConfig(StrictModel):
@@ -48,15 +47,8 @@ class SyntheticConfig(StrictModel):
 
 def parse_synthetic(value: Any) -> SyntheticConfig:
     """Settings of a task from its name, from {"name": ..., option: ...} or from settings (returned as they are)."""
-    if isinstance(value, SyntheticConfig):
-        return value
-    options = {"name": value} if isinstance(value, str) else value
-    if not isinstance(options, dict) or "name" not in options:
-        raise ValueError(f"a synthetic task is a name or a mapping with the key 'name'; got {value!r}")
-    if options["name"] not in SyntheticConfig.registry:
-        known = SyntheticConfig.registry
-        raise ValueError(f"unknown synthetic task {options['name']!r}; {nearest_or_all(options['name'], known)}")
-    return SyntheticConfig.registry[options["name"]](**options)
+    known = SyntheticConfig.registry
+    return value if isinstance(value, SyntheticConfig) else of_its_kind(value, known, "synthetic task")
 
 
 class SequenceConfig(SyntheticConfig):

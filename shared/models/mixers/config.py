@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from shared.base.errors import nearest_or_all
-from shared.base.settings import StrictModel
+from shared.base.settings import StrictModel, of_its_kind
 
 
 class MixerConfig(StrictModel):
@@ -30,14 +29,7 @@ class MixerConfig(StrictModel):
 
 def parse_mixer(value: Any) -> MixerConfig:
     """Mixer settings from a name, from {"name": ..., option: ...} or from settings (returned as they are)."""
-    if isinstance(value, MixerConfig):
-        return value
-    options = {"name": value} if isinstance(value, str) else value
-    if not isinstance(options, dict) or "name" not in options:
-        raise ValueError(f"a mixer is a name or a mapping with the key 'name'; got {value!r}")
-    if options["name"] not in MixerConfig.registry:
-        raise ValueError(f"unknown mixer {options['name']!r}; {nearest_or_all(options['name'], MixerConfig.registry)}")
-    return MixerConfig.registry[options["name"]](**options)
+    return value if isinstance(value, MixerConfig) else of_its_kind(value, MixerConfig.registry, "mixer")
 
 
 class AttentionConfig(MixerConfig):

@@ -120,7 +120,7 @@ def test_an_artifact_may_be_a_record_or_a_part_of_one_without_code(toy):
     figure = read_csv(toy.results / "figures" / "fig_loss.csv")
     assert len(figure) == len(rows) and list(figure) == ["curvature", "step", "loss"]
     edit(toy.folder / "paper.yaml", "from: descend", "from: descend/late")
-    with pytest.raises(ValueError, match="step 'descend' has no part 'late'"):
+    with pytest.raises(ValueError, match=r"step 'descend' in \S+ have no part 'late'"):
         build_tables("toy", "smoke")
     edit(toy.folder / "paper.yaml", "from: descend/late", "from: decend")
     with pytest.raises(ValueError, match=r"'from: decend' is neither a table nor a record; did you mean 'descend'"):

@@ -197,3 +197,9 @@ def test_gaps_by_hand():
 def test_what_makes_no_task_is_refused(name, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         task(name, **changes)
+
+
+@pytest.mark.parametrize("value", [["mqar"], {"name": ["mqar"]}, {"name": None}, {}, 3, {"name": "mqar", 1: 2}])
+def test_what_names_no_task_is_refused_in_a_sentence(value):
+    with pytest.raises(ValueError, match=r"a synthetic task is a name or a mapping|MQAR"):
+        parse_synthetic(value)
