@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
+from papers.gidd.common_words import mean_known_share
 from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
 from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
@@ -75,6 +76,8 @@ class Sampler:
         measured = vars(quality) | vars(diversity(tokens))
         if isinstance(self.scorer, MarkovScorer):
             measured["illegal_rate"] = self.scorer.illegal_rate(tokens)
+        if self.data.words is not None:
+            measured["known_words"] = mean_known_share(tokens, self.data.decode, self.data.words)
         return measured
 
 
