@@ -4,6 +4,7 @@ Shapes: S samples, L tokens.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
@@ -71,14 +72,18 @@ class Sampler:
         return corrected
 
     def measure(self, tokens: Tensor) -> dict:
-        """Generative perplexity and diversity of samples (S, L)."""
+        """Generative perplexity, diversity and the valid share of samples (S, L).
+
+        valid: of a chain's samples, transitions that it can make; of text, letters in its common words (nan without).
+        """
         quality = generative_quality(self.scorer, tokens, torch_generator(0, "bootstrap"))
         measured = vars(quality) | vars(diversity(tokens))
         if isinstance(self.scorer, MarkovScorer):
-            measured["illegal_rate"] = self.scorer.illegal_rate(tokens)
-        if self.data.words is not None:
-            measured["known_words"] = mean_known_share(tokens, self.data.decode, self.data.words)
-        return measured
+            valid = 1 - self.scorer.illegal_rate(tokens)
+        else:
+            words = self.data.words
+            valid = math.nan if words is None else mean_known_share(tokens, self.data.decode, words)
+        return measured | {"valid": valid}
 
 
 def marked_changes(before: Tensor, after: Tensor, decode: Callable[[Tensor], str]) -> str:
