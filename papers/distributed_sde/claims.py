@@ -245,8 +245,8 @@ def dsign_constant_stalls(fig_dsign):
     kind="ours",
     scales=LONG_RUNS,
     needs="forty steps are too few",
-    chosen_after="steps and noise scales, after single runs: with a step of 0.01, or of 0.03 at scale 0.1, a run is still"
-    " on its way to its floor after 10^4 steps",
+    chosen_after="steps and noise scales, after single runs: with a step of 0.01, or of 0.03 at scale 0.1, a run is"
+    " still on its way to its floor after 10^4 steps",
 )
 def dsign_constant_stalls_at_a_minimum(fig_dsign):
     yield from _stalling(fig_dsign[fig_dsign.label_smoothing > 0])
