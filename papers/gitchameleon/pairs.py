@@ -50,7 +50,7 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
 
 
 @step(
-    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py"),
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py", "recorded_runs.csv"),
     after=("runs/execute/{shard}.parquet",),
     threads=2,
 )

@@ -6,37 +6,33 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from papers.gitchameleon.metrics.answered import RANGE
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.tracebacks import DRAWN
 from shared.artifacts.plots import legend
 from shared.artifacts.shapes import dots, heat_maps
 
-PROTOCOLS = {"greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "agent": "agent"}
 TESTS = {"hidden": "hidden tests", "visible": "visible tests"}
 LIBRARIES = ("torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
 YEARS = (2021, 2022, 2023)  # that Figure 10 draws
 
 
 def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Figure]:
-    """A figure with a panel per kind of problem and tests: models by protocol, Wilson intervals, zeros named."""
+    """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named."""
 
     def draw(table: pd.DataFrame) -> Figure:
+        order = table.groupby("system")[["passed", "n"]].sum()
+        order = (order.passed / order.n).sort_values(ascending=False).index  # what is published, without n, comes last
         parts = {}
-        for tests, name in TESTS.items():
-            for kind in kinds:
-                part = table[(table.tests == tests) & (table[column] == kind)]
-                if len(part):
-                    last = part.model == RANGE
-                    part = pd.concat([part[~last].sort_values("model"), part[last]])
-                    parts[f"{kind}, {name}\nn = {part.n.min():g} to {part.n.max():g}"] = part
-        labels = {key: label for key, label in PROTOCOLS.items() if key in set(table.protocol)}
-        most = len(kinds) if len(kinds) < 5 else 3
-        figure = dots(parts, "model", "protocol", "percent", labels, "success (%)", most=most, limits=(-5, 105))
+        for kind in kinds:
+            part = table[table[column] == kind].sort_values("system", key=lambda names: order.get_indexer(names))
+            numbers = part.dropna(subset="n").groupby("tests").n.first()
+            title = "\n".join([str(kind), *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
+            parts |= {title: part} if len(part) else {}
+        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=4, limits=(-5, 105))
         for ax, part in zip(figure.axes, parts.values(), strict=False):
-            models = list(dict.fromkeys(part.model))
+            systems = list(dict.fromkeys(part.system))
             for row in part[part.percent == 0].itertuples():
-                ax.annotate(f"0 of {row.n:g}", (row.high + 2, models.index(row.model)), fontsize=6, va="center")
+                ax.annotate(f"0 of {row.n:g}", (row.high + 2, systems.index(row.system)), fontsize=6, va="center")
         return figure
 
     draw.__doc__ = doc

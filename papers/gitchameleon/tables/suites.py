@@ -3,6 +3,7 @@
 import pandas as pd
 
 from papers.gitchameleon.metrics import published, systems
+from papers.gitchameleon.metrics.answered import latest
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS
 from papers.gitchameleon.metrics.lint import by_stage
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED
@@ -20,6 +21,11 @@ def executed(execute) -> pd.DataFrame:
 def references(executed) -> pd.DataFrame:
     """The rows of the reference solutions."""
     return executed[executed.system == "reference"]
+
+
+def verdicts(records, recorded) -> pd.DataFrame:
+    """Verdicts of real answers."""
+    return latest(recorded, records("answers")) if "answers" in records.shards else recorded
 
 
 def examined(examine, pairs) -> pd.DataFrame:
