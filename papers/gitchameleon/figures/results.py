@@ -20,19 +20,18 @@ def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Fi
     """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named."""
 
     def draw(table: pd.DataFrame) -> Figure:
-        order = table.groupby("system")[["passed", "n"]].sum()
-        order = (order.passed / order.n).sort_values(ascending=False).index  # what is published, without n, comes last
-        parts = {}
+        seen = table[table.tests == "visible"].groupby("system")[["passed", "n"]].sum()
+        order = (seen.passed / seen.n).sort_values(ascending=False).index.union(table.system.unique(), sort=False)
+        rows, parts = pd.DataFrame({"system": order}), {}  # what is published comes last
         for kind in kinds:
-            part = table[table[column] == kind].sort_values("system", key=lambda names: order.get_indexer(names))
+            part = rows.merge(table[table[column] == kind], "left", "system")
             numbers = part.dropna(subset="n").groupby("tests").n.first()
             title = "\n".join([str(kind), *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
-            parts |= {title: part} if len(part) else {}
-        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=4, limits=(-5, 105))
+            parts |= {title: part} if len(numbers) else {}
+        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=5, limits=(-5, 105))
         for ax, part in zip(figure.axes, parts.values(), strict=False):
-            systems = list(dict.fromkeys(part.system))
             for row in part[part.percent == 0].itertuples():
-                ax.annotate(f"0 of {row.n:g}", (row.high + 2, systems.index(row.system)), fontsize=6, va="center")
+                ax.annotate(f"0 of {row.n:g}", (row.high + 2, order.get_loc(row.system)), fontsize=6, va="center")
         return figure
 
     draw.__doc__ = doc
@@ -52,6 +51,7 @@ def fig8_errors(table: pd.DataFrame) -> Figure:
     series = ["published", *sorted(set(table.series) - {"published"})]
     labels = {name: name for name in series}
     figure = dots({"": table}, "error", "series", "reduction_percent", labels, "fewer with self-debug (%)", width=4.5)
+    figure.axes[0].set_xlim(right=115)  # room for counts
     errors = list(dict.fromkeys(table.error))
     for row in table[table.source == "measured"].itertuples():
         lift = (series.index(row.series) - (len(series) - 1) / 2) * 0.8 / len(series)
@@ -83,11 +83,15 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
 
 
 def fig13_agreement(table: pd.DataFrame) -> Figure:
-    """Heat maps of agreement, one per kind of tests; the published range in the title."""
+    """Heat maps of agreement, one per kind of tests, columns numbered like rows; the published range in the title."""
     own, theirs = table[table.source == "measured"], table[table.source == "reported"].agreement
-    grid = {"index": "system", "columns": "other", "values": "agreement"}
-    parts = {TESTS[tests]: part.pivot(**grid) for tests, part in own.groupby("tests")}
-    figure = heat_maps(parts, "same outcome (share of problems)", limits=(0, 1), square=True)
+    parts = {}
+    for tests, part in own.groupby("tests"):
+        grid = part.pivot(index="system", columns="other", values="agreement")
+        numbers = [str(k + 1) for k in range(len(grid))]
+        grid = grid.set_axis(numbers, axis=1).set_axis([f"{n}  {s}" for n, s in zip(numbers, grid.index, strict=True)])
+        parts[f"{TESTS[tests]}\nn = {part.n.min():g} to {part.n.max():g}"] = grid
+    figure = heat_maps(parts, "same outcome (share of problems)", limits=(0.4, 1), size=5.0)
     figure.suptitle(f"published, hidden tests: {theirs.min():.2f} to {theirs.max():.2f}", fontsize=8)
     return figure
 

@@ -12,10 +12,11 @@ import pandas as pd
 
 from papers.gitchameleon.harness.verdicts import ENV_MISSING
 from papers.gitchameleon.metrics import published
-from papers.gitchameleon.metrics.comparison import Success, agreement, compare
+from papers.gitchameleon.metrics.comparison import Success, agreement, compare, correlation
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
 from papers.gitchameleon.metrics.tracebacks import DRAWN, reduction_percent
+from shared.artifacts.estimates import Estimate, from_standard_error
 
 PUBLISHED_AS = {  # our name of a model, made of the file's -> the published tables' name
     "gpt 4o": "GPT-4o",
@@ -89,6 +90,21 @@ def overall(verdicts: pd.DataFrame) -> pd.DataFrame:
     errors = published.rates().melt(["system", "protocol"], ["hidden_se", "visible_se"], "tests", "published_se")
     theirs["published_se"] = errors.published_se.to_numpy()
     return table.merge(theirs.rename(columns={"system": "model"}), "left", ["tests", "model", "protocol"])
+
+
+def rank_agreement(overall: pd.DataFrame) -> tuple[Estimate, str]:
+    """Spearman's rho of measured and published visible success of self-debugged models on the shared problems.
+
+    Its error is that of Bonett and Wright (2000). In words: the models that differ most, in points.
+    """
+    rows = overall[(overall.problems == SHARED) & (overall.tests == "visible") & (overall.protocol == "selfdebug")]
+    rows = rows.dropna(subset="published")
+    rho = correlation(rows.percent, rows.published).spearman
+    error = (1 - rho**2) * ((1 + rho**2 / 2) / (len(rows) - 3)) ** 0.5
+    far = rows.assign(difference=rows.percent - rows.published).set_index("model").difference.sort_values()
+    return from_standard_error(rho, error, len(rows)), ", ".join(
+        f"{m} {d:+.1f}" for m, d in pd.concat([far[:2], far[-2:]]).items()
+    )
 
 
 def _by(verdicts: pd.DataFrame, column: str) -> pd.DataFrame:

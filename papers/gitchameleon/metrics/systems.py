@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import Success
+from papers.gitchameleon.metrics import published
+from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, Success
 from papers.gitchameleon.metrics.tracebacks import cause
 from shared.artifacts.config import Settings
 
@@ -59,6 +60,13 @@ def covered_lines(examined: pd.DataFrame) -> pd.DataFrame:
     table = grouped[["num_lines", "num_missed"]].sum().astype(float).assign(num_references=grouped.size())
     table = table.assign(mean_percent=grouped.percent.mean(), min_percent=grouped.percent.min())
     return table.reset_index()
+
+
+def coverage(examined: pd.DataFrame) -> pd.DataFrame:
+    """Share of the references' lines that their hidden tests reach, beside the paper's mean."""
+    mean = published.reported()("text", "hidden tests", "coverage_percent")
+    theirs = pd.DataFrame([{"num_references": NUM_PROBLEMS, "mean_percent": mean}])
+    return published.beside(covered_lines(examined), theirs)
 
 
 def worked_failure(examine: pd.DataFrame, settings: Settings) -> pd.DataFrame:

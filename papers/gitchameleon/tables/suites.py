@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from papers.gitchameleon.metrics import published, systems
+from papers.gitchameleon.metrics import published
 from papers.gitchameleon.metrics.answered import latest
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS
 from papers.gitchameleon.metrics.lint import by_stage
@@ -37,13 +37,6 @@ def tab_version_swap(executed) -> pd.DataFrame:
     """Every task's two idioms under the tests of both versions."""
     both = executed.system.isin(["reference", "version-blind"]) & (executed.suite != BENCHMARK)
     return swapped(executed[both]).sort_values(["suite", "task", "tests", "code"])
-
-
-def tab_coverage(examined, reported) -> pd.DataFrame:
-    """Share of the references' lines that their hidden tests reach, beside the paper's mean."""
-    mean = reported("text", "hidden tests", "coverage_percent")
-    theirs = pd.DataFrame([{"num_references": NUM_PROBLEMS, "mean_percent": mean}])
-    return published.beside(systems.covered_lines(examined), theirs)
 
 
 def tab_subsets(examined, execute, scores) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Wrong answers that forge a pass: none of them passes. Styles of tests: unittest, pytest, script; and helpers."""
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import forged_patches
@@ -64,14 +64,14 @@ def run(level, limits, problem, env):
 
 
 @pytest.fixture(scope="module")
-def verdicts(run):
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(FORGERIES, pool.map(lambda forgery: run(*forgery), FORGERIES.values()), strict=True))
+def verdict_of(run):
+    """Verdict of a forgery, by its name."""
+    return cache(lambda name: run(*FORGERIES[name]))
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_pass_does_not_pass(name, verdicts):
-    assert not verdicts[name].passed, verdicts[name]
+def test_a_forged_pass_does_not_pass(name, verdict_of):
+    assert not verdict_of(name).passed, verdict_of(name)
 
 
 def test_there_are_forgeries_in_every_style():
@@ -112,13 +112,14 @@ FOUND = {  # what is named of forgeries that would pass if nothing looked for it
 
 
 @pytest.mark.parametrize("name", [*TAMPERED, *FOUND])
-def test_what_was_tampered_with_is_named(name, verdicts):
-    assert verdicts[name].code == "tampered" and FOUND.get(name, "") in verdicts[name].detail, verdicts[name]
+def test_what_was_tampered_with_is_named(name, verdict_of):
+    verdict = verdict_of(name)
+    assert verdict.code == "tampered" and FOUND.get(name, "") in verdict.detail, verdict
 
 
 @pytest.mark.parametrize("name", ["plugins-variable", "main-module"])
-def test_what_a_candidate_cannot_reach_has_no_effect(name, verdicts):
-    assert verdicts[name].code == "fail-assert", verdicts[name]
+def test_what_a_candidate_cannot_reach_has_no_effect(name, verdict_of):
+    assert verdict_of(name).code == "fail-assert", verdict_of(name)
 
 
 REMAINING = {  # programs that do pass, as the harness's documentation says
