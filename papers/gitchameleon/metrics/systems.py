@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.gitchameleon.harness.recorded_verdicts import NOT_RECORDED
 from papers.gitchameleon.metrics import published
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, Success
 from papers.gitchameleon.metrics.tracebacks import cause
@@ -18,15 +19,18 @@ def validated(references: pd.DataFrame) -> pd.DataFrame:
 
 
 def success_of_systems(executed: pd.DataFrame) -> pd.DataFrame:
-    """Success of each system over all problems, with its errors, and over the strict ones; hidden where there are such.
+    """Success of each system over all problems, with its errors, and over the strict ones.
+
+    By hidden tests where all problems have a verdict of these; problems of which nothing was recorded are left out.
 
     Returns:
         suite, system, num_problems, passed, success_percent, standard_error_percent, wilson_low_percent,
         wilson_high_percent, visible_percent, num_strict, strict_percent.
     """
     rows = []
-    for (suite, system), part in executed.groupby(["suite", "system"], observed=True):
-        hidden, strict = part.hidden if part.hidden.notna().any() else part.visible, part[part.strict]
+    known = executed[executed.visible_exception != NOT_RECORDED]
+    for (suite, system), part in known.groupby(["suite", "system"], observed=True):
+        hidden, strict = part.hidden if part.hidden.notna().all() else part.visible, part[part.strict]
         found = Success(int((hidden == "pass").sum()), len(part))
         row = {"suite": suite, "system": system, "num_problems": len(part), "passed": found.passed}
         row |= {"success_percent": found.percent, "standard_error_percent": found.standard_error}

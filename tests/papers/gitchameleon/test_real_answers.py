@@ -3,10 +3,13 @@
 import pandas as pd
 import pytest
 
+from papers.gitchameleon import pairs
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.harness.harness import code_id
 from papers.gitchameleon.harness.recorded_verdicts import RecordedVerdicts
+from papers.gitchameleon.metrics.swaps import failing_pairs
+from papers.gitchameleon.settings import Suite
 from shared.artifacts.figures import paper_style
 from shared.artifacts.paper import load_paper, paper_functions
 
@@ -113,27 +116,56 @@ def test_gaps_are_over_problems_with_all_four_verdicts(table_of):
     assert row.gain == pytest.approx(100 * 3 / 9) and row.gap_after == pytest.approx(100 * (8 - 7) / 9)
 
 
-def test_recorded_verdicts_answer_for_the_programs_that_they_name(tmp_path):
-    problem = Problem(
-        example_id=3,
+def make_problem(id: int, pin: str) -> Problem:
+    return Problem(
+        example_id=id,
         python_version="3.10",
         library="lib",
-        version="1.0",
+        version=pin,
         problem="Do it.",
         starting_code="def solve(x):\n",
-        solution="    return x\n",
+        solution=f"    return x  # {pin}\n",
         test="assert solve(1) == 1",
         type_of_change="new feature",
         api_calls=[],
         release_date="2021-01",
         docs=[],
     )
-    file = tmp_path / "runs.csv"
+
+
+OLD, NEW = make_problem(3, "1.0"), make_problem(4, "2.0")
+
+
+@pytest.fixture
+def recorded_runs(tmp_path):
+    """A file with the old problem's reference, and the new one's under the old one's tests."""
     lines = ["example_id,code_id,hidden,visible,visible_exception,visible_date"]
-    lines += [f"3,{code_id('known')},pass,fail-exception,TypeError,2026-11-29"]
+    lines += [
+        f"3,{code_id(OLD.answer)},pass,pass,,2026-11-29",
+        f"3,{code_id(NEW.answer)},pass,fail-exception,TypeError,",
+    ]
+    file = tmp_path / "runs.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    solutions = [Solution(3, text, text) for text in ("known", "other")]
-    known, other = RecordedVerdicts(file).evaluate([problem], solutions)
+    return RecordedVerdicts(file)
+
+
+def test_recorded_verdicts_answer_for_the_programs_that_they_name(recorded_runs):
+    solutions = [Solution(3, text, text) for text in (NEW.answer, "other")]
+    known, other = recorded_runs.evaluate([OLD], solutions)
     assert (known["hidden"], known["visible"], known["visible_exception"]) == ("pass", "fail-exception", "TypeError")
     assert (known["hidden_passed"], known["visible_passed"]) == (True, False)
     assert (other["hidden"], other["visible"], other["visible_exception"]) == (None, "env-missing", "not recorded")
+
+
+def test_recorded_pairs_have_visible_verdicts_alone(recorded_runs):
+    suite = Suite(name="benchmark", systems=["reference"], wall_seconds=60, memory_mb=512, recorded=True)
+    first, second = pairs.rows_of(suite, recorded_runs, [OLD, NEW])
+    assert (first["tests_id"], first["hidden"], first["visible"]) == (3, None, "fail-exception")
+    assert (second["tests_id"], second["hidden"], second["visible"]) == (4, None, "env-missing")
+    table = failing_pairs(pd.DataFrame([first, second]), references([OLD, NEW]))
+    assert table[["tests", "num_pairs", "num_run", "num_failed"]].to_numpy().tolist()[0] == ["visible", 2, 1, 1]
+
+
+def references(problems):
+    ids = [p.example_id for p in problems]
+    return pd.DataFrame({"suite": "benchmark", "example_id": ids, "hidden": "pass", "visible": "pass"})
