@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.harness.verdicts import ENV_MISSING
+from papers.gitchameleon.data.published_answers import FOREIGN
+from papers.gitchameleon.harness.verdicts import ENV_MISSING, NO_ANSWER
 from papers.gitchameleon.metrics import published
 from papers.gitchameleon.metrics.comparison import Success, agreement, compare, correlation
 from papers.gitchameleon.metrics.dataset import KINDS
@@ -81,11 +82,13 @@ def comparable(verdicts: pd.DataFrame) -> pd.DataFrame:
 def overall(verdicts: pd.DataFrame) -> pd.DataFrame:
     """tests, model, protocol, problems, n, passed, percent, low, high, and published with its error (Tables 1 and 8).
 
-    Problems are those recorded for the system, and those common to all systems.
+    Problems are those recorded for the system, and those common to all systems. Among what failed are empty answers
+    (num_empty) and answers to another problem (num_foreign).
     """
     by = ["problems", "tests", "model", "protocol"]
-    frames = named(verdicts).assign(problems=RECORDED), comparable(verdicts).assign(problems=SHARED)
-    table = rates(pd.concat(frames), by)
+    frame = pd.concat([named(verdicts).assign(problems=RECORDED), comparable(verdicts).assign(problems=SHARED)])
+    counts = frame.assign(num_empty=frame.verdict == NO_ANSWER, num_foreign=frame.verdict == FOREIGN).groupby(by)
+    table = rates(frame, by).merge(counts[["num_empty", "num_foreign"]].sum().reset_index(), on=by)
     theirs = published.rates().melt(["system", "protocol"], ["hidden", "visible"], "tests", "published")
     errors = published.rates().melt(["system", "protocol"], ["hidden_se", "visible_se"], "tests", "published_se")
     theirs["published_se"] = errors.published_se.to_numpy()

@@ -1,10 +1,13 @@
 """Tables and figures of real answers from recorded verdicts, and recorded verdicts in the place of a harness."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from papers.gitchameleon import pairs
 from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.data.published_answers import read_answers
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.harness.harness import code_id
 from papers.gitchameleon.harness.recorded_verdicts import RecordedVerdicts
@@ -82,6 +85,7 @@ def test_rates_of_answers_are_over_their_verdicts_with_the_published_beside(tabl
     row = table.loc["recorded", "hidden", "GPT-4o", "greedy"]
     assert (row.n, row.passed, row.percent, row.published) == (10, 4, 40, 49.1) and row.low < 40 < row.high
     assert table.loc["shared by all", "visible", "GPT-4o", "selfdebug"].published == 72.3
+    assert (row.num_empty, row.num_foreign) == (0, 0)
     common = table.loc["shared by all", "hidden"]
     assert common.n.tolist() == [9, 9] and common.passed.tolist() == [4, 7]
 
@@ -103,9 +107,12 @@ def test_protocols_of_a_model_are_compared_in_pairs(table_of):
 def test_what_a_build_has_run_takes_the_place_of_what_is_recorded(table_of):
     run = make_recorded().query("tests == 'visible'").assign(verdict="pass", flags="", exception="")
     run.loc[run.example_id == 8, "verdict"] = "env-missing"
+    run.loc[run.example_id == 7, "verdict"] = "foreign"
+    run.loc[run.example_id == 6, "verdict"] = "no-answer"
     table = table_of("tab_answers", Frames(recorded=make_recorded(), answers=run))
     table = table.set_index(["problems", "tests", "model", "protocol"])
-    assert table.loc["recorded", "visible", "GPT-4o", "greedy"].passed == 9  # 8 could not be run and had failed
+    row = table.loc["recorded", "visible", "GPT-4o", "greedy"]
+    assert (row.passed, row.num_foreign, row.num_empty) == (7, 1, 1)  # 8 could not be run and had failed
     assert table.loc["recorded", "hidden", "GPT-4o", "greedy"].passed == 4
 
 
@@ -169,3 +176,13 @@ def test_recorded_pairs_have_visible_verdicts_alone(recorded_runs):
 def references(problems):
     ids = [p.example_id for p in problems]
     return pd.DataFrame({"suite": "benchmark", "example_id": ids, "hidden": "pass", "visible": "pass"})
+
+
+def test_an_empty_answer_is_none_and_another_problems_answer_is_foreign(tmp_path, monkeypatch):
+    folder = tmp_path / "gitchameleon_outputs"
+    folder.mkdir()
+    rows = [{"example_id": 3, "answer": ""}, {"example_id": 4, "answer": "def other():\n    pass\n"}]
+    (folder / "greedy_m.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    monkeypatch.setenv("ARTIFACTS_MIRROR", str(tmp_path))
+    answers, foreign = read_answers("greedy_m", [OLD, NEW])
+    assert [(a.example_id, a.code) for a in answers] == [(3, "")] and foreign == [4]
