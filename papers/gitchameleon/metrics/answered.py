@@ -171,9 +171,11 @@ def errors_of(frame: pd.DataFrame) -> pd.Series:
 def error_falls(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
     """tests, model, error, greedy, selfdebug (counts) and reduction_percent, of models that have both on a problem.
 
-    Hidden verdicts are recorded without the names of exceptions: of these, assertions and syntax errors only.
+    Hidden verdicts are recorded without the names of exceptions: of these, assertions and syntax errors only. Visible
+    ones are of the problems that all systems have, where the names are known.
     """
-    frame, parts = named(verdicts), []
+    every, shared, parts = asked(verdicts), comparable(verdicts), []
+    frame = pd.concat([every[every.tests == "hidden"], shared[shared.tests == "visible"]])
     frame = frame.assign(error=errors_of(frame))
     for (tests, model), part in frame[frame.protocol.isin(["greedy", "selfdebug"])].groupby(["tests", "model"]):
         outcomes = part.pivot(index="example_id", columns="protocol", values="error")
