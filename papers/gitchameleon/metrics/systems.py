@@ -42,7 +42,7 @@ def success_of_systems(executed: pd.DataFrame) -> pd.DataFrame:
 
 def outcomes_by_cause(references: pd.DataFrame) -> pd.DataFrame:
     """suite, outcome (pass, fail, env-missing), cause, num_problems, and names of what does not pass visible tests."""
-    pairs = zip(references.visible, references.visible_exception, strict=True)
+    pairs = zip(references.visible, references.visible_exception.fillna(""), strict=True)  # a timeout raises none
     outcome = references.visible.where(references.visible.isin(["pass", "env-missing"]), "fail")
     frame = references.assign(outcome=outcome, cause=["-" if v == "pass" else cause(v, e) for v, e in pairs])
     rows = []
