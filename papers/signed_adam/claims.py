@@ -17,8 +17,8 @@ from shared.artifacts.estimates import difference
 
 ALL = ("smoke", "cpu", "gpu", "paper", "paper-lite")
 PROBED = (
-    "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; twice the updates and five "
-    "fresh seeds after a build with 128 updates and three, in which most claims were within noise"
+    "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; twice the updates and"
+    " five fresh seeds after a build with 128 updates and three, in which most claims were within noise"
 )
 GRID = PROBED + "; beta1 above 0.95 was left out for time"
 
