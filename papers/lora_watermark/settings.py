@@ -27,7 +27,7 @@ class Variant(StrictModel):
 class Ascent(StrictModel):
     """How multipliers follow the constraints g of the last update: lam = clip(nu + rho g), nu <- clip(nu + eta g)."""
 
-    eta: float = Field(1.0, gt=0)  # step of dual ascent
+    eta: float = Field(2.0, gt=0)  # step of dual ascent
     rho: float = Field(20.0, ge=0, allow_inf_nan=False)  # damping; 0: plain dual ascent, which oscillates
 
 
