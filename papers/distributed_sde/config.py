@@ -31,6 +31,18 @@ class Config(PaperConfig):
 STEPS: dict[str, tuple[str, ...]] = {}
 
 
+def network_shards(studies: NetworkStudies, num_gpus: int) -> dict[str, StrictModel]:
+    """A job for DCSGD, and one for DSignSGD at each smoothing of the labels."""
+    jobs = {"dcsgd": ("dcsgd", studies.network)}
+    for smoothing in studies.smoothings:
+        name = f"dsign-smoothed-{smoothing:g}" if smoothing else "dsign"
+        jobs[name] = ("dsign", studies.sign_network.model_copy(update={"label_smoothing": smoothing}))
+    return {
+        name: NetworkShard(studies=studies.alone(study), study=study, network=network, num_gpus=num_gpus)
+        for name, (study, network) in jobs.items()
+    }
+
+
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
     one, minibatch = min(config.num_gpus, 1), config.minibatch
@@ -39,10 +51,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "linear": {"linear": config.linear},
         "toy": {name: ToyShard(toys=part, num_gpus=one) for name, part in config.toys.parts().items()},
         "paths": {"paths": config.paths},
-        "network": {
-            study: NetworkShard(studies=config.network.alone(study), study=study, num_gpus=one)
-            for study in ("dcsgd", "dsign")
-        },
+        "network": network_shards(config.network, one),
         "minibatch": {
             n.name: MinibatchShard(
                 name=n.name,

@@ -14,8 +14,7 @@ from shared.artifacts.step import step
 @step
 def network(settings: NetworkShard, device: str) -> dict[str, Iterator[dict]]:
     """Train under every rule at every noise or compression level."""
-    spec = settings.studies.network if settings.study == "dcsgd" else settings.studies.sign_network
-    return {settings.study: study_rows(settings, Problem(spec, device))}
+    return {settings.study: study_rows(settings, Problem(settings.network, device))}
 
 
 def study_rows(settings: NetworkShard, problem: Problem) -> Iterator[dict]:
@@ -24,7 +23,8 @@ def study_rows(settings: NetworkShard, problem: Problem) -> Iterator[dict]:
     for rule, level in study.grid():
         rows = list(run_rows(problem, study, rule, level, settings.studies))
         print(f"{rule.name} {level:g}: loss {rows[-1]['loss']:.4g} ({rows[-1]['status']})", flush=True)
-        yield from rows
+        own = {} if settings.study == "dcsgd" else {"label_smoothing": settings.network.label_smoothing}
+        yield from (own | row for row in rows)
 
 
 if __name__ == "__main__":

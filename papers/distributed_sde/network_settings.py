@@ -4,11 +4,20 @@ import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from scipy.special import entr
 
 from papers.distributed_sde.settings import Decay
-from shared.base.settings import NonNegative, StrictModel
+from shared.base.settings import NonNegative, Share, StrictModel
 from shared.models.config import MLPConfig
 from shared.models.image_config import ResNetConfig, ViTConfig
+
+NUM_CLASSES = 10  # of digits and of CIFAR-10
+
+
+def label_entropy(smoothing: float) -> float:
+    """Entropy in nats of a label of which a share is spread evenly over all classes: the least cross entropy."""
+    wrong = smoothing / NUM_CLASSES
+    return float(entr(1 - smoothing + wrong) + (NUM_CLASSES - 1) * entr(wrong))
 
 
 class Rule(StrictModel):
@@ -62,6 +71,7 @@ class NetworkSpec(StrictModel):
     mlp: MLPConfig | None = None
     resnet: ResNetConfig | None = None
     vit: ViTConfig | None = None
+    label_smoothing: Share = 0.0  # of every label, spread evenly over the classes; above 0 the loss has a minimiser
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -83,6 +93,7 @@ class NetworkStudies(StrictModel):
 
     network: NetworkSpec
     sign_network: NetworkSpec  # of the DSignSGD study, whose runs are long
+    smoothings: list[Share]  # of the labels; the DSignSGD study is repeated for each
     num_clients: int = Field(ge=1)
     s1: float = Field(ge=0)  # noise of the DCSGD study: N(0, s1^2 |g|^2) per coordinate
     l0: float = Field(ge=0)
@@ -133,6 +144,7 @@ class NetworkShard(StrictModel):
 
     studies: NetworkStudies
     study: Literal["dcsgd", "dsign"]
+    network: NetworkSpec
     num_gpus: int
 
 

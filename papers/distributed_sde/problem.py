@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector
 
-from papers.distributed_sde.network_settings import NetworkSpec
+from papers.distributed_sde.network_settings import NetworkSpec, label_entropy
 from shared.base.seeding import torch_generator
 from shared.data.digits import load_digits
 from shared.data.loaders import load_cifar10
@@ -53,6 +53,7 @@ class Problem:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        self.entropy = label_entropy(self.spec.label_smoothing)
         self.images, self.labels = load_images(self.spec, self.device)
         self.skeleton = build_network(self.spec, 0).to(self.device)
         self.names = [name for name, _ in self.skeleton.named_parameters()]
@@ -63,10 +64,11 @@ class Problem:
         return parameters_to_vector(build_network(self.spec, seed).parameters()).detach().to(self.device)
 
     def loss(self, x: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross entropy in nats at flat parameters x."""
+        """Mean cross entropy in nats at flat parameters x, above the entropy of the labels where they are smoothed."""
         pieces = x.split([shape.numel() for shape in self.shapes])
         params = {n: p.view(s) for n, p, s in zip(self.names, pieces, self.shapes, strict=True)}
-        return F.cross_entropy(functional_call(self.skeleton, params, (images,)), labels)
+        logits = functional_call(self.skeleton, params, (images,))
+        return F.cross_entropy(logits, labels, label_smoothing=self.spec.label_smoothing) - self.entropy
 
     def full_batch(self, xs: Tensor) -> tuple[Tensor, Tensor]:
         """(gradients (R, P), losses (R,)) over all images, at R parameter vectors.

@@ -11,8 +11,8 @@ from shared.artifacts.estimates import Estimate, mean_of, paired_difference
 PAPER = {"kind": "paper"}
 CHOSEN = (
     "widths, lengths of training and learning rates after single small runs, by what two cores can pay; at cpu five"
-    " seeds on parity, and on S3 l_max 64, 1000 updates and the rate 0.004, after a build with three seeds and with"
-    " l_max 16, 800 updates and 0.003, which left S3 unlearned"
+    " seeds on parity, and on S3 l_max 64, 2500 updates and the rate 0.004, after builds with l_max 16, 800 updates and"
+    " 0.003, then with 1000 updates, which left S3 unlearned"
 )
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few steps only"}
 TRAINED |= {"chosen_after": CHOSEN}

@@ -14,7 +14,7 @@ CORRECTED = {
     "gen_nll": "generative NLL\n(nats per token)",
     "self_accuracy": "self-accuracy",
     "distinct_2": "distinct pairs\n(share)",
-    "unigram_entropy": "entropy of tokens\n(nats)",
+    "valid": "valid transitions,\nletters in words",
 }
 
 

@@ -8,9 +8,10 @@ from papers.gidd.settings import Study
 def named_runs(study: Study) -> Iterator[dict]:
     """Settings of every run, with these columns.
 
-    loss: the weighting, "dynamic" for its exact form too, and "+ weight decay". main: of the size of the first group of
-    the grid. usual: as long as the study's training says; others are for the headline perplexities alone. headline:
-    with the recipe of the group that is sampled. model: the run's row in the table of perplexities, if it has one.
+    loss: the weighting, "dynamic" for its exact form too, and "+ weight decay". main: of the first size of the group
+    that is sampled, or autoregressive. usual: as long as the study's training says; others are for the headline
+    perplexities alone. headline: with the recipe of the group that is sampled. model: the run's row in the table of
+    perplexities, if it has one.
     """
     sampled = next(group for group in study.runs if group.sample)
     for run in study.all_runs():
@@ -18,7 +19,8 @@ def named_runs(study: Study) -> Iterator[dict]:
         recipe = (run.objective, run.weighting, run.weight_decay)
         row = {"run": run.id, **run.model_dump(exclude={"id", "sample"})}
         row |= {"loss": loss + (" + weight decay" if run.weight_decay else "")}
-        row |= {"main": run.size == study.runs[0].size[0], "usual": run.num_steps == study.training.num_steps}
+        row |= {"main": run.size == sampled.size[0] or run.objective == "ar"}
+        row |= {"usual": run.num_steps == study.training.num_steps}
         row |= {"headline": recipe == ("gidd", sampled.weighting[0], sampled.weight_decay[0])}
         row |= {"tokens": run.num_steps * study.training.batch_size * study.corpus.seq_len}
         yield row | {"model": _model(row)}

@@ -4,10 +4,12 @@ Shapes: S samples, L tokens.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
+from papers.gidd.common_words import mean_known_share
 from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
 from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
@@ -70,12 +72,18 @@ class Sampler:
         return corrected
 
     def measure(self, tokens: Tensor) -> dict:
-        """Generative perplexity and diversity of samples (S, L)."""
+        """Generative perplexity, diversity and the valid share of samples (S, L).
+
+        valid: of a chain's samples, transitions that it can make; of text, letters in its common words (nan without).
+        """
         quality = generative_quality(self.scorer, tokens, torch_generator(0, "bootstrap"))
         measured = vars(quality) | vars(diversity(tokens))
         if isinstance(self.scorer, MarkovScorer):
-            measured["illegal_rate"] = self.scorer.illegal_rate(tokens)
-        return measured
+            valid = 1 - self.scorer.illegal_rate(tokens)
+        else:
+            words = self.data.words
+            valid = math.nan if words is None else mean_known_share(tokens, self.data.decode, words)
+        return measured | {"valid": valid}
 
 
 def marked_changes(before: Tensor, after: Tensor, decode: Callable[[Tensor], str]) -> str:

@@ -13,11 +13,19 @@ from shared.train.config import TrainingConfig
 from shared.train.run import Run as TrainingRun
 
 
+class CommonWords(StrictModel):
+    """Which stretches of a text are kept: `shortest` or more of its `num_words` most common words in a row."""
+
+    num_words: int = Field(ge=2)
+    shortest: int = Field(ge=1)
+
+
 class Corpus(StrictModel):
     """Where sequences come from: a Markov source whose likelihood is known, or text."""
 
     markov: MarkovConfig | None = None
     text: TextConfig | None = None  # give one of the two
+    common_words: CommonWords | None = None  # of text in letters; None: all of it
     seq_len: int = Field(ge=2)  # tokens
     num_validation: int = Field(ge=1)  # held-out sequences that likelihoods are measured on
 
@@ -25,6 +33,8 @@ class Corpus(StrictModel):
     def _one_source(self) -> Self:
         if (self.markov is None) == (self.text is None):
             raise ValueError("a corpus is either 'markov' or 'text'; give one of them")
+        if self.common_words is not None and (self.text is None or self.text.tokenizer.kind != "letters"):
+            raise ValueError("common_words cuts a text in letters; give 'text' with a tokenizer of kind letters")
         if self.text is not None and self.text.tokenizer.special_tokens[-1:] != ("[MASK]",):
             raise ValueError("the last of the tokenizer's special_tokens must be '[MASK]'")
         return self

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from papers.gidd.common_words import cut
 from papers.gidd.generative import AutoregressiveScorer, MarkovScorer, Scorer, TextScorer
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.process import MixingProcess
@@ -40,7 +41,17 @@ class CorpusData:
 
     @cached_property
     def text(self) -> TextData:
-        return load_text_data(self.corpus.text)
+        return self._cut_text[0]
+
+    @property
+    def words(self) -> frozenset[str] | None:
+        """The words that the text is made of, where it is cut to the common ones."""
+        return None if self.corpus.common_words is None else self._cut_text[1]
+
+    @cached_property
+    def _cut_text(self) -> tuple[TextData, frozenset[str] | None]:
+        data, common = load_text_data(self.corpus.text), self.corpus.common_words
+        return (data, None) if common is None else cut(data, common)
 
     @property
     def vocab_size(self) -> int:

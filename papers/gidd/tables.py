@@ -10,7 +10,7 @@ STUDIES = ("markov", "text")
 LOSSES = ("none", "clamp", "dynamic", "dynamic + weight decay")
 RUN = ["study", "run"]
 CURVE = "val_nats_per_token"
-MEASURES = {"mean_nll": "gen_nll", "illegal_rate": "illegal", "duplicate_share": "duplicates"}
+MEASURES = {"mean_nll": "gen_nll", "duplicate_share": "duplicates"}
 
 CHECKS = {  # part of the record -> case, value, expected (0 if None)
     "nll_identity": ("{model} {sequence}", "nelbo", "neg_log_p"),
@@ -51,7 +51,7 @@ def clean(records) -> pd.DataFrame:
     """Held-out sequences as samples are measured: as many, under the same scorer; one row per study, clean_..."""
     frame = records("sample")
     frame = frame[frame.stage == "held out"].groupby("study", as_index=False).first().rename(columns=MEASURES)
-    measures = ["gen_ppl", "gen_nll", "unigram_entropy", "distinct_2", "duplicates"]
+    measures = ["gen_ppl", "gen_nll", "valid", "unigram_entropy", "distinct_2", "duplicates"]
     return frame[["study", *measures]].rename(columns={name: f"clean_{name}" for name in measures})
 
 
@@ -117,7 +117,7 @@ def tab_selfcorr(records, clean, baselines) -> pd.DataFrame:
     """Samples before and after self-correction, one row per run and temperature, beside held-out sequences."""
     frame = records("sample").rename(columns=MEASURES)
     keys = ["study", "size", "p_u", "num_steps", "seed"]
-    measures = ["gen_ppl", "gen_nll", "illegal", "unigram_entropy", "distinct_2", "duplicates"]
+    measures = ["gen_ppl", "gen_nll", "valid", "unigram_entropy", "distinct_2", "duplicates"]
     before, after = frame[frame.stage == "sampled"], frame[frame.stage == "corrected"]
     table = after.merge(before[[*keys, *measures]], on=keys, suffixes=("_after", "_before"))
     accuracy = {

@@ -10,14 +10,12 @@ from dataclasses import replace
 
 from papers.gitchameleon.data.categories import perf_category
 from papers.gitchameleon.data.problems import Problem
-from papers.gitchameleon.data.published_answers import digest, model_and_protocol, read_answers
+from papers.gitchameleon.data.published_answers import FOREIGN, digest, model_and_protocol, read_answers
 from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.harness.suite_run import executing
 from papers.gitchameleon.settings import Answers
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
-
-FOREIGN = "foreign"  # verdict of an answer that belongs to another problem; counts as a failure
 
 
 def rows_of(system: str, harness: Harness, problems: list[Problem]) -> Iterator[dict]:

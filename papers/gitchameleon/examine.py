@@ -61,7 +61,7 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
 
 
 @step(
-    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py"),
     after=("runs/execute/{shard}.parquet",),
     threads=2,
 )

@@ -52,7 +52,7 @@ def describe(suite: str, system: str, problem: Problem, problems: list[Problem])
     }
 
 
-@step(reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"), threads=2)
+@step(reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py", "recorded_runs.csv"), threads=2)
 def execute(settings: Suite, provenance: Provenance) -> list[dict]:
     """Execute one suite; a row per system and problem."""
     with executing(settings, provenance) as (harness, problems):

@@ -46,7 +46,7 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem], systems: 
 
 
 @step(
-    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py"),
     after=("runs/execute/{shard}.parquet",),
     threads=2,
 )

@@ -21,8 +21,8 @@ from shared.artifacts.step import step
 KEPT = ("hidden", "hidden_exception", "visible", "visible_exception")
 
 
-def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterator[dict]:
-    """One row per directed pair, sorted by ids."""
+def rows_of(suite: Suite, harness: Harness, problems: Sequence[Problem]) -> Iterator[dict]:
+    """One row per directed pair, sorted by ids. Recorded are visible verdicts; hidden ones of references alone."""
     pairs = sorted(stub_pairs(problems), key=lambda pair: (pair[0].example_id, pair[1].example_id))
     turns: list[dict[int, Problem]] = []  # an evaluation takes one answer per problem; groups of three need two
     for tests, code in pairs:
@@ -39,25 +39,25 @@ def rows_of(suite: str, harness: Harness, problems: Sequence[Problem]) -> Iterat
     for tests, code in pairs:
         row = found[tests.example_id, code.example_id]
         yield {
-            "suite": suite,
+            "suite": suite.name,
             "tests_id": tests.example_id,
             "code_id": code.example_id,
             "library": tests.library,
             "tests_version": tests.library_pin[1],
             "code_version": code.library_pin[1],
             "change": perf_category(tests.type_of_change) or "none",
-        } | {name: row[name] for name in KEPT}
+        } | {name: None if suite.recorded and name.startswith("hidden") else row[name] for name in KEPT}
 
 
 @step(
-    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py"),
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py", "recorded_runs.csv"),
     after=("runs/execute/{shard}.parquet",),
     threads=2,
 )
 def pairs(settings: Suite, provenance: Provenance) -> list[dict]:
     """Run every pair of one suite; a row per pair."""
     with executing(settings, provenance) as (harness, problems):
-        return list(rows_of(settings.name, harness, problems))
+        return list(rows_of(settings, harness, problems))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def rows_of(settings: Scores, harness: Harness, problems: list[Problem]) -> Iter
 
 
 @step(
-    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/runner.py", "protocols/templates/v1/*.txt"),
+    reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py", "protocols/templates/v1/*.txt"),
     after=("runs/execute/{shard}.parquet",),
     threads=2,
 )

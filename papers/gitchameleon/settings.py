@@ -16,6 +16,7 @@ class Suite(StrictModel):
     jobs: int = Field(default=2, ge=1)  # executions at a time
     allow_builds: bool = False  # of source distributions
     retry_failed: bool = False  # build environments again that failed before
+    recorded: bool = False  # take verdicts that were recorded elsewhere, and execute nothing
     libraries: list[str] = []  # only these; all if empty
 
 

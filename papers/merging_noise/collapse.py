@@ -105,6 +105,6 @@ def grid_points(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def both_schedules(kept_rows: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
-    """Settings that count of both schedules and, told apart by `what`, means over half-decades."""
-    single = means[means.study.isin(["grid", "constant"]) & means.kept & means.main]
+    """Settings of both schedules, whether they count, and, told apart by `what`, means over half-decades."""
+    single = means[means.study.isin(["grid", "constant"]) & means.main]
     return pd.concat([single.assign(what="setting"), binned(kept_rows).assign(what="half-decade")], ignore_index=True)

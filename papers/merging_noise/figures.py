@@ -50,7 +50,7 @@ def fig_schedules(table: pd.DataFrame) -> Figure:
     looks = styles(sorted(table.batch_size.dropna().unique()))
     for ax, study in zip(axes, ("grid", "constant"), strict=True):
         own = table[table.study == study]
-        dots, means = own[own.what == "setting"], own[own.what == "half-decade"]
+        dots, means = own[(own.what == "setting") & own.kept.eq(True)], own[own.what == "half-decade"]
         marks(ax, dots, "noise", "loss_gain", by="batch_size", looks=looks, form="B = {:g}")
         log_axis(ax.xaxis, NOISE)
         look = {"color": "0.2", "marker": "", "label": "half-decades"}

@@ -16,6 +16,7 @@ from papers.gitchameleon.data.json_lines import read_rows
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 
+FOREIGN = "foreign"  # verdict of an answer that belongs to another problem; counts as a failure
 FOLDER = "gitchameleon_outputs"  # of the mirror: <system>.jsonl with example_id and answer
 
 
@@ -52,7 +53,7 @@ def belongs(code: str, problem: Problem) -> bool:
 
 def read_answers(system: str, problems: Sequence[Problem]) -> tuple[list[Solution], list[int]]:
     """A system's answers to the problems, and the ids of those that answer another problem. Ids that the final data set
-    dropped are passed over.
+    dropped are passed over; an empty answer is one of no code.
     """
     by_id, answers, foreign = {p.example_id: p for p in problems}, [], []
     for _, row in read_rows(folder() / f"{system}.jsonl"):
@@ -61,7 +62,7 @@ def read_answers(system: str, problems: Sequence[Problem]) -> tuple[list[Solutio
             continue
         text = row["answer"] if isinstance(row["answer"], str) else json.dumps(row["answer"])
         code = extract_code(text, problem.starting_code)
-        if belongs(code, problem):
+        if not code.strip() or belongs(code, problem):
             answers.append(Solution(problem.example_id, text, code))
         else:
             foreign.append(problem.example_id)

@@ -6,37 +6,32 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from papers.gitchameleon.metrics.answered import RANGE
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.tracebacks import DRAWN
 from shared.artifacts.plots import legend
 from shared.artifacts.shapes import dots, heat_maps
 
-PROTOCOLS = {"greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "agent": "agent"}
 TESTS = {"hidden": "hidden tests", "visible": "visible tests"}
 LIBRARIES = ("torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
 YEARS = (2021, 2022, 2023)  # that Figure 10 draws
 
 
 def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Figure]:
-    """A figure with a panel per kind of problem and tests: models by protocol, Wilson intervals, zeros named."""
+    """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named."""
 
     def draw(table: pd.DataFrame) -> Figure:
-        parts = {}
-        for tests, name in TESTS.items():
-            for kind in kinds:
-                part = table[(table.tests == tests) & (table[column] == kind)]
-                if len(part):
-                    last = part.model == RANGE
-                    part = pd.concat([part[~last].sort_values("model"), part[last]])
-                    parts[f"{kind}, {name}\nn = {part.n.min():g} to {part.n.max():g}"] = part
-        labels = {key: label for key, label in PROTOCOLS.items() if key in set(table.protocol)}
-        most = len(kinds) if len(kinds) < 5 else 3
-        figure = dots(parts, "model", "protocol", "percent", labels, "success (%)", most=most, limits=(-5, 105))
+        seen = table[table.tests == "visible"].groupby("system")[["passed", "n"]].sum()
+        order = (seen.passed / seen.n).sort_values(ascending=False).index.union(table.system.unique(), sort=False)
+        rows, parts = pd.DataFrame({"system": order}), {}  # what is published comes last
+        for kind in kinds:
+            part = rows.merge(table[table[column] == kind], "left", "system")
+            numbers = part.dropna(subset="n").groupby("tests").n.first()
+            title = "\n".join([str(kind), *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
+            parts |= {title: part} if len(numbers) else {}
+        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=5, limits=(-5, 105))
         for ax, part in zip(figure.axes, parts.values(), strict=False):
-            models = list(dict.fromkeys(part.model))
             for row in part[part.percent == 0].itertuples():
-                ax.annotate(f"0 of {row.n:g}", (row.high + 2, models.index(row.model)), fontsize=6, va="center")
+                ax.annotate(f"0 of {row.n:g}", (row.high + 2, order.get_loc(row.system)), fontsize=6, va="center")
         return figure
 
     draw.__doc__ = doc
@@ -56,6 +51,7 @@ def fig8_errors(table: pd.DataFrame) -> Figure:
     series = ["published", *sorted(set(table.series) - {"published"})]
     labels = {name: name for name in series}
     figure = dots({"": table}, "error", "series", "reduction_percent", labels, "fewer with self-debug (%)", width=4.5)
+    figure.axes[0].set_xlim(right=115)  # room for counts
     errors = list(dict.fromkeys(table.error))
     for row in table[table.source == "measured"].itertuples():
         lift = (series.index(row.series) - (len(series) - 1) / 2) * 0.8 / len(series)
@@ -87,11 +83,15 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
 
 
 def fig13_agreement(table: pd.DataFrame) -> Figure:
-    """Heat maps of agreement, one per kind of tests; the published range in the title."""
+    """Heat maps of agreement, one per kind of tests, columns numbered like rows; the published range in the title."""
     own, theirs = table[table.source == "measured"], table[table.source == "reported"].agreement
-    grid = {"index": "system", "columns": "other", "values": "agreement"}
-    parts = {TESTS[tests]: part.pivot(**grid) for tests, part in own.groupby("tests")}
-    figure = heat_maps(parts, "same outcome (share of problems)", limits=(0, 1), square=True)
+    parts = {}
+    for tests, part in own.groupby("tests"):
+        grid = part.pivot(index="system", columns="other", values="agreement")
+        numbers = [str(k + 1) for k in range(len(grid))]
+        grid = grid.set_axis(numbers, axis=1).set_axis([f"{n}  {s}" for n, s in zip(numbers, grid.index, strict=True)])
+        parts[f"{TESTS[tests]}\nn = {part.n.min():g} to {part.n.max():g}"] = grid
+    figure = heat_maps(parts, "same outcome (share of problems)", limits=(0.4, 1), size=5.0)
     figure.suptitle(f"published, hidden tests: {theirs.min():.2f} to {theirs.max():.2f}", fontsize=8)
     return figure
 

@@ -128,6 +128,8 @@ GUARDED: dict[str, dict[str, list[str] | None]] = {
             "_pytest.reports",
             "_pytest.nodes",
             "_pytest.raises",
+            "pluggy",
+            *(f"pluggy.{under}{name}" for name in ("callers", "execution", "hooks", "manager") for under in ("", "_")),
         ]
     ),
 }

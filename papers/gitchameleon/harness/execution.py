@@ -8,9 +8,10 @@ made when the candidate's import has ended; canaries in the style of the tests, 
 functions of unittest, pytest, builtins and the assertion helpers of common libraries as they were, after each test.
 
 What remains possible to a program written against this very protocol, because it shares the interpreter: to find the
-token in frames that it reaches without a call that is watched (`tb_frame.f_back`; before Python 3.8, which has no audit
-hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within one test,
-to return values that compare equal to everything, and native code. `flags` in a result row names such constructs.
+reporter in frames that it is handed without a call that is watched (by a signal's handler; before Python 3.8, which has
+no audit hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within
+one test, to return values that compare equal to everything, and native code; under a visible test, whose namespace is
+its own, also to give names that the test uses another meaning. `flags` in a result row names such constructs.
 """
 
 import ast
@@ -28,30 +29,16 @@ from shared.sandbox.box import BoxSpec, Limits, environment
 from shared.sandbox.running import run_boxed
 
 BOXED = Path(__file__).parent / "boxed"
+IN_BOX = ("runner.py", "relaying.py", "answering.py", "guarding.py", "lines.py")  # files that the box sees of us
 RUNNER, JUDGING = BOXED / "runner.py", BOXED / "judging.py"
 DATA_VARIABLES = ("NLTK_DATA",)  # NLTK's corpora: punkt, wordnet, omw-1.4
-SUSPICIOUS = {"gc", "ctypes", "_getframe", "currentframe", "settrace", "setprofile", "f_back", "f_locals", "fork"}
-SUSPICIOUS |= {"BOX_FD", "__loader__", "/proc/self", "_exit", "get_objects", "os.dup2", "tb_frame", "gi_frame", "cffi"}
-SUSPICIOUS |= {
-    "__eq__",
-    "__array_function__",
-    "__array_ufunc__",
-    "__instancecheck__",
-    "__code__",
-    "__dict__",
-    "__class__",
-}
-SUSPICIOUS |= {
-    "__subclasses__",
-    "__closure__",
-    "cell_contents",
-    "f_globals",
-    "__class__",
-    "setattr",
-    "mock",
-    "unittest",
-    "pytest",
-}
+WORDS = """
+/proc/self BOX_FD __array_function__ __array_ufunc__ __class__ __closure__ __code__ __dict__ __eq__
+__instancecheck__ __loader__ __subclasses__ _exit _getframe bdb cell_contents cffi co_filename ctypes
+currentframe f_back f_globals f_locals fork gc get_objects get_stack gi_frame marshal mock os.dup2 pytest
+setattr setprofile settrace signal tb_frame unittest
+"""
+SUSPICIOUS = frozenset(WORDS.split())  # what is needed to search the interpreter, and odd objects
 
 
 def run_hidden(
@@ -164,9 +151,9 @@ def _line(content: dict) -> bytes:
 
 
 def _readable(env: Env) -> list[str]:
-    """Paths that the runner needs: the environment, its interpreter and the runner itself."""
+    """Paths that the runner needs: the environment, its interpreter and our files."""
     python = env.python.resolve()
-    paths = [str(env.path), str(python.parent.parent), str(RUNNER)]
+    paths = [str(env.path), str(python.parent.parent), *(str(BOXED / name) for name in IN_BOX)]
     return [p for p in dict.fromkeys(paths) if not p.startswith("/usr/") and p not in ("/usr", "/")]
 
 

@@ -7,6 +7,7 @@ from papers.gitchameleon.data.problems import Problem, select
 from papers.gitchameleon.environments.spec import CUTOFF
 from papers.gitchameleon.harness.choosing import harness_of, level_of, store_of
 from papers.gitchameleon.harness.harness import Harness
+from papers.gitchameleon.harness.recorded_verdicts import RecordedVerdicts
 from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.loader import load_problems
 from shared.artifacts.provenance import Provenance
@@ -38,9 +39,15 @@ def harness_for(suite: Suite) -> Harness:
 
 
 @contextmanager
-def executing(suite: Suite, provenance: Provenance) -> Iterator[tuple[Harness, list[Problem]]]:
+def executing(suite: Suite, provenance: Provenance) -> Iterator[tuple[Harness | RecordedVerdicts, list[Problem]]]:
     """Harness and problems of a suite; afterwards the provenance says how boxed, and how much, was executed."""
-    problems, harness = problems_of(suite), harness_for(suite)
+    problems = problems_of(suite)
+    if suite.recorded:
+        recorded = RecordedVerdicts()
+        yield recorded, problems
+        provenance.add(verdicts=f"{len(recorded)} recorded elsewhere; nothing was executed")
+        return
+    harness = harness_for(suite)
     yield harness, problems
     if problems and not harness.num_executed and not harness.cache.hits:
         raise ValueError(f"nothing of suite {suite.name} could be executed; `envs build --data {suite.name}` says why")

@@ -8,12 +8,12 @@ from pathlib import Path
 from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.store import Env
-from papers.gitchameleon.harness.execution import data_folders
+from papers.gitchameleon.harness.execution import IN_BOX, data_folders
 from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
 from shared.sandbox import launch
 from shared.sandbox.box import Limits
 
-RUNNER_FILES = ("boxed/runner.py", "boxed/judging.py", "canaries.py", "execution.py", "verdicts.py")
+RUNNER_FILES = (*(f"boxed/{name}" for name in (*IN_BOX, "judging.py")), "canaries.py", "execution.py", "verdicts.py")
 
 
 def runner_version() -> str:

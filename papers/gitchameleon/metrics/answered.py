@@ -1,7 +1,8 @@
 """Real answers: success by kind of problem, falls of errors, agreement and gaps, beside the published numbers.
 
-`recorded` are rows of the step `recorded`: tests (hidden, visible), model, protocol, example_id, library, year,
-perf_category, verdict, exception. Rates are over the problems that have a verdict; their number stands beside each.
+`verdicts` are rows of the steps `recorded` and `answers`: tests (hidden, visible), model, protocol, example_id,
+library, year, perf_category, verdict, exception. Rates stand beside the number of their problems. Figures compare
+systems, so they take the problems on which all systems have a verdict of that kind of tests.
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from papers.gitchameleon.data.published_answers import FOREIGN
+from papers.gitchameleon.harness.verdicts import ENV_MISSING, NO_ANSWER
 from papers.gitchameleon.metrics import published
-from papers.gitchameleon.metrics.comparison import Success, agreement
+from papers.gitchameleon.metrics.comparison import Success, agreement, compare, correlation
 from papers.gitchameleon.metrics.dataset import KINDS
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
 from papers.gitchameleon.metrics.tracebacks import DRAWN, reduction_percent
+from shared.artifacts.estimates import Estimate, from_standard_error
 
 PUBLISHED_AS = {  # our name of a model, made of the file's -> the published tables' name
     "gpt 4o": "GPT-4o",
@@ -34,14 +38,15 @@ PUBLISHED_AS = {  # our name of a model, made of the file's -> the published tab
     "o1": "o1",
     "o3 mini": "o3-mini",
 }
-ASKED = ("greedy", "selfdebug", "cot", "agent")  # protocols of real systems; references have none
+ASKED = {"greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "agent": "agent"}
+SHARED, RECORDED = "shared by all", "recorded"  # problems that a rate is over
 RANGE = "published, 7 models"  # name of the rows with what is read off a figure
 FEWEST = 5  # problems of a kind that a rate is drawn for
 
 
-def named(recorded: pd.DataFrame) -> pd.DataFrame:
+def named(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Rows with the models' published names, whether they passed, and their source; references first."""
-    frame = recorded.assign(passed=recorded.verdict == "pass", source=MEASURED)
+    frame = verdicts.assign(passed=verdicts.verdict == "pass", source=MEASURED)
     frame["model"] = frame.model.map(PUBLISHED_AS).fillna(frame.model)
     return frame
 
@@ -54,53 +59,92 @@ def rates(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return groups.assign(percent=[s.percent for s in found], low=ends[:, 0], high=ends[:, 1], source=MEASURED)
 
 
-def overall(recorded: pd.DataFrame) -> pd.DataFrame:
-    """tests, model, protocol, n, passed, percent, low, high, and published with its error (Tables 1 and 8)."""
-    table = rates(named(recorded), ["tests", "model", "protocol"])
+def latest(recorded: pd.DataFrame, run: pd.DataFrame) -> pd.DataFrame:
+    """Recorded verdicts, and in their place those of this build, where it could run the answer."""
+    run = run[run.verdict != ENV_MISSING]
+    return pd.concat([run[list(recorded)], recorded]).drop_duplicates(["tests", "model", "protocol", "example_id"])
+
+
+def asked(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of real systems, with a name of each system; references and stubs left out."""
+    frame = named(verdicts)
+    frame = frame[frame.protocol.isin(list(ASKED))]
+    return frame.assign(system=frame.model + ", " + frame.protocol.map(ASKED))
+
+
+def comparable(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Of `asked` the problems on which every system has a verdict, of each kind of tests."""
+    frame = asked(verdicts)
+    systems = frame.groupby("tests").system.transform("nunique")
+    return frame[frame.groupby(["tests", "example_id"]).system.transform("nunique") == systems]
+
+
+def overall(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """tests, model, protocol, problems, n, passed, percent, low, high, and published with its error (Tables 1 and 8).
+
+    Problems are those recorded for the system, and those common to all systems. Among what failed are empty answers
+    (num_empty) and answers to another problem (num_foreign).
+    """
+    by = ["problems", "tests", "model", "protocol"]
+    frame = pd.concat([named(verdicts).assign(problems=RECORDED), comparable(verdicts).assign(problems=SHARED)])
+    counts = frame.assign(num_empty=frame.verdict == NO_ANSWER, num_foreign=frame.verdict == FOREIGN).groupby(by)
+    table = rates(frame, by).merge(counts[["num_empty", "num_foreign"]].sum().reset_index(), on=by)
     theirs = published.rates().melt(["system", "protocol"], ["hidden", "visible"], "tests", "published")
     errors = published.rates().melt(["system", "protocol"], ["hidden_se", "visible_se"], "tests", "published_se")
     theirs["published_se"] = errors.published_se.to_numpy()
     return table.merge(theirs.rename(columns={"system": "model"}), "left", ["tests", "model", "protocol"])
 
 
-def _asked(recorded: pd.DataFrame, column: str) -> pd.DataFrame:
-    frame = named(recorded)
-    table = rates(frame[frame.protocol.isin(ASKED)], ["tests", "model", "protocol", column])
+def rank_agreement(overall: pd.DataFrame) -> tuple[Estimate, str]:
+    """Spearman's rho of measured and published visible success of self-debugged models on the shared problems.
+
+    Its error is that of Bonett and Wright (2000). In words: the models that differ most, in points.
+    """
+    rows = overall[(overall.problems == SHARED) & (overall.tests == "visible") & (overall.protocol == "selfdebug")]
+    rows = rows.dropna(subset="published")
+    rho = correlation(rows.percent, rows.published).spearman
+    error = (1 - rho**2) * ((1 + rho**2 / 2) / (len(rows) - 3)) ** 0.5
+    far = rows.assign(difference=rows.percent - rows.published).set_index("model").difference.sort_values()
+    return from_standard_error(rho, error, len(rows)), ", ".join(
+        f"{m} {d:+.1f}" for m, d in pd.concat([far[:2], far[-2:]]).items()
+    )
+
+
+def _by(verdicts: pd.DataFrame, column: str) -> pd.DataFrame:
+    table = rates(comparable(verdicts), ["tests", "system", column])
     return table[table.n >= FEWEST]
 
 
-def by_category(recorded: pd.DataFrame, reported) -> pd.DataFrame:
-    """Success by category of change (`_asked`), and the ranges that can be read off Figure 7, source reported."""
+def by_category(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
+    """Success by category of change (`_by`), and the ranges that can be read off Figure 7, source reported."""
     table = reported.table("fig7").pivot(index="row", columns="column", values="value").astype(float)
     theirs = []
     for protocol in ("greedy", "selfdebug"):
         low, high = table[f"{protocol}_low"], table[f"{protocol}_high"]
         part = pd.DataFrame({"percent": (low + high) / 2, "low": low, "high": high}).rename_axis("perf_category")
-        theirs.append(part.reset_index().assign(protocol=protocol))
-    theirs = pd.concat(theirs).assign(tests="hidden", model=RANGE, source=REPORTED)
-    own = _asked(recorded, "perf_category")
+        theirs.append(part.reset_index().assign(system=f"{RANGE}, {ASKED[protocol]}"))
+    theirs = pd.concat(theirs).assign(tests="hidden", source=REPORTED)
+    own = _by(verdicts, "perf_category")
     return pd.concat([own[own.perf_category.isin(KINDS)], theirs], ignore_index=True)
 
 
-def by_year(recorded: pd.DataFrame) -> pd.DataFrame:
+def by_year(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Success by year of the pinned release."""
-    return _asked(recorded, "year")
+    return _by(verdicts, "year")
 
 
-def by_library(recorded: pd.DataFrame) -> pd.DataFrame:
+def by_library(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Success by library."""
-    return _asked(recorded, "library")
+    return _by(verdicts, "library")
 
 
-def agreement_of_systems(recorded: pd.DataFrame, reported) -> pd.DataFrame:
+def agreement_of_systems(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
     """tests, protocol, system, other, agreement, n: share of common problems with the same outcome, each pair once.
 
     Published are the least and the largest value of each panel of Figure 13, as systems `least` and `largest`.
     """
-    frame, parts = named(recorded), []
-    frame = frame[frame.protocol.isin(ASKED)]
-    frame["system"] = frame.model + ", " + frame.protocol
-    for tests, part in frame.groupby("tests"):
+    parts = []
+    for tests, part in asked(verdicts).groupby("tests"):
         outcomes = part.pivot(index="example_id", columns="system", values="passed")
         shares, known = agreement(outcomes), outcomes.notna().astype(int)
         shares = shares.where(np.triu(np.ones(shares.shape, bool))).rename_axis(index="system", columns="other")
@@ -124,12 +168,14 @@ def errors_of(frame: pd.DataFrame) -> pd.Series:
     return frame.verdict.map(known).fillna(frame.exception)
 
 
-def error_falls(recorded: pd.DataFrame, reported) -> pd.DataFrame:
+def error_falls(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
     """tests, model, error, greedy, selfdebug (counts) and reduction_percent, of models that have both on a problem.
 
-    Hidden verdicts are recorded without the names of exceptions: of these, assertions and syntax errors only.
+    Hidden verdicts are recorded without the names of exceptions: of these, assertions and syntax errors only. Visible
+    ones are of the problems that all systems have, where the names are known.
     """
-    frame, parts = named(recorded), []
+    every, shared, parts = asked(verdicts), comparable(verdicts), []
+    frame = pd.concat([every[every.tests == "hidden"], shared[shared.tests == "visible"]])
     frame = frame.assign(error=errors_of(frame))
     for (tests, model), part in frame[frame.protocol.isin(["greedy", "selfdebug"])].groupby(["tests", "model"]):
         outcomes = part.pivot(index="example_id", columns="protocol", values="error")
@@ -145,22 +191,39 @@ def error_falls(recorded: pd.DataFrame, reported) -> pd.DataFrame:
     return pd.concat([own, theirs.assign(model="published", source=REPORTED)], ignore_index=True)
 
 
-def both_protocols(recorded: pd.DataFrame) -> pd.DataFrame:
+def against_greedy(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """tests, model, protocol, n, only_this, only_greedy, difference, low, high, mcnemar_p: paired, on common problems.
+
+    A model's answers under another protocol against its greedy ones, over the problems on which both have a verdict.
+    """
+    rows = []
+    for (tests, model), part in asked(verdicts).groupby(["tests", "model"]):
+        outcomes = part.pivot(index="example_id", columns="protocol", values="passed")
+        for protocol in sorted(set(outcomes) - {"greedy"}) if "greedy" in outcomes else ():
+            pairs = outcomes[[protocol, "greedy"]].dropna()
+            found = compare(pairs[protocol].to_dict(), pairs.greedy.to_dict())
+            row = {"tests": tests, "model": model, "protocol": protocol, "n": len(pairs), "source": MEASURED}
+            row |= {"only_this": found.only_a, "only_greedy": found.only_b, "difference": found.difference}
+            rows.append(row | {"low": found.low, "high": found.high, "mcnemar_p": found.mcnemar_p})
+    return pd.DataFrame(rows)
+
+
+def both_protocols(verdicts: pd.DataFrame) -> pd.DataFrame:
     """model, example_id and four outcomes, `<tests>_<protocol>`, of the problems that have all of them."""
-    frame = named(recorded)
+    frame = named(verdicts)
     frame = frame[frame.protocol.isin(["greedy", "selfdebug"])]
     wide = frame.pivot(index=["model", "example_id"], columns=["tests", "protocol"], values="passed").dropna()
     wide.columns = [f"{tests}_{protocol}" for tests, protocol in wide.columns]
     return wide.astype(bool).reset_index()
 
 
-def gaps(recorded: pd.DataFrame) -> pd.DataFrame:
+def gaps(verdicts: pd.DataFrame) -> pd.DataFrame:
     """source, suite, system, n, gap_before, gap_after, gain, and paired standard errors of the gain and the widening.
 
     Gaps are visible minus hidden success of a model, in points.
     """
     rows = []
-    for model, part in both_protocols(recorded).groupby("model"):
+    for model, part in both_protocols(verdicts).groupby("model"):
         part = part.drop(columns=["model", "example_id"]).astype(float) * 100
         before, after = (part[f"visible_{p}"] - part[f"hidden_{p}"] for p in ("greedy", "selfdebug"))
         gain, n = part.hidden_selfdebug - part.hidden_greedy, len(part)

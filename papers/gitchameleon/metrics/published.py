@@ -11,6 +11,7 @@ import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, correlation, standard_error_percent
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
+from papers.gitchameleon.metrics.retrieval import quality
 from shared.artifacts.reported import Reported
 
 SLUG = "gitchameleon"
@@ -67,6 +68,27 @@ def variants(table: str, endings: Mapping[str, str]) -> pd.DataFrame:
     return pd.concat(parts)
 
 
+def other_protocols() -> pd.DataFrame:
+    """table, system, quantity, value: keyword planning (Table 10) and prompt optimisation (Table 11)."""
+    parts = [reported().table(f"table{number}").assign(table=f"Table {number}") for number in (10, 11)]
+    return pd.concat(parts).rename(columns={"row": "system", "column": "quantity"}).assign(source=REPORTED)
+
+
+def of_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """The published rows of a table."""
+    return table[table.source == REPORTED]
+
+
+def span(values: pd.Series) -> str:
+    """The least and the largest value, in words."""
+    return f"{values.min():.3g} to {values.max():.3g}"
+
+
+def up_down(values: pd.Series) -> str:
+    """How many rise and fall, in words."""
+    return f"{(values > 0).sum()} up, {(values < 0).sum()} down"
+
+
 def beside(own: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Measured rows, then published ones, with source (and suite, benchmark, of the published)."""
     theirs = theirs.assign(suite=BENCHMARK, source=REPORTED)
@@ -79,6 +101,11 @@ def retrieval_variants() -> pd.DataFrame:
     both = wide("table12").rename(columns={"k1": "k=1", "k3": "k=3"}).rename_axis("system").reset_index()
     both = both.melt("system", ["k=1", "k=3"], "variant", "success").assign(published_in="Table 12")
     return pd.concat([with_three, both])
+
+
+def retrieval_beside(retrieve: pd.DataFrame) -> pd.DataFrame:
+    """Quality of retrieved documents beside that of Table 4."""
+    return beside(quality(retrieve), retrieval_quality())
 
 
 def retrieval_quality() -> pd.DataFrame:

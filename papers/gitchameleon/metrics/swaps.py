@@ -43,7 +43,7 @@ def failing_pairs(pairs: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
     for stage in ("hidden", "visible"):
         part = pairs[pairs.groupby("suite")[stage].transform("count") > 0]
         tests = pd.MultiIndex.from_frame(part[["suite", "tests_id"]])
-        ran = (own[stage] == "pass").reindex(tests, fill_value=False).to_numpy() & ~part[stage].isin(NOT_RUN)
+        ran = (own[stage] == "pass").reindex(tests, fill_value=False).to_numpy() & ~part[stage].isin([*NOT_RUN, None])
         counts = {"num_pairs": 1, "num_run": ran, "num_failed": ran & (part[stage] != "pass")}
         part = part.assign(tests=stage, **counts)
         both = pd.concat([part.assign(change="all"), part])

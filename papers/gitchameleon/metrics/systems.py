@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from papers.gitchameleon.metrics.comparison import Success
+from papers.gitchameleon.harness.recorded_verdicts import NOT_RECORDED
+from papers.gitchameleon.metrics import published
+from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, Success
 from papers.gitchameleon.metrics.tracebacks import cause
 from shared.artifacts.config import Settings
 
@@ -17,15 +19,18 @@ def validated(references: pd.DataFrame) -> pd.DataFrame:
 
 
 def success_of_systems(executed: pd.DataFrame) -> pd.DataFrame:
-    """Success of each system over all problems, with its errors, and over the strict ones; hidden where there are such.
+    """Success of each system over all problems, with its errors, and over the strict ones.
+
+    By hidden tests where all problems have a verdict of these; problems of which nothing was recorded are left out.
 
     Returns:
         suite, system, num_problems, passed, success_percent, standard_error_percent, wilson_low_percent,
         wilson_high_percent, visible_percent, num_strict, strict_percent.
     """
     rows = []
-    for (suite, system), part in executed.groupby(["suite", "system"], observed=True):
-        hidden, strict = part.hidden if part.hidden.notna().any() else part.visible, part[part.strict]
+    known = executed[executed.visible_exception != NOT_RECORDED]
+    for (suite, system), part in known.groupby(["suite", "system"], observed=True):
+        hidden, strict = part.hidden if part.hidden.notna().all() else part.visible, part[part.strict]
         found = Success(int((hidden == "pass").sum()), len(part))
         row = {"suite": suite, "system": system, "num_problems": len(part), "passed": found.passed}
         row |= {"success_percent": found.percent, "standard_error_percent": found.standard_error}
@@ -37,7 +42,7 @@ def success_of_systems(executed: pd.DataFrame) -> pd.DataFrame:
 
 def outcomes_by_cause(references: pd.DataFrame) -> pd.DataFrame:
     """suite, outcome (pass, fail, env-missing), cause, num_problems, and names of what does not pass visible tests."""
-    pairs = zip(references.visible, references.visible_exception, strict=True)
+    pairs = zip(references.visible, references.visible_exception.fillna(""), strict=True)  # a timeout raises none
     outcome = references.visible.where(references.visible.isin(["pass", "env-missing"]), "fail")
     frame = references.assign(outcome=outcome, cause=["-" if v == "pass" else cause(v, e) for v, e in pairs])
     rows = []
@@ -59,6 +64,13 @@ def covered_lines(examined: pd.DataFrame) -> pd.DataFrame:
     table = grouped[["num_lines", "num_missed"]].sum().astype(float).assign(num_references=grouped.size())
     table = table.assign(mean_percent=grouped.percent.mean(), min_percent=grouped.percent.min())
     return table.reset_index()
+
+
+def coverage(examined: pd.DataFrame) -> pd.DataFrame:
+    """Share of the references' lines that their hidden tests reach, beside the paper's mean."""
+    mean = published.reported()("text", "hidden tests", "coverage_percent")
+    theirs = pd.DataFrame([{"num_references": NUM_PROBLEMS, "mean_percent": mean}])
+    return published.beside(covered_lines(examined), theirs)
 
 
 def worked_failure(examine: pd.DataFrame, settings: Settings) -> pd.DataFrame:

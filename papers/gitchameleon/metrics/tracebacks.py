@@ -4,6 +4,8 @@ import re
 
 import pandas as pd
 
+from papers.gitchameleon.harness.recorded_verdicts import NOT_RECORDED
+
 # the ten types that Figure 8 draws, in its order
 DRAWN = (
     "AssertionError",
@@ -34,7 +36,7 @@ def exception_names(trace: str) -> list[str]:
 def cause(verdict: str, exception: str | None) -> str:
     """Why a reference did not pass, in one word or two: not every failure is the reference's."""
     if verdict == "env-missing":
-        return f"environment: {exception}"
+        return exception if exception == NOT_RECORDED else f"environment: {exception}"
     if exception in NEEDS_NETWORK:
         return "needs network"
     if exception == "LookupError":

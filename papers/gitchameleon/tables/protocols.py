@@ -8,7 +8,6 @@ import pandas as pd
 from papers.gitchameleon.metrics import published, rates
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS
 from papers.gitchameleon.metrics.rates import RUN
-from papers.gitchameleon.metrics.retrieval import quality
 
 
 def first_scores(scores) -> pd.DataFrame:
@@ -20,8 +19,3 @@ def tab_main(scores) -> pd.DataFrame:
     """Every system and protocol measured here, then the published ones (Tables 1 and 8)."""
     theirs = published.rates().assign(n=NUM_PROBLEMS, num_seeds=1)
     return published.beside(rates.rates(scores, RUN), theirs).sort_values(["source", *RUN])
-
-
-def tab_retrieval(retrieve) -> pd.DataFrame:
-    """Quality of retrieved documents beside that of Table 4."""
-    return published.beside(quality(retrieve), published.retrieval_quality())

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from papers.gitchameleon.metrics import published, systems
+from papers.gitchameleon.metrics import published
+from papers.gitchameleon.metrics.answered import latest
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS
 from papers.gitchameleon.metrics.lint import by_stage
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED
@@ -22,6 +23,11 @@ def references(executed) -> pd.DataFrame:
     return executed[executed.system == "reference"]
 
 
+def verdicts(records, recorded) -> pd.DataFrame:
+    """Verdicts of real answers."""
+    return latest(recorded, records("answers")) if "answers" in records.shards else recorded
+
+
 def examined(examine, pairs) -> pd.DataFrame:
     """Each problem with what its tests are worth."""
     return worth_of_tests(examine, pairs)
@@ -31,13 +37,6 @@ def tab_version_swap(executed) -> pd.DataFrame:
     """Every task's two idioms under the tests of both versions."""
     both = executed.system.isin(["reference", "version-blind"]) & (executed.suite != BENCHMARK)
     return swapped(executed[both]).sort_values(["suite", "task", "tests", "code"])
-
-
-def tab_coverage(examined, reported) -> pd.DataFrame:
-    """Share of the references' lines that their hidden tests reach, beside the paper's mean."""
-    mean = reported("text", "hidden tests", "coverage_percent")
-    theirs = pd.DataFrame([{"num_references": NUM_PROBLEMS, "mean_percent": mean}])
-    return published.beside(systems.covered_lines(examined), theirs)
 
 
 def tab_subsets(examined, execute, scores) -> pd.DataFrame:

@@ -150,7 +150,7 @@ def test_one_seed_cannot_show_that_a_network_trains(lasts, expected):
         for step, loss in ((0, 2.3), (9, last))
     ]
     table = pd.DataFrame(rows, columns=["rule", "scale", "seed", "step", "loss", "status", "max_over_initial"])
-    assert verdict(claims.dsign_mlp_robust, table) == expected
+    assert verdict(claims.dsign_mlp_robust, table.assign(label_smoothing=0.0)) == expected
 
 
 @pytest.mark.parametrize(("constant", "schedule", "expected"), [(0, -0.5, HOLDS), (-0.4, -0.5, FAILS), (0, 0, FAILS)])
@@ -161,7 +161,9 @@ def test_a_constant_step_has_to_stall_and_the_schedule_to_go_on(constant, schedu
         for seed in range(3)
         for k in (0, 100, 1000, 3000, 10_000)
     ]
-    assert verdict(claims.dsign_constant_stalls, pd.DataFrame(rows)) == expected
+    hard, smoothed = pd.DataFrame(rows).assign(label_smoothing=0.0), pd.DataFrame(rows).assign(label_smoothing=0.1)
+    assert verdict(claims.dsign_constant_stalls, hard) == expected
+    assert verdict(claims.dsign_constant_stalls_at_a_minimum, smoothed) == expected
 
 
 def minibatch(constant=5.0, kappa=1.0, sign=0.5) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from papers.distributed_sde.cells import build_method as toy_method
 from papers.distributed_sde.cells import cell_rows, checkpoints
 from papers.distributed_sde.clients import Clients, SimulatedClients, train
 from papers.distributed_sde.full_batch import run_rows, status_of
-from papers.distributed_sde.network_settings import MinibatchStudies, NetworkSpec, Rule
+from papers.distributed_sde.network_settings import MinibatchStudies, NetworkSpec, Rule, label_entropy
 from papers.distributed_sde.problem import Problem
 from papers.distributed_sde.quadratics import one_step_moments
 from papers.distributed_sde.rules import build_method
@@ -197,3 +197,15 @@ def test_shards_leave_out_what_their_job_does_not_read():
     assert list(shards["toy"]) == ["toy-00", "toy-01"] and len(shards["toy"]["toy-01"].toys.cells) == 6
     assert shards["network"]["dsign"].studies.dcsgd.method == "DSignSGD"
     assert load_shards("distributed_sde", "paper")["minibatch"]["resnet18"].num_gpus == 8
+
+
+def test_a_loss_with_smoothed_labels_is_a_divergence_whose_minimum_is_zero():
+    problem = Problem(TINY.model_copy(update={"label_smoothing": 0.2}))
+    weights, labels = problem.initial(0), problem.labels[:3]
+    given = problem.loss(weights, problem.images[:3], labels)
+    target = torch.full((3, 10), 0.02).scatter(1, labels[:, None], 0.82)
+    pieces = dict(zip(problem.names, weights.split([s.numel() for s in problem.shapes]), strict=True))
+    shaped = {name: piece.view(shape) for (name, piece), shape in zip(pieces.items(), problem.shapes, strict=True)}
+    logs = torch.func.functional_call(problem.skeleton, shaped, (problem.images[:3],)).log_softmax(-1)
+    assert float(given) == pytest.approx(float((target * (target.log() - logs)).sum(-1).mean()), abs=1e-6)
+    assert label_entropy(0.0) == 0 and label_entropy(1.0) == pytest.approx(math.log(10))

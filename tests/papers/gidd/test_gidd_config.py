@@ -29,6 +29,7 @@ def settings(change: dict) -> Config:
         ("text: {sampling: {correct_at: [5]}}", "correct_at names 5 steps"),
         ("text: {corpus: {text: {tokenizer: {special_tokens: []}}}}", "must be '.MASK.'"),
         ("text: {corpus: {markov: {seed: 1}}}", "give one of them"),
+        ("markov: {corpus: {common_words: {num_words: 9, shortest: 2}}}", "tokenizer of kind letters"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_sentence(change, sentence):

@@ -134,7 +134,7 @@ def test_what_is_measured_after_a_correction_is_the_corrected_tokens():
     assert corrected["final_self_accuracy"] == 1 > corrected["initial_self_accuracy"]
     clean = -data.chain.sequence_log_likelihood(data.validation(16)).mean() / shard.corpus.seq_len
     assert held_out["mean_nll"] == pytest.approx(clean, abs=0.3)  # without the first token, smoothed
-    assert held_out["num_steps"] is None and held_out["num_samples"] == 16 and held_out["illegal_rate"] == 0
+    assert held_out["num_steps"] is None and held_out["num_samples"] == 16 and held_out["valid"] == 1
 
 
 def test_changes_are_marked_as_wdiff_does():

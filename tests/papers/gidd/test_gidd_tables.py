@@ -84,20 +84,22 @@ def test_learning_curves_end_at_the_numbers_of_the_ablation():
 
 def samples() -> pd.DataFrame:
     """A run's held-out, sampled and corrected rows, whose measures are 1, 2 and 3 times those of held-out data."""
-    measures = {"gen_ppl": 2.0, "mean_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1, "duplicate_share": 0.01}
+    measures = {"gen_ppl": 2.0, "mean_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1, "valid": 0.2}
+    measures["duplicate_share"] = 0.01
     stages = [("held out", np.nan, np.nan), ("sampled", 8, np.nan), ("corrected", 8, 0.1)]
     rows = [
         {"stage": stage, "num_steps": steps, "tau": tau} | {name: times * value for name, value in measures.items()}
         for times, (stage, steps, tau) in enumerate(stages, 1)
     ]
-    run = {"study": "markov", "run": "a", "size": "m", "p_u": 0.1, "seed": 0, "illegal_rate": 0.5}
+    run = {"study": "markov", "run": "a", "size": "m", "p_u": 0.1, "seed": 0}
     return pd.DataFrame(rows).assign(**run, initial_self_accuracy=0.6, final_self_accuracy=0.9)
 
 
 def test_before_is_the_sample_and_after_is_the_correction():
     records = lambda step: samples()  # noqa: E731
     row = tab_selfcorr(records, clean(records), BASELINES).iloc[0]
-    for name, value in {"gen_ppl": 2.0, "gen_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1}.items():
+    values = {"gen_ppl": 2.0, "gen_nll": 0.7, "unigram_entropy": 3.0, "distinct_2": 0.1, "valid": 0.2}
+    for name, value in values.items():
         found = [row[f"clean_{name}"], row[f"{name}_before"], row[f"{name}_after"]]
         assert found == pytest.approx([value, 2 * value, 3 * value])
     assert (row.self_accuracy_before, row.self_accuracy_after, row.change_percent) == pytest.approx((0.6, 0.9, 50))

@@ -1,6 +1,8 @@
 """Environments of the built-in libraries and small limits for tests that run programs; tables from small records."""
 
 import inspect
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from shared.sandbox.box import Limits
 from shared.sandbox.levels import available_levels
 
 SLUG = "gitchameleon"
+sys.path.append(str(Path(__file__).parent))  # where the forgeries are
 
 
 @pytest.fixture(scope="session")

@@ -56,10 +56,16 @@ GAP = frame(
     ("measured", "b", 99, 5, 12, 14, 2, 2),
 )
 ANSWERS = frame(
-    "tests model protocol n passed percent low high published published_se",
-    ("hidden", "reference", "reference", 287, 285, 99.3, 97.5, 99.8, None, None),
-    ("hidden", "GPT-4o", "greedy", 2870, 1400, 48.8, 47.0, 50.6, 49.1, 2.8),
+    "problems tests model protocol n passed percent low high published published_se",
+    ("recorded", "hidden", "reference", "reference", 287, 285, 99.3, 97.5, 99.8, None, None),
+    ("recorded", "hidden", "GPT-4o", "greedy", 2870, 1400, 48.8, 47.0, 50.6, 49.1, 2.8),
 )
+PAIRED = frame(
+    "tests model protocol n only_this only_greedy difference low high mcnemar_p",
+    ("visible", "a", "selfdebug", 137, 30, 5, 18.2, 10.2, 26.3, 2e-5),
+)
+RANKED = pd.DataFrame({"percent": range(50, 67), "published": [*range(51, 67), 50], "model": [*"abcdefghijklmnopq"]})
+RANKED = RANKED.assign(problems="shared by all", tests="visible", protocol="selfdebug")
 VALIDATED = frame(
     "kind suite solver measured",
     *(("sandbox", "mini", f"{n} attempts", 50 + 10 * n) for n in (1, 2, 3)),
@@ -99,6 +105,9 @@ CASES = [
     (claims.gt_sound, [VALIDATION, ANSWERS], (1, "passed", 0, 200)),
     (claims.greedy_real, [ANSWERS], (0, "percent", 1, 40.0)),
     (claims.selfdebug_real, [GAP], (0, "gain", 1, -14)),
+    (claims.selfdebug_visible_real, [PAIRED], (0, "mcnemar_p", 0, 0.02)),
+    (claims.selfdebug_visible_real, [PAIRED], (0, ["low", "difference", "high"], 0, [-26, -18, -10])),
+    (claims.visible_ranks_real, [RANKED], (0, "published", slice(None), [*range(66, 49, -1)])),
     (claims.selfdebug_real, [GAP], (0, "gap_after", 1, -8)),
     (claims.selfdebug_simulated, [OVERFITTING], (0, "visible_after_percent", 2, 75.0)),
     (claims.selfdebug_simulated, [OVERFITTING], (0, "visible_after_percent", 0, 80.0)),

@@ -40,6 +40,7 @@ def test_a_group_of_three_has_six_pairs():
     ("verdict", "exception", "expected"),
     [
         ("env-missing", "no-wheel", "environment: no-wheel"),
+        ("env-missing", "not recorded", "not recorded"),
         ("fail-exception", "URLError", "needs network"),
         ("fail-exception", "LookupError", "needs data"),
         ("fail-exception", "TypeError", "TypeError"),
@@ -56,6 +57,7 @@ EXECUTED = pd.DataFrame(
         ("benchmark", "reference", 1, "lib", "2", "pass", None),
         ("benchmark", "reference", 2, "net", "1", "fail-exception", "URLError"),
         ("benchmark", "reference", 3, "old", "1", "env-missing", "no-wheel"),
+        ("benchmark", "reference", 4, "slow", "1", "timeout", float("nan")),
         ("benchmark", "stub", 0, "lib", "1", "fail-exception", "NotImplementedError"),
     ],
     columns=["suite", "system", "example_id", "library", "version", "visible", "visible_exception"],
@@ -64,7 +66,11 @@ EXECUTED = pd.DataFrame(
 
 def test_outcomes_count_every_reference_once_and_name_what_does_not_pass(table_of):
     table = table_of("tab_reference_outcomes", {"execute": EXECUTED.copy()}.__getitem__).set_index("cause")
-    assert table.num_problems.sum() == 4 and table.loc["-", "num_problems"] == 2
+    assert (
+        table.num_problems.sum() == 5
+        and table.loc["timeout", "problems"] == "4"
+        and table.loc["-", "num_problems"] == 2
+    )
     assert table.loc["environment: no-wheel", "problems"] == "3"
     assert table.loc["needs network", "libraries"] == "net 1"
 

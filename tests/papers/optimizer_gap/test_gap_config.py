@@ -27,8 +27,8 @@ def test_runs_of_a_sweep_see_equal_tokens_whatever_the_batch(scale):
 
 def test_tokens_are_equal_exactly_at_cpu():
     main = load_config("optimizer_gap", "cpu").language.sweeps.main
-    assert {run.num_tokens for run in expand(main)} == {16384} and {run.seed for run in expand(main)} == {0, 1, 2}
-    steps = {1: 512, 2: 256, 4: 128, 8: 64, 16: 32, 32: 16}
+    assert {run.num_tokens for run in expand(main)} == {65536} and {run.seed for run in expand(main)} == {0, 1, 2}
+    steps = {2: 1024, 4: 512, 8: 256, 16: 128, 32: 64, 64: 32}
     assert {run.batch_size: run.num_steps for run in expand(main)} == steps
 
 
@@ -86,7 +86,7 @@ def test_every_rule_that_a_run_names_exists():
 
 def test_a_call_holds_as_many_rows_whatever_the_batch():
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
-    assert {name: jobs[name].stack for name in ("main-b1-00", "main-b32-00")} == {"main-b1-00": 512, "main-b32-00": 16}
+    assert {name: jobs[name].stack for name in ("main-b2-00", "main-b64-00")} == {"main-b2-00": 256, "main-b64-00": 8}
 
 
 def test_settings_of_the_problems_are_refused_in_a_sentence():

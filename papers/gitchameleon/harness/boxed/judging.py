@@ -1,10 +1,12 @@
-# ruff: noqa: UP028, UP031 - it also runs under Python 3.7, as text that `runner.py` is sent
+# ruff: noqa: UP028 - it also runs under Python 3.7, as text that `answering.py` is sent
 """Runs the tests beside an imported candidate and reports each outcome: sent to the box once the candidate is imported.
 
-`run(send, request, sources, conduct, path)` is called by `runner.py`; sources are the canaries before, the tests and
-the canaries after. `conduct` names what has been tampered with so far; it is asked again after each test.
+`run(send, request, sources, conduct, path)` is called by `answering.py`; sources are the canaries before, the tests and
+the canaries after. `conduct` names what has been tampered with so far; it is asked again after each test. This file's
+builtins are a copy that the candidate does not reach; tests and canaries get those that it does.
 """
 
+import builtins
 import os
 import sys
 import traceback
@@ -12,6 +14,7 @@ import types
 import unittest
 
 TRACE_CHARS = 20000
+OWN = ("test_part_0", "test_sample", "test_part_2")  # modules of the canaries before, the tests and the canaries after
 ASSERTIONS = {  # what a test case asserts with, as it is now that the candidate was found to have left it alone
     name: function
     for name, function in vars(unittest.TestCase).items()
@@ -43,7 +46,10 @@ def bind_assertions(test):
 
 
 def watch(packages, changed):
-    """Adds to `changed` what is set in the modules of the guarded packages from here on, even if it is put back."""
+    """Adds to `changed` what is set in the modules of the guarded packages from here on, even if it is put back.
+
+    Returns the class that does so.
+    """
     plain, set_plainly = types.ModuleType, types.ModuleType.__setattr__
 
     def set_watched(module, name, value):
@@ -60,15 +66,16 @@ def watch(packages, changed):
         for name in modules:
             if type(sys.modules.get(name)) is plain:
                 sys.modules[name].__class__ = watched
+    return watched
 
 
-def reporter(send, conduct, changed):
+def reporter(send, conduct, changed, watched):
     """`tell(name, outcome, error, kind, trace)`: the first bad outcome of a test stands.
 
-    What was tampered with during the test is told before it. This and all below are closures: classes of ours would be
-    found among the subclasses of `object` or of `unittest.TestResult`, and patched.
+    What was tampered with during the test, in its own module too, is told before it. This and all below are closures:
+    classes of ours would be found among the subclasses of `object` or of `unittest.TestResult`, and patched.
     """
-    failed, trace_of = set(), describe
+    failed, trace_of, own = set(), describe, OWN
 
     def tell(name, outcome, error=None, kind="", trace=""):
         if name in failed:
@@ -77,7 +84,7 @@ def reporter(send, conduct, changed):
             failed.add(name)
         if error is not None:
             kind, trace = trace_of(error)
-        found = conduct() + changed
+        found = conduct(watched, own) + changed
         if found:
             send("replaced", "\n".join(found))
         send("test", name, outcome, kind, trace)
@@ -115,25 +122,36 @@ def flat(suite):
             yield test
 
 
-def module_of(source, index, folder):
-    """A test module made of text, with its lines where tracebacks look for them."""
-    name = "test_sample" if index == 1 else "test_part_%d" % index
-    path = os.path.join(folder, name + ".py")
-    module = types.ModuleType(name)
-    module.__file__ = path
-    sys.modules[name] = module
-    if source:
+def maker(conduct, watched, folder):
+    """`make(source, index)`: a test module made of text, with its lines where tracebacks look for them.
+
+    It is guarded from the moment that it is whole; until then no thread of the candidate gets its turn.
+    """
+    own = OWN
+
+    def make(source, index):
+        path, interval = os.path.join(folder, own[index] + ".py"), sys.getswitchinterval()
+        module = types.ModuleType(own[index])
+        module.__file__, module.__builtins__ = path, builtins
         with open(path, "w", encoding="utf-8") as file:
             file.write(source)
-    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
-    return module
+        code = compile(source, path, "exec", dont_inherit=True)
+        sys.setswitchinterval(1000.0)
+        try:
+            sys.modules[own[index]] = module
+            exec(code, module.__dict__)
+            conduct(watched, own[: index + 1])
+        finally:
+            sys.setswitchinterval(interval)
+        return module
+
+    return make
 
 
-def run_unittest(send, tell, sources, folder):
+def run_unittest(send, tell, make, sources):
     """Each source is a module of unittest classes; they run in order."""
     suites = [
-        unittest.defaultTestLoader.loadTestsFromModule(module_of(source, index, folder))
-        for index, source in enumerate(sources)
+        unittest.defaultTestLoader.loadTestsFromModule(make(source, index)) for index, source in enumerate(sources)
     ]
     result = unittest_result(tell)
     tests = [test for suite in suites for test in flat(suite)]
@@ -144,11 +162,11 @@ def run_unittest(send, tell, sources, folder):
         suite.run(result)
 
 
-def pytest_plugin(send, tell, texts):
+def pytest_plugin(send, tell, make, texts):
     """For pytest 6 and later. Test modules are made of `texts` (path -> index, source): files could be exchanged."""
     import pytest
 
-    errors, done, trace_of, bind, make = {}, {}, describe, bind_assertions, module_of
+    errors, done, trace_of, bind = {}, {}, describe, bind_assertions
 
     def name(nodeid):
         return ".".join(nodeid.split("::")[1:])
@@ -157,7 +175,7 @@ def pytest_plugin(send, tell, texts):
         class OfText(pytest.Module):
             def _getobj(self):
                 try:
-                    return make(texts[str(file)][1], texts[str(file)][0], os.path.dirname(str(file)))
+                    return make(texts[str(file)][1], texts[str(file)][0])
                 except BaseException as error:
                     send("collect-error", *trace_of(error))
                     raise
@@ -207,7 +225,7 @@ def pytest_plugin(send, tell, texts):
     return plugin
 
 
-def run_pytest(send, tell, sources, folder):
+def run_pytest(send, tell, make, sources, folder):
     """No configuration, conftest, variable or plugin of the candidate is read."""
     import pytest
 
@@ -216,14 +234,15 @@ def run_pytest(send, tell, sources, folder):
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a candidate can plant distributions with plugins
     texts = {}
     for index, source in enumerate(sources):
-        # the tests' own file is in the middle
-        path = os.path.join(folder, "test_sample.py" if index == 1 else "test_part_%d.py" % index)
+        path = os.path.join(folder, OWN[index] + ".py")
         texts[path] = (index, source)
         with open(path, "w", encoding="utf-8") as file:
             file.write(source)
     options = ["--noconftest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder]
     options += ["--disable-warnings", "-q", "--tb=no", "-rN"]
-    pytest.main(options + sorted(texts, key=lambda path: texts[path][0]), plugins=[pytest_plugin(send, tell, texts)])
+    pytest.main(
+        options + sorted(texts, key=lambda path: texts[path][0]), plugins=[pytest_plugin(send, tell, make, texts)]
+    )
 
 
 def run_visible(send, tell, request, sources, folder):
@@ -238,7 +257,8 @@ def run_visible(send, tell, request, sources, folder):
     with open(os.path.join(folder, "visible_test.py"), "w", encoding="utf-8") as file:
         file.write(tests)  # so that tracebacks show its lines
     before, after = (compile(source, "<canaries>", "exec", dont_inherit=True) for source in (sources[0], sources[2]))
-    spaces = [{"__name__": "canaries"}, sys.modules["__main__"].__dict__, {"__name__": "canaries"}]
+    spaces = [{"__name__": "canaries", "__builtins__": builtins} for _ in sources]
+    spaces[1] = sys.modules["__main__"].__dict__
     exec(before, spaces[0])
     exec(after, spaces[2])
     canaries = [[name for name in space if name.startswith("canary_")] for space in (spaces[0], spaces[2])]
@@ -265,16 +285,17 @@ def run_functions(tell, space, names):
 
 
 def run(send, request, sources, conduct, path):
-    """Run the tests with their canaries; what ends them early is a report too."""
+    """Run the tests with their canaries; what ends them early is a report too. Names of what was tampered with."""
     folder, changed = os.path.dirname(path), []
-    watch(request["guard"], changed)
-    tell = reporter(send, conduct, changed)
+    watched = watch(request["guard"], changed)
+    tell, make = reporter(send, conduct, changed, watched), maker(conduct, watched, folder)
     try:
         if request["mode"] == "visible":
             run_visible(send, tell, request, sources, folder)
         elif request["runner"] == "pytest":
-            run_pytest(send, tell, sources, folder)
+            run_pytest(send, tell, make, sources, folder)
         else:
-            run_unittest(send, tell, sources, folder)
+            run_unittest(send, tell, make, sources)
     except BaseException as error:
         send("collect-error", *describe(error))
+    return conduct(watched, OWN) + changed

@@ -1,0 +1,183 @@
+# ruff: noqa: B905, UP031, RUF005 - it also runs under Python 3.7
+"""What decides a test must stay as it was: functions, classes and modules, and what an answer may not look into."""
+
+import importlib
+import os
+import sys
+import types
+from _thread import get_ident
+
+CONDUCT = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback", "gc.get_objects", "gc.get_referrers"}
+CONDUCT |= {"gc.get_referents", "sys._getframe", "sys._current_frames", "sys._getframemodulename", "marshal.loads"}
+READ = {"tb_frame", "gi_frame", "cr_frame", "ag_frame"}  # attributes that lead to frames
+REWRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
+FILENAME_AT = {"compile": 1, "code.__new__": 1}  # events with the name of a file that code is said to come from
+PATCHED = "unittest unittest.case unittest.loader unittest.result unittest.suite unittest.util importlib traceback"
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+WRAPPERS = (types.FunctionType, classmethod, staticmethod, property)
+DICTIONARY = types.ModuleType.__dict__["__dict__"].__get__  # a module's own, whatever class it has been given
+
+
+def guard(packages, tracing):
+    """(packages that are here, conduct): `conduct(watched, own)` names what has been tampered with so far.
+
+    `watched` is a class that modules may have been given since, `own` are names of modules of tests, guarded from the
+    first call that names them on.
+
+    Args:
+        packages: package -> module -> names in it that count.
+        tracing: whether lines are counted, so that a trace function is ours.
+    """
+    names, loaded = guarded_names(packages)
+    modules, seen, get_trace, own_state = sys.modules, watch_conduct(), sys.gettrace, {}
+    # what is called later is held here, not found by its name
+    states, differences = guarded_state, replaced
+    before = states(modules, names)
+
+    def conduct(watched=None, own=()):
+        try:
+            found = differences(before, states(modules, names, watched))
+            for name in own:
+                now = states(modules, {name: None})
+                found += differences(own_state.setdefault(name, now), now)
+            if sys.modules is not modules:
+                found.append("sys.modules")
+            if get_trace() is not None and not tracing:
+                found.append("sys.settrace")
+            return found + sorted(set(seen))
+        except Exception as problem:  # what it is made of has been exchanged
+            return [type(problem).__name__ + " when asked for what was replaced"]
+
+    return loaded, conduct
+
+
+def guarded_names(packages):
+    """(module -> names to guard, packages that are here). They are imported before the candidate can touch them."""
+    importlib.import_module("unittest")
+    names, loaded = {name: None for name in ["builtins"] + PATCHED.split()}, []
+    for package, modules in sorted(packages.items()):
+        try:
+            importlib.import_module(package)
+        except Exception:
+            continue  # not in this environment, or broken there: then the tests do without it, or say so
+        loaded.append(package)
+        for module, chosen in modules.items():
+            try:
+                importlib.import_module(module)
+            except Exception:
+                continue  # a module that other versions have
+            names[module] = chosen
+    return names, loaded
+
+
+def guarded_state(modules, names, watched=None):
+    """(module, name) -> what a function, class or method is and what it is made of, of all that decides a test.
+
+    Args:
+        modules: name -> module, the interpreter's own.
+        names: module -> names in it that count; None: all functions and classes that it defines or has imported.
+        watched: a class of modules that counts as the plain one.
+    """
+    state = {}
+    for module_name, chosen in names.items():
+        module = modules.get(module_name)
+        kind = type(module)
+        state["sys.modules", module_name] = (module, types.ModuleType if kind is watched else kind)
+        for key, value in list(DICTIONARY(module).items()) if isinstance(module, types.ModuleType) else []:
+            if (chosen is not None and key not in chosen) or not callable(value):
+                continue
+            if isinstance(value, FUNCTIONS + (type,)) or chosen is not None:
+                state[module_name, key] = parts(value)
+            if isinstance(value, type) and value.__module__ == module_name:
+                for method, function in list(vars(value).items()):
+                    if isinstance(function, WRAPPERS) or callable(function):
+                        state[module_name, key + "." + method] = parts(function)
+    return state
+
+
+def parts(function):
+    """A function or class and what can be exchanged within it while it stays the same object."""
+    if not isinstance(function, types.FunctionType):
+        return (function, type(function))
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            cells.append(cell.cell_contents)
+        except ValueError:
+            cells.append(None)
+    return (function, function.__code__, function.__defaults__) + tuple(cells)
+
+
+def replaced(before, now):
+    """Names of `before` that are something else now, and of methods that its classes have got since.
+
+    Of these count what Python itself calls, and what takes the place of a base's.
+    """
+    found = []
+    for key, old in before.items():
+        new = now.get(key, ())
+        if len(new) != len(old) or not all(a is b for a, b in zip(old, new)):
+            found.append("%s.%s" % key)
+    for module, key in now:
+        name, _, method = key.partition(".")
+        if method and (module, key) not in before and (module, name) in before:
+            bases = type.__dict__["__mro__"].__get__(now[module, name][0])[1:]
+            if method.startswith("__") or any(method in vars(base) for base in bases):
+                found.append("%s.%s" % (module, key))
+    return sorted(found)
+
+
+def watch_conduct():
+    """A list to which calls are added that look into the interpreter, made by code outside of installed packages.
+
+    Code may not give itself the name of an installed file either. Audit hooks are there from Python 3.8 on, and cannot
+    be removed.
+    """
+    seen, busy, getframe, startswith, thread = [], set(), sys._getframe, str.startswith, get_ident
+    installed = (sys.prefix, sys.base_prefix, "/usr/", "<frozen", os.path.dirname(os.path.abspath(__file__)) + "/")
+    installed += ("<judging>",)
+    passing = tuple(importlib.import_module(name).__file__ for name in ("inspect", "traceback"))
+    logging = os.path.join(os.path.dirname(os.__file__), "logging", "__init__.py")
+
+    def question(event, arguments):
+        """What an event is seen as; None if it is nobody's business."""
+        if event in CONDUCT:
+            return event
+        if event == "object.__getattr__":
+            return arguments[1] if arguments[1] in READ else None
+        if event == "object.__setattr__":
+            return "%s of a function" % arguments[1] if arguments[1] in REWRITTEN else None
+        if event in FILENAME_AT:
+            name = arguments[FILENAME_AT[event]]
+            return "code named as an installed file" if isinstance(name, str) and startswith(name, installed) else None
+        return None
+
+    def hook(event, arguments):
+        me = thread()
+        if me in busy:
+            return
+        busy.add(me)
+        try:
+            asked = question(event, arguments)
+            if asked is None:
+                return
+            frame = getframe(1)
+            while frame is not None:  # it may be asked for by way of a function that only hands frames on
+                code = frame.f_code
+                handed_on = code.co_filename == logging and code.co_name in ("currentframe", "<lambda>")
+                if not handed_on and code.co_filename not in passing:
+                    break
+                frame = frame.f_back
+            if frame is not None and not startswith(frame.f_code.co_filename, installed):
+                seen.append(asked)
+        finally:
+            busy.discard(me)
+
+    if hasattr(sys, "addaudithook"):
+        sys.addaudithook(hook)
+    return seen
+
+
+def planted(folder):
+    """What in the working folder would be taken for an installed distribution, with plugins of its own."""
+    return ["planted " + name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info", ".pth"))]
