@@ -30,26 +30,30 @@ def attacked(judged: Judged, rewrite: Rewrite | None) -> Iterator[dict]:
     """
     own = judged.bench.settings.evaluation.attacks
     texts, human = judged.texts["watermarked"][: own.num_texts], judged.human[: own.num_texts]
+    rows = np.arange(len(texts))
     for attack, strength, changed in (*_on_texts(judged, texts, human), *_on_weights(judged, human)):
-        yield _row(judged, attack, strength, changed, human)
+        yield _row(judged, attack, strength, changed, rows)
     if rewrite is not None:
-        yield from after_paraphrase(judged, texts, human, rewrite)
+        yield from after_paraphrase(judged, texts, rewrite)
 
 
-def after_paraphrase(judged: Judged, texts: Tensor, human: Tensor, rewrite: Rewrite) -> Iterator[dict]:
+def after_paraphrase(judged: Judged, texts: Tensor, rewrite: Rewrite) -> Iterator[dict]:
     """The row of texts that another model rewrote; none where too few paraphrases are long enough."""
     kept = judged.bench.settings.evaluation.attacks.paraphrase.kept
     rows, changed = paraphrased(texts, judged.bench.num_prompt, judged.bench.data.tokenizer, rewrite, kept)
     if len(rows) >= FEWEST:
-        yield _row(judged, "paraphrase by another model", 1.0, changed, human[torch.as_tensor(rows)])
+        yield _row(judged, "paraphrase by another model", 1.0, changed, np.asarray(rows))
 
 
-def _row(judged: Judged, attack: str, strength: float, changed: Tensor, human: Tensor) -> dict:
-    scores, negatives = (ratio(*judged.terms(t)).numpy() for t in (changed, human[:, : changed.shape[1]]))
+def _row(judged: Judged, attack: str, strength: float, changed: Tensor, rows: np.ndarray) -> dict:
+    """Changed texts against as many first tokens of the human text after the same prompts, which have these `rows`."""
+    length = changed.shape[1] - judged.bench.num_prompt
+    own, (base_nll, _) = judged.bench.terms_of(changed, [judged.own, (None, None)], judged.member.variant.numerator)
+    scores = ratio(*own).numpy()
+    negatives = ratio(*(t[rows, :length] for t in judged.of["human"])).numpy()
     row = {**judged.columns, "attack": attack, "strength": strength, "num_texts": len(scores)}
     row |= {"auc": auc(scores, negatives), "auc_error": auc_error(scores, negatives)}
-    base_nll = judged.bench.nll(changed, None).mean().item()
-    return row | {"length": changed.shape[1] - judged.bench.num_prompt, "base_nll": base_nll}
+    return row | {"length": length, "base_nll": base_nll.mean().item()}
 
 
 def _on_texts(judged: Judged, texts: Tensor, human: Tensor) -> Changed:

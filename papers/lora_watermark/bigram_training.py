@@ -62,7 +62,7 @@ def train(world: World, variants: Sequence[Variant], seeds: Sequence[int]) -> Tr
     """
     base, members = human_logits(world.vocab_size), len(variants)
     adapters = [a.requires_grad_() for a in initial_adapters(world, list(seeds))]
-    objective = Objective(variants)
+    objective = Objective(variants, world.ascent)
     on_top = torch.tensor([v.numerator == "performer" for v in variants])
     frozen = [~objective.trained[:, role] for role in (0, 0, 1, 1)]  # of A_P, U_P, A_O, U_O
     optimizer = torch.optim.Adam(adapters, lr=world.lr)

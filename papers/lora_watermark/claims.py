@@ -1,7 +1,7 @@
 """The paper's statements, as far as they are public, and ours, as checks over the rebuilt tables.
 
-The exact world is judged over eight seeds, language models over four; differences are paired by seed. The threshold of
-every claim was fixed in our notes before the builds whose numbers stand here.
+Both worlds have eight seeds at cpu; differences are paired by seed. The threshold of every claim was fixed in our notes
+before the builds whose numbers stand here.
 """
 
 import itertools
@@ -10,19 +10,16 @@ import numpy as np
 
 from papers.lora_watermark.summaries import gain_at_equal_rise, pairs_by_variant
 from shared.artifacts.claims import at_least, at_most, claim, greater, note, within
-from shared.artifacts.estimates import from_standard_error, mean_of, paired_difference
+from shared.artifacts.estimates import difference, from_standard_error, mean_of, of_row, paired_difference
 
 TRAINED = ["cpu", "gpu", "paper"]
 SMALL = "smoke trains language models for a handful of updates"
 CHOSEN = (
-    "Language models at cpu: eps up to 0.2 after a trial with 0.05, 0.2 and 0.4 (one seed, 96 characters, batch 12); 64"
-    " characters and 128 texts for time; four seeds, batches of 12, 70 updates at 5e-3 and 1,500 of the base after 3"
-    " seeds of 60 updates in batches of 8 at 3e-3 on a base of 400 updates left most claims within noise."
+    "Language models at cpu: eps up to 0.2 after a trial with 0.4 (one seed); 64 characters and 128 texts for time; 70"
+    " updates in batches of 12 at 5e-3 on a base of 1,500 after 60 in batches of 8 at 3e-3 on one of 400; eight seeds"
+    " and damped multipliers after four of plain dual ascent had other verdicts on another processor."
 )
-
-WORLD = (
-    "Exact world at cpu: 350 updates and eight seeds after 250 with four, then 350 with five, left rises within noise."
-)
+WORLD = "Exact world at cpu: 350 updates, eight seeds and damped multipliers after 250, four and plain dual ascent."
 
 
 @claim("score-exact", "Score, gradients and sampling estimator agree with closed forms and enumeration.", kind="ours")
@@ -44,18 +41,17 @@ def score_exact(tab_exact):
     reported="AUC about 0.968 for Llama-3.1-8B (read in public summaries)",
     chosen_after=CHOSEN,
 )
-def wm_detectable(tab_roles, tab_main, settings):
+def wm_detectable(tab_roles, tab_main_seeds, settings):
     exact = tab_roles[(tab_roles.roles == "pair") & (tab_roles.eps == tab_roles.eps.max())]
     yield at_least("bigram_auc", mean_of(exact.auc), 0.95)
     for name in settings.language.evaluation.attacked:
-        rows = pairs_by_variant(tab_main, name)[name]
+        rows = pairs_by_variant(tab_main_seeds, name)[name]
         gain, small = paired_difference(rows.auc, rows.untrained_auc), settings.language.base.hub is None
         decisive = settings.language.training.num_steps >= 20
         yield greater(f"{name}: auc minus untrained pair's", gain, 0.3, decisive=decisive)
         yield note(f"{name}: zero-shot auc of its text", float(rows.zero_shot_auc.mean()))
-        floor = 0.95 if not small else 0.9
         on_gpu = settings.language.training.reference == "sft"  # gpu and paper
-        yield at_least(f"{name}: auc", mean_of(rows.auc), floor, decisive=on_gpu)
+        yield at_least(f"{name}: auc", mean_of(rows.auc), 0.9 if small else 0.95, decisive=on_gpu)
 
 
 @claim(
@@ -65,12 +61,12 @@ def wm_detectable(tab_roles, tab_main, settings):
     reported="task performance 'preserved' (read in public summaries)",
     chosen_after=f"{WORLD} {CHOSEN}",
 )
-def wm_task_preserved(tab_roles, tab_main, tab_quality):
+def wm_task_preserved(tab_roles, tab_main_seeds, tab_quality_seeds):
     for eps, rows in tab_roles[tab_roles.roles == "pair"].groupby("eps"):
         yield at_most(f"bigram_{eps:g}_rise", mean_of(rows.rise_performer), 1.25 * eps)
-    for name, rows in pairs_by_variant(tab_main).items():
+    for name, rows in pairs_by_variant(tab_main_seeds).items():
         yield at_most(f"{name}: rise", mean_of(rows.rise_performer), 1.25 * rows.eps.iloc[0])
-    for name, rows in pairs_by_variant(tab_quality.dropna(subset="benchmark_mean")).items():
+    for name, rows in pairs_by_variant(tab_quality_seeds.dropna(subset="benchmark_mean")).items():
         marked, plain = (rows[rows.texts == kind].benchmark_mean for kind in ("watermarked", "sft"))
         yield at_least(f"{name}: benchmarks minus plain fine-tuning's", paired_difference(marked, plain), -0.02)
 
@@ -81,10 +77,10 @@ def wm_task_preserved(tab_roles, tab_main, tab_quality):
     kind="paper",
     chosen_after=CHOSEN,
 )
-def wm_tradeoff(tab_roles, tab_main):
+def wm_tradeoff(tab_roles, tab_main_seeds):
     exact = tab_roles[tab_roles.roles == "pair"].sort_values(["eps", "seed"])
     curves = {"bigram": [rows.auc for _, rows in exact.groupby("eps")]}
-    curves["language"] = [rows.auc for rows in pairs_by_variant(tab_main).values()]
+    curves["language"] = [rows.auc for rows in pairs_by_variant(tab_main_seeds).values()]
     for world, aucs in curves.items():
         for k, (low, high) in enumerate(itertools.pairwise(aucs)):
             yield at_least(f"{world}_step_{k + 1}", paired_difference(high, low), -0.02)
@@ -101,7 +97,7 @@ def wm_tradeoff(tab_roles, tab_main):
 def wm_constraint_needed(tab_objectives):
     free = tab_objectives[tab_objectives.variant == "unconstrained"].iloc[0]
     dual = tab_objectives[tab_objectives.variant == "dual"]
-    rise = from_standard_error(free.rise_performer, free.rise_performer_error, free.num_seeds)
+    rise = of_row(free, "rise_performer")
     yield greater("unconstrained_rise", rise, 10 * dual.eps.max())
     for row in tab_objectives[tab_objectives.variant == "weighted"].itertuples():
         yield note(f"weight_{row.weight:g}_rise", row.rise_performer)
@@ -129,10 +125,8 @@ def wm_pair_needed(tab_roles):
 def wm_sampling_gradient_needed(tab_objectives):
     table = tab_objectives.set_index(["variant", "eps"])
     for eps in table.loc["dual, no sampling gradient"].index:
-        both, one = table.loc["dual", eps], table.loc["dual, no sampling gradient", eps]
-        error = float(np.hypot(both.auc_error, one.auc_error))
-        gain = from_standard_error(both.auc - one.auc, error, both.num_seeds)
-        yield greater(f"eps {eps:g}: auc with minus without", gain, 0.1)
+        both, one = (of_row(table.loc[name, eps], "auc") for name in ("dual", "dual, no sampling gradient"))
+        yield greater(f"eps {eps:g}: auc with minus without", difference(both, one), 0.1)
 
 
 @claim(
@@ -152,9 +146,9 @@ def wm_length(fig_length, settings):
             yield greater(f"{world}: {2 * short:g} minus {short:g} tokens", gain, 0, decisive=decisive)
 
 
-def _collapse(tab_quality, settings, start: str, decisive: bool = True):
+def _collapse(tab_quality_seeds, settings, start: str, decisive: bool = True):
     """Checks of how predictable and how varied the texts of some variants are, against the base's own."""
-    for name, rows in pairs_by_variant(tab_quality, start).items():
+    for name, rows in pairs_by_variant(tab_quality_seeds, start).items():
         marked, base = (rows[rows.texts == kind].sort_values("seed") for kind in ("watermarked", "base"))
         fall = paired_difference(base.base_nll, marked.base_nll)
         yield at_most(f"{name}: fall of the base's NLL", fall, 3 * rows.eps.iloc[0] + 0.1, decisive=decisive)
@@ -174,9 +168,9 @@ def _collapse(tab_quality, settings, start: str, decisive: bool = True):
     needs=SMALL,
     chosen_after=CHOSEN,
 )
-def wm_no_collapse(tab_quality, settings):
-    yield from _collapse(tab_quality, settings, "dual")
-    yield from _collapse(tab_quality, settings, "CE only", decisive=False)
+def wm_no_collapse(tab_quality_seeds, settings):
+    yield from _collapse(tab_quality_seeds, settings, "dual")
+    yield from _collapse(tab_quality_seeds, settings, "CE only", decisive=False)
 
 
 @claim(
@@ -187,12 +181,12 @@ def wm_no_collapse(tab_quality, settings):
     needs=SMALL,
     chosen_after="A claim of its own since the KL constraint alone was seen to let texts collapse. " + CHOSEN,
 )
-def wm_without_collapse(tab_quality, tab_main, settings):
-    yield from _collapse(tab_quality, settings, "NLL too")
-    for name, rows in pairs_by_variant(tab_main, "NLL too").items():
+def wm_without_collapse(tab_quality_seeds, tab_main_seeds, settings):
+    yield from _collapse(tab_quality_seeds, settings, "NLL too")
+    for name, rows in pairs_by_variant(tab_main_seeds, "NLL too").items():
         yield greater(f"{name}: auc minus untrained pair's", paired_difference(rows.auc, rows.untrained_auc), 0.3)
-        matched = tab_quality[(tab_quality.variant == name) & (tab_quality.texts == "watermarked")].matched_auc
-        yield greater(f"{name}: auc of matched texts", mean_of(matched), 0.6)
+        looks = tab_quality_seeds.query("variant == @name and texts == 'watermarked'")
+        yield greater(f"{name}: auc of matched texts", mean_of(looks.matched_auc), 0.6)
 
 
 @claim(
@@ -203,13 +197,12 @@ def wm_without_collapse(tab_quality, tab_main, settings):
     needs=SMALL,
     chosen_after=CHOSEN,
 )
-def wm_specific(tab_specificity, settings):
+def wm_specific(tab_specificity_seeds, settings):
     for name in settings.language.evaluation.attacked:
-        rows = tab_specificity[(tab_specificity.variant == name) & (tab_specificity.scorer == "own pair")]
+        rows = tab_specificity_seeds.query("variant == @name and scorer == 'own pair'")
         aucs = rows.pivot(index="texts", columns="seed", values="auc")
-        yield at_least(
-            f"{name}: auc minus base text's", paired_difference(aucs.loc["watermarked"], aucs.loc["base"]), 0.2
-        )
+        gain = paired_difference(aucs.loc["watermarked"], aucs.loc["base"])
+        yield at_least(f"{name}: auc minus base text's", gain, 0.2)
         yield note(f"{name}: base text flagged at 1 % FPR", float(rows[rows.texts == "base"].flagged.mean()))
         yield note(f"{name}: other seed's auc", float(rows[rows.texts == "other seed"].auc.mean()))
 
@@ -222,9 +215,9 @@ def wm_specific(tab_specificity, settings):
     needs=SMALL,
     chosen_after=CHOSEN,
 )
-def wm_no_shortcut(tab_quality, settings):
+def wm_no_shortcut(tab_quality_seeds, settings):
     for name in settings.language.evaluation.attacked:
-        rows = pairs_by_variant(tab_quality[tab_quality.texts == "watermarked"], name)[name]
+        rows = pairs_by_variant(tab_quality_seeds[tab_quality_seeds.texts == "watermarked"], name)[name]
         yield greater(f"{name}: auc of matched texts", mean_of(rows.matched_auc), 0.6)
         yield within(f"{name}: first token alone", mean_of(rows.first_token_auc), 0.4, 0.7)
         yield note(f"{name}: predictability alone", float(rows.predictability_auc.mean()))
@@ -240,9 +233,8 @@ def wm_no_shortcut(tab_quality, settings):
 )
 def wm_robust_decay(tab_robust):
     rows = tab_robust[(tab_robust.world == "language") & (tab_robust.attack == "substitution")].sort_values("strength")
-    for low, high in zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True):
-        error = float(np.hypot(low.auc_error, high.auc_error))
-        fall = from_standard_error(low.auc - high.auc, error, low.num_seeds)
+    for low, high in itertools.pairwise(rows.itertuples()):
+        fall = from_standard_error(low.auc - high.auc, float(np.hypot(low.auc_error, high.auc_error)), low.num_seeds)
         yield at_least(f"fall from {low.strength:g} to {high.strength:g}", fall, -0.02)
     tenth = rows[np.isclose(rows.strength, 0.1)].iloc[0]
     yield greater("auc_at_10_percent", from_standard_error(tenth.auc, tenth.auc_error, tenth.num_seeds), 0.6)

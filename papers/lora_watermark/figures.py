@@ -105,9 +105,7 @@ def fig_scores(table: pd.DataFrame) -> Figure:
             own = table[(table.variant == variant) & (table.texts == kind)].sort_values("score")
             if not len(own):
                 continue
-            grid = np.arange(0, 2, 0.04)
-            share = own.set_index(own.score.round(2)).share.reindex(np.round(grid, 2)).fillna(0)
-            ax.step(grid, share, where="post", label=kind, linewidth=1.4, **look)
+            ax.step(own.score, own.share, where="post", label=kind, linewidth=1.4, **look)
             ax.axvline(own.mean_score.iloc[0], linewidth=0.8, alpha=0.6, **look)
         ax.set(title=variant, xlabel="score B", xlim=(0, 2))
     axes[0].set_ylabel("share of texts")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from papers.lora_watermark.settings import Variant
+from papers.lora_watermark.settings import Ascent, Variant
 from shared.base.errors import nearest_or_all
 from shared.base.settings import StrictModel
 from shared.data.config import TextConfig
@@ -64,6 +64,7 @@ class PairTraining(StrictModel):
     num_steps: int = Field(100, ge=1)
     members_per_pass: int = Field(1, ge=1)  # pairs whose texts are scored in one pass: faster, and takes more memory
     lr: float = Field(3e-3, gt=0)  # Adam, linear to 0
+    ascent: Ascent = Ascent()
     reference: Literal["base", "sft"] = (
         "base"  # what cross-entropies are compared with; sft: a plain adapter trained first
     )

@@ -11,8 +11,13 @@ spaces, and once there every further token is free.
 How they are combined:
     weighted (V1)  CE_P + weight * J + weight_observer * CE_O
     barrier  (V2)  J + mu * sum of phi(g), the log barrier with a linear extension beyond g = -eps / 10
-    dual     (V3)  J + lam . g, lam <- clip(lam + eta g, 0, 50) after every update
+    dual     (V3)  J + lam . g, after every update lam = clip(nu + rho g, 0, 50) and nu <- clip(nu + eta g, 0, 50)
     none           J alone
+
+With rho = 0 that is plain dual ascent, an oscillator without friction: a multiplier grows as long as its constraint is
+broken, and takes as many updates to forget it. The term rho g, which is the quadratic penalty of the augmented
+Lagrangian, damps it (Platt and Barr 1988). g is that of the last update, so a multiplier does not depend on the texts
+whose gradient it weighs.
 
 A sample's own distribution counts too: the score-function estimator adds (R_i - mean of the others) * log M_P(s_i) for
 each text i, which is unbiased because the baseline leaves text i out.
@@ -29,7 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from papers.lora_watermark.settings import Variant
+from papers.lora_watermark.settings import Ascent, Variant
 
 TAU = 0.1  # of eps: where the barrier becomes linear
 LARGEST = 50.0  # multiplier
@@ -84,24 +89,32 @@ class Objective:
     """The objectives of M members, their multipliers, and what they switch off.
 
     Args:
-        variants: one per member.
+        variants: one per member. ascent: of the multipliers.
     """
 
-    def __init__(self, variants: Sequence[Variant], device: torch.device | str = "cpu", dtype=torch.float32) -> None:
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        ascent: Ascent = Ascent(),
+        device: torch.device | str = "cpu",
+        dtype=torch.float32,
+    ) -> None:
         def column(read) -> Tensor:
             return torch.tensor([read(v) for v in variants], device=device)
 
-        self.eps, self.temperature, self.mu, self.eta, self.weight, self.weight_observer = (
+        self.eps, self.temperature, self.mu, self.weight, self.weight_observer = (
             column(lambda v, key=key: float(getattr(v, key))).to(dtype)
-            for key in ("eps", "temperature", "mu", "eta", "weight", "weight_observer")
+            for key in ("eps", "temperature", "mu", "weight", "weight_observer")
         )
+        self.ascent = ascent
         self.logistic = column(lambda v: v.detect == "logistic")
         self.sampled = column(lambda v: v.sampling_grad == "reinforce")
         self.combine = {kind: column(lambda v, k=kind: v.combine == k) for kind in ("dual", "barrier", "weighted")}
         self.trained = column(lambda v: [v.roles != "observer", v.roles != "performer"])  # performer, observer; (M, 2)
         along = column(lambda v: [kind in v.naturalness.split("+") for kind in ("kl", "nll")])  # (M, 2), of samples
         self.active = torch.cat([self.trained, along & self.trained[:, :1]], 1)  # (M, 4)
-        self.multipliers = torch.zeros(len(variants), len(CONSTRAINTS), device=device, dtype=dtype)
+        self.integral = torch.zeros(len(variants), len(CONSTRAINTS), device=device, dtype=dtype)
+        self.multipliers = self.integral.clone()
 
     def detectability(self, measured: Measured) -> tuple[Tensor, Tensor]:
         """J of each member, (M,), and what each sample adds to it, (M, S)."""
@@ -135,9 +148,10 @@ class Objective:
 
     @torch.no_grad()
     def ascend(self, constraints: Tensor) -> None:
-        """Dual ascent by the constraints' values, (M, 4)."""
-        lifted = (self.multipliers + self.eta[:, None] * constraints).clamp(0.0, LARGEST)
-        self.multipliers = torch.where(self.active & self.combine["dual"][:, None], lifted, self.multipliers)
+        """Damped dual ascent by the constraints' values, (M, 4)."""
+        constraints = torch.where(self.active & self.combine["dual"][:, None], constraints, 0.0)
+        self.integral = (self.integral + self.ascent.eta * constraints).clamp(0.0, LARGEST)
+        self.multipliers = (self.integral + self.ascent.rho * constraints).clamp(0.0, LARGEST)
 
 
 def clip_by_member(gradients: Sequence[Tensor], largest: float = 1.0) -> None:

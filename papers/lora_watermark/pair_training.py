@@ -126,7 +126,7 @@ class PairTrainer:
         for member in members:
             add_pair(model, member, training.lora)
         self.parts = _parts(members, training.members_per_pass)
-        self.objectives = [Objective([member.variant for member in part], device) for part in self.parts]
+        self.objectives = [Objective([m.variant for m in part], training.ascent, device) for part in self.parts]
         trained = {m.name: [r for r in ROLES if m.variant.roles in ("pair", r)] for m in members}
         self.groups = [
             [p for role in trained[m.name] for p in adapter_parameters(model, role_name(m, role))] for m in members
@@ -219,7 +219,7 @@ class PairTrainer:
             "step": self.step,
             "adapters": {name: p.detach().cpu() for name, p in self.trainable()},
             "optimizer": {str(k): v for k, v in self.optimizer.state_dict()["state"].items()},
-            "multipliers": torch.cat([o.multipliers for o in self.objectives]).cpu(),
+            "multipliers": torch.cat([torch.stack([o.integral, o.multipliers], 1) for o in self.objectives]).cpu(),
             "rows": self.rows,
         }
 
@@ -231,5 +231,5 @@ class PairTrainer:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         values = state["multipliers"].to(self.device).split([len(part) for part in self.parts])
         for objective, value in zip(self.objectives, values, strict=True):
-            objective.multipliers = value
+            objective.integral, objective.multipliers = value.unbind(1)
         self.step, self.rows = state["step"], list(state["rows"])

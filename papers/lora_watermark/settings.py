@@ -20,9 +20,15 @@ class Variant(StrictModel):
     sampling_grad: Literal["none", "reinforce"] = "reinforce"
     temperature: float = Field(0.1, gt=0)  # T of the logistic term
     mu: float = Field(0.05, gt=0)  # of the barrier
-    eta: float = Field(5.0, gt=0)  # step of dual ascent
     weight: float = Field(1.0, gt=0)  # lambda_w of V1, times the detectability term
     weight_observer: float = Field(1.0, gt=0)  # lambda_O of V1, times the observer's cross-entropy
+
+
+class Ascent(StrictModel):
+    """How multipliers follow the constraints g of the last update: lam = clip(nu + rho g), nu <- clip(nu + eta g)."""
+
+    eta: float = Field(2.0, gt=0)  # step of dual ascent
+    rho: float = Field(20.0, ge=0, allow_inf_nan=False)  # damping; 0: plain dual ascent, which oscillates
 
 
 class World(StrictModel):
@@ -35,6 +41,7 @@ class World(StrictModel):
     num_steps: int = Field(250, ge=1)
     batch_size: int = Field(48, ge=2)  # texts of each side in an update
     lr: float = Field(0.02, gt=0)  # Adam, linear to 0
+    ascent: Ascent = Ascent()
     num_texts: int = Field(2000, ge=8)  # of each side in the evaluation
     log_every: int = Field(10, ge=1)
     robust: tuple[float, ...] = (0.1, 0.3, 0.5)  # shares of tokens that are replaced

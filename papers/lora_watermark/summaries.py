@@ -19,18 +19,26 @@ def over_seeds(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.Da
     return table.join(grouped.size().rename("num_seeds")).reset_index()
 
 
+def means_over_seeds(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """`over_seeds` of every number that is neither a key nor the seed; errors of single rows are left out."""
+    values = [c for c in frame.select_dtypes("number") if c not in (*keys, "seed") and not c.endswith("_error")]
+    return over_seeds(frame[[*keys, "seed", *values]], keys, values)
+
+
 def shares_of_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """variant, texts, score (lower end of a bin), share of the texts, and their mean_score by lower ends.
+    """Share of texts by variant, texts and score (lower end of a bin), and mean_score: means and errors over seeds.
 
     Args:
-        table: variant, texts, score; a row per text.
+        table: variant, texts, seed, score; a row per text.
     """
-    table = table.assign(score=EDGES[np.clip(np.searchsorted(EDGES, table.score, "right") - 1, 0, 49)])
-    counts = table.groupby(["variant", "texts", "score"], sort=False).size()
-    share = counts / counts.groupby(["variant", "texts"]).transform("sum")
-    means = table.groupby(["variant", "texts"]).score.transform("mean")
-    share = share.rename("share").reset_index().sort_values(["variant", "texts", "score"], ignore_index=True)
-    return share.join(means.groupby([table.variant, table.texts]).first().rename("mean_score"), on=["variant", "texts"])
+    keys, bins = ["variant", "texts"], EDGES[:-1]
+    place = np.clip(np.searchsorted(EDGES, table.score, "right") - 1, 0, len(bins) - 1)
+    counts = pd.crosstab([table.variant, table.texts, table.seed], bins[place]).reindex(columns=bins, fill_value=0)
+    share = counts.div(counts.sum(axis=1), axis=0).rename_axis(columns="score").stack().rename("share").reset_index()
+    share = over_seeds(share, [*keys, "score"], ["share"])
+    means = table.groupby([*keys, "seed"]).score.mean().rename("mean_score").reset_index()
+    means = over_seeds(means, keys, ["mean_score"])[[*keys, "mean_score", "mean_score_error"]]
+    return share.merge(means, on=keys)
 
 
 def in_forty_steps(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from papers.lora_watermark.summaries import in_forty_steps, over_seeds, shares_of_scores, with_columns
+from papers.lora_watermark.summaries import in_forty_steps, means_over_seeds, over_seeds, shares_of_scores, with_columns
 
 EXACT, LANGUAGE = "bigram", "language"
 
@@ -48,10 +48,9 @@ def tab_roles(results) -> pd.DataFrame:
     return table.assign(roles=table.variant.replace("dual", "pair"))
 
 
-def tab_main(detection, quality, reported) -> pd.DataFrame:
-    """A row per language pair at full length, beside the paper's number."""
-    keys = ["data", "variant", "seed"]
-    full = detection[detection.full]
+def tab_main_seeds(detection, quality) -> pd.DataFrame:
+    """A row per language pair at full length."""
+    keys, full = ["data", "variant", "seed"], detection[detection.full]
 
     def judged(texts: str, scorer: str) -> pd.DataFrame:
         return full[(full.texts == texts) & (full.scorer == scorer)].set_index(keys)
@@ -61,14 +60,24 @@ def tab_main(detection, quality, reported) -> pd.DataFrame:
     for name, kind in {**others, "llr": ("watermarked", "likelihood ratio")}.items():
         table = table.join(judged(*kind).auc.rename(f"{name}_auc"))
     marked = quality[quality.texts == "watermarked"].set_index(keys)
-    table = table.join(marked[["rise_performer", "rise_observer"]]).reset_index().rename(columns={"length": "tokens"})
+    return table.join(marked[["rise_performer", "rise_observer"]]).reset_index().rename(columns={"length": "tokens"})
+
+
+def tab_main(tab_main_seeds, reported) -> pd.DataFrame:
+    """A row per variant: means over its pairs, beside the paper's number."""
+    table = means_over_seeds(tab_main_seeds, ["data", "variant", "eps", "tokens", "num_texts"])
     return reported.beside(table, "tab_main", rows="variant", columns={"auc": "reported_auc"})
 
 
-def tab_quality(quality, reported) -> pd.DataFrame:
-    """Looks of texts of each kind; the paper's benchmark scores are not public."""
-    theirs = {"rows": "variant", "columns": {"benchmark_mean": "reported_benchmark"}}
-    return reported.beside(quality[quality.texts != "other seed"], "tab_quality", **theirs)
+def tab_quality_seeds(quality) -> pd.DataFrame:
+    """Looks of texts of each kind, per pair."""
+    return quality[quality.texts != "other seed"]
+
+
+def tab_quality(tab_quality_seeds, reported) -> pd.DataFrame:
+    """Looks of texts of each kind, means over pairs; the paper's benchmark scores are not public."""
+    table = means_over_seeds(tab_quality_seeds, ["data", "variant", "eps", "texts"])
+    return reported.beside(table, "tab_quality", rows="variant", columns={"benchmark_mean": "reported_benchmark"})
 
 
 def tab_robust(records) -> pd.DataFrame:
@@ -79,9 +88,14 @@ def tab_robust(records) -> pd.DataFrame:
     return over_seeds(table, ["world", "variant", "eps", "attack", "strength"], ["auc", "base_nll"])
 
 
-def tab_specificity(at_home) -> pd.DataFrame:
+def tab_specificity_seeds(at_home) -> pd.DataFrame:
     """Texts of each kind by each scorer, per pair, at full length."""
     return at_home[at_home.full & (at_home.scorer != "likelihood ratio")]
+
+
+def tab_specificity(tab_specificity_seeds) -> pd.DataFrame:
+    """Texts of each kind by each scorer, means over pairs."""
+    return means_over_seeds(tab_specificity_seeds, ["variant", "eps", "texts", "scorer"])
 
 
 def fig_training(records) -> pd.DataFrame:
@@ -89,7 +103,7 @@ def fig_training(records) -> pd.DataFrame:
     exact = records("world", "history")
     exact = exact[exact.variant == "dual"].assign(world=EXACT, variant=lambda t: "dual " + t.eps.map("{:g}".format))
     table = pd.concat([exact, records("pair").assign(world=LANGUAGE)], ignore_index=True)
-    values = ["score_samples", "score_human", "rise_performer", "rise_observer", "kl"]
+    values = ["score_samples", "score_human", "rise_performer", "kl"]
     return over_seeds(in_forty_steps(table, values), ["world", "variant", "step"], values)
 
 

@@ -5,8 +5,9 @@ Calibration and evaluation have prompts of their own: windows of the held-out te
 Shapes: B texts, P tokens of a prompt, G of a response.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from shared.base.seeding import torch_generator
 from shared.data.text import TextData, load_text_data
 from shared.models.lora.adapters import add_adapter
 from shared.train.checkpoint import load_tree
+
+Roles = tuple[str | None, str | None]  # adapters of observer and performer; None is the base
 
 
 class Bench:
@@ -65,11 +68,19 @@ class Bench:
 
     def terms(self, texts: Tensor, observer: str | None, performer: str | None, numerator="observer"):
         """Terms of B of responses under a pair, (B, G) each, float64 on the CPU."""
-        return self._by_parts(texts, lambda part: self._pair_terms(part, observer, performer, numerator))
+        return self.terms_of(texts, [(observer, performer)], numerator)[0]
 
-    def _pair_terms(self, texts: Tensor, observer: str | None, performer: str | None, numerator) -> tuple:
-        logits = [response_logits(self.model, name, texts, self.num_prompt) for name in (observer, performer)]
-        return token_terms(*logits, texts[:, self.num_prompt :], numerator=numerator)
+    def terms_of(self, texts: Tensor, pairs: Sequence[Roles], numerator="observer") -> list[tuple[Tensor, Tensor]]:
+        """`terms` under several pairs (observer, performer); the logits of each role are made once."""
+
+        def score(part: Tensor) -> tuple[Tensor, ...]:
+            routes, target = dict.fromkeys(chain(*pairs)), part[:, self.num_prompt :]
+            logits = {route: response_logits(self.model, route, part, self.num_prompt) for route in routes}
+            found = [token_terms(logits[o], logits[p], target, numerator=numerator) for o, p in pairs]
+            return tuple(chain(*found))
+
+        flat = self._by_parts(texts, score)
+        return list(zip(flat[::2], flat[1::2], strict=True))
 
     def own_terms(self, member: Member) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Scorer of a member's own pair."""

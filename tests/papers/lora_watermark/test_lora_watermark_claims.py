@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from papers.lora_watermark import claims, tables
+from papers.lora_watermark.summaries import means_over_seeds, shares_of_scores
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 
 
@@ -94,11 +95,7 @@ def test_the_untrained_pair_is_judged_on_its_own_text_and_zero_shot_on_the_water
     one = {"data": "docstrings", "variant": "dual 0.1", "seed": 0, "texts": "watermarked"}
     looks = pd.DataFrame([one | {"rise_performer": 0.1, "rise_observer": 0.2}])
 
-    class Reported:
-        def beside(self, table, name, rows, columns):
-            return table
-
-    row = tables.tab_main(detection, looks, Reported()).iloc[0]
+    row = tables.tab_main_seeds(detection, looks).iloc[0]
     assert (row.auc, row.untrained_auc, row.zero_shot_auc, row.llr_auc) == (0.9, 0.3, 0.8, 0.95)
     assert (row.tokens, row.rise_performer) == (16, 0.1)
 
@@ -204,3 +201,19 @@ def test_sampling_is_differentiated_at_every_eps(large, verdict):
             for eps, auc in zip((0.05, 0.2), aucs, strict=True)
         ]
     assert verdict_of(list(claims.wm_sampling_gradient_needed(pd.DataFrame(rows)))) == verdict
+
+
+def test_shares_of_scores_are_means_over_seeds_and_sum_to_one():
+    scores = {0: [0.5, 0.51, 3.0, 3.0], 1: [0.5, 0.51, 0.5, 3.0]}
+    rows = [{"variant": "v", "texts": "human", "seed": s, "score": x} for s, own in scores.items() for x in own]
+    table = shares_of_scores(pd.DataFrame(rows)).set_index("score")
+    assert len(table) == 50 and table.share.sum() == pytest.approx(1)  # each bin has a row
+    assert table.share[0.48] == pytest.approx((2 / 4 + 3 / 4) / 2) and table.share_error[0.48] == pytest.approx(1 / 8)
+    assert table.share[1.96] == pytest.approx((2 / 4 + 1 / 4) / 2)  # what lies beyond the last bin counts there
+    assert table.mean_score.unique() == pytest.approx([(7.01 / 4 + 4.51 / 4) / 2])
+
+
+def test_means_over_seeds_leave_out_errors_of_single_rows():
+    rows = [{"variant": "v", "seed": s, "auc": 0.8 + 0.1 * s, "auc_error": 0.5, "note": "x"} for s in (0, 1)]
+    (row,) = means_over_seeds(pd.DataFrame(rows), ["variant"]).to_dict("records")
+    assert row == {"variant": "v", "auc": pytest.approx(0.85), "auc_error": pytest.approx(0.05), "num_seeds": 2}

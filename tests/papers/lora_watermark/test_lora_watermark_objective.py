@@ -14,7 +14,7 @@ from papers.lora_watermark.objective import (
     others_mean,
     score_function,
 )
-from papers.lora_watermark.settings import Variant
+from papers.lora_watermark.settings import Ascent, Variant
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -86,13 +86,29 @@ def test_the_barrier_and_its_slope_are_continuous_and_it_is_convex():
 
 
 def test_multipliers_stay_in_their_range_and_vanish_where_a_constraint_is_slack():
-    objective = Objective([Variant(name="dual", eta=5.0)], dtype=torch.float64)
+    objective = Objective([Variant(name="dual")], Ascent(eta=5.0, rho=1.0), dtype=torch.float64)
     for _ in range(30):
         objective.ascend(torch.tensor([[0.5, -0.5, 0.0, 0.5]], dtype=torch.float64))
     assert objective.multipliers.tolist() == [[LARGEST, 0.0, 0.0, 0.0]]
     for _ in range(30):
         objective.ascend(torch.tensor([[-0.5, -0.5, -0.5, -0.5]], dtype=torch.float64))
     assert objective.multipliers.tolist() == [[0.0, 0.0, 0.0, 0.0]]
+
+
+def constrained(ascent: Ascent, num_steps: int = 400) -> list[float]:
+    """x + eps of x' = -d(lam g - x) / dx with g = x: as long as lam is below 1 it pays to break the constraint."""
+    objective, x, path = Objective([Variant(name="dual", eps=0.1)], ascent, dtype=torch.float64), -0.1, []
+    for _ in range(num_steps):
+        x += 0.01 * (1 - objective.multipliers[0, 0].item())
+        objective.ascend(torch.tensor([[x, 0.0, 0.0, 0.0]], dtype=torch.float64))
+        path.append(x)
+    return path
+
+
+def test_damping_ends_the_oscillation_of_plain_dual_ascent():
+    plain, damped = constrained(Ascent(eta=1.0, rho=0.0)), constrained(Ascent(eta=1.0, rho=20.0))
+    assert max(map(abs, plain[200:])) > 0.05
+    assert max(map(abs, damped[200:])) < 1e-3 and max(damped) < 0.5 * max(plain)
 
 
 def test_only_dual_members_with_that_constraint_have_multipliers():

@@ -294,12 +294,12 @@ def test_attacks_on_weights_are_undone(bench):
 def test_a_paraphrase_is_scored_against_human_text_of_its_length(bench):
     judged = Judged(bench, MEMBERS[0])
     texts, human = judged.texts["watermarked"][:8], judged.human[:8]
-    (row,) = after_paraphrase(judged, texts, human, lambda sentences: ["a" * 10] * len(sentences))
+    (row,) = after_paraphrase(judged, texts, lambda sentences: ["a" * 10] * len(sentences))
     assert (row["length"], row["num_texts"]) == (8, 8)
     changed = torch.cat([texts[:, :4], torch.full((8, 8), ord("a"))], 1)
     scores, of_human = (ratio(*judged.terms(t)).numpy() for t in (changed, human[:, :12]))
     assert row["auc"] == auc(scores, of_human)
-    assert not list(after_paraphrase(judged, texts, human, lambda sentences: ["a"] * len(sentences)))  # too short
+    assert not list(after_paraphrase(judged, texts, lambda sentences: ["a"] * len(sentences)))  # too short
 
 
 def test_a_performer_of_strength_zero_writes_as_the_base_does(bench):
