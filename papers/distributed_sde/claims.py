@@ -22,7 +22,8 @@ from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
 from shared.artifacts.estimates import difference, log_log_slope, mean_of, share_of
 
-LONG_RUNS = ["cpu", "gpu", "paper"]
+LONG_RUNS = {"kind": "paper", "scales": ["cpu", "gpu", "paper"]}
+NETWORK = LONG_RUNS | {"needs": "forty steps are too few", "reported": "figure 1 of version 2 (curves only)"}
 
 
 @claim(
@@ -43,8 +44,7 @@ def parabola_threshold(fig_sanity):
 
 @claim(
     "quartic-no-uniform-step",
-    "On x^4/4 gradient descent needs eta x0^2 < 2, the classical ODEs never diverge, the corrected one does iff"
-    " eta x0^2 > 2/3.",
+    "On x^4/4 gradient descent needs eta x0^2 < 2, classical ODEs never diverge, the corrected one if eta x0^2 > 2/3.",
     kind="paper",
 )
 def quartic_no_uniform_step(fig_sanity):
@@ -94,8 +94,7 @@ def ms_threshold(fig_threshold):
     "stable-step-inverse-to-gradient",
     "On (L0,L1)-smooth functions the largest stable step falls inversely with the gradient norm and with compression;"
     " the corrected condition stays below it, the classical one does not.",
-    kind="paper",
-    scales=LONG_RUNS,
+    **LONG_RUNS,
     needs="smoke has six gradient norms",
 )
 def stable_step_inverse_to_gradient(fig_stable):
@@ -132,8 +131,7 @@ def descent_bounds_hold(fig_bound):
 @claim(
     "dcsgd-prescheduled-fails",
     "Under affine noise and compression a prescheduled decay fails far from the optimum; normalised steps converge.",
-    kind="paper",
-    scales=LONG_RUNS,
+    **LONG_RUNS,
     needs="smoke ends after 1000 steps; the normalised rule needs 2000 at omega = 15",
     chosen_after="it was first tested at smoke too, and failed there for its 1000 steps; a tenth of diverged normalised"
     " runs was first none, which fifty runs cannot show",
@@ -162,8 +160,7 @@ def dsgd_heavy_tail_fails(fig_toy):
 @claim(
     "dsign-heavy-tail-converges",
     "DSignSGD with 1/sqrt(k+1) converges under Cauchy noise at the rate k^-1/2; with a constant step it has a floor.",
-    kind="paper",
-    scales=LONG_RUNS,
+    **LONG_RUNS,
     needs="the slope is fitted from step 100 to 10,000, and smoke ends after 1000",
     chosen_after="it was first tested at smoke too, and failed there for its 1000 steps",
 )
@@ -182,8 +179,7 @@ def dsign_heavy_tail_converges(fig_toy):
 @claim(
     "dsign-floor-scaling",
     "The floor of DSignSGD with a constant step scales as eta s / N.",
-    kind="paper",
-    scales=LONG_RUNS,
+    **LONG_RUNS,
     needs="smoke measures two settings only",
 )
 def dsign_floor_scaling(tab_floor):
@@ -196,10 +192,7 @@ def dsign_floor_scaling(tab_floor):
     "omega-instability-mlp",
     "At a constant step instability grows with omega; steps normalised with kappa never exceed the initial loss, steps"
     " normalised without it do.",
-    kind="paper",
-    scales=LONG_RUNS,
-    needs="forty steps are too few",
-    reported="figure 1 of version 2 (curves only)",
+    **NETWORK,
 )
 def omega_instability_mlp(fig_dcsgd):
     runs = fig_dcsgd.groupby(["rule", "omega", "seed"]).first().reset_index()
@@ -215,10 +208,7 @@ def omega_instability_mlp(fig_dcsgd):
 @claim(
     "dsign-mlp-robust",
     "DSignSGD trains under Cauchy noise of every scale.",
-    kind="paper",
-    scales=LONG_RUNS,
-    needs="forty steps are too few",
-    reported="figure 1 of version 2 (curves only)",
+    **NETWORK,
 )
 def dsign_mlp_robust(fig_dsign):
     runs = ends_of_runs(fig_dsign[fig_dsign.label_smoothing == 0], ["rule", "scale", "seed"])
@@ -230,10 +220,7 @@ def dsign_mlp_robust(fig_dsign):
 @claim(
     "dsign-constant-stalls",
     "On a network under Cauchy noise DSignSGD with a constant step stalls, and with 1/sqrt(k+1) goes on.",
-    kind="paper",
-    scales=LONG_RUNS,
-    needs="forty steps are too few",
-    reported="figure 1 of version 2 (curves only)",
+    **NETWORK,
 )
 def dsign_constant_stalls(fig_dsign):
     yield from _stalling(fig_dsign[fig_dsign.label_smoothing == 0])
@@ -242,9 +229,7 @@ def dsign_constant_stalls(fig_dsign):
 @claim(
     "dsign-constant-stalls-at-a-minimum",
     "Where smoothed labels give the network's loss a minimum, a constant step stalls and 1/sqrt(k+1) goes on.",
-    kind="ours",
-    scales=LONG_RUNS,
-    needs="forty steps are too few",
+    **NETWORK | {"kind": "ours", "reported": ""},
     chosen_after="steps and noise scales, after single runs: with a step of 0.01, or of 0.03 at scale 0.1, a run is"
     " still on its way to its floor after 10^4 steps",
 )
@@ -262,8 +247,7 @@ def _stalling(runs):
     "minibatch-same-split",
     "On mini-batches a constant step diverges under strong compression, steps with kappa never exceed the first loss,"
     " and DSignSGD trains at every noise scale.",
-    kind="paper",
-    scales=LONG_RUNS,
+    **LONG_RUNS,
     needs="twenty steps are too few",
     reported="appendix E.4 of version 2 (curves only)",
 )

@@ -7,9 +7,9 @@ network (synthetic noise on full-batch gradients), minibatch (true mini-batch no
 from papers.distributed_sde.network_settings import (
     MinibatchShard,
     MinibatchStudies,
-    NetworkShard,
     NetworkStudies,
     Processes,
+    network_shards,
 )
 from papers.distributed_sde.settings import Exact, Linear, SimulatedPaths, Toys, ToyShard
 from shared.artifacts.config import PaperConfig
@@ -29,18 +29,6 @@ class Config(PaperConfig):
 
 
 STEPS: dict[str, tuple[str, ...]] = {}
-
-
-def network_shards(studies: NetworkStudies, num_gpus: int) -> dict[str, StrictModel]:
-    """A job for DCSGD, and one for DSignSGD at each smoothing of the labels."""
-    jobs = {"dcsgd": ("dcsgd", studies.network)}
-    for smoothing in studies.smoothings:
-        name = f"dsign-smoothed-{smoothing:g}" if smoothing else "dsign"
-        jobs[name] = ("dsign", studies.sign_network.model_copy(update={"label_smoothing": smoothing}))
-    return {
-        name: NetworkShard(studies=studies.alone(study), study=study, network=network, num_gpus=num_gpus)
-        for name, (study, network) in jobs.items()
-    }
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

@@ -7,14 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from papers.distributed_sde.labels import FUNCTIONS, MODELS, SDES, cell_label
-from papers.distributed_sde.measures import last_decade_slopes, over_seeds, predicted_boundaries, until_gone
+from papers.distributed_sde.measures import floors_of_stalls, over_seeds, predicted_boundaries, until_gone
 from papers.distributed_sde.network_settings import NUM_CLASSES, label_entropy
 from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.line_panels import line_panels
 from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, value_ticks
 
 UNIFORM_GUESS = np.log(NUM_CLASSES)  # nats
-STALL = 0.1  # a run whose loss falls by a smaller power of the step stalls
 
 
 def fig_sanity(table: pd.DataFrame) -> Figure:
@@ -184,13 +183,10 @@ def fig_dsign(table: pd.DataFrame) -> Figure:
     words = {0.0: "hard labels"}
     table = table.assign(labels=[words.get(s, f"labels smoothed by {s:g}") for s in table.label_smoothing])
     figure, axes = _losses(table, ["labels", "rule"], "scale", "noise scale", log="xy", most=table.rule.nunique())
-    late = table[table.step >= table.step.max() / 10]
-    for ax, ((smoothing, _), part) in zip(axes, late.groupby(["label_smoothing", "rule"], sort=False), strict=True):
+    for ax, ((smoothing, _), part) in zip(axes, table.groupby(["label_smoothing", "rule"], sort=False), strict=True):
         ax.lines[-1].set_ydata([UNIFORM_GUESS - label_entropy(smoothing)] * 2)
-        for (_, scale), slope in last_decade_slopes(part, "scale").items():
-            if abs(slope.value) < STALL:
-                floor = part[part.scale == scale].loss.mean()
-                ax.plot([part.step.min(), part.step.max()], [floor] * 2, ":", color="black", linewidth=1.5)
+        for floor in floors_of_stalls(part, "scale"):
+            ax.plot([part.step.max() / 10, part.step.max()], [floor] * 2, ":", color="black", linewidth=1.5)
     return figure
 
 

@@ -135,6 +135,13 @@ def last_decade_slopes(runs: pd.DataFrame, level: str) -> dict[tuple[str, float]
     return found
 
 
+def floors_of_stalls(runs: pd.DataFrame, level: str, slowest: float = 0.1) -> list[float]:
+    """Mean loss over the last factor of ten of steps, of levels where it changes by less than that power of the step."""
+    late = runs[runs.step >= runs.step.max() / 10]
+    slopes = last_decade_slopes(runs, level).items()
+    return [late[late[level] == value].loss.mean() for (_, value), slope in slopes if abs(slope.value) < slowest]
+
+
 def predicted_boundaries(part: pd.DataFrame, column: str) -> tuple[np.ndarray, list[float], list[float]]:
     """Grid along one setting of fig_threshold with the corrected and the classical boundary; others as in its rows."""
     first, low, high = part.iloc[0], part[column].min(), part[column].max()

@@ -148,6 +148,18 @@ class NetworkShard(StrictModel):
     num_gpus: int
 
 
+def network_shards(studies: NetworkStudies, num_gpus: int) -> dict[str, NetworkShard]:
+    """A job for DCSGD, and one for DSignSGD at each smoothing of the labels."""
+    jobs = {"dcsgd": ("dcsgd", studies.network)}
+    for smoothing in studies.smoothings:
+        name = f"dsign-smoothed-{smoothing:g}" if smoothing else "dsign"
+        jobs[name] = ("dsign", studies.sign_network.model_copy(update={"label_smoothing": smoothing}))
+    return {
+        name: NetworkShard(studies=studies.alone(study), study=study, network=network, num_gpus=num_gpus)
+        for name, (study, network) in jobs.items()
+    }
+
+
 class MinibatchShard(StrictModel):
     """One network of the mini-batch studies."""
 
