@@ -284,8 +284,7 @@ def n_helps_d_hurts(tab_2):
 @claim(
     "corrected-is-not-more-accurate",
     "In transients the classical second-order SDE tracks SGD best and the corrected one worst.",
-    kind="ours",
-    scales=LONG_RUNS,
+    **LONG_RUNS | {"kind": "ours"},
     needs="too few paths to tell errors of half a per cent from noise",
 )
 def corrected_is_not_more_accurate(fig_track):
