@@ -44,7 +44,7 @@ def parabola_threshold(fig_sanity):
 
 @claim(
     "quartic-no-uniform-step",
-    "On x^4/4 gradient descent needs eta x0^2 < 2, classical ODEs never diverge, the corrected one if eta x0^2 > 2/3.",
+    "On x^4/4 gradient descent needs eta x0^2 < 2, classical ODEs never diverge, the corrected one iff eta x0^2 > 2/3.",
     kind="paper",
 )
 def quartic_no_uniform_step(fig_sanity):

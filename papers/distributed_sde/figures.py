@@ -160,7 +160,7 @@ def fig_track(table: pd.DataFrame) -> Figure:
 
 
 def _losses(
-    table: pd.DataFrame, panel: list[str], level: str, title: str, log="y", most=4
+    table: pd.DataFrame, panel: list[str], level: str, title: str, log="y", most=4, guess=UNIFORM_GUESS
 ) -> tuple[Figure, list[Axes]]:
     """A panel per combination, a line with a band over seeds per level, a triangle where a run leaves the axis."""
     table = over_seeds(table.assign(step=table.step.clip(lower=1 if "x" in log else 0)), [*panel, level])
@@ -168,8 +168,8 @@ def _losses(
     drawn = {"by": level, "title": title, "looks": looks, "between": ("low", "high"), "gone": "num_gone", "log": log}
     drawn |= {"labels": ("step $k$", "loss (nats); dotted: uniform guess"), "name": "\n".join, "most": most}
     figure, axes = line_panels(table, "step", "mean", panel=panel, **drawn)
-    for ax in axes:
-        scale_line(ax, UNIFORM_GUESS, "")
+    for ax, value in zip(axes, np.broadcast_to(guess, len(axes)), strict=True):
+        scale_line(ax, value, "")
     return figure, axes
 
 
@@ -182,9 +182,10 @@ def fig_dsign(table: pd.DataFrame) -> Figure:
     """Training loss by rule and scale of the Cauchy noise, hard labels and smoothed ones; floors of runs that stall."""
     words = {0.0: "hard labels"}
     table = table.assign(labels=[words.get(s, f"labels smoothed by {s:g}") for s in table.label_smoothing])
-    figure, axes = _losses(table, ["labels", "rule"], "scale", "noise scale", log="xy", most=table.rule.nunique())
-    for ax, ((smoothing, _), part) in zip(axes, table.groupby(["label_smoothing", "rule"], sort=False), strict=True):
-        ax.lines[-1].set_ydata([UNIFORM_GUESS - label_entropy(smoothing)] * 2)
+    groups = table.groupby(["label_smoothing", "rule"], sort=False)
+    look = {"most": table.rule.nunique(), "guess": [UNIFORM_GUESS - label_entropy(s) for (s, _), _ in groups]}
+    figure, axes = _losses(table, ["labels", "rule"], "scale", "noise scale", log="xy", **look)
+    for ax, (_, part) in zip(axes, groups, strict=True):
         for floor in floors_of_stalls(part, "scale"):
             ax.plot([part.step.max() / 10, part.step.max()], [floor] * 2, ":", color="black", linewidth=1.5)
     return figure

@@ -136,7 +136,11 @@ def last_decade_slopes(runs: pd.DataFrame, level: str) -> dict[tuple[str, float]
 
 
 def floors_of_stalls(runs: pd.DataFrame, level: str, slowest: float = 0.1) -> list[float]:
-    """Mean loss over the last factor of ten of steps, of levels where it changes by less than such a power."""
+    """Floors in nats: mean losses over the last factor of ten of steps, of levels whose runs stall there.
+
+    Args:
+        slowest: a run stalls where its loss changes by a smaller power of the step than this.
+    """
     late = runs[runs.step >= runs.step.max() / 10]
     slopes = last_decade_slopes(runs, level).items()
     return [late[late[level] == value].loss.mean() for (_, value), slope in slopes if abs(slope.value) < slowest]
