@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from papers.merging_noise import claims
+from papers.merging_noise.collapse import both_schedules
 from shared.artifacts.checks import FAILS, HOLDS, verdict_of
 from shared.artifacts.config import Settings
 
@@ -163,3 +164,11 @@ def test_batch_sizes_are_compared_where_the_smaller_peaks(small, large, expected
         for lr in (0.1, 1.0)
     ]
     assert verdict(claims.batch_at_fixed_lr, tab_pairs=pairs(*rows)) == expected
+
+
+def test_data_of_schedules_hold_settings_that_do_not_count():
+    """Which do is decided by the processor where one lies at the limit; a row may not come and go with it."""
+    means = pd.DataFrame({"study": ["grid", "constant", "forks"], "kept": [True, False, True], "main": True})
+    rows = pd.DataFrame({"study": "grid", "bin": 0, "seed": [0, 1], "noise": 0.1, "acc_gain": 1.0, "loss_gain": 0.1})
+    found = both_schedules(rows, means)
+    assert found[found.what == "setting"].kept.tolist() == [True, False]
