@@ -24,6 +24,7 @@ from shared.artifacts.estimates import difference, log_log_slope, mean_of, share
 
 LONG_RUNS = {"kind": "paper", "scales": ["cpu", "gpu", "paper"]}
 NETWORK = LONG_RUNS | {"needs": "forty steps are too few", "reported": "figure 1 of version 2 (curves only)"}
+CLASSED = {"chosen_after": "diverged is above three times the first loss, since a run ended near that loss itself"}
 
 
 @claim(
@@ -73,8 +74,7 @@ def stationary_variance_exact(tab_stationary):
             noise = rows.standard_error[model] / formula[model]
             yield at_most(f"{model}_sampled_error_at_omega_{omega:g}", error, 0.05, noise=noise)
         if omega == 0:
-            expected = 1 - rows.eta.iloc[0] * rows.lam.iloc[0] / 2
-            off = formula["classical_1"] / formula["discrete"] / expected - 1
+            off = formula["classical_1"] / formula["discrete"] / (1 - rows.eta.iloc[0] * rows.lam.iloc[0] / 2) - 1
             yield at_most("classical_factor_off_1_minus_half_eta_lambda", abs(off), 1e-5)
 
 
@@ -192,7 +192,7 @@ def dsign_floor_scaling(tab_floor):
     "omega-instability-mlp",
     "At a constant step instability grows with omega; steps normalised with kappa never exceed the initial loss, steps"
     " normalised without it do.",
-    **NETWORK,
+    **NETWORK | CLASSED,
 )
 def omega_instability_mlp(fig_dcsgd):
     runs = fig_dcsgd.groupby(["rule", "omega", "seed"]).first().reset_index()
@@ -231,7 +231,7 @@ def dsign_constant_stalls(fig_dsign):
     "Where smoothed labels give the network's loss a minimum, a constant step stalls and 1/sqrt(k+1) goes on.",
     **NETWORK | {"kind": "ours", "reported": ""},
     chosen_after="steps and noise scales, after single runs: with a step of 0.01, or of 0.03 at scale 0.1, a run is"
-    " still on its way to its floor after 10^4 steps",
+    " still on its way to its floor after 10^4 steps; six seeds, after three had left two checks within noise",
 )
 def dsign_constant_stalls_at_a_minimum(fig_dsign):
     yield from _stalling(fig_dsign[fig_dsign.label_smoothing > 0])
@@ -247,7 +247,7 @@ def _stalling(runs):
     "minibatch-same-split",
     "On mini-batches a constant step diverges under strong compression, steps with kappa never exceed the first loss,"
     " and DSignSGD trains at every noise scale.",
-    **LONG_RUNS,
+    **LONG_RUNS | CLASSED,
     needs="twenty steps are too few",
     reported="appendix E.4 of version 2 (curves only)",
 )

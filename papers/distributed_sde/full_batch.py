@@ -27,8 +27,11 @@ class Recorder:
 
 
 def status_of(first: float, last: float) -> str:
-    """diverged if a run ends above the loss it started from, or has none left; else finite."""
-    return "finite" if last <= first else "diverged"
+    """diverged if a run ends above three times the loss it started from, or has none left; else finite.
+
+    Not above the first loss itself: it is a uniform guess, around which runs that learn nothing end by chance.
+    """
+    return "finite" if last <= 3 * first else "diverged"
 
 
 def run_rows(problem: Problem, study: Study, rule: Rule, level: float, studies: NetworkStudies) -> Iterator[dict]:

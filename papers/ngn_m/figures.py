@@ -84,8 +84,7 @@ def fig_h1(table: pd.DataFrame) -> Figure:
 
 def fig_h4(table: pd.DataFrame) -> Figure:
     """Loss over the updates; columns r, rows K."""
-    table = table[table.step > 0].assign(loss=np.log(table.loss.clip(lower=1e-30)))  # below, it is rounding
-    table = table.groupby(["num_steps", "shift", "rate", "step"]).loss.mean().pipe(np.exp).reset_index()
+    table = table[table.step > 0].sort_values(["num_steps", "shift", "rate", "step"])
     how = {"panel": ["num_steps", "shift"], "by": "rate", "title": LR, "most": table["shift"].nunique()}
     how |= {"sharey": False, "log": "xy"}
     how |= {"name": lambda key: f"r = {key[1]:g}, K = {key[0]:g}", "labels": ("updates", "loss"), "size": (2.1, 2.1)}

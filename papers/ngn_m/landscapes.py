@@ -60,17 +60,24 @@ def least_squares(a: np.ndarray, b: np.ndarray) -> tuple[Landscape, np.ndarray, 
     return landscape, solution, float(landscape(solution[None])[0][0])
 
 
-def rotated_quadratic(matrix: np.ndarray, target: np.ndarray) -> tuple[Landscape, float]:
-    """1/2 |M x - y|^2 for a square M in the basis of its right singular vectors, and the condition number of M^T M.
+def rotated_quadratics(matrices: np.ndarray, targets: np.ndarray) -> tuple[Landscape, np.ndarray]:
+    """A landscape whose lane i is 1/2 |M_i x - y_i|^2 in the basis of M_i's right singular vectors; their conditions.
 
     There the loss is 1/2 |s z - U^T y|^2 with s the singular values. Every method here is invariant to rotations, so
     losses are those of the problem itself, at a D-th of the cost.
+
+    Args:
+        matrices: (N, D, D). targets: (N, D).
+
+    Returns:
+        The landscape, for R lanes a problem, problem by problem: (N R, D); condition numbers of M^T M, (N,).
     """
-    u, s, _ = np.linalg.svd(matrix)
-    rotated = u.T @ target
+    u, s, _ = np.linalg.svd(matrices)
+    rotated = np.einsum("nij,ni->nj", u, targets)
 
     def landscape(z: np.ndarray, step: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        residual = s * z - rotated
-        return 0.5 * np.square(residual).sum(1), s * residual
+        residual = s[:, None] * z.reshape(len(s), -1, s.shape[1]) - rotated[:, None]
+        gradient = s[:, None] * residual
+        return 0.5 * np.square(residual).sum(2).reshape(-1), gradient.reshape(z.shape)
 
-    return landscape, float((s[0] / s[-1]) ** 2)
+    return landscape, (s[:, 0] / s[:, -1]) ** 2

@@ -64,3 +64,20 @@ def widths(runs: pd.DataFrame) -> pd.DataFrame:
         sweep = {"decades": np.log10(lrs[-1] / lrs[0]), "num_lrs": len(lrs)}
         rows.append({"study": study, "method": method, "task": own.task.iloc[0]} | width | sweep)
     return pd.DataFrame(rows)
+
+
+def over_draws(table: pd.DataFrame, best: str = "1/sqrt(k)") -> pd.DataFrame:
+    """Losses on random quadratics -> per rate and step their geometric mean over draws, and how far `best` is ahead.
+
+    log10_ratio is the mean of log10(loss at `best` / loss), paired by draw, with its standard error. Losses below 1e-24
+    are rounding and count as that.
+    """
+    keys, of_step = ["shift", "num_steps", "rate", "step"], ["draw", "shift", "num_steps", "step"]
+    table = table.assign(log=np.log10(table.loss.clip(lower=1e-24)))
+    ahead = table.loc[table.rate == best, [*of_step, "log"]].rename(columns={"log": "best"})
+    table = table.merge(ahead, on=of_step, validate="many_to_one").assign(ratio=lambda t: t.best - t.log)
+    logs, ratio = ("log", "mean"), {"log10_ratio": ("ratio", "mean"), "log10_ratio_error": ("ratio", "sem")}
+    found = table.groupby(keys, sort=False).agg(
+        num_draws=("draw", "size"), condition=("condition", "median"), loss=logs, **ratio
+    )
+    return found.assign(loss=10**found.loss).reset_index()

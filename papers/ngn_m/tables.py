@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from papers.ngn_m.names import METHODS, MOMENTUM
-from papers.ngn_m.runs import by_seed, scored, widths, with_methods
+from papers.ngn_m.runs import by_seed, over_draws, scored, widths, with_methods
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -18,6 +18,16 @@ def fig_e1(records: Records, reported: Reported) -> pd.DataFrame:
     table = records("toys", "quartic")
     table["setting"] = table.method + " " + table.lr.map("{:g}".format)
     return reported.beside(table, "Figure E.1", rows="setting", columns={"updates": "reported_updates"})
+
+
+def fig_h4(records: Records) -> pd.DataFrame:
+    """Losses on the quadratics and log10 of those at 1/sqrt(k) over them: means over the draws of A and y."""
+    return over_draws(records("toys", "quadratics"))
+
+
+def tab_h4(fig_h4: pd.DataFrame) -> pd.DataFrame:
+    """The same after the last update."""
+    return fig_h4[fig_h4.step == fig_h4.num_steps]
 
 
 def logged(records: Records, settings: Settings) -> pd.DataFrame:

@@ -4,18 +4,20 @@ python -m papers.ngn_m.toys --scale cpu --shard quartic
 """
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
 from papers.ngn_m.config import ToyShard
 from papers.ngn_m.descents import Descent, descend
-from papers.ngn_m.landscapes import diabetes, least_squares, many_minima, quartic, rosenbrock, rotated_quadratic
+from papers.ngn_m.landscapes import diabetes, least_squares, many_minima, quartic, rosenbrock, rotated_quadratics
 from papers.ngn_m.problems import Curves, Toys
 from papers.ngn_m.robustness import robustness_rows
 from shared.artifacts.step import step
 from shared.base.seeding import numpy_generator
 
 START = (-1.2, 1.0)  # of Rosenbrock
+DRAWS_AT_ONCE = 20  # quadratics that one descent takes together: more no longer fit a processor's cache
 PATH_POINTS, PATHS = 400, ("NGN-M", "SGDM")  # kept of a trajectory, and of which methods
 Labelled = tuple[str, dict]  # part of the record, row
 
@@ -58,29 +60,28 @@ def minima_rows(toys: Toys) -> Iterator[dict]:
             yield {"method": method, "lr": lr, "share": own.mean(), "num_starts": plan.num_starts}
 
 
-def quadratics_rows(toys: Toys) -> Iterator[Labelled]:
+def quadratics_rows(toys: Toys) -> Iterator[dict]:
     """NGN-M on ill-conditioned quadratics with constant and decaying learning rates."""
-    plan = toys.quadratics
-    for draw in range(plan.num_draws):
-        rng = numpy_generator(draw, "quadratic")
-        a, y = rng.standard_normal((plan.size, plan.size)), rng.standard_normal(plan.size)
+    plan, names = toys.quadratics, ["1/sqrt(K)", "1/sqrt(k)", *(f"{c:g}" for c in toys.quadratics.constants)]
+    for first in range(0, plan.num_draws, DRAWS_AT_ONCE):
+        draws = range(first, min(first + DRAWS_AT_ONCE, plan.num_draws))
+        rngs = [numpy_generator(draw, "quadratic") for draw in draws]
+        drawn = [(rng.standard_normal((plan.size, plan.size)), rng.standard_normal(plan.size)) for rng in rngs]
+        a, y = (np.stack(parts) for parts in zip(*drawn, strict=True))
+        start = np.zeros((len(draws) * len(names), plan.size))
         for shift in plan.shifts:
-            landscape, condition = rotated_quadratic(a + shift * np.eye(plan.size), y)
+            landscape, conditions = rotated_quadratics(a + shift * np.eye(plan.size), y)
             for num_steps in plan.num_steps:
-                names = ["1/sqrt(K)", "1/sqrt(k)", *(f"{c:g}" for c in plan.constants)]
 
-                def rates(step: int, num_steps: int = num_steps) -> np.ndarray:
-                    return np.array([1 / np.sqrt(num_steps), 1 / np.sqrt(step + 1), *plan.constants])
+                def rates(step: int, num_steps: int = num_steps, num_draws: int = len(draws)) -> np.ndarray:
+                    return np.tile([1 / np.sqrt(num_steps), 1 / np.sqrt(step + 1), *plan.constants], num_draws)
 
-                at, start = _log_points(num_steps, plan.num_points), np.zeros((len(names), plan.size))
+                at = _log_points(num_steps, plan.num_points)
                 found = descend(landscape, "NGN-M", rates, start, num_steps, beta=toys.beta, log_at=at)
-                labels = {"draw": draw, "shift": shift, "condition": condition, "num_steps": num_steps}
-                for column, name in enumerate(names):
+                for lane, (draw, rate) in enumerate(product(range(len(draws)), names)):
+                    labels = {"draw": draws[draw], "shift": shift, "condition": conditions[draw]}
                     for step, losses in zip(at, found.curves, strict=True):
-                        row = labels | {"rate": name, "step": step, "loss": losses[column]}
-                        yield "curve", row
-                        if step == num_steps:
-                            yield "end", row
+                        yield labels | {"num_steps": num_steps, "rate": rate, "step": step, "loss": losses[lane]}
 
 
 def _log_points(num_steps: int, number: int) -> list[int]:

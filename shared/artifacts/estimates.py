@@ -93,9 +93,9 @@ def from_standard_error(value: float, standard_error: float, n: int | None = Non
     return Estimate(float(value), float(standard_error), dof, None if n is None else int(n))
 
 
-def of_row(row: Mapping, column: str, error: str | None = None) -> Estimate:
-    """`column` of a table's row, with its standard error over the row's `num_seeds`, from `error` or <column>_error."""
-    return from_standard_error(row[column], row[error or f"{column}_error"], row["num_seeds"])
+def of_row(row: Mapping, column: str, error: str | None = None, size: str = "num_seeds") -> Estimate:
+    """`column` of a table's row, with its standard error over the row's `size`, from `error` or <column>_error."""
+    return from_standard_error(row[column], row[error or f"{column}_error"], row[size])
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

@@ -11,7 +11,9 @@ from papers.ngn_m.claims import (
     momentum_ablation,
     ngnm_lr_sensitivity,
     ngnm_peak,
+    theory_step_good_default,
 )
+from papers.ngn_m.runs import over_draws
 from papers.ngn_m.tables import tab_steps
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, NOT_TESTABLE, verdict_of
 from shared.artifacts.config import load_config
@@ -131,3 +133,35 @@ def test_half_of_adams_perplexity_is_asked_for_at_the_large_learning_rate(ours, 
         )
     ]  # fmt: skip
     assert verdict_of(list(momentum_ablation(pd.DataFrame(rows), SETTINGS))) == verdict
+
+
+LAST = {"num_steps": 10, "step": 10, "condition": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("behind", "spread", "verdict"), [(1.4, 0.3, HOLDS), (0.7, 0.3, FAILS), (0.9, 1.0, NOISE), (1.1, 1.0, NOISE)]
+)
+def test_ten_times_ahead_is_of_the_mean_over_draws(behind, spread, verdict):
+    """Constant rates are `behind` decades behind in the mean, on draws that differ by decades in all rates alike."""
+    shifts = np.linspace(-spread, spread, 10)
+    rows = [
+        LAST | {"draw": draw, "shift": r, "rate": rate, "loss": 10.0 ** (at - draw)}
+        for draw, off in enumerate(shifts)
+        for r in (0.0, 10.0)
+        for rate, at in (("1/sqrt(k)", 0.0), ("0.001", behind + off), ("0.0001", 3.0))
+    ]  # fmt: skip
+    table = over_draws(pd.DataFrame(rows))
+    own = table[(table.rate == "0.001") & (table["shift"] == 0)].iloc[0]
+    assert own.log10_ratio == pytest.approx(-behind) and own.num_draws == 10 and own.condition == 4
+    assert own.log10_ratio_error == pytest.approx(shifts.std(ddof=1) / 10**0.5)
+    assert own.loss == pytest.approx(10 ** (behind - 4.5))
+    assert verdict_of(list(theory_step_good_default(table))) == verdict
+
+
+def test_losses_that_are_rounding_are_all_alike():
+    rows = [
+        LAST | {"draw": draw, "shift": 100.0, "rate": rate, "loss": loss}
+        for draw in range(2)
+        for rate, loss in (("1/sqrt(k)", 1e-31), ("0.001", 7e-30))
+    ]
+    assert (over_draws(pd.DataFrame(rows)).log10_ratio == 0).all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from papers.ngn_m.descents import METHODS, descend, ngn_step
-from papers.ngn_m.landscapes import diabetes, least_squares, many_minima, quartic, rosenbrock, rotated_quadratic
+from papers.ngn_m.landscapes import diabetes, least_squares, many_minima, quartic, rosenbrock, rotated_quadratics
 from papers.ngn_m.robustness import descend_by_rule
 from shared.base.seeding import numpy_generator
 from shared.optim.registry import build_optimizer
@@ -114,16 +114,15 @@ def test_diabetes_has_the_wanted_curvature_and_its_minimum_is_flat():
     assert loss[0] == pytest.approx(minimum) and np.abs(grad).max() < 1e-10
 
 
-def test_the_rotated_quadratic_has_the_losses_of_the_original():
+def test_rotated_quadratics_have_the_losses_of_the_originals_lane_by_lane():
     rng = numpy_generator(3, "matrix")
-    matrix, y = rng.standard_normal((6, 6)), rng.standard_normal(6)
-    landscape, condition = rotated_quadratic(matrix, y)
-    plain = least_squares(matrix, y)[0]
-    one, other = (
-        descend(f, "NGN-M", np.array([0.3]), np.zeros((1, 6)), 40, log_at=range(41)).curves for f in (landscape, plain)
-    )
-    np.testing.assert_allclose(one, other, rtol=1e-8)
-    assert condition == pytest.approx(np.linalg.cond(matrix.T @ matrix), rel=1e-6)
+    matrices, ys, rates = rng.standard_normal((2, 6, 6)), rng.standard_normal((2, 6)), np.array([0.3, 0.1])
+    landscape, conditions = rotated_quadratics(matrices, ys)
+    found = descend(landscape, "NGN-M", np.tile(rates, 2), np.zeros((4, 6)), 40, log_at=range(41)).curves
+    for matrix, y, own, condition in zip(matrices, ys, (found[:, :2], found[:, 2:]), conditions, strict=True):
+        plain = descend(least_squares(matrix, y)[0], "NGN-M", rates, np.zeros((2, 6)), 40, log_at=range(41)).curves
+        np.testing.assert_allclose(own, plain, rtol=1e-8)
+        assert condition == pytest.approx(np.linalg.cond(matrix.T @ matrix), rel=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["ngn", "ngn_m", "ngn_d", "ngn_md", "ngn_md_v2"])
