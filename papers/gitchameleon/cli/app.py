@@ -1,11 +1,12 @@
-"""Subcommands around an evaluation: check data, keep environments, answer without a model, validate references."""
+"""Subcommands around an evaluation: check data, keep environments, answer without a model, validate references, keep
+verdicts."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from papers.gitchameleon.cli import environments, generate, options
+from papers.gitchameleon.cli import environments, generate, options, record
 from papers.gitchameleon.cli import evaluate as evaluation
 from papers.gitchameleon.data.json_lines import read_whole_lines
 from papers.gitchameleon.data.solutions import Solution, read_solutions, write_solutions
@@ -23,6 +24,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 app.add_typer(environments.app, name="envs")
 app.command("evaluate")(evaluation.main)
 app.command("generate")(generate.main)
+app.command("record")(record.main)
 
 
 @app.command()
