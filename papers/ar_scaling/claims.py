@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from papers.ar_scaling.window import paired_windows, seed_windows
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable
 from shared.artifacts.estimates import Estimate, mean_of, paired_difference
 
@@ -20,31 +21,19 @@ TRAINED = {"kind": "paper", "scales": ["cpu", "gpu", "paper"], "needs": "smoke t
 TRAINED |= {"chosen_after": CHOSEN}
 
 
-def _widths(tab_seeds: pd.DataFrame, row: str, layers: int, threshold: float = 0.9) -> pd.Series:
-    """Window of every seed in decades, by seed; mean over tasks and widths, where there are several."""
-    own = tab_seeds[(tab_seeds.row == row) & (tab_seeds.num_layers == layers) & (tab_seeds.threshold == threshold)]
-    return own.groupby("seed").width.mean()
-
-
-def _paired(ours: pd.Series, theirs: pd.Series) -> Estimate:
-    """Difference over the seeds that both have."""
-    common = ours.index.intersection(theirs.index)
-    return paired_difference(ours[common], theirs[common])
-
-
 def _rows(table: pd.DataFrame, row: str) -> pd.DataFrame:
     return table[(table.row == row) & table.accuracy.notna()]
 
 
 @claim("attention-lr-robust", "Two layers of attention solve recall over one and a half decades of rates.", **SLOW)
 def attention_lr_robust(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    yield at_least("decades_at_0.9", mean_of(_widths(tab_seeds, "Attention", 2)), 1.5)
+    yield at_least("decades_at_0.9", mean_of(seed_windows(tab_seeds, "Attention", 2)), 1.5)
 
 
 @claim("recurrent-lr-narrow", "Mamba's window is half a decade narrower than that of two attention layers.", **SLOW)
 def recurrent_lr_narrow(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    layers = 2 if len(_widths(tab_seeds, "Mamba", 2)) else 1
-    gap = _paired(_widths(tab_seeds, "Attention", 2), _widths(tab_seeds, "Mamba", layers))
+    layers = 2 if len(seed_windows(tab_seeds, "Mamba", 2)) else 1
+    gap = paired_windows(seed_windows(tab_seeds, "Attention", 2), seed_windows(tab_seeds, "Mamba", layers))
     yield at_least("attention_minus_Mamba_decades", gap, 0.5)
 
 
@@ -124,9 +113,7 @@ def mamba_needs_conv_at_depth_one(tab_ablation: pd.DataFrame, settings) -> Itera
 def recurrent_gain_from_width(tab_gain: pd.DataFrame) -> Iterator[Finding]:
     hardest = "dense" if "dense" in set(tab_gain.task) else tab_gain.task[tab_gain.baseline.idxmin()]  # the paper's
     one = tab_gain[tab_gain.task == hardest].pivot(index=["row", "seed"], columns="d_model", values="accuracy")
-    wide = {
-        row: own.dropna(axis=1, how="all").dropna() for row, own in one.groupby("row")
-    }  # seeds that all widths have
+    wide = {row: own.dropna(axis=1, how="all").dropna() for row, own in one.groupby("row")}  # seeds of all widths
     for row in ("Mamba", "Hyena"):
         own, ranks = wide[row], wide[row].rank(axis=1)
         yield greater(f"rank_correlation_{row}", mean_of(ranks.T.corrwith(ranks.columns.to_series().rank())), 0.8)
@@ -138,9 +125,10 @@ def recurrent_gain_from_width(tab_gain: pd.DataFrame) -> Iterator[Finding]:
 
 @claim("deltanet-robust", "DeltaNet's window spans 1.5 decades, and half a decade more than Mamba's.", **TRAINED)
 def deltanet_robust(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
-    ours, theirs = _widths(tab_seeds, "DeltaNet", 1), _widths(tab_seeds, "Mamba", 1)
+    ours = seed_windows(tab_seeds, "DeltaNet", 1)
     yield at_least("decades_at_0.9", mean_of(ours), 1.5)
-    yield at_least("minus_Mamba_decades", _paired(ours, theirs), 0.5)
+    for width, own in tab_seeds[(tab_seeds.row == "Mamba") & (tab_seeds.num_layers == 1)].groupby("d_model"):
+        yield at_least(f"minus_Mamba_{width:g}_decades", paired_windows(ours, seed_windows(own, "Mamba", 1)), 0.5)
 
 
 @claim("loss-drop-without-recall", "One attention layer's loss falls abruptly without recall.", **TRAINED)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from papers.ar_scaling.names import COARSE, named, ordered
-from shared.artifacts.line_panels import decade_ticks
+from shared.artifacts.line_panels import decade_ticks, heat_panels
 from shared.artifacts.plots import band, legend, line, nothing, panels, scale_line, styles, value_ticks
 from shared.artifacts.shapes import dots
 
@@ -74,6 +74,14 @@ def fig_3(table: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("test accuracy at the best rate")
     legend(figure, axes)
     return figure
+
+
+def fig_depth(table: pd.DataFrame) -> Figure:
+    """Best accuracy by depth and width, a panel per model; what was not run is white."""
+    table = table.sort_values("row", key=lambda c: c.map({row: i for i, row in enumerate(ordered(table.row))}))
+    panel = ["row"] + ["task"] * (table.task.nunique() > 1)
+    how = {"panel": panel, "rows": "num_layers", "columns": "d_model", "labels": ("width", "layers"), "most": 4}
+    return heat_panels(table, "accuracy", **how, limits=(0, 1), error="standard_error", form="{:.2f}")
 
 
 def fig_4(table: pd.DataFrame) -> Figure:

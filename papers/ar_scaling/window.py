@@ -6,6 +6,9 @@ Shapes: R learning rates, S seeds.
 import math
 
 import numpy as np
+import pandas as pd
+
+from shared.artifacts.estimates import Estimate, paired_difference
 
 
 def window(lrs: np.ndarray, accuracy: np.ndarray, threshold: float) -> tuple[float, int]:
@@ -59,3 +62,15 @@ def window_interval(
     widths = [counted(window(lrs, accuracy[rows].mean(0), threshold)[0], lrs) for rows in drawn]
     low, high = np.quantile(widths, [0.025, 0.975])
     return centre, float(low), float(high)
+
+
+def seed_windows(tab_seeds: pd.DataFrame, row: str, layers: int, threshold: float = 0.9) -> pd.Series:
+    """Window of every seed in decades, by seed; mean over tasks and widths, where there are several."""
+    own = tab_seeds[(tab_seeds.row == row) & (tab_seeds.num_layers == layers) & (tab_seeds.threshold == threshold)]
+    return own.groupby("seed").width.mean()
+
+
+def paired_windows(ours: pd.Series, theirs: pd.Series) -> Estimate:
+    """Difference over the seeds that both have."""
+    common = ours.index.intersection(theirs.index)
+    return paired_difference(ours[common], theirs[common])

@@ -174,6 +174,8 @@ def heat_panels(
         errors = cells * np.nan if error is None else part.pivot(index=rows, columns=columns, values=error).sort_index()
         ax.imshow(cells, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         for (row, column), number in np.ndenumerate(cells.to_numpy()):
+            if np.isnan(number):  # a combination that there is not
+                continue
             color = "white" if number < (low + high) / 2 else "black"
             below = "" if np.isnan(spread := errors.iat[row, column]) else f"\n± {spread:.2g}"
             ax.text(column, row, form.format(number) + below, ha="center", va="center", color=color, fontsize=7)

@@ -112,6 +112,7 @@ def widths(**own) -> pd.DataFrame:
         {
             "row": row.replace("_", "-"),
             "num_layers": layers,
+            "d_model": 32,
             "seed": seed,
             "threshold": 0.9,
             "width": width + 0.01 * seed,
@@ -126,6 +127,8 @@ def test_windows_are_paired_by_seed():
     assert verdict_of(list(deltanet_robust(widths(DeltaNet=(1, 1.7), Mamba=(1, 0.3))))) == HOLDS
     assert verdict_of(list(deltanet_robust(widths(DeltaNet=(1, 1.7), Mamba=(1, 1.5))))) == FAILS
     assert verdict_of(list(deltanet_robust(widths(DeltaNet=(1, 1.0), Mamba=(1, 0.0))))) == FAILS
+    narrow, wide = widths(DeltaNet=(1, 1.7), Mamba=(1, -0.3)), widths(Mamba=(1, 1.5)).assign(d_model=64)
+    assert verdict_of(list(deltanet_robust(pd.concat([narrow, wide])))) == FAILS  # of every width, not of their mean
     assert verdict_of(list(recurrent_lr_narrow(widths(Attention=(2, 1.7), Mamba=(2, 0.3))))) == HOLDS
     assert verdict_of(list(recurrent_lr_narrow(widths(Attention=(2, 0.3), Mamba=(1, 0.3))))) == FAILS
 
@@ -280,7 +283,7 @@ def test_every_part_is_dealt_once():
     ]
     assert len(parts) == len(set(parts)) and len(shards) == 8
     rates = [len({run.lr for run in p.recall.runs}) for s in shards.values() for p in s.parts if p.study == "mamba"]
-    assert rates == [6]
+    assert rates == [7]
 
 
 def test_what_is_compared_has_the_same_updates():
