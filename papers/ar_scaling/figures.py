@@ -18,7 +18,7 @@ def fig_1(table: pd.DataFrame) -> Figure:
     """Accuracy over the learning rate, a panel per model; seeds as a band."""
     table = named(table)
     names, looks = ordered(table.panel), styles(["mean of seeds", *dict.fromkeys(table["size"])])
-    figure, axes = panels(len(names), most=4, width=1.9, height=2.3, sharex=True)
+    figure, axes = panels(len(names), most=5, width=1.7, height=2.3, sharex=True)
     coarse = [lr for lr in COARSE if table.lr.min() < lr < table.lr.max()]
     for ax, name in zip(axes, names, strict=True):
         own = table[table.panel == name]
