@@ -1,7 +1,7 @@
 """The paper's statements, as far as they are public, and ours, as checks over the rebuilt tables.
 
-Both worlds have eight seeds at cpu; differences are paired by seed. The threshold of every claim was fixed in our notes
-before the builds whose numbers stand here.
+Both worlds have eight seeds at cpu; differences are paired by seed where both sides have one. The threshold of every
+claim was fixed in our notes before the builds whose numbers stand here.
 """
 
 import itertools
@@ -90,7 +90,7 @@ def wm_tradeoff(tab_roles, tab_main_seeds):
 
 @claim(
     "wm-constraint-needed",
-    "Without a constraint, the optimum degenerates.",
+    "In the exact world, without a constraint, the optimum degenerates.",
     kind="paper",
     reported="the objective is recast as a constrained one (read in public summaries)",
 )
@@ -105,7 +105,7 @@ def wm_constraint_needed(tab_objectives):
 
 @claim(
     "wm-pair-needed",
-    "Both adapters are needed: an observer alone finds nothing, and a performer alone is found less at an equal rise.",
+    "In the exact world both adapters are needed: an observer alone finds nothing, a performer less at an equal rise.",
     kind="paper",
     chosen_after=WORLD,
 )

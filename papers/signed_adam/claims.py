@@ -77,7 +77,7 @@ table1_order = best_claim(
 
 @grid_claim(
     "adavar-diagonal",
-    "AdaVar gains nothing by leaving gamma = tau = beta, where it is Adam with equal betas.",
+    "AdaVar gains little (cpu: 0.05 nats at most) by leaving gamma = tau = beta, where it is Adam with equal betas.",
     chosen_after=PROBED,
 )
 def adavar_diagonal(tab_adavar, settings):
@@ -112,7 +112,7 @@ def eps_init_bc_minor(tab_confounders, tab_methods, settings):
 
 @grid_claim(
     "equal-betas-near-optimal",
-    "Tying beta2 to beta1 costs little, for every beta1 from 0.8 on and at the optimum.",
+    "Tying beta2 to beta1 costs little (cpu: 0.05 nats at most), for every beta1 from 0.8 on and at the optimum.",
     reported="never more than 0.3 in perplexity",
 )
 def equal_betas_near_optimal(tab_betas, tab_equal, settings):
@@ -197,7 +197,7 @@ def vi_optimum(tab_inference):
 
 @exact_claim(
     "het-quadratic-order",
-    "On blocks of different scale SGD is far behind Signum, and Signum behind Adam; on alike blocks they are close.",
+    "On blocks of different scale SGD is 100 times behind Signum, Signum 3 times behind Adam; on alike ones SGD 20.",
 )
 def het_quadratic_order(tab_quadratics):
     for worse, better, ratio in (("SGD", "Signum", 100), ("Signum", "Adam", 3), ("SGD", "Adam", 1000)):
@@ -218,7 +218,7 @@ def fixed_mollifier_no_gain(tab_mollifier):
 
 @exact_claim(
     "variance-differs-by-block",
-    "sigma2 grows with a block's eigenvalues where blocks differ, and is alike where they are alike.",
+    "sigma2 spans 5 decades or more, rising with the eigenvalues, between blocks that differ, under 4 between alike.",
 )
 def variance_differs_by_block(tab_variance):
     (span, rise), (alike, _) = block_decades(tab_variance, "het"), block_decades(tab_variance, "hom")
