@@ -212,6 +212,7 @@ def test_additive_noise_is_compared_at_equal_samples_and_rows_at_equal_updates()
     }
     assert all(noise.batch_size == c["batch_size"] and noise.sigma == c["sigma"] for c, noise, _ in additive)
     assert {steps for c, _, steps in found if c["noise"] == "rows"} == {1000}
+    assert next(noise for c, noise, _ in found if c["batch_size"] == 9) == AdditiveNoise(0.0)  # the gradient itself
     assert set(KNOWN_LANDSCAPES) == set(LANDSCAPES)
 
 
