@@ -19,7 +19,7 @@ PILOTS = (
     "vocabulary, batches and lengths at cpu by single-seed pilots, for a large gap; Adam's rates moved once after a"
     " build; fresh seeds and pairing across batch sizes after a referee's report on a build without them"
 )
-ROTATIONS = "rotations of the blocks after a referee's report on a build with one of them"
+ROTATIONS = "rotations of the blocks after a referee's report on one; Adam's smallest rates after a build with eight"
 trained_claim = functools.partial(
     claim, scales=("cpu", "gpu", "paper"), chosen_after=PILOTS, needs="smoke only shows that the pipeline runs"
 )
