@@ -43,8 +43,8 @@ def last_crossover(batch_sizes: Sequence[float], gap: Sequence[float]) -> float:
 def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
     """The batch size beyond which SGD stays behind Adam, for both columns of Adam, with its interval.
 
-    The interval holds every batch size at which a gap of zero lies between the Student-t bounds of the gap (95%, each
-    interpolated over log2(batch size)): from where the upper bound turns positive for good to where the lower one does.
+    The interval goes from the batch size beyond which the upper Student-t bound of the gap (95%) stays positive to that
+    beyond which the lower one does, each interpolated over log2(batch size).
 
     Returns:
         baseline, batch_size, low, high (missing where that end lies outside the batch sizes), ends: "two", or what is
