@@ -70,7 +70,7 @@ def main_cells(tab_betas: pd.DataFrame, from_beta1: float = 0.0) -> pd.DataFrame
     return ours.dropna(subset="val_loss").reset_index(drop=True)
 
 
-def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 200) -> Estimate:
+def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 2000) -> Estimate:
     """`statistic` of the cells, and its spread when every loss is redrawn within its standard error over seeds.
 
     A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed.
