@@ -73,3 +73,16 @@ def truncated_gradients(records: Records) -> pd.DataFrame:
 def random_jacobians(records: Records) -> pd.DataFrame:
     """Theorem 3.2 on random Jacobians: cosines of the one-step and the exact gradient step, by the Jacobian's norm."""
     return _cosines(records("verify", "theorem"), ["norm"])
+
+
+def at_length(table: pd.DataFrame, study: str, model: str, times: float = 1, column: str = "seq_acc") -> pd.Series:
+    """Values by seed of a model at `times` the training's length; of a swept model, those of its largest l_max."""
+    own = table[(table.study == study) & ((table.model == model) | table.model.str.startswith(f"{model}, l_max "))]
+    own = own[(own.test_len == times * own.train_len) & (own.l_max == own.l_max.max())]
+    return own.set_index("seed")[column].sort_index()
+
+
+def swept_model(table: pd.DataFrame, l_max: int | None = None) -> str:
+    """The name of the model of the study `dial` with that training l_max, the largest if omitted."""
+    own = table[(table.study == "dial") & table.model.str.contains("l_max")]
+    return own.model[own.l_max == (l_max or own.l_max.max())].iloc[0]

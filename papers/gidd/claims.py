@@ -109,7 +109,7 @@ def _nats(row) -> Estimate:
 @_trained(
     "selfcorr-helps-hybrid",
     "Self-correction lowers the generative perplexity of samples by a fifth or more if the model knows uniform noise, "
-    "and leaves them as varied as clean data.",
+    "and leaves them four fifths of clean data's distinct pairs and nine tenths of its entropy.",
     reported="perplexity 214 -> 93.3 for base, p_u = 0.2 (NLL 5.37 -> 4.54)",
 )
 def selfcorr_helps_hybrid(tab_selfcorr):

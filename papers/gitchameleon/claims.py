@@ -39,7 +39,7 @@ def gt_sound(tab_validation, tab_answers):
     "version-swap",
     "Code for one version fails under the sibling version's tests where the change is known to break it, in the "
     "expected way, and passes elsewhere.",
-    reported="on the benchmark's own 148 pairs: 83 of 121 that ran fail (a measurement of ours, not the paper's)",
+    reported="not in the paper",
 )
 def version_swap(tab_version_swap):
     own = tab_version_swap.tests == tab_version_swap.code
@@ -53,7 +53,7 @@ def version_swap(tab_version_swap):
     "Most of the benchmark's tests force the pin: the reference of another version fails under more than half of them.",
     scales=["paper", "benchmark"],
     needs="it is about the pairs among the 328 problems; scale paper has them",
-    reported="not in the paper; by the hidden tests 83 of 121 pairs that ran fail (a measurement of ours)",
+    reported="not in the paper",
     chosen_after="a majority, set after 81 of 147 had been seen; the paper names no threshold",
 )
 def pins_decide(tab_pairs):
@@ -103,7 +103,7 @@ def selfdebug_visible_real(tab_paired):
 @paper(
     "visible-ranks-real",
     "The published answers rank self-debugged models by visible success as the published table does.",
-    reported="Tables 1 and 8: 17 models from 62.2 to 79.0 % of 328",
+    reported="Tables 1 and 8: 17 models from 68.6 to 79.3 % of 328",
     chosen_after="the rates of twelve of the systems had been seen",
 )
 def visible_ranks_real(tab_answers):

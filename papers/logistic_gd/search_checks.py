@@ -12,7 +12,7 @@ from papers.logistic_gd.logistic import Data, minimizer, newton
 from papers.logistic_gd.lp_search import Found, PlaneGrid, lifted_rows, line_points, plane_rows
 from papers.logistic_gd.orbits import CYCLE, Cycle, follow, is_stable_cycle, polish
 
-COPIES = 100  # of the lightest row: rounding moves the other weights by half a percent at most
+COPIES = 100  # of the row (0, -1), or of the lightest one of a lifted set
 GAMMA_STEP = 0.01
 MARGIN = 1e-6  # a cycle counts as stable if its spectral radius is below one by this
 

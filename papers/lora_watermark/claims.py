@@ -1,7 +1,7 @@
 """The paper's statements, as far as they are public, and ours, as checks over the rebuilt tables.
 
-Both worlds have eight seeds at cpu; differences are paired by seed. The threshold of every claim was fixed in our notes
-before the builds whose numbers stand here.
+Both worlds have eight seeds at cpu; differences are paired by seed where both sides have one. The threshold of every
+claim was fixed in our notes before the builds whose numbers stand here.
 """
 
 import itertools
@@ -15,11 +15,12 @@ from shared.artifacts.estimates import difference, from_standard_error, mean_of,
 TRAINED = ["cpu", "gpu", "paper"]
 SMALL = "smoke trains language models for a handful of updates"
 CHOSEN = (
-    "Language models at cpu: eps up to 0.2 after a trial with 0.4 (one seed); 64 characters and 128 texts for time; 70"
-    " updates in batches of 12 at 5e-3 on a base of 1,500 after 60 in batches of 8 at 3e-3 on one of 400; eight seeds"
-    " and damped multipliers after four of plain dual ascent had other verdicts on another processor."
+    "Language models at cpu: eps up to 0.2 after a trial with 0.4; 64 characters and 128 texts for time; 70 updates in"
+    " batches of 12 at 5e-3 on a base of 1,500 after 60 of 8 at 3e-3 on one of 400; eight seeds and damped multipliers"
+    " after four of plain dual ascent, whose verdicts another processor changed."
 )
-WORLD = "Exact world at cpu: 350 updates, eight seeds and damped multipliers after 250, four and plain dual ascent."
+WORLD = "Exact world at cpu: 350 updates, eight seeds, damped multipliers (rate 2, then 1) after 250, four, plain ones."
+BOTH = f"{WORLD} {CHOSEN}"
 
 
 @claim("score-exact", "Score, gradients and sampling estimator agree with closed forms and enumeration.", kind="ours")
@@ -39,7 +40,7 @@ def score_exact(tab_exact):
     "The trained pair separates its own text from human text.",
     kind="paper",
     reported="AUC about 0.968 for Llama-3.1-8B (read in public summaries)",
-    chosen_after=CHOSEN,
+    chosen_after=BOTH,
 )
 def wm_detectable(tab_roles, tab_main_seeds, settings):
     exact = tab_roles[(tab_roles.roles == "pair") & (tab_roles.eps == tab_roles.eps.max())]
@@ -59,7 +60,7 @@ def wm_detectable(tab_roles, tab_main_seeds, settings):
     "The performer's cross-entropy on held-out human text rises by no more than 1.25 times what is allowed.",
     kind="paper",
     reported="task performance 'preserved' (read in public summaries)",
-    chosen_after=f"{WORLD} {CHOSEN}",
+    chosen_after=BOTH,
 )
 def wm_task_preserved(tab_roles, tab_main_seeds, tab_quality_seeds):
     for eps, rows in tab_roles[tab_roles.roles == "pair"].groupby("eps"):
@@ -75,7 +76,7 @@ def wm_task_preserved(tab_roles, tab_main_seeds, tab_quality_seeds):
     "wm-tradeoff",
     "Detectability trades off against quality: AUC grows with the allowed rise.",
     kind="paper",
-    chosen_after=CHOSEN,
+    chosen_after=BOTH,
 )
 def wm_tradeoff(tab_roles, tab_main_seeds):
     exact = tab_roles[tab_roles.roles == "pair"].sort_values(["eps", "seed"])
@@ -89,11 +90,9 @@ def wm_tradeoff(tab_roles, tab_main_seeds):
 
 
 @claim(
-    "wm-constraint-needed",
-    "Without a constraint, the optimum degenerates.",
-    kind="paper",
-    reported="the objective is recast as a constrained one (read in public summaries)",
-)
+    "wm-constraint-needed", "In the exact world, without a constraint, the optimum degenerates.",
+    kind="paper", reported="the objective is recast as a constrained one (public summaries)", chosen_after=WORLD,
+)  # fmt: skip
 def wm_constraint_needed(tab_objectives):
     free = tab_objectives[tab_objectives.variant == "unconstrained"].iloc[0]
     dual = tab_objectives[tab_objectives.variant == "dual"]
@@ -105,8 +104,8 @@ def wm_constraint_needed(tab_objectives):
 
 @claim(
     "wm-pair-needed",
-    "Both adapters are needed: an observer alone finds nothing, and a performer alone is found less at an equal rise.",
-    kind="paper",
+    "In the exact world both adapters are needed: an observer alone finds nothing, a performer less at an equal rise.",
+    kind="ours",
     chosen_after=WORLD,
 )
 def wm_pair_needed(tab_roles):
@@ -132,8 +131,8 @@ def wm_sampling_gradient_needed(tab_objectives):
 @claim(
     "wm-length",
     "Twice as many tokens, better detection.",
-    kind="paper",
-    chosen_after="Doublings instead of all neighbouring lengths, which 60 updates could not tell apart. " + CHOSEN,
+    kind="ours",
+    chosen_after="Doublings instead of all neighbouring lengths, which 60 updates could not tell apart. " + BOTH,
 )
 def wm_length(fig_length, settings):
     attacked = settings.language.evaluation.attacked

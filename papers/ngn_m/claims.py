@@ -14,8 +14,8 @@ DRAWN = LONG | {"chosen_after": "200 draws of A and y after three and ten had le
 GPU = PAPER | {"scales": ["gpu", "paper"], "needs": "an accelerator, where an update is bound by memory"}
 LARGE = PAPER | {"scales": ["paper"], "needs": "the 70M model at 3e-2", "reported": "34.6 against 320"}
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for too few steps, with one seed"}
-CHOSEN = "lengths of training by their cost, learning rates after small runs; then the CNN got a seventh decade,"
-CHOSEN += " since NGN-MDv1 did best at the end of six, and the ViT 16 epochs, since SGDM had 24 % after 8"
+CHOSEN = "lengths of training by their cost, learning rates after small runs; then the CNN got a seventh rate,"
+CHOSEN += " since NGN-MDv1 did best at the last of six, and the ViT 16 epochs, since SGDM had 24 % after 8"
 TRAINED |= {"chosen_after": CHOSEN}
 STEPS = TRAINED | {"chosen_after": f"{CHOSEN}; the language model, whose step grows 18-fold, does not decide"}
 

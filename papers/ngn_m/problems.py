@@ -1,5 +1,7 @@
 """Settings of the toy problems and of the theorems' checks. No torch here."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from shared.base.settings import Factor, NonNegative, Positive, StrictModel
@@ -35,10 +37,9 @@ class Quadratics(StrictModel):
     """Figure H.4: 1/2 |(A + r I) x - y|^2."""
 
     size: int = Field(ge=2)
-    shifts: tuple[float, ...]  # r
+    shifts: dict[float, Annotated[int, Field(ge=1)]]  # r -> draws of A and y
     num_steps: tuple[int, ...]  # K
     constants: tuple[Positive, ...]  # learning rates beside 1/sqrt(K) and 1/sqrt(k)
-    num_draws: int = Field(ge=1)  # of A and y
     num_points: int = Field(ge=5)
 
 

@@ -4,13 +4,20 @@ python -m papers.ngn_m.toys --scale cpu --shard quartic
 """
 
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 
 from papers.ngn_m.config import ToyShard
 from papers.ngn_m.descents import Descent, descend
-from papers.ngn_m.landscapes import diabetes, least_squares, many_minima, quartic, rosenbrock, rotated_quadratics
+from papers.ngn_m.landscapes import (
+    Landscape,
+    diabetes,
+    least_squares,
+    many_minima,
+    quartic,
+    rosenbrock,
+    rotated_quadratics,
+)
 from papers.ngn_m.problems import Curves, Toys
 from papers.ngn_m.robustness import robustness_rows
 from shared.artifacts.step import step
@@ -63,25 +70,31 @@ def minima_rows(toys: Toys) -> Iterator[dict]:
 def quadratics_rows(toys: Toys) -> Iterator[dict]:
     """NGN-M on ill-conditioned quadratics with constant and decaying learning rates."""
     plan, names = toys.quadratics, ["1/sqrt(K)", "1/sqrt(k)", *(f"{c:g}" for c in toys.quadratics.constants)]
-    for first in range(0, plan.num_draws, DRAWS_AT_ONCE):
-        draws = range(first, min(first + DRAWS_AT_ONCE, plan.num_draws))
-        rngs = [numpy_generator(draw, "quadratic") for draw in draws]
-        drawn = [(rng.standard_normal((plan.size, plan.size)), rng.standard_normal(plan.size)) for rng in rngs]
-        a, y = (np.stack(parts) for parts in zip(*drawn, strict=True))
-        start = np.zeros((len(draws) * len(names), plan.size))
-        for shift in plan.shifts:
+    for shift, num_draws in plan.shifts.items():
+        for first in range(0, num_draws, DRAWS_AT_ONCE):
+            draws = range(first, min(first + DRAWS_AT_ONCE, num_draws))
+            rngs = [numpy_generator(draw, "quadratic") for draw in draws]
+            drawn = [(rng.standard_normal((plan.size, plan.size)), rng.standard_normal(plan.size)) for rng in rngs]
+            a, y = (np.stack(parts) for parts in zip(*drawn, strict=True))
             landscape, conditions = rotated_quadratics(a + shift * np.eye(plan.size), y)
             for num_steps in plan.num_steps:
-
-                def rates(step: int, num_steps: int = num_steps, num_draws: int = len(draws)) -> np.ndarray:
-                    return np.tile([1 / np.sqrt(num_steps), 1 / np.sqrt(step + 1), *plan.constants], num_draws)
-
                 at = _log_points(num_steps, plan.num_points)
-                found = descend(landscape, "NGN-M", rates, start, num_steps, beta=toys.beta, log_at=at)
-                for lane, (draw, rate) in enumerate(product(range(len(draws)), names)):
+                for lane, losses in enumerate(_descend_all(landscape, len(draws), num_steps, at, toys)):
+                    draw, rate = divmod(lane, len(names))
                     labels = {"draw": draws[draw], "shift": shift, "condition": conditions[draw]}
-                    for step, losses in zip(at, found.curves, strict=True):
-                        yield labels | {"num_steps": num_steps, "rate": rate, "step": step, "loss": losses[lane]}
+                    labels |= {"num_steps": num_steps, "rate": names[rate]}
+                    yield from (labels | {"step": step, "loss": loss} for step, loss in zip(at, losses, strict=True))
+
+
+def _descend_all(landscape: Landscape, num_draws: int, num_steps: int, at: list[int], toys: Toys) -> np.ndarray:
+    """Losses of NGN-M on every draw at every rate, lanes in that order: (draws * rates, len(at))."""
+    plan = toys.quadratics
+    start = np.zeros((num_draws * (2 + len(plan.constants)), plan.size))
+
+    def rates(step: int) -> np.ndarray:
+        return np.tile([1 / np.sqrt(num_steps), 1 / np.sqrt(step + 1), *plan.constants], num_draws)
+
+    return descend(landscape, "NGN-M", rates, start, num_steps, beta=toys.beta, log_at=at).curves.T
 
 
 def _log_points(num_steps: int, number: int) -> list[int]:

@@ -58,7 +58,7 @@ def fig_gap(table: pd.DataFrame) -> Figure:
     shown = SHOWN | {"equal updates": r"Adam, $\beta_2=0.95$, equal updates"}
     for ax, panel in zip(axes, ("loss", "gap"), strict=True):
         own = table[table.panel == panel]
-        lines(ax, own, "batch_size", "val_loss", by="method", looks=looks, error="standard_error", shown=shown)
+        lines(ax, own, "batch_size", "val_loss", by="method", looks=looks, error="band", shown=shown)
         _batch_axis(ax, own)
     scale_line(axes[0], table[table.method == "unigram entropy"].val_loss.max(), "unigram entropy")
     for _, row in table[(table.panel == "crossover") & table.low.notna() & table.high.notna()].iterrows():
@@ -84,17 +84,16 @@ def fig_groups(table: pd.DataFrame) -> Figure:
 
 
 def fig_interventions(table: pd.DataFrame) -> Figure:
-    """Bars: how far each arm stays above Adam at the largest batch; dotted: SGD."""
+    """Bars: how far each arm stays behind Adam at the largest batch, seed by seed; dotted: SGD."""
     figure, ax = plt.subplots(figsize=(5.8, 0.34 * len(table) + 0.9))
-    above = table.val_loss - float(table[table.arm == "Adam"].val_loss.iloc[0])
-    table = table.assign(above=above).sort_values("above", ascending=False)
+    table = table.sort_values("behind", ascending=False)
     looks = {True: ("C0", "///"), False: ("C1", "")}
     colors, hatches = zip(*(looks[arm in PLAIN] for arm in table.arm), strict=True)
-    error = table.standard_error if table.standard_error.notna().any() else None
-    bars = ax.barh(table.arm, table.above, color=colors, hatch=hatches, edgecolor="white", xerr=error)
+    error = table.behind_error if table.behind_error.notna().any() else None
+    bars = ax.barh(table.arm, table.behind, color=colors, hatch=hatches, edgecolor="white", xerr=error)
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     ax.bar_label(bars, labels=[f"{loss:.2f}" for loss in table.val_loss], padding=3, fontsize=8, bbox=behind)
-    ax.axvline(float(table[table.arm == "SGD"].above.iloc[0]), color="0.35", linestyle=":", linewidth=1.1)
+    ax.axvline(float(table[table.arm == "SGD"].behind.iloc[0]), color="0.35", linestyle=":", linewidth=1.1)
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
     ax.margins(x=0.12)
@@ -197,17 +196,24 @@ def fig_stationary(table: pd.DataFrame) -> Figure:
 
 
 def fig_quadratics(table: pd.DataFrame) -> Figure:
-    """SGD's loss over Adam's by batch size: additive noise at several numbers of samples, then sampled rows."""
+    """SGD's loss over Adam's by batch size, geometric means over rotations with their 95% intervals as bands."""
     additive = table.noise == "additive"
     where = [rf"{case}, $\sigma={sigma:g}$" for case, sigma in zip(table.landscape, table.sigma, strict=True)]
     table = table.assign(
         panel=np.where(additive, where, "sampled rows"),
         series=np.where(additive, table.num_samples.map("{:,} samples".format), table.landscape + ", rows"),
-        error=table.over_adam * table.relative_error,
     ).sort_values(["noise", "sigma", "landscape", "num_samples", "batch_size"])
     options = {"labels": ("batch size", "loss of SGD over loss of Adam"), "looks": styles(table.series)}
     figure, axes = line_panels(
-        table, "batch_size", "over_adam", panel=["panel"], by="series", error="error", sharey=False, most=3, **options
+        table,
+        "batch_size",
+        "over_adam",
+        panel=["panel"],
+        by="series",
+        between=("low", "high"),
+        sharey=False,
+        most=3,
+        **options,
     )
     for ax, (_, part) in zip(axes, table.groupby("panel", sort=False), strict=True):
         zero_line(ax, 1)

@@ -8,6 +8,8 @@ from shared.base.errors import nearest_or_all
 from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 
 KNOWN_LANDSCAPES = ("hom", "het")  # three blocks that each span all scales, or have a scale each
+DIM = 9  # of the quadratics
+SOLVED = 1e-20  # losses below count as this: the digits of a solved problem (it starts at 1e4) say nothing
 
 BatchSize = Annotated[int, Field(ge=1)]
 
@@ -49,8 +51,9 @@ class Quadratics(StrictModel):
     row_steps: int = Field(ge=1)  # updates with sampled rows
     beta2: float = Field(ge=0, lt=1)  # of adam
     warmup_fraction: float = Field(ge=0, lt=1)  # of the updates; a cosine to zero follows
-    seeds: tuple[int, ...]
-    draw: int = 0  # which random rotation of the blocks
+    draws: tuple[int, ...] = Field(min_length=1)  # random rotations of the blocks, each tuned by itself
+    tuning_seeds: int = Field(ge=1)  # of the gradient noise, on which a rotation's setting is chosen
+    fresh_seeds: int = Field(ge=2)  # others, on which the chosen one is measured
     grids: tuple[QuadraticGrid, ...]  # of one size: every optimiser gets the same number of settings
 
     @field_validator("landscapes")

@@ -1,5 +1,6 @@
 """What the language-model sections of config.yaml mean, and what each step's job reads of them. No torch here."""
 
+from collections import Counter
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -96,7 +97,14 @@ class Thresholds(StrictModel):
 
 
 def stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]:
-    """The shards, each with as many runs in one call as `stack_rows` rows hold."""
+    """The shards, each with as many runs in one call as `stack_rows` rows hold.
+
+    Raises:
+        ValueError: fresh seeds are asked for, and the runs that a method chooses from are in several jobs.
+    """
+    studies = Counter((shard.sweep, shard.runs[0].batch_size) for shard in shards.values() if shard.fresh_seeds)
+    if split := [f"{sweep}, batch size {size}" for (sweep, size), number in studies.items() if number > 1]:
+        raise ValueError(f"fresh seeds need all runs of a batch size in one job; raise max_members ({split[0]})")
     return {
         name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
         for name, shard in shards.items()

@@ -1,16 +1,15 @@
-"""Records -> tables. Losses are compared seed by seed: a difference comes with its standard error over the pairs."""
+"""Records -> tables. What is judged is of fresh seeds and compared seed by seed."""
 
 import numpy as np
 import pandas as pd
 
-from papers.optimizer_gap import comparing, gap
-from shared.artifacts.sweeps import final_rows, gains
+from papers.optimizer_gap import comparing, paired
+from shared.artifacts.sweeps import gains
 
 
 def runs(records) -> pd.DataFrame:
-    """One row per run of every sweep: its settings and its losses at the end, infinite where it diverged."""
-    ended = pd.concat([final_rows(part) for _, part in records("train").groupby("sweep")], ignore_index=True)
-    return ended.assign(val_loss=ended.val_loss.where(~ended.diverged.astype(bool), np.inf))
+    """One row per run of every sweep, those on fresh seeds among them; see `comparing`."""
+    return pd.concat([comparing.ended(part) for _, part in records("train").groupby("sweep")], ignore_index=True)
 
 
 def main_runs(runs) -> pd.DataFrame:
@@ -19,80 +18,72 @@ def main_runs(runs) -> pd.DataFrame:
 
 
 def tab_best(main_runs) -> pd.DataFrame:
-    """Best learning rate, momentum and loss of each method at each batch size."""
+    """Best setting of each method at each batch size and its loss."""
     table = comparing.best_of_methods(main_runs)
     return table.assign(ppl=np.exp(table.val_loss))
 
 
 def best_runs(main_runs, tab_best) -> pd.DataFrame:
-    """Every seed of the settings in tab_best."""
+    """Every seed that measures the settings in tab_best."""
     return comparing.seeds_of(tab_best, main_runs)
 
 
 def tab_gap(tab_best, best_runs) -> pd.DataFrame:
     """Gap between SGD and the two columns of Adam over the batch size, at equal tokens."""
-    return comparing.gap_table(tab_best, best_runs, ["SGD", "Adam", "Adam, beta2 tuned"])
+    return paired.gap_table(tab_best, best_runs, ["SGD", "Adam", "Adam, beta2 tuned"])
 
 
 def tab_equal_steps(runs, records) -> pd.DataFrame:
-    """SGD and Adam after equal numbers of updates, and how far below the unigram entropy they got."""
+    """SGD and Adam after equal numbers of updates, and how far below the unigram entropy the worse of them got."""
     runs, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
     best = comparing.best_of_methods(runs)
-    table = comparing.gap_table(best, comparing.seeds_of(best, runs), ["SGD", "Adam"])
-    error = best[best.method == "SGD"].set_index("batch_size").standard_error
-    return table.assign(sgd_learned=unigram - table.sgd_loss, sgd_learned_error=table.batch_size.map(error))
-
-
-def tab_crossover(main_runs) -> pd.DataFrame:
-    """The batch size beyond which SGD stays behind, with its bootstrap interval."""
-    return gap.crossings(main_runs)
+    seeds = comparing.seeds_of(best, runs)
+    return paired.learned(paired.gap_table(best, seeds, ["SGD", "Adam"]), seeds, unigram)
 
 
 def tab_sgd_grid(runs) -> pd.DataFrame:
-    """Best learning rate of SGD for each batch size and momentum, with and without clipping."""
-    sgd = runs[runs.optimizer == "sgd_ema"]
+    """Best learning rate of SGD for each batch size and momentum, with and without clipping; seeds of the grids."""
+    sgd = runs[(runs.optimizer == "sgd_ema") & ~runs.fresh]
     parts = {"norm 1": sgd[sgd.sweep == "main"], "none": sgd[sgd.sweep == "no_clip"]}
     frames = [gains(part, ["batch_size"], "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
     return pd.concat(frames, ignore_index=True).query("edge != 'single'")
 
 
 def tab_gap_beta2(main_runs) -> pd.DataFrame:
-    """Adam (beta1 = 0.9) at each batch size and beta2, and what it gains over beta2 = 0.95."""
-    runs = comparing.of_method(main_runs, "Adam, beta2 tuned")
+    """Adam (beta1 = 0.9) at each batch size and beta2, and what it gains over beta2 = 0.95; seeds of the grids."""
+    runs = comparing.of_method(main_runs[~main_runs.fresh], "Adam, beta2 tuned")
     return gains(runs, ["batch_size"], "beta2", comparing.BETA2).query("edge != 'single'")
 
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
     """Loss by frequency group of the best SGD and the best Adam, on held-out and on training text."""
-    return comparing.group_gaps(best_runs, records("data"))
+    return paired.group_gaps(best_runs, records("data"))
 
 
 def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
     """Best loss of each arm at the largest batch, its gain over SGD and the share of the gap that it closes."""
-    return comparing.interventions(runs[runs.sweep == "interventions"], tab_best, best_runs)
+    return paired.interventions(runs[runs.sweep == "interventions"], tab_best, best_runs)
 
 
 def fig_lr_sweep(main_runs) -> pd.DataFrame:
-    """Loss of every setting of SGD and of both columns of Adam over the learning rate."""
-    table = comparing.loss_over_lr(main_runs)  # values tried at one rate alone are no line
+    """Loss of every setting of SGD and of both columns of Adam over the learning rate; seeds of the grids."""
+    table = comparing.loss_over_lr(main_runs[~main_runs.fresh])  # values tried at one rate alone are no line
     return table[table.groupby(["method", "batch_size", "setting"]).lr.transform("size") > 1]
 
 
 def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.DataFrame:
-    """Best loss of each method, SGD's gaps at equal tokens and at equal updates, and the crossover, by batch size."""
+    """Best loss of each method, SGD's gaps at equal tokens and at equal updates, and the crossover, by batch size.
+
+    `band`: of a loss its standard error, of a gap half of its 95% interval.
+    """
     unigram = pd.DataFrame({"method": "unigram entropy", "batch_size": tab_gap.batch_size.unique()})
     unigram["val_loss"] = records("data").unigram_entropy_nats.iloc[0]
-    parts = [tab_best.assign(panel="loss"), unigram.assign(panel="loss")]
+    parts = [tab_best.assign(panel="loss", band=tab_best.standard_error), unigram.assign(panel="loss")]
     gaps = (("Adam", tab_gap, "gap"), ("Adam, beta2 tuned", tab_gap, "gap_tuned"))
     for method, table, name in (*gaps, ("equal updates", tab_equal_steps, "gap")):
-        own = table[["batch_size", "num_seeds"]].assign(val_loss=table[name], standard_error=table[f"{name}_error"])
+        own = table[["batch_size"]].assign(val_loss=table[name], band=table[f"{name}_high"] - table[name])
         parts.append(own.assign(panel="gap", method=method))
     return pd.concat([*parts, tab_crossover.rename(columns={"baseline": "method"}).assign(panel="crossover")])
-
-
-def fig_sharpness(records) -> pd.DataFrame:
-    """Along training, averaged over probes and seeds: cosine, normalised sharpness, curvature term over slope term."""
-    return comparing.phases(records("probe", "step"), 6)
 
 
 def fig_signal(records) -> pd.DataFrame:
@@ -101,6 +92,11 @@ def fig_signal(records) -> pd.DataFrame:
     batch_sizes = sorted(frame.batch_size.unique())
     frame = frame[frame.batch_size == batch_sizes[len(batch_sizes) // 2]]
     return frame.assign(progress=frame.progress.round(2))
+
+
+def fig_sharpness(records) -> pd.DataFrame:
+    """Along training, averaged over probes and seeds: cosine, normalised sharpness, curvature term over slope term."""
+    return comparing.phases(records("probe", "step"), 6)
 
 
 def fig_quadratics(records) -> pd.DataFrame:

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from papers.optimizer_gap.comparing import NAMES, power
+from papers.optimizer_gap.comparing import NAMES
+from papers.optimizer_gap.powers import power
 from papers.optimizer_gap.settings import ProbeShard
 from papers.optimizer_gap.task import GapTask
 from shared.models.language_model import token_nll

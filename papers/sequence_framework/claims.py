@@ -10,7 +10,7 @@ from shared.artifacts.estimates import Estimate, difference, from_standard_error
 
 PAPER = {"kind": "paper"}
 RECALL = "in-context recall"
-SIZES = "sizes (16 keys, n of 4 and 8, width 32, numbers of updates) after single runs at cpu"
+SIZES = "sizes (number of keys, n, width 32, numbers of updates) after single runs at cpu"
 CHOSEN = f"{SIZES}; thresholds were not touched"
 MORE = f"{SIZES}; three more seeds after three had left this within noise; thresholds were not touched"
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few updates", "chosen_after": CHOSEN}

@@ -3,6 +3,8 @@
 A perplexity p with two sigma s is log(p) with s / p. Models of other sizes differ in losses, and less in their gaps.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -63,6 +65,13 @@ def reported_beside(
     found = found.assign(low=found.low.fillna(found.value), high=found.high.fillna(found.value))
     found["place"] = found.panel.map(order.index)
     return found.sort_values(["place", "whose", "value"], ascending=[True, False, True], ignore_index=True)[COLUMNS]
+
+
+def cells_with_paper_s(tab_betas: pd.DataFrame, studies: Mapping) -> pd.DataFrame:
+    """Our cells with their study's title, and those of the paper's Table A."""
+    titles = {name: study.title for name, study in studies.items() if study is not None}
+    ours = tab_betas.assign(title=tab_betas.study.map(titles)).dropna(subset="val_loss")
+    return pd.concat([ours, paper_s_cells(tab_betas)])
 
 
 def paper_s_cells(tab_betas: pd.DataFrame) -> pd.DataFrame:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from numpy import log10
 
 from papers.signed_adam import comparing, grid
-from papers.signed_adam.landscapes import block_decades, decades, decades_of_best_constant
+from papers.signed_adam.landscapes import block_decades, count_above, decades, decades_of_best_constant
 from papers.signed_adam.runs import TABLE_1
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, untestable
 from shared.artifacts.estimates import difference
 
 ALL = ("smoke", "cpu", "gpu", "paper", "paper-lite")
 PROBED = "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; 256 updates and"
-PROBED += " five fresh seeds after a build with 128 and three, in which most claims were within noise"
+PROBED += " five fresh seeds followed a build with 128 and three that left most claims within noise"
 GRID = PROBED + "; beta1 above 0.95 was left out for time"
 
 exact_claim = functools.partial(claim, kind="paper", scales=ALL)
@@ -77,7 +77,7 @@ table1_order = best_claim(
 
 @grid_claim(
     "adavar-diagonal",
-    "AdaVar gains nothing by leaving gamma = tau = beta, where it is Adam with equal betas.",
+    "AdaVar gains at most 0.02 nats by leaving gamma = tau = beta, where it is Adam with equal betas.",
     chosen_after=PROBED,
 )
 def adavar_diagonal(tab_adavar, settings):
@@ -112,13 +112,13 @@ def eps_init_bc_minor(tab_confounders, tab_methods, settings):
 
 @grid_claim(
     "equal-betas-near-optimal",
-    "Tying beta2 to beta1 costs little, for every beta1 from 0.8 on and at the optimum.",
+    "Tying beta2 to beta1 costs little for every beta1 from 0.8 on (cpu: 0.05 nats), and at the optimum (cpu: 0.03).",
     reported="never more than 0.3 in perplexity",
 )
 def equal_betas_near_optimal(tab_betas, tab_equal, settings):
-    cells, allowed = grid.main_cells(tab_betas, from_beta1=0.8), settings.thresholds
-    yield at_most("largest regret", grid.estimate(cells, grid.largest_regret), allowed.regret)
-    yield at_most("best tied minus best", grid.estimate(cells, grid.tied_regret), allowed.tied)
+    rows, allowed = grid.main_cells(tab_betas, from_beta1=0.8), settings.thresholds
+    yield at_most("largest regret", grid.estimate(rows, grid.largest_regret), allowed.regret)
+    yield at_most("best tied minus best", grid.estimate(grid.main_cells(tab_betas), grid.tied_regret), allowed.tied)
     yield note("edges of the best beta2", grid.edges(tab_equal))
 
 
@@ -151,6 +151,8 @@ def betas_correlated(tab_betas):
     "most-adam-cells-beat-signum",
     "Most of Adam's cells, each tuned over the learning rate, beat the best Signum.",
     reported="26 of 40 cells in the released data",
+    scales=ALL[2:4],
+    needs="a grid that goes as far in beta1 as the paper's, on which the share depends",
 )
 def most_adam_cells_beat_signum(tab_betas, tab_methods):
     cells, signum = grid.main_cells(tab_betas), tab_methods.set_index("method").loc["Signum"]
@@ -197,14 +199,17 @@ def vi_optimum(tab_inference):
 
 @exact_claim(
     "het-quadratic-order",
-    "On blocks of different scale SGD is far behind Signum, and Signum behind Adam; on alike blocks they are close.",
+    "In every rotation SGD is 100 times behind Signum and Signum 3 times behind Adam on blocks of different scale; on"
+    " alike ones SGD is at most 20 times behind Adam.",
+    chosen_after="the worst rotation decides, after a mean over eight, which were three, had hidden one that fails",
 )
 def het_quadratic_order(tab_quadratics):
     for worse, better, ratio in (("SGD", "Signum", 100), ("Signum", "Adam", 3), ("SGD", "Adam", 1000)):
-        for name, gap in decades(tab_quadratics, "het", worse, better):
+        for name, gap in decades(tab_quadratics, "het", worse, better, "least"):
             yield at_least(name, gap, log10(ratio))
-    for name, gap in decades(tab_quadratics, "hom", "SGD", "Adam"):
+    for name, gap in decades(tab_quadratics, "hom", "SGD", "Adam", "most"):
         yield at_most(name, gap, log10(20))
+    yield note("rotations of alike blocks beyond 20", count_above(tab_quadratics, "hom", "SGD", "Adam", 20))
     yield note("best learning rates at a grid's edge", int((tab_quadratics.edge != "inside").sum()))
 
 
@@ -218,7 +223,7 @@ def fixed_mollifier_no_gain(tab_mollifier):
 
 @exact_claim(
     "variance-differs-by-block",
-    "sigma2 grows with a block's eigenvalues where blocks differ, and is alike where they are alike.",
+    "sigma2 spans 5 decades or more, rising with the eigenvalues, between blocks that differ, under 4 between alike.",
 )
 def variance_differs_by_block(tab_variance):
     (span, rise), (alike, _) = block_decades(tab_variance, "het"), block_decades(tab_variance, "hom")

@@ -70,13 +70,15 @@ def described_by_row(table: pd.DataFrame) -> pd.DataFrame:
 def loss_over_lr(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[str], by: list[str]) -> pd.DataFrame:
     """Seed means of each setting `by` and learning rate, infinite where a seed diverged; those on fresh seeds apart.
 
-    `clipped` tells whether the gradient's norm is; averages start at zero where a run does not say; eps 0 is Signum
-    itself (Figure 4). If `study` is in `by`, `best_signum` is the loss of the study's best Signum.
+    `point` names a row of a setting by its rate, or as that of the fresh seeds. `clipped` tells whether the gradient's
+    norm is; averages start at zero where a run does not say; eps 0 is Signum itself (Figure 4). If `study` is in `by`,
+    `best_signum` is the loss of the study's best Signum.
     """
     found = of_studies(runs, studies, methods)
     found = found.assign(clipped=np.isfinite(found.clip_norm), eps=found.eps.where(found.method != "Signum", 0.0))
     curves = over_seeds(found.fillna({"gradient_init": 0.0}), [*by, "lr", "fresh"])
-    curves = curves.assign(standard_error=curves["std"] / np.sqrt(curves.num_seeds))
+    point = np.where(curves.fresh, "fresh seeds", curves.lr.map("{:g}".format))  # which rate those have is chosen
+    curves = curves.assign(point=point, standard_error=curves["std"] / np.sqrt(curves.num_seeds))
     signum = measured(runs[runs.method == "Signum"], ["study"], TUNED).set_index("study").val_loss
     return curves.assign(best_signum=curves.study.map(signum)) if "study" in by else curves
 

@@ -70,7 +70,7 @@ def main_cells(tab_betas: pd.DataFrame, from_beta1: float = 0.0) -> pd.DataFrame
     return ours.dropna(subset="val_loss").reset_index(drop=True)
 
 
-def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 200) -> Estimate:
+def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 2000) -> Estimate:
     """`statistic` of the cells, and its spread when every loss is redrawn within its standard error over seeds.
 
     A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed.
@@ -158,8 +158,9 @@ def tied_regret(cells: pd.DataFrame) -> float:
 
 
 def rank_correlation(cells: pd.DataFrame) -> float:
-    """Spearman's correlation of beta1 and its best beta2."""
-    return best_of_rows(cells)[["beta1", "beta2"]].corr("spearman").iloc[0, 1]
+    """Spearman's correlation of beta1 and its best beta2; 0 where the best beta2 is the same for every beta1."""
+    best = best_of_rows(cells)
+    return best[["beta1", "beta2"]].corr("spearman").iloc[0, 1] if best.beta2.nunique() > 1 else 0.0
 
 
 def most_steps_apart(cells: pd.DataFrame) -> float:

@@ -4,6 +4,7 @@ Ratios are decades (powers of ten); the repetitions are the rotations of the blo
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,30 @@ import pandas as pd
 from shared.artifacts.estimates import Estimate, mean_of
 
 
-def decades(tab_quadratics: pd.DataFrame, landscape: str, worse: str, better: str) -> Iterator[tuple[str, Estimate]]:
-    """Of each design and warm-up: its name and log10(loss of `worse` / loss of `better`), a mean over rotations."""
+def decades(
+    tab_quadratics: pd.DataFrame, landscape: str, worse: str, better: str, extreme: Literal["least", "most"]
+) -> Iterator[tuple[str, Estimate]]:
+    """Of each design and warm-up: its name and log10(loss of `worse` / loss of `better`), the extreme of the rotations.
+
+    What holds for each rotation holds for the extreme one; a mean would hide it. The noise is half the distance of the
+    quartiles over runs, of both losses, more than the standard error of their medians.
+    """
     rows = tab_quadratics[tab_quadratics.landscape == landscape]
-    wide = np.log10(rows.pivot(index=["design", "warmup", "draw"], columns="method", values="median"))
-    for (design, warmup), values in (wide[worse] - wide[better]).groupby(["design", "warmup"]):
-        yield f"{landscape} {design} {warmup:g}: decades of {worse} over {better}", mean_of(values)
+    logs = rows.assign(value=np.log10(rows["median"]), spread=np.log10(rows.high / rows.low) / 2)
+    wide = logs.pivot(index=["design", "warmup", "draw"], columns="method", values=["value", "spread"])
+    value, spread = wide["value"], wide["spread"]
+    ratio = pd.DataFrame({"value": value[worse] - value[better], "noise": np.hypot(spread[worse], spread[better])})
+    for (design, warmup), own in ratio.groupby(["design", "warmup"]):
+        found = own.loc[own.value.idxmin() if extreme == "least" else own.value.idxmax()]
+        yield f"{landscape} {design} {warmup:g}: {extreme} decades of {worse} over {better}", Estimate(*found)
+
+
+def count_above(tab_quadratics: pd.DataFrame, landscape: str, worse: str, better: str, ratio: float) -> str:
+    """In how many of the rotations the loss of `worse` is more than `ratio` times that of `better` in some design."""
+    rows = tab_quadratics[tab_quadratics.landscape == landscape]
+    wide = rows.pivot(index=["design", "warmup", "draw"], columns="method", values="median")
+    above = (wide[worse] > ratio * wide[better]).groupby("draw").any()
+    return f"{above.sum()} of {len(above)}"
 
 
 def decades_of_best_constant(tab_mollifier: pd.DataFrame, landscape: str) -> Estimate:
@@ -31,3 +50,10 @@ def block_decades(tab_variance: pd.DataFrame, landscape: str) -> tuple[Estimate,
     rows = tab_variance[tab_variance.landscape == landscape]
     values = np.log10(rows.pivot(index="draw", columns="block", values="sigma2"))
     return mean_of(values.max(axis=1) - values.min(axis=1)), mean_of(values.diff(axis=1).min(axis=1))
+
+
+def mollified_curves(plain: pd.DataFrame, mollified: pd.DataFrame, draw: int) -> pd.DataFrame:
+    """Rows of one rotation on blocks of different scale: Adam and Signum, and Signum with each constant."""
+    mollified = mollified.assign(method="eps = " + mollified.eps.map("{:g}".format))
+    both = pd.concat([plain[plain.method != "SGD"], mollified])
+    return both[(both.landscape == "het") & (both.draw == draw)]

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pandas as pd
 
 from papers.signed_adam import beside, comparing, grid
+from papers.signed_adam.landscapes import mollified_curves
 from papers.signed_adam.runs import METHODS, TUNED, described, ended, equal_betas, of_studies
 
+PRINTED = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}  # columns of Tables 1 and 3
 REGRETS = {"regret": "reported_regret_ppl", "best": "reported_best_ppl"}  # columns of Table B
 
 
@@ -23,8 +25,7 @@ def runs(logged) -> pd.DataFrame:
 def tab_methods(runs, reported) -> pd.DataFrame:
     """Table 1: the best setting of each method in the main study."""
     table = comparing.best_settings(of_studies(runs, ["main"], METHODS))
-    columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
-    return reported.beside(table, "Table 1", rows="method", columns=columns)
+    return reported.beside(table, "Table 1", rows="method", columns=PRINTED)
 
 
 def tab_betas(runs, reported, settings) -> pd.DataFrame:
@@ -46,9 +47,7 @@ def tab_equal(tab_betas, reported) -> pd.DataFrame:
 
 def fig3_scores(tab_betas, settings) -> pd.DataFrame:
     """What each cell loses to the best of its row; beside the paper's Table A, where ours are other cells."""
-    titles = {name: study.title for name, study in settings.studies.items() if study is not None}
-    ours = tab_betas.assign(title=tab_betas.study.map(titles)).dropna(subset="val_loss")
-    return pd.concat([ours, beside.paper_s_cells(tab_betas)])
+    return beside.cells_with_paper_s(tab_betas, settings.studies)
 
 
 def fig_reported(tab_methods, tab_confounders, tab_betas, tab_equal) -> pd.DataFrame:
@@ -61,10 +60,8 @@ def tab_confounders(runs, reported) -> pd.DataFrame:
     chosen = of_studies(runs, ["eps", "init"], ["Adam", "Signum"])
     table = comparing.tuned_over_lr(chosen, ["study", "method", "eps", "bias_correction", "gradient_init"])
     table = table.assign(row=comparing.row_of_table_3(table))
-    columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
-    return comparing.described_by_row(
-        reported.beside(table, "Table 3", rows="row", columns=columns, where={"study": "init"})
-    )
+    beside_3 = reported.beside(table, "Table 3", rows="row", columns=PRINTED, where={"study": "init"})
+    return comparing.described_by_row(beside_3)
 
 
 def tab_adavar(runs) -> pd.DataFrame:
@@ -108,6 +105,4 @@ fig20_adavar = _curves(["adavar"], ["AdaVar"], ["beta1", "gamma", "tau"])
 def fig7_mollifier(records, settings) -> pd.DataFrame:
     """Final loss of Signum with a constant against learning rate, with Adam and Signum; first rotation, het."""
     plain, mollified = records("quadratics", "final"), records("quadratics", "mollified")
-    mollified = mollified.assign(method="eps = " + mollified.eps.map("{:g}".format))
-    both = pd.concat([plain[plain.method != "SGD"], mollified])
-    return both[(both.landscape == "het") & (both.draw == settings.quadratics.draws[0])]
+    return mollified_curves(plain, mollified, settings.quadratics.draws[0])

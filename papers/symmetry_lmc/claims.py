@@ -183,8 +183,8 @@ def soft_endpoint(tab_pairs: pd.DataFrame) -> Iterator[Finding]:
     "soft-middle",
     "Soft permutations lower the loss in the middle of the path.",
     kind="paper",
-    scales=["gpu", "paper"],
-    needs="networks whose middle is clearly above their ends; on digits it is not",
+    scales=["cpu", "gpu", "paper"],
+    needs="smoke learns its permutations for a few updates",
 )
 def soft_middle(tab_pairs: pd.DataFrame) -> Iterator[Finding]:
     for study in _studies(tab_pairs[tab_pairs.method == SOFT]):

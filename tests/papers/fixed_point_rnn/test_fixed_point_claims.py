@@ -120,13 +120,15 @@ def test_one_seed_decides_nothing():
     assert verdict(more_reflections_help, table[table.seed == 0]) == NOISE
 
 
-def caps_table(short=0.4, long=1.0) -> pd.DataFrame:
+def caps_table(short=0.4, long=1.0, residuals=(0.8, 0.05)) -> pd.DataFrame:
     rows = []
-    for model, l_max, at_own in (("FP-RNN-H1, l_max 2", 2, short), ("FP-RNN-H1, l_max 16", 16, long)):
-        key = {"study": "dial", "task": "Z2", "model": model, "l_max": l_max}
+    for l_max, at_own, residual in zip((2, 16), (short, long), residuals, strict=True):
+        key = {"study": "dial", "task": "Z2", "model": f"FP-RNN-H1, l_max {l_max}", "l_max": l_max}
         for seed in SEEDS:
             rows += [key | {"seed": seed, "cap": c, "seq_acc": 1.0} for c in (2, 16, 64) if c != l_max]
             rows.append(key | {"seed": seed, "cap": l_max, "seq_acc": at_own + 1e-4 * seed})
+        for row in rows[-3 * len(SEEDS) :]:
+            row["residual"] = residual + 1e-4 * row["seed"]
     return pd.DataFrame(rows)
 
 
@@ -134,6 +136,8 @@ def test_training_with_few_iterations_shows_in_evaluation():
     assert verdict(trained_short_does_not_converge, caps_table()) == HOLDS
     assert verdict(trained_short_does_not_converge, caps_table(short=0.98)) == FAILS
     assert verdict(trained_short_does_not_converge, caps_table(long=0.9)) == FAILS
+    assert verdict(trained_short_does_not_converge, caps_table(residuals=(0.05, 0.05))) == FAILS
+    assert verdict(trained_short_does_not_converge, caps_table(residuals=(0.8, 0.2))) == FAILS
 
 
 def test_parallel_and_sequential_are_judged_at_every_length():

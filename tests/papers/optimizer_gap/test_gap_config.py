@@ -59,6 +59,47 @@ def filled(main):
     return main
 
 
+def test_what_is_judged_is_of_five_seeds_that_did_not_choose():
+    jobs = shards(load_config("optimizer_gap", "cpu"))
+    for name, job in jobs["train"].items():
+        assert len(job.fresh_seeds) == (0 if job.sweep == "no_clip" else 5), name
+        assert not set(job.fresh_seeds) & {run.seed for run in job.runs}, name
+    assert all(not job.fresh_seeds for job in jobs["probe"].values())
+
+
+def test_fresh_seeds_need_all_runs_of_a_batch_size_in_one_job():
+    config = load_config("optimizer_gap", "cpu")
+    split = config.model_copy(update={"language": config.language.model_copy(update={"max_members": 30})})
+    with pytest.raises(ValueError, match="one job; raise max_members"):
+        shards(split)
+
+
+def logged(job):
+    """Rows of the runs of a job as if trained: the loss falls with the learning rate and with momentum or beta."""
+    from shared.train.rules import columns_of
+
+    rows = [columns_of(run) | {"step": 1, "phase": "eval", "diverged": False} for run in job.runs]
+    table = pd.DataFrame(rows)
+    averaging = sum(table[name].fillna(0) for name in ("momentum", "beta1", "beta2", "beta") if name in table)
+    return table.assign(val_loss=9 - table.lr / 100 - averaging)
+
+
+def test_the_best_settings_are_trained_on_fresh_seeds_under_their_own_names():
+    from papers.optimizer_gap.train import on_fresh_seeds
+
+    jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
+    for name, number in (("main-b8-00", 5), ("steps-b8-00", 2), ("interventions-00", 4)):
+        job = jobs[name]
+        runs = on_fresh_seeds(job, logged(job).assign(fresh=False))
+        assert len(runs) == 5 * number and {run.seed for run in runs} == {3, 4, 5, 6, 7}, name
+        known = {run.name.rpartition(" ")[0]: run.settings for run in job.runs}
+        for run in runs:
+            assert known[run.name.rpartition(" ")[0]] == run.settings and run.name.endswith(f"seed={run.seed}")
+            assert (run.num_steps, run.clip_norm) == (job.runs[0].num_steps, 1.0)
+    with pytest.raises(ValueError, match="seed 2 chooses"):
+        on_fresh_seeds(job.model_copy(update={"fresh_seeds": (2,), "runs": jobs["main-b8-00"].runs}), logged(job))
+
+
 def test_all_jobs_are_evaluated_on_the_same_windows():
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"].values()
     assert len({(job.validation_windows, job.train_windows, job.num_groups, job.seq_len) for job in jobs}) == 1

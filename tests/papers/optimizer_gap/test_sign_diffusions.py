@@ -212,10 +212,11 @@ def test_additive_noise_is_compared_at_equal_samples_and_rows_at_equal_updates()
     }
     assert all(noise.batch_size == c["batch_size"] and noise.sigma == c["sigma"] for c, noise, _ in additive)
     assert {steps for c, _, steps in found if c["noise"] == "rows"} == {1000}
+    assert next(noise for c, noise, _ in found if c["batch_size"] == 9) == AdditiveNoise(0.0)  # the gradient itself
     assert set(KNOWN_LANDSCAPES) == set(LANDSCAPES)
 
 
 def test_every_optimiser_has_its_momentum_tuned_on_the_quadratics():
     grids = {grid.label: members(grid, 0.95) for grid in load_config("optimizer_gap", "cpu").quadratics.grids}
     assert {member["momentum"] for member in grids["sgd"]} == {member["beta1"] for member in grids["adam"]}
-    assert len(grids["sgd"]) == len(grids["adam"]) == 52 and {member["beta2"] for member in grids["adam"]} == {0.95}
+    assert len(grids["sgd"]) == len(grids["adam"]) == 60 and {member["beta2"] for member in grids["adam"]} == {0.95}
