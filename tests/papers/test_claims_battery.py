@@ -67,7 +67,7 @@ BY_HAND = {
         "evolution-structure-orders-overwriting",
         "unstable-evolution-costs-recall",
     ],
-    "signed_adam": ["optimizer-order", "betas-correlated"],
+    "signed_adam": ["het-quadratic-order", "optimizer-order", "betas-correlated"],
 }
 FEW = 1e-9
 MOST = 150  # alterations of one claim's tables, of each base
