@@ -160,7 +160,8 @@ def heat_panels(
     Args:
         limits: of the colours, which the panels share; the smallest value and twice that where None.
         size: of a panel in inches. form: of the numbers.
-        error: column of standard errors, written below the numbers; a missing one is left out.
+        error: column of standard errors, written below the numbers; a missing one is left out. What the table
+            lacks of the combinations of rows and columns is white.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
     if not keys:

@@ -48,6 +48,12 @@ def test_a_verdict_that_changes_is_named_and_keeps_the_hidden_one():
     assert changed == [f"selfdebug, o1, {FIRST}: pass -> fail-exception", ]  # a new row is none  # fmt: skip
 
 
+def test_a_hidden_verdict_of_the_build_takes_the_place_of_the_known_one():
+    found = known_answers(hidden="fail-assert")
+    table, changed = record.merged(known_answers(), found, record.ANSWER_KEYS)
+    assert table.hidden.tolist() == ["fail-assert"] and changed == []
+
+
 @pytest.mark.parametrize("verdict", ["env-missing", "harness-error"])
 def test_what_could_not_be_run_leaves_the_known_verdict(verdict):
     found = record.answers_found(built_answers(verdict), "2026-02-02")
