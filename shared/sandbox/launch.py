@@ -5,7 +5,8 @@ file system is a fresh one into which only what the program needs is bound, read
 bubblewrap. Level `rlimit`: resource limits only.
 
 Three processes: this one, outside; process 1 of the box, which mounts, gives up its rights and waits; the program.
-The status pipe reports `{"box": pid}`, then `{"exit": status}` or `{"error": sentence}`; the program does not have it.
+The status pipe, which the program does not have, reports `{"box": pid}`, then `{"exit": status, "cpu_seconds": s}` or
+`{"error": sentence}`.
 """
 
 import contextlib
@@ -177,11 +178,11 @@ def start_program(spec, status):
 
 
 def wait_for(pid):
-    """Wait status of `pid`; other orphans are reaped on the way."""
+    """How `pid` ended, and the CPU seconds of it and of what it waited for; other orphans are reaped on the way."""
     while True:
-        found, status = os.wait()
+        found, status, usage = os.wait4(-1, 0)
         if found == pid:
-            return os.waitstatus_to_exitcode(status)
+            return {"exit": os.waitstatus_to_exitcode(status), "cpu_seconds": usage.ru_utime + usage.ru_stime}
 
 
 def report(status, **content):
@@ -207,7 +208,7 @@ def inside(spec, status, root):
         give_up_rights(spec["uid"])
         start_program(spec, status)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    report(status, exit=wait_for(pid))
+    report(status, **wait_for(pid))
 
 
 def namespaces(spec, status):
@@ -242,9 +243,9 @@ def rlimit(spec, status):
 
         in_child(program, status)
     report(status, box=pid)
-    exit = wait_for(pid)
+    ended = wait_for(pid)
     kill_descendants()
-    report(status, exit=exit)
+    report(status, **ended)
 
 
 def kill_descendants():
@@ -277,7 +278,7 @@ def bwrap(spec, status):
 
         in_child(program, status)
     report(status, box=pid)
-    report(status, exit=wait_for(pid))
+    report(status, **wait_for(pid))
 
 
 def in_child(work, status):

@@ -20,6 +20,8 @@ from shared.sandbox.box import ETC, FIRST_UID, SYSTEM, BoxSpec, bwrap_arguments,
 OWN_FOLDERS = ("HOME", "TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")  # at level rlimit: the scratch folder
 END_SECONDS = 10.0  # for a box to go once it is killed
 POLL_SECONDS = 0.1  # how often memory and processes are counted
+CPU_SHARE = 0.7  # of the limit: the kernel ends by ticks, and counts what was used more finely
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second as bubblewrap reports it
 _COUNTER = itertools.count()
 MAX_LINE = 8 << 20  # bytes of one line of the talk; a longer one ends it
 
@@ -50,7 +52,8 @@ class Result:
 
     Args:
         exit: its exit status, minus the signal's number if one ended it; None if it was not seen to end.
-        stopped: why we ended it: timeout, memory, processes or output; None if it ended by itself.
+        stopped: why we ended it: timeout, memory, processes or output, or cpu, where the kernel ended it at the limit
+            of CPU time; None if it ended by itself.
         error: why the box could not be made; the program did not run.
     """
 
@@ -60,6 +63,7 @@ class Result:
     output: str = ""
     output_bytes: int = 0
     wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_mb: float = 0.0
     lines: list[bytes] = field(default_factory=list)  # of the talk
 
@@ -162,6 +166,8 @@ class _Run:
                     return self._stop(reason)
                 next_count = now + POLL_SECONDS if now >= next_count else next_count
             self._drain(selector)
+        if self.answer.exit in KILLED and self.answer.cpu_seconds >= CPU_SHARE * limits.cpu_seconds:
+            self._stop("cpu")
 
     def _drain(self, selector: selectors.BaseSelector) -> None:
         """What lies in the pipes when the box has ended."""
@@ -189,6 +195,7 @@ class _Run:
             content = json.loads(line)
             self.box = content.get("box", self.box)
             self.answer.exit = content.get("exit", self.answer.exit)
+            self.answer.cpu_seconds = content.get("cpu_seconds", self.answer.cpu_seconds)
             self.answer.error = content.get("error", self.answer.error)
 
     def _converse(self, selector: selectors.BaseSelector, events: int) -> None:

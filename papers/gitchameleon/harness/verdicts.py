@@ -149,6 +149,36 @@ def test_names(source: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def undecorated(source: str) -> list[str]:
+    """Names, as `function` and `Class.method`, that a module's text gives to functions of its own and to nothing else.
+
+    So a module that was made of the text has these functions under these names, and no others; [] where it does not
+    parse. Names with two underscores in front are left out: Python changes some of them.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.decorator_list]
+    bodies = [("", tree.body), *((f"{node.name}.", node.body) for node in classes)]
+    return sorted(prefix + name for prefix, body in bodies for name in _once_bound(body))
+
+
+def _once_bound(body: list[ast.stmt]) -> set[str]:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    plain = {n.name for n in body if isinstance(n, functions) and not n.decorator_list and not n.name.startswith("__")}
+    others = [n for n in body if not (isinstance(n, functions) and not n.decorator_list)]
+    bound = {n.name for n in others if isinstance(n, (*functions, ast.ClassDef))}
+    for node in (inner for n in others if not isinstance(n, (*functions, ast.ClassDef)) for inner in ast.walk(n)):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, (*functions, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+    return plain - bound
+
+
 def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, output: str) -> Verdict:
     """The verdict of a finished run. What ends the run early outranks what was reported before it.
 
@@ -178,7 +208,7 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
     if error is not None:
         return verdict(HARNESS_ERROR, error)
     if stopped is not None:
-        code = {"timeout": TIMEOUT, "memory": OOM}.get(stopped, OVER_LIMIT)
+        code = {"timeout": TIMEOUT, "cpu": TIMEOUT, "memory": OOM}.get(stopped, OVER_LIMIT)
         return verdict(code, f"stopped: {stopped}")
     if talk.broken:
         return verdict(TAMPERED, talk.broken)
@@ -192,8 +222,7 @@ def judge(talk: Talk, exit: int | None, stopped: str | None, error: str | None, 
         return verdict(_raised(talk.import_error), "raised at import", talk.import_error)
     if not talk.done:
         how = "no exit status" if exit is None else f"exit status {exit}" if exit >= 0 else f"signal {-exit}"
-        code = TIMEOUT if exit == -24 else EARLY_EXIT  # SIGXCPU
-        return verdict(code, f"ended before the last test's outcome ({how})")
+        return verdict(EARLY_EXIT, f"ended before the last test's outcome ({how})")
     return _judge_tests(talk, tests, verdict)
 
 

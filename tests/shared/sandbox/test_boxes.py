@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_a_level_that_is_not_there_is_refused_in_one_sentence(monkeypatch):
         choose_level("bwrap")
     with pytest.raises(ValueError, match="unknown sandbox level 'docker'"):
         choose_level("docker")
+
+
+@pytest.mark.parametrize("ignoring", ["", "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"])
+def test_what_uses_up_its_cpu_time_is_told_from_what_ends_itself(level, ignoring):
+    short = replace(LIMITS, cpu_seconds=1, wall_seconds=60)
+    spent = run_code(ignoring + "while True:\n    pass\n", level, short)
+    assert spent.stopped == "cpu" and 0.7 <= spent.cpu_seconds < 3, spent
+    ended = run_code("import os\nos.kill(os.getpid(), 9)\n", level, short)
+    assert ended.stopped is None and ended.exit in (-9, 128 + 9) and ended.cpu_seconds < 0.7, ended
 
 
 def test_a_limit_of_nothing_is_refused():
