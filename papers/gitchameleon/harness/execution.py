@@ -10,8 +10,9 @@ functions of unittest, pytest, builtins and the assertion helpers of common libr
 What remains possible to a program written against this very protocol, because it shares the interpreter: to find the
 reporter in frames that it is handed without a call that is watched (by a signal's handler; before Python 3.8, which has
 no audit hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within
-one test, to return values that compare equal to everything, and native code; under a visible test, whose namespace is
-its own, also to give names that the test uses another meaning. `flags` in a result row names such constructs.
+one test, to exchange a decorated test by a thread in the instant before it is guarded, to return values that compare
+equal to everything, and native code; under a visible test, whose namespace is its own, also to give names that the test
+uses another meaning. `flags` in a result row names such constructs.
 """
 
 import ast
@@ -24,7 +25,7 @@ from pathlib import Path
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.store import Env
 from papers.gitchameleon.harness.canaries import guarded_packages, make_canaries
-from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, Talk, Verdict, judge, test_names
+from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, Talk, Verdict, judge, test_names, undecorated
 from shared.sandbox.box import BoxSpec, Limits, environment
 from shared.sandbox.running import run_boxed
 
@@ -103,8 +104,9 @@ def _run(talk: Talk, request: dict, tests: str, style: str, env: Env, level: str
             return _line({"stop": True})
         canaries = make_canaries(generator, style, talk.loaded)
         talk.canaries = canaries.passes
-        judging = JUDGING.read_text(encoding="utf-8")
-        return _line({"judging": judging, "tests": tests, "before": canaries.before, "after": canaries.after})
+        sources = [canaries.before, tests, canaries.after]
+        order = {"judging": JUDGING.read_text(encoding="utf-8"), "sources": sources}
+        return _line(order | {"own": [undecorated(source) for source in sources]})
 
     spec = BoxSpec(
         level=level,

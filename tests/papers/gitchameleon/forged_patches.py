@@ -135,6 +135,14 @@ FORGERIES = {  # name -> (style of the tests, program)
         "    tests.test_equal = tests.test_true = lambda self: None\n"
         "threading.Thread(target=exchange, daemon=True).start()\n" + WRONG,
     ),
+    "test-exchanged-by-a-thread-that-nothing-holds-back": (
+        "unittest",
+        "import sys, threading\nsys.setswitchinterval(1e-6)\nsys.setswitchinterval = lambda seconds: None\n"
+        "def exchange():\n    tests = None\n    while not tests:\n"
+        "        tests = getattr(sys.modules.get('test_sample'), 'TestAnswer', None)\n"
+        "    tests.test_equal = tests.test_true = lambda self: None\n"
+        "threading.Thread(target=exchange, daemon=True).start()\n" + WRONG,
+    ),
     "later-test-exchanged": (
         "unittest",
         "calls = []\ndef answer():\n    import sys\n    calls.append(1)\n"

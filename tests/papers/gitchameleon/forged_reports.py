@@ -166,7 +166,7 @@ FORGERIES = {  # name -> (style of the tests, program)
     ),
     "noise-that-hides-a-search": (
         "unittest",
-        "import sys, threading\ndef noise():\n    while True:\n        compile('1', 'x', 'eval')\n"
+        "import sys, threading\ndef noise():\n    for _ in range(20000):\n        compile('1', 'x', 'eval')\n"
         "sys.setswitchinterval(1e-6)\nfor _ in range(3):\n    threading.Thread(target=noise, daemon=True).start()\n"
         + inside("import sys\nframe = sys._getframe()", SEARCH),
     ),

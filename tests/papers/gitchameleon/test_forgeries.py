@@ -103,6 +103,7 @@ FOUND = {  # what is named of forgeries that would pass if nothing looked for it
     "another-class-of-a-module": "sys.modules.unittest",
     "another-table-of-modules": "sys.modules",
     "test-exchanged-by-a-thread": "test_sample.TestAnswer.test_equal",
+    "test-exchanged-by-a-thread-that-nothing-holds-back": "test_sample.TestAnswer.test_equal",
     "later-test-exchanged": "test_sample.TestAnswer.test_true",
     "later-name-exchanged": "test_sample.answer",
     "added-to-pytest-items": "_pytest.python.Function.__getattribute__",

@@ -36,11 +36,11 @@ def answer_side(orders, reports, request, path, part):
         send(*error[0])
     else:
         send("imported", " ".join(loaded), "\n".join(conduct() + guarding["planted"](os.path.dirname(path))))
-        token, judging, tests, first, last = receive()
+        token, judging, sources, own = receive()
         be(token)
         stage = {"__name__": "judging", "__builtins__": guarding["__builtins__"]}  # which the candidate does not reach
         run(translate(judging, "<judging>", "exec"), stage)
-        found = stage["run"](send, request, (first, tests, last), conduct, path)
+        found = stage["run"](send, request, sources, own, conduct, path)
         send("done", "\n".join(found), *(lines.report(request["code"]) if lines else ()))
     for flush in flushes:
         with contextlib.suppress(Exception):

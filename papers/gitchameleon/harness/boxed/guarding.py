@@ -14,6 +14,7 @@ REWRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
 FILENAME_AT = {"compile": 1, "code.__new__": 1}  # events with the name of a file that code is said to come from
 PATCHED = "unittest unittest.case unittest.loader unittest.result unittest.suite unittest.util importlib traceback"
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+CODE = types.CodeType
 WRAPPERS = (types.FunctionType, classmethod, staticmethod, property)
 DICTIONARY = types.ModuleType.__dict__["__dict__"].__get__  # a module's own, whatever class it has been given
 
@@ -22,7 +23,7 @@ def guard(packages, tracing):
     """(packages that are here, conduct): `conduct(watched, own)` names what has been tampered with so far.
 
     `watched` is a class that modules may have been given since, `own` are names of modules of tests, guarded from the
-    first call that names them on.
+    first call that names them on. `made`, (module, names, code), asks whether that module's functions are of the code.
 
     Args:
         packages: package -> module -> names in it that count.
@@ -31,15 +32,17 @@ def guard(packages, tracing):
     names, loaded = guarded_names(packages)
     modules, seen, get_trace, own_state = sys.modules, watch_conduct(), sys.gettrace, {}
     # what is called later is held here, not found by its name
-    states, differences = guarded_state, replaced
+    states, differences, others = guarded_state, replaced, made_of_other_code
     before = states(modules, names)
 
-    def conduct(watched=None, own=()):
+    def conduct(watched=None, own=(), made=None):
         try:
             found = differences(before, states(modules, names, watched))
             for name in own:
                 now = states(modules, {name: None})
                 found += differences(own_state.setdefault(name, now), now)
+            if made is not None:
+                seen.extend(others(own_state[made[0]], *made))
             if sys.modules is not modules:
                 found.append("sys.modules")
             if get_trace() is not None and not tracing:
@@ -125,6 +128,18 @@ def replaced(before, now):
             if method.startswith("__") or any(method in vars(base) for base in bases):
                 found.append("%s.%s" % (module, key))
     return sorted(found)
+
+
+def made_of_other_code(state, module, names, code):
+    """Those of `names` that in a module's state are no functions made of the code of its text.
+
+    A thread may have exchanged them before the state was taken.
+    """
+    codes = [code]
+    for outer in codes:  # grows on the way
+        codes.extend(inner for inner in outer.co_consts if isinstance(inner, CODE))
+    made = {id(inner) for inner in codes}
+    return ["%s.%s" % (module, n) for n in names if id(state.get((module, n), (None, None))[1]) not in made]
 
 
 def watch_conduct():

@@ -1,9 +1,10 @@
 # ruff: noqa: UP028 - it also runs under Python 3.7, as text that `answering.py` is sent
 """Runs the tests beside an imported candidate and reports each outcome: sent to the box once the candidate is imported.
 
-`run(send, request, sources, conduct, path)` is called by `answering.py`; sources are the canaries before, the tests and
-the canaries after. `conduct` names what has been tampered with so far; it is asked again after each test. This file's
-builtins are a copy that the candidate does not reach; tests and canaries get those that it does.
+`run(send, request, sources, plain, conduct, path)` is called by `answering.py`; sources are the canaries before, the
+tests and the canaries after, `plain` names the functions that each defines. `conduct` names what has been tampered with
+so far; it is asked again after each test. This file's builtins are a copy that the candidate does not reach; tests and
+canaries get those that it does.
 """
 
 import builtins
@@ -122,27 +123,24 @@ def flat(suite):
             yield test
 
 
-def maker(conduct, watched, folder):
+def maker(conduct, watched, folder, plain):
     """`make(source, index)`: a test module made of text, with its lines where tracebacks look for them.
 
-    It is guarded from the moment that it is whole; until then no thread of the candidate gets its turn.
+    It is guarded from the moment that it is whole. A thread of the candidate may have had its turn before: so the
+    functions that are guarded have to be made of this text.
     """
     own = OWN
 
     def make(source, index):
-        path, interval = os.path.join(folder, own[index] + ".py"), sys.getswitchinterval()
+        path = os.path.join(folder, own[index] + ".py")
         module = types.ModuleType(own[index])
         module.__file__, module.__builtins__ = path, builtins
         with open(path, "w", encoding="utf-8") as file:
             file.write(source)
         code = compile(source, path, "exec", dont_inherit=True)
-        sys.setswitchinterval(1000.0)
-        try:
-            sys.modules[own[index]] = module
-            exec(code, module.__dict__)
-            conduct(watched, own[: index + 1])
-        finally:
-            sys.setswitchinterval(interval)
+        sys.modules[own[index]] = module
+        exec(code, module.__dict__)
+        conduct(watched, own[: index + 1], (own[index], plain[index], code))
         return module
 
     return make
@@ -284,11 +282,11 @@ def run_functions(tell, space, names):
             tell(name, "passed")
 
 
-def run(send, request, sources, conduct, path):
+def run(send, request, sources, plain, conduct, path):
     """Run the tests with their canaries; what ends them early is a report too. Names of what was tampered with."""
     folder, changed = os.path.dirname(path), []
     watched = watch(request["guard"], changed)
-    tell, make = reporter(send, conduct, changed, watched), maker(conduct, watched, folder)
+    tell, make = reporter(send, conduct, changed, watched), maker(conduct, watched, folder, plain)
     try:
         if request["mode"] == "visible":
             run_visible(send, tell, request, sources, folder)

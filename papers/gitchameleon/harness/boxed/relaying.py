@@ -79,7 +79,7 @@ class Relay:
             if second.get("stop"):
                 self.stop()
             self.token = os.urandom(16).hex()
-            self.order([self.token, second["judging"], second["tests"], second["before"], second["after"]])
+            self.order([self.token, second["judging"], second["sources"], second["own"]])
 
     def stop(self):
         os.kill(self.pid, signal.SIGKILL)
