@@ -192,6 +192,12 @@ def test_a_share_of_nothing_ignores_nothing(monkeypatch):
     assert linear["most_ignored"] == linear["measured"] == 0 < half["measured"]
 
 
+def test_a_single_source_before_the_last_cannot_be_permuted():
+    settings = Permutations.model_construct(seq_len=2, n=4, num_permutations=4)  # shorter than a config may ask for
+    rows = list(evolutions.permutation_rows(settings))
+    assert len(rows) > 2 and {row["largest_change"] for row in rows} == {0.0}, rows
+
+
 def test_permutations_change_every_evolution_but_the_identity():
     rows = list(evolutions.permutation_rows(Permutations(seq_len=8, n=4, num_permutations=4)))
     for row in rows:
