@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from shared.base.paths import repo_root
+from shared.base.spent import spent_before
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "matplotlib", "accelerate", "snakemake", "tokenizers")
 
@@ -80,10 +81,12 @@ class Provenance:
     def finish(self) -> dict:
         """The content of the sidecar, with `wall_seconds` since this object was made and `cpu_seconds` of the process.
 
-        The CPU time counts all threads and the imports before, but no other process; it is what a busy machine's
-        builds can be compared by.
+        The CPU time counts all threads and the imports before, but no process beside it; it is what a busy machine's
+        builds can be compared by. Both hold what earlier processes had spent on runs that this one took up.
         """
-        wall, cpu = time.perf_counter() - self._start, time.process_time()
+        before = spent_before()
+        wall = before.wall_seconds + time.perf_counter() - self._start
+        cpu = before.cpu_seconds + time.process_time()
         return {**self._content, "wall_seconds": round(wall, 3), "cpu_seconds": round(cpu, 3)}
 
 

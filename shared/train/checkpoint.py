@@ -14,6 +14,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shared.base.files import atomic_path
+from shared.base.spent import Spent, spent_on, take_up
 
 _FORMAT = "training checkpoint 1"
+_SPENT = "spent"  # in the tree of a checkpoint: what the run has cost up to there
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 
@@ -140,8 +143,9 @@ def run_folder(parent: str | os.PathLike, name: str, settings: dict[str, Any]) -
 
 
 def write_checkpoint(directory: Path, step: int, tree: dict[str, Any], *, keep: int = 2) -> Path:
-    """Write `step-<step>.safetensors`, then remove all but the newest `keep` checkpoints."""
-    path = save_tree(tree, directory / f"step-{step:09d}.safetensors")
+    """Write `step-<step>.safetensors` and what the run has cost, then remove all but the newest `keep` checkpoints."""
+    account = {_SPENT: asdict(spent_on(directory))}
+    path = save_tree(tree | account, directory / f"step-{step:09d}.safetensors")
     for old in _checkpoints(directory)[keep:]:
         old.unlink(missing_ok=True)
     for abandoned in directory.glob(".step-*.safetensors"):  # of a run that was killed while writing
@@ -166,9 +170,11 @@ def read_checkpoint(directory: Path) -> tuple[Path, dict[str, Any]] | None:
             continue
         if damage:
             warnings.warn(f"{damage[0]}; this run continues from {path} instead", stacklevel=2)
+        take_up(directory, Spent(**tree.pop(_SPENT, {})))
         return path, tree
     if damage:
         raise DamagedFile("; ".join(damage))
+    take_up(directory, Spent())
     return None
 
 
