@@ -217,6 +217,10 @@ def test_encoded_images_are_read_in_the_order_asked_for():
             "resized_crop is for imagenet-1k; use crop_flip for digits",
         ),
         (lambda: loaders.load_rows("imagenet32", "test"), "no split 'test'; it has: train, validation"),
+        (
+            lambda: ImageSettings(dataset="resisc45", kind="pretrained", model={"name": "x"}),
+            "a pretrained encoder scales pixels by moments of its own; set normalisation: unit",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused(make, words):
