@@ -33,7 +33,7 @@ class Source(StrictModel):
     url: str | None = None  # base URL that already contains the revision
     hub: str | None = None  # data set on the Hugging Face hub
     hub_config: str | None = None
-    revision: str | None = None  # git revision of the URL or of the hub repository; None: unpinned
+    revision: str | None = None  # git revision (or bundle) of the URL or of the hub repository; None: unpinned
     files: tuple[SourceFile, ...] = ()  # empty: read through HF datasets only
     splits: dict[str, str] = {}  # our split names -> the hub's
     text_column: str = "text"
@@ -180,6 +180,7 @@ SOURCES = (
         title="FMoW as in WILDS 1.1, satellite images of 224x224 pixels in 62 classes",
         kind="images",
         url="https://worksheets.codalab.org/rest/bundles/0xaec91eb7c9d548ebb15e1b5e60f966ab/contents/blob/",
+        revision="0xaec91eb7c9d548ebb15e1b5e60f966ab",  # of the bundle, which does not change
         files=(SourceFile(name="fmow_v1.1.tar.gz", path=""),),
         splits={"train": "train", "test": "test"},
         size="54 GB",
