@@ -171,9 +171,9 @@ def cka_decreases(tab_pairs: pd.DataFrame, tab_bin_seeds: pd.DataFrame) -> Itera
        **PAPER)  # fmt: skip
 def ta_init_reversal(tab_arithmetic: pd.DataFrame, settings) -> Iterator[Finding]:
     rows = tab_arithmetic[tab_arithmetic.method == "task arithmetic"]
-    middle, large = settings.thresholds.middle_lr, settings.thresholds.large_lr
+    limits = settings.thresholds
     for study, check in (("transfer", less), ("scratch", greater)):
-        pair = [_seeds(rows, study, "rise", lr=lr) for lr in (large, middle)]
+        pair = [_seeds(rows, study, "rise", lr=lrs[study]) for lrs in (limits.large_lr, limits.middle_lr)]
         yield check(f"rise_large_minus_middle_{study}", paired_difference(*pair), 0)
 
 

@@ -5,7 +5,7 @@ from pydantic import Field
 from papers.merging_noise.packing import Branches, job_of, packed
 from papers.merging_noise.settings import (
     Alignment,
-    CrossTasks,
+    CrossPlans,
     ImageBranches,
     LanguageBranches,
     Study,
@@ -22,8 +22,8 @@ class Thresholds(StrictModel):
 
     comparable: float = Field(gt=0)  # percentage points below the best accuracy of the study at which settings drop out
     comparable_nats: float = Field(gt=0)  # the same for language models, in nats above the lowest loss
-    middle_lr: float = Field(gt=0)  # task arithmetic: learning rates that are compared
-    large_lr: float = Field(gt=0)
+    middle_lr: dict[str, float]  # task arithmetic: learning rates that are compared, of each study
+    large_lr: dict[str, float]
     collapse: float  # R^2 that the noise scale explains more than lr or batch size alone
 
 
@@ -33,7 +33,7 @@ class Config(PaperConfig):
     studies: dict[str, Study | None]
     alignments: dict[str, Alignment | None]
     trajectories: dict[str, Trajectory | None]
-    cross: CrossTasks | None
+    cross: CrossPlans
     theory: Theory
     thresholds: Thresholds
     num_jobs: int | None = Field(default=None, ge=1)  # ensembles are packed into as many; None: a job each
@@ -43,7 +43,7 @@ class Config(PaperConfig):
         return {study.role or name: study for name, study in self.studies.items() if study is not None}
 
 
-STEPS = {"tables": ("studies", "thresholds"), "claims": ("studies", "thresholds")}
+STEPS = {"tables": ("studies", "thresholds", "cross"), "claims": ("studies", "thresholds")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
@@ -60,9 +60,8 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     found = {
         "branch": {name: job_of(own, config.num_gpus) for name, own in jobs.items()},
         "theory": {"all": config.theory},
+        "cross": {"all": next(filter(None, config.cross.values())).model_copy(update=gpus)},
     }
     for step, named in (("align", config.alignments), ("trajectory", config.trajectories)):
         found[step] = {name: own.model_copy(update=gpus) for name, own in named.items() if own is not None}
-    if config.cross is not None:
-        found["cross"] = {"all": config.cross.model_copy(update=gpus)}
     return {step: own for step, own in found.items() if own}

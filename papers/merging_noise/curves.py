@@ -97,3 +97,8 @@ def of_optimizers(means: pd.DataFrame) -> pd.DataFrame:
     """AdamW beside SGD at the same batch size, and a network with BatchNorm."""
     rows = means[means.study.isin(["adamw", "batchnorm", "grid"])]
     return rows[(rows.study != "grid") | rows.batch_size.isin(rows[rows.study == "adamw"].batch_size)]
+
+
+def of_published(means: pd.DataFrame) -> pd.DataFrame:
+    """Branches of published encoders, on each data set."""
+    return means[means.study.isin(["transfer", "resisc45", "convnext"])]

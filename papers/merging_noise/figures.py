@@ -11,6 +11,7 @@ from shared.artifacts.shapes import dots
 LR, NOISE = "learning rate", r"noise scale $\eta / (B (1 - \mu))$"
 ACC, LOSS = "accuracy gain, points", "loss gain, nats"
 GAINS = {"acc_gain": ACC, "loss_gain": LOSS}
+HEAT = {"size": (3.3, 2.7)}
 
 
 def _paths(table: pd.DataFrame, titles: pd.Series, x: str, label: str, top: float, height: float = 2.7) -> Figure:
@@ -136,9 +137,10 @@ def fig_language(table: pd.DataFrame) -> Figure:
 
 
 def fig_transfer(table: pd.DataFrame) -> Figure:
-    """The gain, and accuracy of parents and merge, over lr."""
+    """The gain, and accuracy of parents and merge, over lr; a colour for each title that a table has."""
     labels = {"acc_gain": ACC, "accuracy": "accuracy, % (merge dashed)"}
-    return measure_panels(table.assign(base="pretrained"), "lr", "base", labels, dashed="accuracy_merged", log=LR)[0]
+    table = table.assign(base=table.get("title", "pretrained"))
+    return measure_panels(table, "lr", "base", labels, dashed="accuracy_merged", log=LR)[0]
 
 
 def fig_7(table: pd.DataFrame) -> Figure:
@@ -157,16 +159,14 @@ def fig_path(table: pd.DataFrame) -> Figure:
 def fig_8(table: pd.DataFrame) -> Figure:
     """Normalised accuracy over both learning rates."""
     how = {"panel": ["method"], "rows": "lr_1", "columns": "lr_2", "labels": (f"{LR}, task 2", f"{LR}, task 1")}
-    return heat_panels(
-        table, "normalised", limits=(None, table.normalised.max()), form="{:.1f}", size=(3.3, 2.7), **how
-    )
+    return heat_panels(table, "normalised", limits=(None, table.normalised.max()), form="{:.1f}", **HEAT, **how)
 
 
 def fig_split(table: pd.DataFrame) -> Figure:
     """Accuracy gain over the learning rates before and after the fork."""
     how = {"panel": ["title"], "rows": "lr", "columns": "lr_after", "labels": ("lr after the fork", "lr before it")}
     table = table.assign(title=ACC)
-    return heat_panels(table, "acc_gain", limits=(None, table.acc_gain.max()), form="{:.2f}", size=(3.3, 2.7), **how)
+    return heat_panels(table, "acc_gain", limits=(None, table.acc_gain.max()), form="{:.2f}", **HEAT, **how)
 
 
 def fig_rebasin(table: pd.DataFrame) -> Figure:
@@ -235,3 +235,6 @@ def fig_optimizers(table: pd.DataFrame) -> Figure:
     for ax in axes:
         zero_line(ax)
     return figure
+
+
+fig_published = fig_transfer

@@ -1,12 +1,13 @@
 """Settings of what is trained and merged. No torch here."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.base.settings import StrictModel
 from shared.train.images.config import ImageSettings, ImageShard
 from shared.train.language.config import LanguageSettings, LanguageShard
+from shared.train.run import Value
 from shared.train.sweep.config import SweepConfig
 
 Augmentation = Literal["none", "gaussian", "shift", "crop_flip"]
@@ -16,6 +17,7 @@ class Images(ImageSettings):
     """Classification with label noise, which keeps gradients noisy to the end of training."""
 
     num_train: int = Field(default=0, ge=0)  # training images, the rest of digits is for testing; 0: the usual split
+    num_test: int = Field(default=0, ge=0)  # test images that count, drawn once and for all; 0: all
     label_noise: float = Field(default=0.0, ge=0, lt=1)  # share of training labels drawn anew, uniformly
     augmentation: Augmentation = "none"
     augmentation_scale: float = Field(default=1.0, ge=0)  # std of gaussian noise, or largest shift in pixels
@@ -145,19 +147,44 @@ class Trajectory(StrictModel):
 
 
 class CrossTasks(StrictModel):
-    """Two tasks fine-tuned from one base at every pair of learning rates."""
+    """Two tasks fine-tuned from one base at every pair of learning rates.
 
-    images: Images  # the base's; the tasks' but for classes and rotation
-    base: Pretraining
-    classes: tuple[tuple[int, ...], tuple[int, ...]]
-    quarter_turns: tuple[int, int]
+    A base that is trained here has one frozen head for both tasks. Published weights have none: each task trains its
+    own, and what is merged is all but the heads.
+    """
+
+    title: str
+    images: Images  # the base's; the tasks' but for data set, classes and rotation
+    base: Pretraining | None  # None: the published weights of `images`
+    datasets: tuple[str, str] | None = None  # of each task; that of `images` if None
+    classes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # those kept; empty: all
+    quarter_turns: tuple[int, int] = (0, 0)
+    optimizer: str = "sgd"
+    fixed: dict[str, Value] = {}  # its hyperparameters but for lr
     lrs: tuple[float, ...] = Field(min_length=3)
     batch_size: int = Field(gt=0)
     num_steps: int = Field(gt=0)
     seeds: int = Field(ge=1)
     scales: tuple[float, ...] = Field(min_length=2)  # of task arithmetic and TIES
     keep: float = Field(default=0.2, gt=0, le=1)
+    stack: int | None = Field(default=None, ge=1)  # models computed together; None: all, of merges 64
     num_gpus: int = 0
+
+    @model_validator(mode="after")
+    def _has_a_base(self) -> Self:
+        if (self.base is None) != (self.images.kind == "pretrained"):
+            raise ValueError("two tasks start from a base trained here (base) or from a pretrained kind; give one")
+        return self
+
+
+def _one_of_them(plans: dict[str, CrossTasks | None]) -> dict[str, CrossTasks | None]:
+    named = [name for name, plan in plans.items() if plan is not None]
+    if len(named) != 1:
+        raise ValueError(f"a scale has one pair of tasks; leave out all others by null (given: {named})")
+    return plans
+
+
+CrossPlans = Annotated[dict[str, CrossTasks | None], AfterValidator(_one_of_them)]  # pairs of tasks by name
 
 
 class Theory(StrictModel):

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+PRETRAINED = {"pretrained base": "pretrained MLP"}  # how the base of rotated digits is called here
 
-def stand_ins(gains: pd.DataFrame, cross: pd.DataFrame) -> Iterator[tuple[str, str, str, float]]:
-    """(item of reported.csv, what is measured, our setting, our number)."""
+
+def stand_ins(gains: pd.DataFrame, cross: pd.DataFrame, settings) -> Iterator[tuple[str, str, str, float]]:
+    """(item of reported.csv, what is measured, our setting, our number); `settings.cross` made the table `cross`."""
     grid = gains[(gains.study == "grid") & gains.kept]
     own = grid[grid.batch_size == 16]
     for item, column, pick in (("eta 2e-1, CIFAR-100", "acc_gain", "idxmax"), ("eta 1e-2, CIFAR-100", "lr", "idxmin")):
@@ -41,11 +43,18 @@ def stand_ins(gains: pd.DataFrame, cross: pd.DataFrame) -> Iterator[tuple[str, s
         yield "GPT on TinyStories, eta 1e-3", "loss, nats", "GPT on docstrings, best lr", language.loss.min()
     transfer = gains[gains.study == "transfer"]
     if len(transfer) > 2:
+        base = PRETRAINED.get(transfer.title.iloc[0], transfer.title.iloc[0])
         r = float(np.corrcoef(transfer.acc_gain, transfer.lr)[0, 1])
-        yield "Pearson r of gain and eta, CLIP on FMoW", "r", "pretrained MLP, all lr", r
+        yield "Pearson r of gain and eta, CLIP on FMoW", "r", f"{base}, all lr", r
         best = float(transfer.lr[transfer.accuracy_merged.idxmax()])
-        yield "best eta of the merged model, CLIP on FMoW", "lr", "pretrained MLP, SGD", best
+        rule = "SGD" if base == "pretrained MLP" else "AdamW"
+        yield "best eta of the merged model, CLIP on FMoW", "lr", f"{base}, {rule}", best
+    convnext = gains[gains.study == "convnext"]
+    if len(convnext):
+        row = convnext.loc[convnext.accuracy_merged.idxmax()]
+        yield "ConvNeXt on FMoW", "acc_gain, pp", f"{row.title}, lr {row.lr:g}", row.acc_gain
     for item, method in (("best TIES, FMoW and RESISC45", "TIES"), ("best TA, FMoW and RESISC45", "task arithmetic")):
         own = cross[cross.method == method]
         if len(own):
-            yield item, "normalised accuracy, %", "two tasks on digits", own.normalised.max()
+            title = next(filter(None, settings.cross.values())).title
+            yield item, "normalised accuracy, %", title, own.normalised.max()

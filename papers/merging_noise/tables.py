@@ -40,8 +40,8 @@ def _single(study: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
 fig_language, fig_transfer, fig_split, fig_many = map(_single, ("language", "transfer", "split", "many"))
 
 
-def tab_reported(reported: Reported, tab_gains: pd.DataFrame, tab_cross: pd.DataFrame) -> pd.DataFrame:
+def tab_reported(reported: Reported, tab_gains: pd.DataFrame, tab_cross: pd.DataFrame, settings) -> pd.DataFrame:
     """The paper's numbers beside ours of the study that stands for them; empty where there is none."""
-    rows = pd.DataFrame(stand_ins(tab_gains, tab_cross), columns=["item", "quantity", "stands_for", "ours"])
+    rows = pd.DataFrame(stand_ins(tab_gains, tab_cross, settings), columns=["item", "quantity", "stands_for", "ours"])
     table = reported.beside(rows, "Gains", rows="item", columns={"value": "reported"})
     return table.fillna({"quantity": "", "stands_for": "not rebuilt"})

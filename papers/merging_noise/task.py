@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from papers.merging_noise.settings import Images
 from shared.base.seeding import torch_generator
 from shared.data.augmentation import shifted
-from shared.data.images import LabelledImages
+from shared.data.images import LabelledImages, StoredImages
 from shared.train.ensemble.training import train_ensemble
 from shared.train.images.config import SHAPES
 from shared.train.images.task import ImageTask
@@ -48,10 +48,9 @@ class MergeTask(ImageTask):
 
     def build(self, seed: int) -> nn.Module:
         model = super().build(seed)
-        head = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+        head = head_of(model)
         if self.settings.freeze_head:
-            drawn = [m for m in super().build(0).modules() if isinstance(m, nn.Linear)][-1]
-            head.load_state_dict(drawn.state_dict())
+            head.load_state_dict(head_of(super().build(0)).state_dict())
             head.requires_grad_(False)
         if not self.settings.decay_head:
             for parameter in head.parameters():
@@ -72,9 +71,22 @@ class MergeTask(ImageTask):
         return {"images": drawn, "labels": labels[chosen]}
 
 
+def head_of(model: nn.Module) -> nn.Linear:
+    """The last linear map of a model."""
+    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def without_head(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters but for those of the head: where published weights start, and what tasks of other classes share."""
+    own = set(head_of(model).parameters())
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p not in own}
+
+
 def prepared(data: LabelledImages, settings: Images) -> LabelledImages:
     """The split, label noise, rotation and classes of the settings; the draws are the same for every run."""
     train, test = (data.train_images, data.train_labels), (data.test_images, data.test_labels)
+    if isinstance(data.train_images, StoredImages) and (settings.num_train or settings.quarter_turns):
+        raise ValueError(f"images of {settings.dataset} stay bytes in memory: set num_train and quarter_turns to 0")
     if settings.num_train:
         images, labels = torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]])
         if settings.num_train >= len(labels):
@@ -88,9 +100,18 @@ def prepared(data: LabelledImages, settings: Images) -> LabelledImages:
     train = (train[0], torch.where(noisy, torch.randint(classes, train[1].shape, generator=draw), train[1]))
     if settings.classes:
         wanted = torch.tensor(settings.classes)
-        train, test = ((x[torch.isin(y, wanted)], y[torch.isin(y, wanted)]) for x, y in (train, test))
-    turned = [torch.rot90(x, settings.quarter_turns, (-2, -1)).contiguous() for x, _ in (train, test)]
+        train, test = ((_part(x, torch.isin(y, wanted)), y[torch.isin(y, wanted)]) for x, y in (train, test))
+    if settings.num_test:
+        few = torch.randperm(len(test[1]), generator=torch_generator(0, "test images"))[: settings.num_test]
+        test = (_part(test[0], few), test[1][few])
+    turns = settings.quarter_turns
+    turned = [torch.rot90(x, turns, (-2, -1)).contiguous() if turns else x for x, _ in (train, test)]
     return LabelledImages(turned[0], train[1], turned[1], test[1])
+
+
+def _part(images: Tensor | StoredImages, index: Tensor) -> Tensor | StoredImages:
+    """Images at positions or under a mask."""
+    return images.subset(index) if isinstance(images, StoredImages) else images[index]
 
 
 def augmented(images: Tensor, settings: Images, seed: int, step: int, rows: range, batch_size: int) -> Tensor:

@@ -12,7 +12,7 @@ from shared.data.counter import row_uniforms
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
+    from PIL.Image import Image, Resampling
     from torch import Tensor
 
 AREAS = (0.08, 1.0)  # share of the image that a random crop covers
@@ -76,8 +76,19 @@ def centre_crop(image: "Image", size: int) -> "Image":
     """The middle (size, size) of the image with its shorter side resized to 8/7 of that: 256 for 224."""
     from PIL import Image
 
-    scale = round(size * 8 / 7) / min(image.size)
+    return _middle(image, size, round(size * 8 / 7), Image.Resampling.BILINEAR)
+
+
+def fitted(image: "Image", size: int) -> "Image":
+    """The middle (size, size) of the image with its shorter side resized to `size`: all of it where it is square."""
+    from PIL import Image
+
+    return _middle(image, size, size, Image.Resampling.BICUBIC)
+
+
+def _middle(image: "Image", size: int, shorter: int, resample: "Resampling") -> "Image":
+    scale = shorter / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    image = image.resize((width, height), resample)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))

@@ -3,16 +3,17 @@
 Shapes: N images, B of them, C channels, S pixels along each side.
 """
 
+import copy
 import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from shared.data.augmentation import centre_crop, random_crop
+from shared.data.augmentation import centre_crop, fitted, random_crop
 from shared.data.loaders import decoded, load_cifar10, load_cifar100, load_mnist, load_rows
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ class Images:
 
     def __init__(self, mean: Any = 0.0, std: Any = 1.0):
         self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+        self.device = "cpu"
+
+    def to(self, device: str) -> Self:
+        """The same images, given out on `device`."""
+        found = copy.copy(self)
+        found.device = device
+        return found
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -40,14 +48,14 @@ class Images:
         raise NotImplementedError
 
     def __getitem__(self, index: "torch.Tensor") -> "torch.Tensor":
-        return self.as_floats(self.pixels(index.numpy()))
+        return self.as_floats(self.pixels(index.cpu().numpy()))
 
     def as_floats(self, pixels: np.ndarray) -> "torch.Tensor":
         """uint8 (B, S, S, C) -> (B, C, S, S), normalised."""
         import torch
 
         found = (pixels.astype(np.float32) / 255 - self.mean) / self.std
-        return torch.from_numpy(np.ascontiguousarray(found.transpose(0, 3, 1, 2)))
+        return torch.from_numpy(np.ascontiguousarray(found.transpose(0, 3, 1, 2))).to(self.device)
 
     def split(self, size: int) -> Iterator["torch.Tensor"]:
         """All images in order, `size` at a time."""
@@ -73,23 +81,29 @@ class StoredImages(Images):
     def pixels(self, index: np.ndarray) -> np.ndarray:
         return self.stored[index]
 
+    def subset(self, index: "torch.Tensor") -> "StoredImages":
+        """Images `index`, positions or a mask, as a set of their own."""
+        return StoredImages(self.stored[index.numpy()], self.mean, self.std)
+
 
 class EncodedImages(Images):
     """Files on disk, of any size, decoded when asked for: the middle of each, or a random crop.
 
     Args:
-        rows: a `datasets.Dataset`. column: of its images, undecoded. size: S.
+        rows: a `datasets.Dataset`. column: of its images, undecoded. size: S. crop: what cuts the middle out.
     """
 
-    def __init__(self, rows: Any, column: str, size: int, mean: Any = 0.0, std: Any = 1.0):
+    def __init__(
+        self, rows: Any, column: str, size: int, mean: Any = 0.0, std: Any = 1.0, crop: Callable = centre_crop
+    ):
         super().__init__(mean, std)
-        self.rows, self.column, self.size = rows, column, size
+        self.rows, self.column, self.size, self.crop = rows, column, size, crop
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def pixels(self, index: np.ndarray) -> np.ndarray:
-        return self._cropped(index, lambda image, _: centre_crop(image, self.size))
+        return self._cropped(index, lambda image, _: self.crop(image, self.size))
 
     def random_crops(self, index: "torch.Tensor", draws: np.ndarray) -> "torch.Tensor":
         """Crops of images `index` by `draws` (B, 5), see `random_crop`."""
@@ -125,8 +139,8 @@ def load_images(dataset: str, normalisation: Normalisation = "standard") -> Labe
     """A data set of image classifiers.
 
     Args:
-        dataset: digits (bundled with scikit-learn), mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32 or
-            imagenet-1k (of the registry).
+        dataset: digits (bundled with scikit-learn), mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32,
+            imagenet-1k, resisc45 or fmow (of the registry).
         normalisation: unit: pixels in [0, 1]. standard: then shifted and scaled by mean and standard deviation over the
             training pixels; of each channel where there are several.
     Raises:
@@ -177,6 +191,20 @@ def _of_hub(name: str, size: int, test: str = "validation") -> Callable[[str], t
     return load
 
 
+def _of_files(name: str, size: int = 224) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+    """Decoded splits of a set of files of any size, of which `fitted` takes `size` pixels along each side."""
+
+    def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+        rows, labels = load_rows(name, split)
+        files, images = EncodedImages(rows, "image", size, crop=fitted), np.empty((len(rows), size, size, 3), np.uint8)
+        for start in range(0, len(rows), 1024):  # the files of all at once would need as much memory again
+            index = np.arange(start, min(start + 1024, len(rows)))
+            images[index] = files.pixels(index)
+        return images, labels
+
+    return load
+
+
 def _imagenet(normalisation: Normalisation) -> LabelledImages:
     import torch
 
@@ -197,4 +225,6 @@ _LOADERS: dict[str, Callable[[Normalisation], LabelledImages]] = {
     "tiny-imagenet": lambda how: _in_memory(_of_hub("tiny-imagenet", 64), how, tensors=True),
     "imagenet32": lambda how: _in_memory(_of_hub("imagenet32", 32), how, tensors=False),
     "imagenet-1k": _imagenet,
+    "resisc45": lambda how: _in_memory(_of_files("resisc45"), how, tensors=False),
+    "fmow": lambda how: _in_memory(_of_files("fmow"), how, tensors=False),
 }

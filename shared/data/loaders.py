@@ -50,13 +50,13 @@ def _hub_rows(entry: Source, split: str, streaming: bool) -> Any:
     if mirror is not None:
         found = sorted(p for ext in ("parquet", "jsonl") for p in (mirror / name).glob(f"{split}*.{ext}"))
         if not found:
-            raise ValueError(
-                f"the mirror {mirror} has no {name}/{split}*.parquet or .jsonl; put files there, or unset"
-                " ARTIFACTS_MIRROR to read from the hub"
-            )
+            hint = "put files there, or unset ARTIFACTS_MIRROR to read from the hub" if entry.hub else entry.note
+            raise ValueError(f"the mirror {mirror} has no {name}/{split}*.parquet or .jsonl; {hint}")
         builder = "parquet" if found[0].suffix == ".parquet" else "json"
         files = [str(p) for p in found]
         return datasets.load_dataset(builder, data_files=files, split="train", streaming=streaming)
+    if entry.hub is None:
+        raise ValueError(f"{name} is not on the hub; {entry.note}")
     try:
         return datasets.load_dataset(
             entry.hub, entry.hub_config, split=entry.splits[split], revision=entry.revision, streaming=streaming

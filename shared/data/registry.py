@@ -33,7 +33,7 @@ class Source(StrictModel):
     url: str | None = None  # base URL that already contains the revision
     hub: str | None = None  # data set on the Hugging Face hub
     hub_config: str | None = None
-    revision: str | None = None  # git revision of the URL or of the hub repository; None: unpinned
+    revision: str | None = None  # git revision (or bundle) of the URL or of the hub repository; None: unpinned
     files: tuple[SourceFile, ...] = ()  # empty: read through HF datasets only
     splits: dict[str, str] = {}  # our split names -> the hub's
     text_column: str = "text"
@@ -163,6 +163,31 @@ SOURCES = (
         size="1.9 GB",
         licence="non-commercial use",
         citation="Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning",
+    ),
+    Source(
+        name="resisc45",
+        title="NWPU-RESISC45, 31,500 aerial images of 256x256 pixels in 45 classes",
+        kind="images",
+        hub="timm/resisc45",
+        revision="fe12fc5f1b7606543b0355eda392f1ddc54625c6",
+        splits={"train": "train", "validation": "validation", "test": "test"},
+        size="425 MB",
+        licence="unknown (hub card); research use",
+        citation="Cheng, Han and Lu 2017, arXiv:1703.00121",
+    ),
+    Source(
+        name="fmow",
+        title="FMoW as in WILDS 1.1, satellite images of 224x224 pixels in 62 classes",
+        kind="images",
+        url="https://worksheets.codalab.org/rest/bundles/0xaec91eb7c9d548ebb15e1b5e60f966ab/contents/blob/",
+        revision="0xaec91eb7c9d548ebb15e1b5e60f966ab",  # of the bundle, which does not change
+        files=(SourceFile(name="fmow_v1.1.tar.gz", path=""),),
+        splits={"train": "train", "test": "test"},
+        size="54 GB",
+        licence="Functional Map of the World Challenge Public License",
+        citation="Christie et al. 2018, arXiv:1711.07846; splits: Koh et al. 2021, arXiv:2012.07421",
+        note="unpack the archive, write train.parquet and test.parquet with `python -m shared.data.fmow FOLDER"
+        " MIRROR/fmow`, and set ARTIFACTS_MIRROR to MIRROR",
     ),
     Source(
         name="llava-pretrain",

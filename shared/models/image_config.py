@@ -80,6 +80,15 @@ class ViTConfig(StrictModel):
         )  # fmt: skip
 
 
+class PretrainedConfig(StrictModel):
+    """A published image encoder under a fresh linear head, read through `transformers`."""
+
+    num_classes: int = Field(ge=2)
+    in_channels: Literal[3] = 3
+    name: str  # on the Hugging Face hub, or a folder that `save_pretrained` wrote
+    revision: str | None = None  # git revision on the hub; None: the newest
+
+
 class CNNConfig(StrictModel):
     """Plain convolutional network for small images: 3x3 convolutions, norm, relu; mean over pixels, linear head."""
 

@@ -7,10 +7,13 @@ from pydantic import Field, model_validator
 
 from shared.base.settings import StrictModel
 from shared.models.config import MLPConfig
-from shared.models.image_config import CNNConfig, DenseNetConfig, ResNetConfig, VGGConfig, ViTConfig
+from shared.models.image_config import CNNConfig, DenseNetConfig, PretrainedConfig, ResNetConfig, VGGConfig, ViTConfig
 from shared.train.sweep.shard import SweepSettings, SweepShard
 
-_SHAPED = {"cnn": CNNConfig, "densenet": DenseNetConfig, "resnet": ResNetConfig, "vgg": VGGConfig, "vit": ViTConfig}
+_SHAPED = {
+    "cnn": CNNConfig, "densenet": DenseNetConfig, "pretrained": PretrainedConfig, "resnet": ResNetConfig,
+    "vgg": VGGConfig, "vit": ViTConfig,
+}  # fmt: skip
 
 
 class ImageShape(StrictModel):
@@ -30,6 +33,8 @@ SHAPES = {
     "mnist": ImageShape(num_channels=1, size=28, num_classes=10),
     "imagenet32": ImageShape(num_channels=3, size=32, num_classes=1000),
     "imagenet-1k": ImageShape(num_channels=3, size=224, num_classes=1000),
+    "resisc45": ImageShape(num_channels=3, size=224, num_classes=45),
+    "fmow": ImageShape(num_channels=3, size=224, num_classes=62),
 }
 
 
@@ -40,16 +45,17 @@ class ImageSettings(SweepSettings):
     image size and classes. Of an mlp, `widths` are the hidden ones.
     """
 
-    dataset: Literal["digits", "mnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "imagenet32", "imagenet-1k"] = (
-        "digits"
-    )
+    dataset: Literal[
+        "digits", "mnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "imagenet32", "imagenet-1k", "resisc45",
+        "fmow",
+    ] = "digits"  # fmt: skip
     normalisation: Literal["unit", "standard"] = (
         "standard"  # pixels in [0, 1]; or shifted and scaled by their mean, std
     )
     # of training images. crop_flip: shifts by up to 4 pixels and mirror images. resized_crop: parts of random area and
     # shape, and mirror images; for files of any size (imagenet-1k), of which evaluation takes the middle
     augmentation: Literal["none", "crop_flip", "resized_crop"] = "none"
-    kind: Literal["mlp", "cnn", "densenet", "resnet", "vgg", "vit"] = "mlp"
+    kind: Literal["mlp", "cnn", "densenet", "pretrained", "resnet", "vgg", "vit"] = "mlp"
     model: dict[str, Any] = {}
     validation_rows: int = Field(default=256, ge=1)  # images of one forward pass; the whole test set is evaluated
 
@@ -58,6 +64,8 @@ class ImageSettings(SweepSettings):
         self.model_config_for({})
         if self.augmentation == "resized_crop" and self.dataset != "imagenet-1k":
             raise ValueError(f"resized_crop is for imagenet-1k; use crop_flip for {self.dataset}")
+        if self.kind == "pretrained" and self.normalisation != "unit":
+            raise ValueError("a pretrained encoder scales pixels by moments of its own; set normalisation: unit")
         return self
 
     def model_config_for(self, overrides: dict[str, Any]) -> StrictModel:

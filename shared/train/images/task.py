@@ -16,6 +16,7 @@ from shared.data.images import LabelledImages, load_images
 from shared.models.cnn import CNN
 from shared.models.densenet import DenseNet
 from shared.models.mlp import MLP
+from shared.models.pretrained import PretrainedClassifier
 from shared.models.resnet import ResNet
 from shared.models.vgg import VGG
 from shared.models.vit import VisionTransformer
@@ -24,7 +25,8 @@ from shared.train.rows import shuffled_indices
 from shared.train.task import Task
 
 _MODELS = {
-    "mlp": MLP, "cnn": CNN, "densenet": DenseNet, "resnet": ResNet, "vgg": VGG, "vit": VisionTransformer,
+    "mlp": MLP, "cnn": CNN, "densenet": DenseNet, "pretrained": PretrainedClassifier, "resnet": ResNet, "vgg": VGG,
+    "vit": VisionTransformer,
 }  # fmt: skip
 
 

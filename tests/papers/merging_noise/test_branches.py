@@ -277,8 +277,8 @@ def test_merges_of_two_tasks_are_judged_against_each_tasks_own_model(monkeypatch
     lrs, base = (0.1, 0.4), {"w": torch.zeros(2)}
     tuned = [{(lr, 0): {"w": torch.tensor([lr, lr / 10])} for lr in lrs}]
     tuned += [{(lr, 0): {"w": torch.tensor([lr / 10, 2 * lr])} for lr in lrs}]
-    settings = SimpleNamespace(lrs=lrs, scales=(0.5,), keep=0.5)
-    for row in cross.merged_rows(settings, (0, 1), tuned, base, None, 0, "cpu"):
+    settings = SimpleNamespace(lrs=lrs, scales=(0.5,), keep=0.5, stack=None)
+    for row in cross.merged_rows(settings, (0, 1), tuned, base, (None, None), 0, "cpu"):
         a, b = row["lr_1"], row["lr_2"]
         first, second = (a, 2 * b) if row["method"] == "TIES" else (a + b / 10, 2 * b + a / 10)
         assert row["accuracy"] == pytest.approx(50 * 0.5 * (first + second))

@@ -88,15 +88,16 @@ def test_equal_noise_by_the_power_that_gains_follow(power, expected):
     ("transfer", "scratch", "expected"),
     [((1.8, 1.2), (1.8, 3.5), HOLDS), ((1.2, 1.8), (1.8, 3.5), FAILS), ((1.8, 1.2), (3.5, 1.8), FAILS)],
 )
-def test_task_arithmetic_reverses_with_the_base(transfer, scratch, expected):
-    lrs = Settings("merging_noise", "claims", "cpu").thresholds
+@pytest.mark.parametrize("scale", ["cpu", "paper"])
+def test_task_arithmetic_reverses_with_the_base(scale, transfer, scratch, expected):
+    settings = Settings("merging_noise", "claims", scale)
+    lrs = [settings.thresholds.middle_lr, settings.thresholds.large_lr]
     rows = [
-        {"study": study, "method": "task arithmetic", "lr": lr, "seed": seed, "rise": rise + 0.01 * seed * (1 + lr)}
+        {"study": study, "method": "task arithmetic", "lr": lr[study], "seed": seed, "rise": rise * (1 + 0.01 * seed)}
         for study, rises in (("transfer", transfer), ("scratch", scratch))
-        for lr, rise in zip((lrs.middle_lr, lrs.large_lr), rises, strict=True)
+        for lr, rise in zip(lrs, rises, strict=True)
         for seed in SEEDS
     ]
-    settings = Settings("merging_noise", "claims", "cpu")
     assert verdict(claims.ta_init_reversal, tab_arithmetic=pd.DataFrame(rows), settings=settings) == expected
 
 

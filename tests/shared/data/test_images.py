@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from shared.data import loaders
-from shared.data.augmentation import centre_crop, crop_draws, random_crop, shifted
+from shared.data.augmentation import centre_crop, crop_draws, fitted, random_crop, shifted
 from shared.data.images import EncodedImages, StoredImages, load_images, moments_of
 from shared.train.images.config import ImageSettings
 from shared.train.images.task import ImageTask
@@ -140,6 +140,31 @@ def test_the_middle_is_cut_from_the_resized_image():
     assert np.asarray(centre_crop(Image.fromarray(pixels), 224)).min() == 255
 
 
+def test_a_square_image_is_fitted_whole_and_a_long_one_by_its_middle():
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    pixels[:, 128:] = 255
+    found = np.asarray(fitted(Image.fromarray(pixels), 224))
+    assert found.shape == (224, 224, 3)
+    assert (found[:, :110] == 0).all() and (found[:, 114:] == 255).all()  # all 256 columns are there, 8 as 7
+    wide = np.zeros((8, 24, 3), np.uint8)
+    wide[:, 8:16] = np.arange(8)[:, None, None]
+    np.testing.assert_array_equal(fitted(Image.fromarray(wide), 8), wide[:, 8:16])
+
+
+def test_resisc45_is_fitted_to_224_pixels_and_stays_bytes(mirror):
+    train, test = drawn(5, 256, 256, 3), drawn(3, 256, 256, 3) // 2
+    write(mirror / "resisc45", "train", train, [0, 44, 1, 2, 3])
+    write(mirror / "resisc45", "test", test, [4, 5, 6])
+    data = load_images("resisc45", "unit")
+    assert data.test_images.stored.dtype == np.uint8 and data.test_labels.tolist() == [4, 5, 6]
+    expected = np.asarray(fitted(Image.fromarray(test[2]), 224)) / 255
+    found = data.test_images[torch.tensor([2])][0].permute(1, 2, 0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    some = data.train_images.subset(data.train_labels < 3)
+    torch.testing.assert_close(some[torch.arange(3)], data.train_images[torch.tensor([0, 2, 3])])
+    assert load_images("resisc45").train_images.to("meta")[torch.tensor([0])].device.type == "meta"
+
+
 def test_a_random_crop_by_hand():
     """Draws of zero: 8 % of the area, 3 : 4, from the top left corner, mirrored; a column is known by its grey."""
     columns = np.repeat(np.arange(100, dtype=np.uint8)[None, :, None], 100, 0).repeat(3, 2)
@@ -192,6 +217,10 @@ def test_encoded_images_are_read_in_the_order_asked_for():
             "resized_crop is for imagenet-1k; use crop_flip for digits",
         ),
         (lambda: loaders.load_rows("imagenet32", "test"), "no split 'test'; it has: train, validation"),
+        (
+            lambda: ImageSettings(dataset="resisc45", kind="pretrained", model={"name": "x"}),
+            "a pretrained encoder scales pixels by moments of its own; set normalisation: unit",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused(make, words):
