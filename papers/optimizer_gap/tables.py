@@ -83,7 +83,8 @@ def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.Da
     for method, table, name in (*gaps, ("equal updates", tab_equal_steps, "gap")):
         own = table[["batch_size"]].assign(val_loss=table[name], band=table[f"{name}_high"] - table[name])
         parts.append(own.assign(panel="gap", method=method))
-    return pd.concat([*parts, tab_crossover.rename(columns={"baseline": "method"}).assign(panel="crossover")])
+    crossing = tab_crossover.rename(columns={"baseline": "method"}).assign(panel="crossover", batch_size=np.nan)
+    return pd.concat([*parts, crossing])
 
 
 def fig_signal(records) -> pd.DataFrame:

@@ -64,14 +64,27 @@ def compare_tables(reference: pd.DataFrame, rebuilt: pd.DataFrame, artifact: Art
         repeated = frame.index.duplicated()
         if repeated.any():
             return [f"two rows of the {name} table have the keys {_row(artifact, frame.index[repeated][0])}"]
-    sentences += [f"row {_row(artifact, key)} is missing" for key in old.index.difference(new.index, sort=False)]
-    sentences += [f"row {_row(artifact, key)} is new" for key in new.index.difference(old.index, sort=False)]
     common = old.index.intersection(new.index, sort=False)
+    for frame, what in ((old, "missing"), (new, "new")):
+        alone = frame.loc[frame.index.difference(common, sort=False)]
+        alone = alone[~_at_an_end(alone, old.loc[common], artifact)]
+        sentences += [f"row {_row(artifact, key)} is {what}" for key in alone.index]
     for column, tolerance in artifact.columns.items():
         spread = _spread(tolerance, old.loc[common], new.loc[common])
         pair = (old.loc[common, column], new.loc[common, column])
         sentences += _compare_column(column, tolerance, *pair, artifact, spread)
     return sentences
+
+
+def _at_an_end(alone: pd.DataFrame, common: pd.DataFrame, artifact: Artifact) -> np.ndarray:
+    """Which rows of one table alone lie beyond those of both, along the key that grows and at the same other keys."""
+    if artifact.grows is None or not len(alone):
+        return np.zeros(len(alone), dtype=bool)
+    others = [key for key in artifact.keys if key != artifact.grows]
+    line, lines = ([str(tuple(row)) for row in frame[others].itertuples(index=False)] for frame in (common, alone))
+    ends = common[artifact.grows].groupby(line).agg(["min", "max"]).reindex(lines)
+    own = alone[artifact.grows].to_numpy()
+    return (own < ends["min"].to_numpy()) | (own > ends["max"].to_numpy())
 
 
 def _spread(tolerance: Tolerance, old: pd.DataFrame, new: pd.DataFrame) -> np.ndarray | None:

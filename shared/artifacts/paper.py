@@ -80,7 +80,8 @@ class Tolerance(StrictModel):
 
 
 EXACT = Tolerance(compare="exact")
-_KEYS = ("caption", "paper_item", "keys", "order", "scales", "from")  # of a table or figure; others are tolerances
+# of a table or figure; others are tolerances
+_KEYS = ("caption", "paper_item", "keys", "grows", "order", "scales", "from")
 
 
 class Artifact(StrictModel):
@@ -92,6 +93,7 @@ class Artifact(StrictModel):
     caption: str = Field(min_length=20)
     paper_item: str = Field(min_length=1)  # the paper's own number of it, or "-" for an artifact of ours
     keys: list[str] = []  # columns that identify a row; compared as they stand
+    grows: str | None = None  # the key whose grid grows at an end where the best lies, so that rows come and go
     columns: dict[str, Tolerance]  # every other column
     order: list[str] = []  # all columns, where they do not stand in the order of keys and tolerances
     scales: list[str]  # where it is built
@@ -102,6 +104,8 @@ class Artifact(StrictModel):
         both = sorted(set(self.keys) & set(self.columns))
         if both:
             raise ValueError(f"column '{both[0]}' is a key, and keys are compared exactly; name it once")
+        if self.grows is not None and self.grows not in self.keys:
+            raise ValueError(f"'grows' names '{self.grows}', which is no key; {nearest_or_all(self.grows, self.keys)}")
         if self.order and sorted(self.order) != sorted([*self.keys, *self.columns]):
             different = sorted(set(self.order) ^ {*self.keys, *self.columns})
             raise ValueError(f"'order' has to name every column once; look at {', '.join(different) or self.order}")

@@ -194,3 +194,24 @@ def test_a_share_of_the_rows_may_differ_and_no_more():
 def test_a_tolerance_that_means_nothing_is_refused(tolerance, sentence):
     with pytest.raises(ValueError, match=sentence):
         with_column_x(["k"], tolerance)
+
+
+def test_a_grid_that_grows_may_have_other_ends_and_no_other_gaps():
+    about = {"caption": "A table of the tests.", "paper_item": "-", "scales": ["smoke"], "columns": {"loss": "exact"}}
+    grown = Artifact.model_validate({**about, "keys": ["model", "lr"], "grows": "lr"})
+    rows = [(model, lr, lr) for model in ("a", "b") for lr in (0.1, 0.2, 0.4)]
+    table = pd.DataFrame(rows, columns=["model", "lr", "loss"])
+    longer = pd.concat([table, pd.DataFrame([("a", 0.8, 1.0), ("b", 0.05, 1.0)], columns=table.columns)])
+    assert compare_tables(table, longer, grown) == compare_tables(longer, table, grown) == []
+    gap = table.drop(index=1)
+    assert compare_tables(table, gap, grown) == ["row (model=a, lr=0.2) is missing"]
+    assert compare_tables(gap, table, grown) == ["row (model=a, lr=0.2) is new"]
+    assert len(compare_tables(table, table[table.model == "a"], grown)) == 3  # another line altogether
+    assert len(compare_tables(table, longer, grown.model_copy(update={"grows": None}))) == 2
+    worse = longer.assign(loss=longer.loss + 1)
+    assert "6 of 6 values differ" in compare_tables(table, worse, grown)[0]
+    alone = Artifact.model_validate({**about, "keys": ["lr"], "grows": "lr"})
+    one = table[table.model == "a"].drop(columns="model")
+    assert compare_tables(one, one[:2], alone) == []
+    with pytest.raises(ValueError, match="'grows' names 'rate', which is no key"):
+        Artifact.model_validate({**about, "keys": ["lr"], "grows": "rate"})
