@@ -76,9 +76,8 @@ def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.Da
 
     `band`: of a loss its standard error, of a gap half of its 95% interval.
     """
-    unigram = pd.DataFrame({"method": "unigram entropy", "batch_size": tab_gap.batch_size.unique()})
-    unigram["val_loss"] = records("data").unigram_entropy_nats.iloc[0]
-    parts = [tab_best.assign(panel="loss", band=tab_best.standard_error), unigram.assign(panel="loss")]
+    entropy = {"val_loss": records("data").unigram_entropy_nats.iloc[0], "method": "unigram entropy", "panel": "loss"}
+    parts = [tab_best.assign(panel="loss", band=tab_best.standard_error), tab_gap[["batch_size"]].assign(**entropy)]
     gaps = (("Adam", tab_gap, "gap"), ("Adam, beta2 tuned", tab_gap, "gap_tuned"))
     for method, table, name in (*gaps, ("equal updates", tab_equal_steps, "gap")):
         own = table[["batch_size"]].assign(val_loss=table[name], band=table[f"{name}_high"] - table[name])
