@@ -72,9 +72,10 @@ class Tolerance(StrictModel):
         return self
 
     def describe(self) -> str:
-        if self.compare != "close":
-            return "exact" if self.compare == "exact" else f"not compared: {self.reason}"
-        parts = [f"{name} {value:g}" for name, value in (("atol", self.atol), ("rtol", self.rtol)) if value]
+        if self.compare == "none":
+            return f"not compared: {self.reason}"
+        parts = ["exact"] if self.compare == "exact" else []
+        parts += [f"{name} {value:g}" for name, value in (("atol", self.atol), ("rtol", self.rtol)) if value]
         parts += [f"{self.within:g} {self.of}"] if self.within is not None else []
         return " + ".join(parts) + (f", in {self.share:.0%} of the rows" if self.share < 1 else "")
 
