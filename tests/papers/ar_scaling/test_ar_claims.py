@@ -23,6 +23,7 @@ from papers.ar_scaling.studies import Caps, Study
 from papers.ar_scaling.tables import tab_bump, tab_coarse, tab_seeds, tab_window
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_config, load_shards
+from shared.base.paths import repo_root
 from shared.train.sweep.__main__ import sweeps_of
 
 SEEDS = (0, 1, 2)
@@ -291,10 +292,16 @@ def test_what_is_compared_has_the_same_updates():
     swept = [s for s in studies.values() if "sweep" in s.shown]
     assert len({(s.num_steps, s.lrs, s.batch_size) for s in swept}) == 1
     assert len({(s.num_steps, s.lrs) for name, s in studies.items() if name.startswith("conv_")}) == 1
-    assert len({s.lrs for name, s in studies.items() if name.startswith("attention_1")}) == 1
+    one = [s for name, s in studies.items() if name.startswith("attention_1")]
+    assert len({(s.num_steps, s.seeds) for s in one}) == 1 and min(len(s.lrs) for s in one) >= 3
     assert len({s.num_steps for s in studies.values() if s.model in ("mamba", "mamba_no_conv", "s6_mlp")
                 and "copy" not in s.shown}) == 1  # fmt: skip
     assert studies["attention_1"].num_steps == studies["attention_long"].num_steps
+
+
+def test_the_best_rate_of_every_width_and_depth_lies_inside_its_grid():
+    table = pd.read_csv(repo_root() / "papers" / "ar_scaling" / "reference" / "cpu" / "tables" / "tab_width.csv")
+    assert set(table.edge[table.num_lrs > 1]) == {"inside"}, table[["row", "num_layers", "d_model", "edge"]]
 
 
 @pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])

@@ -127,7 +127,7 @@ def test_a_pair_of_tasks_has_one_base():
         CrossTasks(images=Images(), base=None, **common)
 
 
-def test_paper_trains_both_encoders_on_both_sets_and_gpu_a_tenth_of_it():
+def test_paper_trains_both_encoders_on_both_sets_and_gpu_a_twentieth_of_it():
     paper, gpu = (load_config("merging_noise", scale) for scale in ("paper", "gpu"))
     studies = paper.present()
     names = {role: (studies[role].images.dataset, studies[role].images.model["name"]) for role in
@@ -143,7 +143,7 @@ def test_paper_trains_both_encoders_on_both_sets_and_gpu_a_tenth_of_it():
     (whole,) = shards(paper)["cross"].values()
     assert whole.datasets == ("fmow", "resisc45") and whole.images.num_test == 0
     assert sorted(small.classes[0] + small.classes[1]) == list(range(45))
-    assert whole.num_steps == 10 * small.num_steps == 10 * gpu.present()["transfer"].sweep.num_steps
+    assert whole.num_steps == 20 * small.num_steps == 20 * gpu.present()["transfer"].sweep.num_steps
     for config, name in ((paper, "fmow"), (gpu, "resisc45")):
         lrs = config.present()["transfer"].sweep.blocks[0].grid["lr"]
         assert config.present()["transfer"].images.dataset == name
