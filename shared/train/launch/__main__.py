@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from shared.train.launch.devices import available_devices
-from shared.train.launch.leases import lease_directory, leased
+from shared.train.launch.leases import jobs_per_gpu, lease_directory, leased
 from shared.train.launch.processes import run_module
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -44,6 +44,7 @@ def launch(
             devices,
             gpus,
             directory=lease_dir or lease_directory(),
+            sharing=jobs_per_gpu(),
             timeout=timeout,
             on_wait=lambda: print(f"waiting for {gpus} free of the GPUs {', '.join(devices)}", file=sys.stderr),
         ) as (mine, descriptors):

@@ -154,6 +154,25 @@ def test_leases_are_all_or_nothing(tmp_path):
         assert devices == ["0", "1", "2"]
 
 
+def test_jobs_that_share_gpus_take_the_emptiest_first(tmp_path):
+    shared = {"directory": tmp_path, "sharing": 2, "timeout": 0}
+    with leased(["0", "1"], 1, **shared) as (first, _), leased(["0", "1"], 1, **shared) as (second, _):
+        assert first == ["0"] and second == ["1"]
+        with leased(["0", "1"], 2, **shared) as (both, _):
+            assert both == ["0", "1"]  # the processes of one job never share one
+            with pytest.raises(TimeoutError), leased(["0", "1"], 1, **shared):
+                pass
+    with pytest.raises(ValueError, match="3 GPUs were asked for"), leased(["0", "1"], 3, **shared):
+        pass
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "many", "1.5"])
+def test_a_number_of_jobs_that_is_none_is_one_sentence(start, said):
+    _, errors = (job := start("--gpus", 1, "--", "report", TRAIN_JOBS_PER_GPU=said)).communicate()
+    assert job.returncode == 2
+    assert errors.splitlines() == [f"error: TRAIN_JOBS_PER_GPU={said} is no number of jobs; set it to 1 or more"]
+
+
 def test_two_allocations_of_a_cluster_do_not_share_leases(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     alone = lease_directory()
