@@ -1,5 +1,6 @@
 """Shapes, inputs and peers of the kernel benchmark."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,11 +24,13 @@ FLOAT = 4  # bytes
 
 @dataclass(frozen=True)
 class Form:
-    """One way to compute a kernel: `load` imports it and returns inputs -> outputs."""
+    """One way to compute a kernel: `load` imports it and returns inputs -> outputs. A Triton form needs a GPU."""
 
     load: Callable[[], Callable[..., Tensor]]
     longest_forward: int = 1 << 30
     longest_backward: int = 1 << 30
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    float32: bool = True  # whether it takes float32
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,34 @@ def _fla_gated_delta() -> Callable[..., Tensor]:
     return lambda q, k, v, beta, g: naive_chunk_gated_delta_rule(q, k, v, g, beta, scale=1.0)[0]
 
 
+def _fla_triton(module: str, name: str) -> Callable[[], Callable[..., Tensor]]:
+    """A kernel of flash-linear-attention that takes q, k, v and one more as ours does."""
+
+    def load() -> Callable[..., Tensor]:
+        kernel = getattr(importlib.import_module(module), name)
+        return lambda *inputs: kernel(*inputs, scale=1.0)[0]
+
+    return load
+
+
+def _fla_gated_triton() -> Callable[..., Tensor]:
+    from fla.ops.gated_delta_rule import chunk_gated_delta_rule
+
+    return lambda q, k, v, beta, g: chunk_gated_delta_rule(q, k, v, g, beta, scale=1.0)[0]
+
+
+def _fla_recurrence() -> Callable[..., Tensor]:
+    from fla.ops.hgrn import fused_recurrent_hgrn
+
+    return lambda a, x: fused_recurrent_hgrn(x, a.log())[0]  # it takes logarithms of the decay
+
+
+def _fla_convolution() -> Callable[..., Tensor]:
+    from fla.modules.causal_conv1d.ops import causal_conv1d
+
+    return lambda x, weight, bias: causal_conv1d(x, weight, bias)[0]
+
+
 def _diagonal_inputs(num_steps: int) -> list[Tensor]:
     shape = (BATCH, num_steps, CHANNELS)
     return [_uniform(*shape), _normal(*shape)]
@@ -153,15 +184,16 @@ def _matrix_inputs(decay: str | None, beta: bool) -> Callable[[int], list[Tensor
 
 
 def _matrix_case(
-    name: str, kernel: Callable, peer_name: str, peer: Form, decay: str | None, beta: bool, products: int
+    name: str, kernel: Callable, peers: dict[str, Form], decay: str | None, beta: bool, products: int
 ) -> BenchmarkCase:
     """`products`: products with a chunk's (C, C) matrix per token and head, each 2 * C * SIZE flops, C = 64."""
     tokens = MATRIX_BATCH * HEADS
     loop = Form(_ours(kernel, "reference"), longest_forward=4096, longest_backward=1024)
+    torch_form = Form(_ours(kernel, "torch"), devices=("cuda",))  # on the CPU it is ours
     return BenchmarkCase(
         name,
         _matrix_inputs(decay, beta),
-        {"ours": Form(_ours(kernel)), "torch loop": loop, peer_name: peer},
+        {"ours": Form(_ours(kernel)), "torch form": torch_form, "torch loop": loop, **peers},
         bytes_moved=lambda t: tokens * t * SIZE * FLOAT * (5 if decay == "vector" else 4),
         flops=lambda t: tokens * t * SIZE * 2 * (64 * products + SIZE * (3 if beta else 2)),
     )
@@ -179,6 +211,7 @@ CASES = {
                 "torch loop": Form(_ours(diagonal_recurrence, "reference")),
                 "mambapy pscan": Form(_pscan),
                 "torch associative_scan": Form(_associative_scan),
+                "fla fused_recurrent_hgrn": Form(_fla_recurrence, devices=("cuda",)),
             },
             bytes_moved=lambda t: 3 * BATCH * t * CHANNELS * FLOAT,
             flops=lambda t: 0,
@@ -204,28 +237,53 @@ CASES = {
                 "ours": Form(_ours(short_convolution)),
                 "torch form": Form(_ours(short_convolution, "torch")),
                 "torch loop": Form(_ours(short_convolution, "reference"), longest_backward=512),
+                "fla causal_conv1d": Form(_fla_convolution, devices=("cuda",)),
             },
             bytes_moved=lambda t: 2 * BATCH * t * CHANNELS * FLOAT,
             flops=lambda t: 0,
         ),
         _matrix_case(
-            "scalar decay", scalar_decay_attention, "fla naive_chunk_simple_gla", Form(_fla_scalar), "scalar", False, 2
+            "scalar decay",
+            scalar_decay_attention,
+            {
+                "fla naive_chunk_simple_gla": Form(_fla_scalar, devices=("cpu",)),
+                "fla chunk_simple_gla": Form(_fla_triton("fla.ops.simple_gla", "chunk_simple_gla"), devices=("cuda",)),
+            },
+            "scalar",
+            False,
+            2,
         ),
         _matrix_case(
             "vector decay",
             vector_decay_attention,
-            "fla naive_recurrent_gla",
-            Form(_fla_vector, longest_forward=4096, longest_backward=1024),
+            {
+                "fla naive_recurrent_gla": Form(_fla_vector, 4096, 1024, devices=("cpu",)),
+                "fla chunk_gla": Form(_fla_triton("fla.ops.gla", "chunk_gla"), devices=("cuda",)),
+            },
             "vector",
             False,
             2,
         ),
-        _matrix_case("delta rule", delta_rule, "fla delta_rule_chunkwise", Form(_fla_delta), None, True, 4),
+        _matrix_case(
+            "delta rule",
+            delta_rule,
+            {
+                "fla delta_rule_chunkwise": Form(_fla_delta, devices=("cpu",)),
+                "fla chunk_delta_rule": Form(
+                    _fla_triton("fla.ops.delta_rule", "chunk_delta_rule"), devices=("cuda",), float32=False
+                ),
+            },
+            None,
+            True,
+            4,
+        ),
         _matrix_case(
             "gated delta rule",
             gated_delta_rule,
-            "fla naive_chunk_gated_delta_rule",
-            Form(_fla_gated_delta),
+            {
+                "fla naive_chunk_gated_delta_rule": Form(_fla_gated_delta, devices=("cpu",)),
+                "fla chunk_gated_delta_rule": Form(_fla_gated_triton, devices=("cuda",), float32=False),
+            },
             "scalar",
             True,
             4,

@@ -7,6 +7,7 @@ Each way lives in worker processes of its own that wait for their turn, so the r
 whatever else the machine does; the medians over rounds are compared. Start-up and compilation are apart, as "ready".
 With `--clock cpu` each process's own CPU seconds count, divided by its threads: as if it had cores to itself.
 That is the fairer clock on a shared machine, where two processes get less than twice the share of one.
+With `--device cuda` all ways share one GPU, the ensembles in one process, and the memory is the GPU's.
 
     eager       one model after another, torch eager, fused AdamW; the better of one thread and all
     compiled    the same with the forward and backward pass through torch.compile
@@ -138,23 +139,23 @@ class Way:
     compiled: bool = False
 
 
-def ways(stacks: list[int], compile_plain: bool) -> list[Way]:
+def ways(stacks: list[int], compile_plain: bool, device: str) -> list[Way]:
     """The ways to compare."""
     return [
         Way("eager"),
-        Way("eager", threads=0),
+        *([Way("eager", threads=0)] if device == "cpu" else []),
         *([Way("compiled", compiled=True)] if compile_plain else []),
         Way("processes", processes=0),
-        *(Way("ensemble", processes=0, stack=s) for s in stacks),
+        *(Way("ensemble", processes=0 if device == "cpu" else 1, stack=s) for s in stacks),
     ]
 
 
 # --- workers ---------------------------------------------------------------------------------------------------------
 
 
-def one_after_another(task: Task, batch_size: int, compiled: bool) -> tuple[Callable[[int], None], int]:
+def one_after_another(task: Task, batch_size: int, compiled: bool, device: str) -> tuple[Callable[[int], None], int]:
     """Update every sampled member in turn with plain torch; returns the round and its number of members."""
-    models = [task.build(seed) for seed in range(_SAMPLED)]
+    models = [task.build(seed).to(device) for seed in range(_SAMPLED)]
     optimizers = [torch.optim.AdamW(m.parameters(), lr=1e-3, fused=True) for m in models]
 
     def evaluate(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -165,14 +166,15 @@ def one_after_another(task: Task, batch_size: int, compiled: bool) -> tuple[Call
     def update(step: int) -> None:
         for seed, (model, optimizer) in enumerate(zip(models, optimizers, strict=True)):
             optimizer.zero_grad()
-            loss_of(model, task.batch(step, range(batch_size), seed)).backward()
+            batch = {name: z.to(device) for name, z in task.batch(step, range(batch_size), seed).items()}
+            loss_of(model, batch).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
     return update, _SAMPLED
 
 
-def as_ensemble(task: Task, batch_size: int, way: Way, share: range) -> tuple[Callable[[int], None], int]:
+def as_ensemble(task: Task, batch_size: int, way: Way, share: range, device: str) -> tuple[Callable[[int], None], int]:
     """Update the members `share` as one ensemble: what `train_ensemble` does between two log lines."""
     runs = [
         Run(
@@ -186,23 +188,26 @@ def as_ensemble(task: Task, batch_size: int, way: Way, share: range) -> tuple[Ca
         )
         for i in share
     ]
-    ensemble = EnsembleRun(task, runs, TrainingConfig(), stack=min(way.stack, len(runs)))
+    ensemble = EnsembleRun(task, runs, TrainingConfig(), device=device, stack=min(way.stack, len(runs)))
     return lambda step: ensemble.update(), len(runs)
 
 
-def worker(row: str, way: Way, index: int, count: int, threads: int, pipe: Any) -> None:
+def worker(row: str, way: Way, index: int, count: int, threads: int, device: str, pipe: Any) -> None:
     """Get ready, then time as many updates as each message asks for; on None report the peak memory and leave."""
     torch.set_num_threads(threads)
+    finish = torch.cuda.synchronize if device == "cuda" else lambda: None
     start = time.perf_counter()
     task, batch_size = ROWS[row].make(), ROWS[row].batch_size
     if way.stack:
         share = range(NUM_MEMBERS * index // count, NUM_MEMBERS * (index + 1) // count)
-        update, members = as_ensemble(task, batch_size, way, share)
+        update, members = as_ensemble(task, batch_size, way, share, device)
     else:
-        update, members = one_after_another(task, batch_size, way.compiled)
+        update, members = one_after_another(task, batch_size, way.compiled, device)
     update(0)
+    finish()
     ready = time.perf_counter() - start
     update(1)
+    finish()
     pipe.send((ready, members))
     step = 2
     while (num_updates := pipe.recv()) is not None:
@@ -210,21 +215,23 @@ def worker(row: str, way: Way, index: int, count: int, threads: int, pipe: Any) 
         for _ in range(num_updates):
             update(step)
             step += 1
+        finish()
         pipe.send((time.perf_counter() - start, (time.process_time() - cpu) / threads))
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    pipe.send(torch.cuda.max_memory_reserved() if device == "cuda" else resident)
 
 
 class Crew:
     """The workers of one way."""
 
-    def __init__(self, row: str, way: Way, cores: int, clock: str):
+    def __init__(self, row: str, way: Way, cores: int, clock: str, device: str):
         self.clock = clock
         count, threads = way.processes or cores, way.threads or cores
         context = multiprocessing.get_context("spawn")
         self.pipes, self.jobs = [], []
         for index in range(count):
             mine, theirs = context.Pipe()
-            job = context.Process(target=worker, args=(row, way, index, count, threads, theirs), daemon=True)
+            job = context.Process(target=worker, args=(row, way, index, count, threads, device, theirs), daemon=True)
             job.start()
             self.pipes.append(mine)
             self.jobs.append(job)
@@ -268,11 +275,11 @@ class Line:
     peak: float  # bytes
 
 
-def compare(row: str, candidates: list[Way], rounds: int, cores: int, clock: str) -> list[Line]:
+def compare(row: str, candidates: list[Way], rounds: int, cores: int, clock: str, device: str) -> list[Line]:
     """All ways on one workload, round by round in turn."""
     crews = []
     for way in candidates:
-        crews.append((way, Crew(row, way, cores, clock)))
+        crews.append((way, Crew(row, way, cores, clock, device)))
         print(f"{row}: {way} ready in {crews[-1][1].ready:.0f} s", file=sys.stderr, flush=True)
     for _ in range(rounds):
         for _, crew in crews:
@@ -289,11 +296,11 @@ def best_of(lines: list[Line]) -> list[Line]:
     return [max((line for line in lines if line.way.name == name), key=lambda line: line.rate) for name in names]
 
 
-def markdown(lines: list[Line], cores: int, clock: str) -> str:
+def markdown(lines: list[Line], cores: int, clock: str, device: str) -> str:
     head = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_name()}, {cores} cores, torch {torch.__version__}, Python"
-        f" {platform.python_version()}; {NUM_MEMBERS} members, AdamW, clipping, float32; medians over interleaved"
-        f" rounds, {clock} seconds.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {_cpu_name()}, {cores} cores{_gpu_name(device)}, torch {torch.__version__},"
+        f" Python {platform.python_version()}; {NUM_MEMBERS} members, AdamW, clipping, float32; medians over"
+        f" interleaved rounds, {clock} seconds.",
         "",
         "| row | way | tokens or samples / s | over eager | spread | ready, s | peak, MB | goal |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
@@ -315,6 +322,10 @@ def markdown(lines: list[Line], cores: int, clock: str) -> str:
     return "\n".join([*head, *body]) + "\n"
 
 
+def _gpu_name(device: str) -> str:
+    return f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -331,19 +342,22 @@ def main(
     stacks: Annotated[str, typer.Option(help="stack sizes tried")] = "8,32",
     compile_plain: Annotated[bool, typer.Option(help="also compile the plain models")] = True,
     clock: Annotated[str, typer.Option(help="wall or cpu")] = "wall",
+    device: Annotated[str, typer.Option(help="cpu, or cuda with the wall clock")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="write the table here as Markdown")] = None,
 ) -> None:
     """Compare and print."""
     if clock not in ("wall", "cpu"):
         raise typer.BadParameter(f"unknown clock '{clock}'; choose wall or cpu")
+    if device not in ("cpu", "cuda") or (device, clock) == ("cuda", "cpu"):
+        raise typer.BadParameter("--device is cpu, or cuda with the wall clock")
     cores = len(os.sched_getaffinity(0))
-    candidates = ways(_numbers(stacks), compile_plain)
+    candidates = ways(_numbers(stacks), compile_plain, device)
     lines: list[Line] = []
     for row in rows.split(","):
         if row not in ROWS:
             raise typer.BadParameter(f"unknown row '{row}'; known are {', '.join(ROWS)}")
-        lines += compare(row, candidates, rounds, cores, clock)
-        table = markdown(lines, cores, clock)
+        lines += compare(row, candidates, rounds, cores, clock, device)
+        table = markdown(lines, cores, clock, device)
         print(table, flush=True)
         if out is not None:
             out.write_text(table, encoding="utf-8")
