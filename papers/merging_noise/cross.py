@@ -98,7 +98,7 @@ def merged_rows(
                     about = {"method": method, "scale": scale, "lr_1": one, "lr_2": other}
                     accuracy = [first["val_accuracy"], second["val_accuracy"]]
                     shares = [accuracy[0] / single[0][one], accuracy[1] / single[1][other]]
-                    about |= {"single": 50 * (single[0][one] + single[1][other])}
+                    about |= {"single_1": 100 * single[0][one], "single_2": 100 * single[1][other]}
                     yield about | {"accuracy": 50 * sum(accuracy), "normalised": 50 * sum(shares)}
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 
 
@@ -47,17 +48,29 @@ def layer_norms(records: Records) -> pd.DataFrame:
     return table.assign(**{name: np.exp(table[name]) for name in measured})
 
 
-def best_merges(records: Records) -> pd.DataFrame:
-    """Two tasks: both learning rates and methods at the scale with the best normalised accuracy over seeds."""
-    keys = ["method", "lr_1", "lr_2"]
-    means = averaged(records("cross", "merged"), [*keys, "scale"], ["normalised", "accuracy", "single"])
-    return means.loc[means.groupby(keys).normalised.idxmax()].reset_index(drop=True)
+def best_merges(records: Records, settings: Settings) -> pd.DataFrame:
+    """Two tasks: both learning rates and methods at the scale with the best normalised accuracy over seeds.
+
+    kept: the fine-tuned models of both are near the best of their own task. Normalised accuracy says nothing of others:
+    what has not learned its task is easily matched.
+    """
+    keys, single = ["method", "lr_1", "lr_2"], ["single_1", "single_2"]
+    means = averaged(records("cross", "merged"), [*keys, "scale"], ["normalised", "accuracy", *single])
+    kept = (means[single] >= means[single].max() - settings.thresholds.comparable).all(axis=1)
+    return means.assign(kept=kept).loc[means.groupby(keys).normalised.idxmax()].reset_index(drop=True)
 
 
 def best_merges_of_seeds(records: Records, tab_cross: pd.DataFrame) -> pd.DataFrame:
     """Two tasks at equal learning rates, each seed at the scale chosen for all."""
-    rows = records("cross", "merged").merge(tab_cross[["method", "lr_1", "lr_2", "scale"]])
+    rows = records("cross", "merged").merge(tab_cross[["method", "lr_1", "lr_2", "scale", "kept"]])
     return rows[rows.lr_1 == rows.lr_2].rename(columns={"lr_1": "lr"})
+
+
+def merged_accuracies(tab_cross: pd.DataFrame) -> pd.DataFrame:
+    """Two tasks: accuracy of every merge, and over what the fine-tuned models have of those that count."""
+    found = {"normalised": tab_cross.normalised.where(tab_cross.kept), "absolute": tab_cross.accuracy}
+    keys = tab_cross[["method", "lr_1", "lr_2"]]
+    return pd.concat([keys.assign(measure=name, value=column) for name, column in found.items()], ignore_index=True)
 
 
 def methods_of(records: Records) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def stand_ins(gains: pd.DataFrame, cross: pd.DataFrame, settings) -> Iterator[tu
         row = convnext.loc[convnext.accuracy_merged.idxmax()]
         yield "ConvNeXt on FMoW", "acc_gain, pp", f"{row.title}, lr {row.lr:g}", row.acc_gain
     for item, method in (("best TIES, FMoW and RESISC45", "TIES"), ("best TA, FMoW and RESISC45", "task arithmetic")):
-        own = cross[cross.method == method]
+        own = cross[(cross.method == method) & cross.kept]
         if len(own):
             title = next(filter(None, settings.cross.values())).title
             yield item, "normalised accuracy, %", title, own.normalised.max()

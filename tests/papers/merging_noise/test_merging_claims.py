@@ -106,10 +106,11 @@ def test_task_arithmetic_reverses_with_the_base(scale, transfer, scratch, expect
 )
 def test_the_best_learning_rate_of_two_tasks_is_inside(accuracies, expected):
     rows = [
-        {"method": "task arithmetic", "lr": lr, "seed": seed, "accuracy": value + 0.1 * seed * (1 + lr)}
+        {"method": "task arithmetic", "lr": lr, "seed": seed, "accuracy": value + 0.1 * seed * (1 + lr), "kept": True}
         for lr, value in zip((0.01, 0.1, 1.0), accuracies, strict=True)
         for seed in SEEDS
     ]
+    rows += [rows[0] | {"lr": 1e-4, "seed": seed, "accuracy": 50.0, "kept": False} for seed in SEEDS]  # untrained
     assert verdict(claims.moderate_lr_best_merged, tab_cross_seeds=pd.DataFrame(rows)) == expected
 
 

@@ -48,12 +48,18 @@ def test_two_tasks_stand_at_the_scale_that_is_best_in_the_mean():
             "seed": seed,
             "normalised": x,
             "accuracy": x,
-            "single": 1.0,
+            "single_1": 95.0,
+            "single_2": 70.0 if lr == 0.1 else 91.0,
         }
         for m, lr, ((scale, seed), x) in itertools.product(("TIES", "other"), (0.1, 0.3), scores.items())
     ]
-    best = curves.best_merges(records(merged=found))
+    settings = SimpleNamespace(thresholds=SimpleNamespace(comparable=20.0))
+    best = curves.best_merges(records(merged=found), settings)
     assert set(best["scale"]) == {1.0} and set(best.normalised) == {85.0} and len(best) == 4
+    assert best.kept.tolist() == [False, True] * 2  # the second task is not learned at 0.1
+    shown = curves.merged_accuracies(best)
+    assert shown[shown.measure == "absolute"].value.tolist() == [85.0] * 4
+    assert shown[shown.measure == "normalised"].value.isna().tolist() == [True, False] * 2
     seeds = curves.best_merges_of_seeds(records(merged=found), best)
     assert len(seeds) == 4 and set(seeds.lr) == {0.1} and set(seeds["scale"]) == {1.0}
 
