@@ -178,7 +178,7 @@ def ta_init_reversal(tab_arithmetic: pd.DataFrame, settings) -> Iterator[Finding
 
 
 @claim("moderate-lr-best-merged", "Two tasks' merge is best at an interior lr and worst at the largest.",
-       **PAPER | {"chosen_after": "lrs within 20 points on both tasks count; by 7, the best is the smallest left"})  # fmt: skip
+       **PAPER | {"chosen_after": "lrs within 20 points on both; by 7, the best is the smallest left"})  # fmt: skip
 def moderate_lr_best_merged(tab_cross_seeds: pd.DataFrame) -> Iterator[Finding]:
     own = tab_cross_seeds[(tab_cross_seeds.method == "task arithmetic") & tab_cross_seeds.kept]
     wide = own.pivot(index="seed", columns="lr", values="accuracy")

@@ -172,7 +172,7 @@ def test_every_reported_number_with_a_likeness_here_gets_it():
         setting | {"study": "transfer", "title": "CLIP", "lr": lr, "accuracy_merged": 80 - abs(lr - 2), "acc_gain": lr}
         for lr in (1, 2, 3)
     ]
-    cross = pd.DataFrame({"method": ["TIES"], "normalised": [90.0]})
+    cross = pd.DataFrame({"method": ["TIES", "TIES"], "normalised": [90.0, 120.0], "kept": [True, False]})
     settings = SimpleNamespace(cross={"digits": None, "published": SimpleNamespace(title="two tasks")})
     rows = list(stand_ins(pd.DataFrame([setting, best, *plain, *tuned]), cross, settings))
     found = {item: ours for item, _, _, ours in rows}
