@@ -181,7 +181,9 @@ def heat_panels(
             below = "" if np.isnan(spread := errors.iat[row, column]) else f"\n± {spread:.2g}"
             ax.text(column, row, form.format(number) + below, ha="center", va="center", color=color, fontsize=7)
         ax.set(xticks=range(cells.shape[1]), yticks=range(cells.shape[0]), xlabel=labels[0])
-        ax.set_xticklabels([f"{number:g}" for number in cells.columns])
+        names = [f"{number:g}" for number in cells.columns]
+        crowded = max(map(len, names)) * len(names) > 13 * size[0]  # characters that fit below a panel
+        ax.set_xticklabels(names, rotation=45 if crowded else 0)
         ax.set_yticklabels([f"{number:g}" for number in cells.index])
         ax.set_title(", ".join(map(str, key)))
     figure.supylabel(labels[1], fontsize=9)
