@@ -6,10 +6,10 @@ then stops by its own rule, and what has stopped does not change any more.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import debug_unwrap
 
 from papers.fixed_point_rnn.settings import SolverSettings
 
@@ -71,7 +71,12 @@ def solve(
         residual, damping = best, torch.full_like(best, settings.damping)
         patience = torch.full_like(best, settings.patience)
         count, done = torch.zeros_like(best[0]), torch.zeros_like(best[0], dtype=torch.bool)
-        while True:
+        some = every = False  # members that are done
+
+        def unless_done(old: Tensor, new: Tensor) -> Tensor:
+            return torch.where(done, old, new) if some else new
+
+        while not every:
             new = f(y)
             now = relative_residual(new, y)
             better = now < best
@@ -82,48 +87,18 @@ def solve(
                 if settings.damping == 1 == settings.damping_decay
                 else torch.lerp(y, new, damping[:, None, None].to(y.dtype))
             )
-            y = torch.where(done, y, stepped)
-            residual = torch.where(done, residual, now)
-            best = torch.where(done, best, torch.where(better, now, best))
-            patience = torch.where(done, patience, torch.where(drops, settings.patience, waited))
-            damping = torch.where(done | ~drops, damping, damping * settings.damping_decay)
-            count = torch.where(done, count, count + 1)
+            y = unless_done(y, stepped)
+            residual = unless_done(residual, now)
+            best = unless_done(best, torch.where(better, now, best))
+            patience = unless_done(patience, torch.where(drops, settings.patience, waited))
+            damping = unless_done(damping, torch.where(drops, damping * settings.damping_decay, damping))
+            count = unless_done(count, count + 1)
             done = done | (quantile(best, settings.quantile) < settings.tol) | (damping.amax() < settings.min_damping)
             done = done | (count >= l_max) | ~torch.isfinite(now).all()
-            if _everywhere(done):
-                break
+            flags = debug_unwrap(done)  # of all members, where the call is mapped by torch.vmap
+            some, every = bool(flags.any()), bool(flags.all())
         if strict and not bool(torch.isfinite(residual).all()):
             raise ValueError(f"the state is not finite after iteration {int(count)}; lower reflection_scale or the lr")
     for _ in range(settings.num_backward):
         y = f(y)
     return Solution(y, count + settings.num_backward, residual, best)
-
-
-class _Answer:
-    """Holds what `_Read` saw; a list would be copied by vmap, as a tree of arguments."""
-
-    everywhere = False
-
-
-def _everywhere(flag: Tensor) -> bool:
-    """Whether a flag is set, for every member where the call is mapped by torch.vmap."""
-    answer = _Answer()
-    _Read.apply(flag, answer)
-    return answer.everywhere
-
-
-class _Read(torch.autograd.Function):
-    """Reads a boolean through vmap's layers: a mapped flag counts as set where it is for all."""
-
-    @staticmethod
-    def forward(flag: Tensor, answer: _Answer) -> Tensor:
-        answer.everywhere = bool(flag.all())
-        return flag.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, flag: Tensor, answer: _Answer) -> tuple[Tensor, int | None]:
-        return _Read.apply(flag, answer), in_dims[0]
