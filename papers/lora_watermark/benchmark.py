@@ -1,6 +1,6 @@
 """Step: task performance on public benchmarks, by EleutherAI's evaluation harness (`pip install -e .[benchmarks]`).
 
-python -m papers.lora_watermark.benchmark --scale paper --shard dual-0.1
+python -m papers.lora_watermark.benchmark --scale paper --shard seed-0
 
 The base, the plainly fine-tuned adapter and every performer answer the same questions, merged into the base's weights.
 Only published bases can be asked: a character model knows no task.
@@ -14,7 +14,7 @@ from torch import nn
 
 from papers.lora_watermark.language_settings import Benchmarks, BenchmarkShard
 from papers.lora_watermark.models import add_pair, load_adapter_state, load_base, role_name
-from papers.lora_watermark.pair_training import ROLES, SFT
+from papers.lora_watermark.pair_training import SFT
 from shared.artifacts.step import step
 from shared.models.lora.adapters import add_adapter, merged
 from shared.train.checkpoint import load_tree
@@ -77,11 +77,9 @@ def judged(settings: BenchmarkShard, model: nn.Module, ask: Callable[[nn.Module]
 @step(inputs={"adapters": "weights/pair-{pair_shard}.safetensors"})
 def benchmark(settings: BenchmarkShard, device: str, adapters: Path) -> list[dict]:
     """Ask the pairs of a shard."""
-    model, states = load_base(settings.base, None, device), load_tree(adapters)
+    model, states = load_base(settings.base, None, 0, device), load_tree(adapters)
     for member in settings.members:
-        add_pair(model, member, settings.training.lora)
-        for role in ROLES:
-            load_adapter_state(model, role_name(member, role), states[role_name(member, role)])
+        add_pair(model, member, settings.training.lora, states)
     if settings.training.reference == "sft":
         add_adapter(model, SFT, settings.training.lora)
         load_adapter_state(model, SFT, states[SFT])

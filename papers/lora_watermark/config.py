@@ -25,8 +25,8 @@ STEPS = {"claims": ("language", "bigram"), "tables": ("bigram", "language")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
-    """Step -> shard -> settings. All seeds of some variants are trained by one job."""
-    own, bigram = config.language, config.bigram
+    """Step -> shard -> settings. All bases are trained by one job, all variants of a seed by another."""
+    own, bigram, one_gpu = config.language, config.bigram, min(config.num_gpus, 1)
     variants = tuple(v for study in bigram.studies for v in study.all())
     home = None if own.base.hub else "base"
     found: dict[str, dict[str, StrictModel]] = {
@@ -36,20 +36,20 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "evaluate": {},
     }
     if home:
-        found["base"] = {"base": BaseShard(base=own.base, num_gpus=min(config.num_gpus, 1))}
-    for variant in own.variants:
-        members = tuple(Member(variant=variant, seed=seed) for seed in own.seeds)
+        seeds = tuple(dict.fromkeys(own.base_seed(seed) for seed in own.seeds))
+        found["base"] = {home: BaseShard(base=own.base, seeds=seeds, num_gpus=one_gpu)}
+    for seed, other in zip(own.seeds, (*own.seeds[1:], own.seeds[0]), strict=True):
+        job, members = f"seed-{seed}", tuple(Member(variant=variant, seed=seed) for variant in own.variants)
         common = {"base": own.base, "training": own.training, "members": members}
-        shard, job = own.shard_of(variant)
-        trained = {**common, "base_shard": home, "num_gpus": config.num_gpus, "processes": max(1, config.num_gpus)}
-        if job in found["pair"]:
-            trained["members"] = (*found["pair"][job].members, *members)
-        found["pair"][job] = PairShard(**trained)
-        judged = {**common, "pair_shard": job, "num_gpus": min(config.num_gpus, 1)}
+        below = {"base_shard": home, "base_seed": own.base_seed(seed)}
+        processes = {"num_gpus": config.num_gpus, "processes": max(1, config.num_gpus)}
+        found["pair"][job] = PairShard(**common, **below, **processes)
+        judged = {**common, "pair_shard": job, "num_gpus": one_gpu}
         if own.benchmarks.tasks:
-            asked = found.setdefault("benchmark", {})
-            asked[shard] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
+            found.setdefault("benchmark", {})[job] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
+        control = {"other_shard": f"seed-{other}", "other_seed": other, "other_base_seed": own.base_seed(other)}
         for source in (own.base.text.source, *own.evaluation.sources):
-            name = shard if source == own.base.text.source else f"{shard}-on-{source}"
-            found["evaluate"][name] = EvaluateShard(**judged, source=source, base_shard=home, evaluation=own.evaluation)
+            name = job if source == own.base.text.source else f"{job}-on-{source}"
+            shard = EvaluateShard(**judged, **below, **control, source=source, evaluation=own.evaluation)
+            found["evaluate"][name] = shard
     return found

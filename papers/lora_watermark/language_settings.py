@@ -83,17 +83,19 @@ class Member(StrictModel):
 
 
 class BaseShard(StrictModel):
-    """The one job that trains a base."""
+    """The one job that trains all bases."""
 
     base: Base
+    seeds: tuple[int, ...] = Field(min_length=1)  # one base each: of its initial weights and of its batches
     num_gpus: int = 0
 
 
 class PairShard(StrictModel):
-    """Pairs that are trained by one job."""
+    """Pairs that are trained by one job: those of one seed, on one base."""
 
     base: Base
     base_shard: str | None  # whose weights; None where the base is published
+    base_seed: int  # of the base among those
     training: PairTraining
     members: tuple[Member, ...] = Field(min_length=1)
     num_gpus: int = 0
@@ -145,11 +147,15 @@ class Evaluation(StrictModel):
 
 
 class EvaluateShard(StrictModel):
-    """Pairs that are evaluated by one job: those that were trained together."""
+    """Pairs that are evaluated by one job: those that were trained together. The next seed's are a control."""
 
     base: Base
     base_shard: str | None
+    base_seed: int
     pair_shard: str  # whose adapters
+    other_shard: str  # the next seed's adapters, of the same variants
+    other_seed: int
+    other_base_seed: int  # of the base under those
     source: str  # of the human text and of the prompts
     training: PairTraining
     members: tuple[Member, ...]
@@ -183,13 +189,13 @@ class BenchmarkShard(StrictModel):
 
 
 class Language(StrictModel):
-    """Language models: a base, pairs on it, their evaluation."""
+    """Language models: bases, pairs on them, their evaluation."""
 
     base: Base
+    bases: Literal["per seed", "shared"] = "per seed"  # shared: the base of the first seed, or the published one
     training: PairTraining
     variants: tuple[Variant, ...]
-    variants_per_job: int = Field(1, ge=1)  # trained side by side: their samples are drawn together
-    seeds: tuple[int, ...] = Field(min_length=2)  # the pair of another seed is a control
+    seeds: tuple[int, ...] = Field(min_length=2)  # of bases and pairs; the pair of the next seed is a control
     evaluation: Evaluation
     benchmarks: Benchmarks = Benchmarks()
 
@@ -205,14 +211,12 @@ class Language(StrictModel):
             raise ValueError("a tokenizer that is trained here knows one corpus; sources need a hub tokenizer")
         if self.benchmarks.tasks and self.base.hub is None:
             raise ValueError("benchmarks ask a published base; a base that is trained here knows no task")
+        if self.base.hub is not None and self.bases == "per seed":
+            raise ValueError("a published base is one for all seeds; set language.bases to 'shared'")
         if max(self.evaluation.lengths) != self.training.num_response:
             raise ValueError("the largest of evaluation.lengths has to be training.num_response, the whole text")
         return self
 
-    def shard_of(self, variant: Variant) -> tuple[str, str]:
-        """Name of a variant's own shard, and of the job that trains it."""
-        names = [v.name.replace(" ", "-") for v in self.variants]
-        place = self.variants.index(variant)
-        first = place - place % self.variants_per_job
-        own = names[first : first + self.variants_per_job]
-        return names[place], own[0] if len(own) == 1 else f"{own[0]}-to-{own[-1]}"
+    def base_seed(self, seed: int) -> int:
+        """Seed of the base on which the pairs of a seed are trained."""
+        return seed if self.bases == "per seed" else self.seeds[0]

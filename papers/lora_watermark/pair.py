@@ -1,6 +1,6 @@
-"""Step: train pairs of adapters on a base, all members of a shard side by side.
+"""Step: train the pairs of adapters of a seed on its base, all variants side by side.
 
-python -m papers.lora_watermark.pair --scale cpu --shard dual-0.15
+python -m papers.lora_watermark.pair --scale cpu --shard seed-0
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def pair(
     """Train the pairs of one shard."""
     accelerator = make_accelerator("fp32", device, None)
     with limited_threads(threads):
-        model = load_base(settings.base, base, str(accelerator.device))
+        model = load_base(settings.base, base, settings.base_seed, str(accelerator.device))
         data, members = load_text_data(settings.base.text), list(settings.members)
         trainer = PairTrainer(model, data, settings.training, members, str(accelerator.device))
         rows = trainer.train(run_folder(checkpoints, "pairs", settings.model_dump(mode="json")))
