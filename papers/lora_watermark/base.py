@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from papers.lora_watermark.language_settings import BaseShard
-from papers.lora_watermark.models import base_name
+from papers.lora_watermark.models import seed_name
 from shared.artifacts.step import step
 from shared.train.checkpoint import run_folder, save_tree
 from shared.train.config import TrainingConfig
@@ -23,7 +23,7 @@ def base(settings: BaseShard, device: str, threads: int, checkpoints: Path, weig
     own = settings.base
     runs = [
         Run(
-            name=base_name(seed),
+            name=seed_name(seed),
             optimizer="adamw",
             settings={"lr": own.lr, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95},
             batch_size=own.batch_size,

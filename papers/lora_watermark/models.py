@@ -51,8 +51,8 @@ class HubLanguageModel(nn.Module):
         return logits[:, -1], cache
 
 
-def base_name(seed: int) -> str:
-    """Name of a base among those of a file."""
+def seed_name(seed: int) -> str:
+    """Name of what is of a seed in a file of weights: its base, or the adapters of its pairs."""
     return f"seed {seed}"
 
 
@@ -67,9 +67,9 @@ def load_base(base: Base, weights: Path | None, seed: int, device: str) -> nn.Mo
     else:
         model = LanguageModel(base.language.model_config_for({}))
         states = load_tree(weights)
-        if base_name(seed) not in states:
+        if seed_name(seed) not in states:
             raise ValueError(f"{weights} has no base of seed {seed}; it has {', '.join(states)}")
-        load_state(model, states[base_name(seed)], weights)
+        load_state(model, states[seed_name(seed)], weights)
     return model.to(device).eval()
 
 

@@ -5,7 +5,7 @@ Calibration and evaluation have prompts of their own: windows of the held-out te
 Shapes: B texts, P tokens of a prompt, G of a response.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from papers.lora_watermark.language_settings import EvaluateShard, Member
-from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name
+from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name, seed_name
 from papers.lora_watermark.pair_training import ROLES, SFT, nll, response_logits
 from papers.lora_watermark.score import token_terms
 from shared.base.seeding import torch_generator
@@ -31,35 +31,29 @@ class Bench:
     A route is the name of an adapter, of either seed, or None, the base of the seed that is judged.
 
     Args:
-        settings: of the shard. base: file of the bases. adapters: of the pairs. other: of the pairs of the other seed.
+        settings: of the shard. seed: whose pairs are judged. base: file of the bases. adapters: file of the pairs.
     """
 
-    def __init__(self, settings: EvaluateShard, base, adapters, other, device: str) -> None:
-        self.settings, self.device, self.training = settings, device, settings.training
+    def __init__(self, settings: EvaluateShard, seed: int, base, adapters, device: str) -> None:
+        self.settings, self.seed, self.device, self.training = settings, seed, device, settings.training
         self.num_prompt, self.num_response = self.training.num_prompt, self.training.num_response
         self.data: TextData = load_text_data(settings.text)
-        self.model: nn.Module = load_base(settings.base, base, settings.base_seed, device)
-        states = self._add(self.model, settings.members, adapters)
-        self.other_model = self.model
-        if settings.other_base_seed != settings.base_seed:
-            self.other_model = load_base(settings.base, base, settings.other_base_seed, device)
-        others = [self.other_of(member) for member in settings.members]
-        self._add(self.other_model, others, other)
-        self._elsewhere = {role_name(member, role) for member in others for role in ROLES}
+        trained, other = load_tree(adapters), settings.control_of(seed)
+        models = {k: load_base(settings.base, base, k, device) for k in {settings.base_of(s) for s in (seed, other)}}
+        self.model, self.other_model = (models[settings.base_of(s)] for s in (seed, other))
+        for model, of in ((self.model, seed), (self.other_model, other)):
+            for member in settings.members(of):
+                add_pair(model, member, self.training.lora, trained[seed_name(of)])
+        self._elsewhere = {role_name(member, role) for member in settings.members(other) for role in ROLES}
+        states = trained[seed_name(seed)]
         self.reference = SFT if SFT in states else None
         if self.reference:
             add_adapter(self.model, SFT, self.training.lora)
             load_adapter_state(self.model, SFT, states[SFT])
 
-    def _add(self, model: nn.Module, members: Iterable[Member], adapters) -> dict:
-        states = load_tree(adapters)
-        for member in members:
-            add_pair(model, member, self.training.lora, states)
-        return states
-
     def other_of(self, member: Member) -> Member:
         """The pair of the other seed, of the same variant."""
-        return member.model_copy(update={"seed": self.settings.other_seed})
+        return member.model_copy(update={"seed": self.settings.control_of(self.seed)})
 
     def model_of(self, route: str | None) -> nn.Module:
         """The base under an adapter, with all its adapters."""
@@ -68,9 +62,9 @@ class Bench:
     @cached_property
     def plain_texts(self) -> dict[str, Tensor]:
         """Texts of the base and of the plainly fine-tuned adapter, (B, P + G); those of all pairs of the seed."""
-        seed, (_, human) = self.settings.members[0].seed, self.windows
-        found = {"base": self.write(None, human, "base", seed)}
-        return found | ({"sft": self.write(self.reference, human, "sft", seed)} if self.reference else {})
+        _, human = self.windows
+        found = {"base": self.write(None, human, "base", self.seed)}
+        return found | ({"sft": self.write(self.reference, human, "sft", self.seed)} if self.reference else {})
 
     @cached_property
     def windows(self) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 
 from papers.lora_watermark import base as base_step
 from papers.lora_watermark import pair as pair_step
-from papers.lora_watermark.language_settings import Base, BaseShard, HubModel, Language, Member, PairShard, PairTraining
+from papers.lora_watermark.language_settings import Base, BaseShard, HubModel, Language, PairShard, PairTraining
 from papers.lora_watermark.models import load_base
 from papers.lora_watermark.pair_training import response_logits
 from papers.lora_watermark.score import ratio, token_terms
@@ -15,6 +15,7 @@ from shared.artifacts.config import load_shards
 from shared.data.text import TextData, TokenDataset
 from shared.data.tokenizers import ByteCodec, Tokenizer
 from shared.models.lora.config import LoraConfig
+from shared.train.checkpoint import load_tree
 
 BASE = Base(
     text={"tokenizer": {"kind": "byte", "num_ordinary": 256}},
@@ -62,43 +63,51 @@ def test_a_base_that_is_not_in_the_file_is_refused(files):
         load_base(BASE, files / "both.safetensors", 7, "cpu")
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_pair_starts_from_the_base_of_its_seed(files, tmp_path, monkeypatch, seed):
+@pytest.mark.parametrize("bases", [(0, 1), (0, 0)])
+def test_a_pair_starts_from_the_base_of_its_seed(files, tmp_path, monkeypatch, bases):
     monkeypatch.setattr(pair_step, "load_text_data", lambda config: text())
-    members = tuple(Member(variant=variant, seed=seed) for variant in VARIANTS)
-    settings = PairShard(base=BASE, base_shard="both", base_seed=seed, training=TRAINING, members=members)
+    how = {"training": TRAINING, "variants": VARIANTS, "seeds": (0, 1), "bases": bases}
+    settings = PairShard(base=BASE, base_shard="both", **how)
     places = {"base": files / "both.safetensors", "adapters": tmp_path / "pairs.safetensors"}
     rows = pair_step.pair(settings, device="cpu", threads=1, checkpoints=tmp_path / "checkpoints", **places)
-    human = text().train.crops(seed, 0, range(4), 8, 14)  # of the first update; new adapters add nothing
-    scores = {}
-    for base in (0, 1):
-        with torch.no_grad():
-            logits = response_logits(load_base(BASE, places["base"], base, "cpu"), None, human, 4)
-            scores[base] = ratio(*token_terms(logits, logits, human[:, 4:])).mean().item()
-    assert abs(scores[0] - scores[1]) > 1e-3
-    assert rows[rows.step == 1].score_human.tolist() == pytest.approx([scores[seed]] * len(members), abs=1e-5)
-    assert (rows[rows.step == 1].rise_performer.abs() < 1e-6).all()
+    first = rows[rows.step == 1].set_index("seed")
+    for seed, base in zip((0, 1), bases, strict=True):
+        human = text().train.crops(seed, 0, range(4), 8, 14)  # of the first update; new adapters add nothing
+        scores = {}
+        for other in (0, 1):
+            with torch.no_grad():
+                logits = response_logits(load_base(BASE, places["base"], other, "cpu"), None, human, 4)
+                scores[other] = ratio(*token_terms(logits, logits, human[:, 4:])).mean().item()
+        assert abs(scores[0] - scores[1]) > 1e-3
+        assert first.loc[seed].score_human.tolist() == pytest.approx([scores[base]] * len(VARIANTS), abs=1e-5)
+    assert (first.rise_performer.abs() < 1e-6).all()
+    assert list(load_tree(places["adapters"])) == ["seed 0", "seed 1"]
 
 
 @pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu", "paper"])
 def test_a_scale_has_a_base_per_seed_or_one_for_all(scale):
-    found = load_shards("lora_watermark", scale)
-    pairs, judged = found["pair"], found["evaluate"]
-    seeds = [pair.members[0].seed for pair in pairs.values()]
-    assert all(
-        {member.seed for member in pair.members} == {seed} for seed, pair in zip(seeds, pairs.values(), strict=True)
-    )
-    bases = [pair.base_seed for pair in pairs.values()]
-    assert bases == (seeds if scale in ("smoke", "cpu") else seeds[:1] * len(seeds))
+    found, seeds = load_shards("lora_watermark", scale), []
+    for job in found["pair"].values():
+        seeds += job.seeds
+        assert job.bases == (job.seeds if scale in ("smoke", "cpu") else (0,) * len(job.seeds))
+    assert len(set(seeds)) == len(seeds)
     if scale != "paper":
-        assert found["base"]["base"].seeds == tuple(dict.fromkeys(bases))
-    for shard in judged.values():
-        own, other = pairs[shard.pair_shard], pairs[shard.other_shard]
-        assert (shard.base_seed, shard.members) == (own.base_seed, own.members)
-        assert (shard.other_seed, shard.other_base_seed) == (other.members[0].seed, other.base_seed)
-        assert shard.other_seed != own.members[0].seed
-    homes = [shard for shard in judged.values() if shard.source == shard.base.text.source]
-    assert sorted(shard.other_seed for shard in homes) == sorted(seeds)  # each seed is the control of one other
+        assert found["base"]["base"].seeds == (tuple(seeds) if scale in ("smoke", "cpu") else (0,))
+    for shard in found["evaluate"].values():
+        trained = found["pair"][shard.pair_shard]
+        assert (shard.seeds, shard.bases, shard.variants) == (trained.seeds, trained.bases, trained.variants)
+        controls = [shard.control_of(seed) for seed in shard.seeds]
+        assert sorted(controls) == sorted(shard.seeds)  # each is the control of one other
+        assert all(own != other for own, other in zip(shard.seeds, controls, strict=True))
+
+
+@pytest.mark.parametrize(("seeds", "each", "sizes"), [(8, 4, [4, 4]), (3, 2, [3]), (7, 2, [2, 2, 3]), (2, 4, [2])])
+def test_no_job_has_a_seed_without_a_control(seeds, each, sizes):
+    base = Base(backbone={"d_model": 16, "num_layers": 1, "num_heads": 2})
+    how = {"evaluation": {"lengths": [64]}, "seeds": range(seeds), "seeds_per_job": each}
+    jobs = Language(base=base, training=PairTraining(), variants=VARIANTS, **how).jobs()
+    assert [len(part) for part in jobs.values()] == sizes
+    assert [seed for part in jobs.values() for seed in part] == list(range(seeds))
 
 
 def test_a_published_base_per_seed_is_refused():

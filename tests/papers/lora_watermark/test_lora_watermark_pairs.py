@@ -21,7 +21,7 @@ from papers.lora_watermark.language_settings import (
 )
 from papers.lora_watermark.measures import Judged
 from papers.lora_watermark.metrics import auc
-from papers.lora_watermark.models import HubLanguageModel, adapter_state, base_name, continue_prompts, role_name
+from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name, seed_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
 from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant
@@ -229,22 +229,24 @@ def test_processes_share_a_batch_without_overlap():
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
-    save_tree({base_name(seed): model(seed).state_dict() for seed in (0, 1)}, folder / "base.safetensors")
-    for member in MEMBERS:  # each seed on its base
+    save_tree({seed_name(seed): model(seed).state_dict() for seed in (0, 1)}, folder / "base.safetensors")
+    states = {}
+    for member in MEMBERS:  # each on the base of its seed
         pairs = trainer(members=[member], base=member.seed)
         pairs.train()
-        states = {name: adapter_state(pairs.model, name) for name in (role_name(member, role) for role in ROLES)}
-        save_tree(states, folder / f"seed-{member.seed}.safetensors")
+        names = [role_name(member, role) for role in ROLES]
+        states[seed_name(member.seed)] = {name: adapter_state(pairs.model, name) for name in names}
+    save_tree(states, folder / "pairs.safetensors")
     small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8, paraphrase=Paraphrase(name="unused", kept=0.8))
     evaluation = Evaluation(
         num_texts=16, num_calibration=8, lengths=(8, 10), num_bootstrap=20, num_shown=1, attacks=small
     )
-    files = {"base_shard": "base", "base_seed": 0, "pair_shard": "seed-0", "source": "docstrings"}
-    files |= {"other_shard": "seed-1", "other_seed": 1, "other_base_seed": 1}
-    shard = EvaluateShard(base=BASE, training=TRAINING, members=(MEMBERS[0],), evaluation=evaluation, **files)
+    how = {"base_shard": "base", "pair_shard": "pairs", "source": "docstrings", "evaluation": evaluation}
+    how |= {"variants": (MEMBERS[0].variant,), "seeds": (0, 1), "bases": (0, 1)}
+    shard = EvaluateShard(base=BASE, training=TRAINING, **how)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("papers.lora_watermark.texts.load_text_data", lambda config: text())
-        built = Bench(shard, *(folder / f"{name}.safetensors" for name in ("base", "seed-0", "seed-1")), "cpu")
+        built = Bench(shard, 0, folder / "base.safetensors", folder / "pairs.safetensors", "cpu")
         assert len(built.windows) == 2
     return built
 
@@ -269,15 +271,16 @@ def test_the_control_is_the_other_seed_s_pair_on_its_own_base(bench):
 
 
 def test_pairs_of_one_base_are_judged_on_it_alone(bench, tmp_path):
-    shared = bench.settings.model_copy(update={"other_base_seed": 0})
-    save_tree({base_name(0): model().state_dict()}, tmp_path / "base.safetensors")
+    shared = bench.settings.model_copy(update={"bases": (0, 0)})
+    save_tree({seed_name(0): model().state_dict()}, tmp_path / "base.safetensors")
     pairs = trainer()
-    names = [role_name(member, role) for member in MEMBERS for role in ROLES]
-    save_tree({name: adapter_state(pairs.model, name) for name in names}, tmp_path / "pairs.safetensors")
+    names = {member.seed: [role_name(member, role) for role in ROLES] for member in MEMBERS}
+    states = {seed_name(seed): {name: adapter_state(pairs.model, name) for name in own} for seed, own in names.items()}
+    save_tree(states, tmp_path / "pairs.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("papers.lora_watermark.texts.load_text_data", lambda config: text())
-        built = Bench(shared, *(tmp_path / f"{name}.safetensors" for name in ("base", "pairs", "pairs")), "cpu")
-    assert built.model_of(names[-1]) is built.model_of(names[0]) is built.model
+        built = Bench(shared, 1, tmp_path / "base.safetensors", tmp_path / "pairs.safetensors", "cpu")
+    assert built.model_of(names[0][0]) is built.model_of(names[1][0]) is built.model
 
 
 def test_text_of_the_base_is_written_once_for_all_pairs_of_a_seed(bench):
