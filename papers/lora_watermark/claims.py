@@ -1,8 +1,8 @@
 """The paper's statements, as far as they are public, and ours, as checks over the rebuilt tables.
 
 Both worlds have eight seeds at cpu, each with a base of its own on language models; differences, those to the base
-among them, are paired by seed where both sides have one. The threshold of every
-claim was fixed in our notes before the builds whose numbers stand here.
+among them, are paired by seed where both sides have one. The threshold of every claim was fixed in our notes before the
+builds whose numbers stand here.
 """
 
 import itertools
