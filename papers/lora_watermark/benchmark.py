@@ -1,20 +1,20 @@
 """Step: task performance on public benchmarks, by EleutherAI's evaluation harness (`pip install -e .[benchmarks]`).
 
-python -m papers.lora_watermark.benchmark --scale paper --shard dual-0.1
+python -m papers.lora_watermark.benchmark --scale paper --shard seeds-0-to-2
 
 The base, the plainly fine-tuned adapter and every performer answer the same questions, merged into the base's weights.
 Only published bases can be asked: a character model knows no task.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import nn
 
-from papers.lora_watermark.language_settings import Benchmarks, BenchmarkShard
-from papers.lora_watermark.models import add_pair, load_adapter_state, load_base, role_name
-from papers.lora_watermark.pair_training import ROLES, SFT
+from papers.lora_watermark.language_settings import Benchmarks, BenchmarkShard, Member
+from papers.lora_watermark.models import add_pair, load_adapter_state, load_base, role_name, seed_name
+from papers.lora_watermark.pair_training import SFT
 from shared.artifacts.step import step
 from shared.models.lora.adapters import add_adapter, merged
 from shared.train.checkpoint import load_tree
@@ -59,10 +59,12 @@ def asked(model: nn.Module, tokenizer: str, benchmarks: Benchmarks) -> Results:
     return {**found["results"], **found.get("groups", {})}  # a group such as mmlu counts by its own mean
 
 
-def judged(settings: BenchmarkShard, model: nn.Module, ask: Callable[[nn.Module], Results]) -> list[dict]:
+def judged(
+    settings: BenchmarkShard, model: nn.Module, members: Sequence[Member], ask: Callable[[nn.Module], Results]
+) -> list[dict]:
     """Rows of base, fine-tuned adapter and performer of every member; what members share is asked once."""
     kept, rows = {}, []
-    for member in settings.members:
+    for member in members:
         for texts, adapter in (("base", None), ("sft", SFT), ("watermarked", role_name(member, "performer"))):
             if adapter == SFT and settings.training.reference != "sft":
                 continue
@@ -77,15 +79,14 @@ def judged(settings: BenchmarkShard, model: nn.Module, ask: Callable[[nn.Module]
 @step(inputs={"adapters": "weights/pair-{pair_shard}.safetensors"})
 def benchmark(settings: BenchmarkShard, device: str, adapters: Path) -> list[dict]:
     """Ask the pairs of a shard."""
-    model, states = load_base(settings.base, None, device), load_tree(adapters)
-    for member in settings.members:
-        add_pair(model, member, settings.training.lora)
-        for role in ROLES:
-            load_adapter_state(model, role_name(member, role), states[role_name(member, role)])
+    model, trained = load_base(settings.base, None, 0, device), load_tree(adapters)
+    members = [member for seed in settings.seeds for member in settings.members(seed)]
+    for member in members:
+        add_pair(model, member, settings.training.lora, trained[seed_name(member.seed)])
     if settings.training.reference == "sft":
         add_adapter(model, SFT, settings.training.lora)
-        load_adapter_state(model, SFT, states[SFT])
-    return judged(settings, model, lambda plain: asked(plain, settings.base.hub.name, settings.benchmarks))
+        load_adapter_state(model, SFT, trained[seed_name(settings.seeds[0])][SFT])
+    return judged(settings, model, members, lambda plain: asked(plain, settings.base.hub.name, settings.benchmarks))
 
 
 if __name__ == "__main__":

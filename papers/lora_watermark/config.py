@@ -5,7 +5,6 @@ from papers.lora_watermark.language_settings import (
     BenchmarkShard,
     EvaluateShard,
     Language,
-    Member,
     PairShard,
 )
 from papers.lora_watermark.settings import Bigram, Exact, WorldShard
@@ -25,8 +24,8 @@ STEPS = {"claims": ("language", "bigram"), "tables": ("bigram", "language")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
-    """Step -> shard -> settings. All seeds of some variants are trained by one job."""
-    own, bigram = config.language, config.bigram
+    """Step -> shard -> settings. All bases are trained by one job, all pairs of some seeds by another."""
+    own, bigram, one_gpu = config.language, config.bigram, min(config.num_gpus, 1)
     variants = tuple(v for study in bigram.studies for v in study.all())
     home = None if own.base.hub else "base"
     found: dict[str, dict[str, StrictModel]] = {
@@ -36,20 +35,16 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
         "evaluate": {},
     }
     if home:
-        found["base"] = {"base": BaseShard(base=own.base, num_gpus=min(config.num_gpus, 1))}
-    for variant in own.variants:
-        members = tuple(Member(variant=variant, seed=seed) for seed in own.seeds)
-        common = {"base": own.base, "training": own.training, "members": members}
-        shard, job = own.shard_of(variant)
-        trained = {**common, "base_shard": home, "num_gpus": config.num_gpus, "processes": max(1, config.num_gpus)}
-        if job in found["pair"]:
-            trained["members"] = (*found["pair"][job].members, *members)
-        found["pair"][job] = PairShard(**trained)
-        judged = {**common, "pair_shard": job, "num_gpus": min(config.num_gpus, 1)}
+        bases = tuple(dict.fromkeys(own.base_of(seed) for seed in own.seeds))
+        found["base"] = {home: BaseShard(base=own.base, seeds=bases, num_gpus=one_gpu)}
+    for job, seeds in own.jobs().items():
+        common = {"base": own.base, "base_shard": home, "bases": tuple(own.base_of(seed) for seed in seeds)}
+        common |= {"training": own.training, "variants": own.variants, "seeds": seeds}
+        found["pair"][job] = PairShard(**common, num_gpus=config.num_gpus, processes=max(1, config.num_gpus))
+        judged = {**common, "pair_shard": job, "num_gpus": one_gpu}
         if own.benchmarks.tasks:
-            asked = found.setdefault("benchmark", {})
-            asked[shard] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
+            found.setdefault("benchmark", {})[job] = BenchmarkShard(**judged, benchmarks=own.benchmarks)
         for source in (own.base.text.source, *own.evaluation.sources):
-            name = shard if source == own.base.text.source else f"{shard}-on-{source}"
-            found["evaluate"][name] = EvaluateShard(**judged, source=source, base_shard=home, evaluation=own.evaluation)
+            name = job if source == own.base.text.source else f"{job}-on-{source}"
+            found["evaluate"][name] = EvaluateShard(**judged, source=source, evaluation=own.evaluation)
     return found

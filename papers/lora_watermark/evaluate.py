@@ -1,6 +1,6 @@
 """Step: judge the pairs of a shard on held-out prompts.
 
-python -m papers.lora_watermark.evaluate --scale cpu --shard dual-0.15
+python -m papers.lora_watermark.evaluate --scale cpu --shard seeds-0-to-3
 """
 
 from pathlib import Path
@@ -22,19 +22,19 @@ def evaluate(
     settings: EvaluateShard, device: str, base: Path | None, adapters: Path, page: Path
 ) -> dict[str, list[dict]]:
     """Detection, quality, attacks and coloured texts of every pair."""
-    bench = Bench(settings, base, adapters, device)
     asked = settings.evaluation.attacks.paraphrase
     at_home = settings.source == settings.base.text.source
     rewrite = Paraphraser.from_hub(asked, device) if asked is not None and at_home else None
     parts = {name: [] for name in ("detection", "curves", "scores", "quality", "attacked", "shown")}
-    for member in settings.members:
-        judged = Judged(bench, member)
-        for name in ("detection", "curves", "scores", "quality"):
-            parts[name] += getattr(judged, name)()
-        if member.variant.name in settings.evaluation.attacked and at_home:
-            parts["attacked"] += attacked(judged, rewrite)
-        if member is settings.members[0]:
-            parts["shown"] += judged.shown()
+    for seed in settings.seeds:
+        bench = Bench(settings, seed, base, adapters, device)
+        for judged in (Judged(bench, member) for member in settings.members(seed)):
+            for name in ("detection", "curves", "scores", "quality"):
+                parts[name] += getattr(judged, name)()
+            if judged.member.variant.name in settings.evaluation.attacked and at_home:
+                parts["attacked"] += attacked(judged, rewrite)
+            if seed == settings.seeds[0]:
+                parts["shown"] += judged.shown()
     write_page(parts["shown"], page)
     return parts
 

@@ -83,20 +83,40 @@ class Member(StrictModel):
 
 
 class BaseShard(StrictModel):
-    """The one job that trains a base."""
+    """The one job that trains all bases."""
 
     base: Base
+    seeds: tuple[int, ...] = Field(min_length=1)  # one base each: of its initial weights and of its batches
     num_gpus: int = 0
 
 
-class PairShard(StrictModel):
-    """Pairs that are trained by one job."""
+class PairJob(StrictModel):
+    """Pairs of one job: every variant for every seed of it, those of a seed together on a base."""
 
     base: Base
     base_shard: str | None  # whose weights; None where the base is published
+    bases: tuple[int, ...]  # seed of the base under the pairs of each seed
     training: PairTraining
-    members: tuple[Member, ...] = Field(min_length=1)
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(min_length=2)  # each is the control of the one before it, the first of the last
     num_gpus: int = 0
+
+    def members(self, seed: int) -> list[Member]:
+        """The pairs of a seed."""
+        return [Member(variant=variant, seed=seed) for variant in self.variants]
+
+    def base_of(self, seed: int) -> int:
+        """Seed of the base under the pairs of a seed."""
+        return self.bases[self.seeds.index(seed)]
+
+    def control_of(self, seed: int) -> int:
+        """The other seed that a seed is compared with."""
+        return self.seeds[(self.seeds.index(seed) + 1) % len(self.seeds)]
+
+
+class PairShard(PairJob):
+    """Pairs that are trained by one job, seed after seed."""
+
     processes: int = Field(1, ge=1)  # one per GPU; each has its share of every batch
 
 
@@ -144,17 +164,12 @@ class Evaluation(StrictModel):
     sources: tuple[str, ...] = ()  # further sources of human text, by their names in the registry; hub tokenizers only
 
 
-class EvaluateShard(StrictModel):
-    """Pairs that are evaluated by one job: those that were trained together."""
+class EvaluateShard(PairJob):
+    """Pairs that are evaluated by one job: those that another one trained."""
 
-    base: Base
-    base_shard: str | None
     pair_shard: str  # whose adapters
     source: str  # of the human text and of the prompts
-    training: PairTraining
-    members: tuple[Member, ...]
     evaluation: Evaluation
-    num_gpus: int = 0
 
     @property
     def text(self) -> TextConfig:
@@ -171,25 +186,22 @@ class Benchmarks(StrictModel):
     batch_size: int = Field(16, ge=1)
 
 
-class BenchmarkShard(StrictModel):
+class BenchmarkShard(PairJob):
     """Pairs whose performers are asked by one job."""
 
-    base: Base
     pair_shard: str  # whose adapters
-    training: PairTraining
-    members: tuple[Member, ...]
     benchmarks: Benchmarks
-    num_gpus: int = 0
 
 
 class Language(StrictModel):
-    """Language models: a base, pairs on it, their evaluation."""
+    """Language models: bases, pairs on them, their evaluation."""
 
     base: Base
+    bases: Literal["per seed", "shared"] = "per seed"  # shared: the base of the first seed, or the published one
     training: PairTraining
     variants: tuple[Variant, ...]
-    variants_per_job: int = Field(1, ge=1)  # trained side by side: their samples are drawn together
-    seeds: tuple[int, ...] = Field(min_length=2)  # the pair of another seed is a control
+    seeds: tuple[int, ...] = Field(min_length=2)  # of bases and pairs
+    seeds_per_job: int = Field(2, ge=2)  # at least; the pair of another seed of the job is a control
     evaluation: Evaluation
     benchmarks: Benchmarks = Benchmarks()
 
@@ -205,14 +217,18 @@ class Language(StrictModel):
             raise ValueError("a tokenizer that is trained here knows one corpus; sources need a hub tokenizer")
         if self.benchmarks.tasks and self.base.hub is None:
             raise ValueError("benchmarks ask a published base; a base that is trained here knows no task")
+        if self.base.hub is not None and self.bases == "per seed":
+            raise ValueError("a published base is one for all seeds; set language.bases to 'shared'")
         if max(self.evaluation.lengths) != self.training.num_response:
             raise ValueError("the largest of evaluation.lengths has to be training.num_response, the whole text")
         return self
 
-    def shard_of(self, variant: Variant) -> tuple[str, str]:
-        """Name of a variant's own shard, and of the job that trains it."""
-        names = [v.name.replace(" ", "-") for v in self.variants]
-        place = self.variants.index(variant)
-        first = place - place % self.variants_per_job
-        own = names[first : first + self.variants_per_job]
-        return names[place], own[0] if len(own) == 1 else f"{own[0]}-to-{own[-1]}"
+    def base_of(self, seed: int) -> int:
+        """Seed of the base under the pairs of a seed."""
+        return seed if self.bases == "per seed" else self.seeds[0]
+
+    def jobs(self) -> dict[str, tuple[int, ...]]:
+        """Name of a job -> its seeds."""
+        total, count = len(self.seeds), max(1, len(self.seeds) // self.seeds_per_job)
+        parts = [self.seeds[total * k // count : total * (k + 1) // count] for k in range(count)]
+        return {f"seeds-{part[0]}-to-{part[-1]}": part for part in parts}

@@ -38,20 +38,15 @@ class Judged:
         self.columns |= {"seed": member.seed}
         self.performer, self.observer = (role_name(member, role) for role in ("performer", "observer"))
         calibration, self.human = bench.windows
+        other = {role: role_name(bench.other_of(member), role) for role in ("performer", "observer")}
         self.texts = {
             "watermarked": bench.write(self.performer, self.human, "watermarked", member.seed),
-            "base": bench.write(None, self.human, "base", member.seed),
+            **bench.plain_texts,
+            "other seed": bench.write(other["performer"], self.human, "watermarked", -1),
         }
-        if bench.reference:
-            self.texts["sft"] = bench.write(bench.reference, self.human, "sft", member.seed)
-        same = [m for m in bench.settings.members if m.seed != member.seed and m.variant == member.variant]
-        other = same[0] if same else None
-        if other is not None:
-            self.texts["other seed"] = bench.write(role_name(other, "performer"), self.human, "watermarked", -1)
         self.own = (self.observer, self.performer)
         self.scorers = {"untrained pair": (None, None), "base as observer": (None, self.performer)}
-        if other is not None:
-            self.scorers["observer of another seed"] = (role_name(other, "observer"), self.performer)
+        self.scorers["observer of another seed"] = (other["observer"], self.performer)
         if bench.reference:
             self.scorers["base and SFT"] = (None, bench.reference)
         self.terms = bench.own_terms(member)
@@ -98,8 +93,8 @@ class Judged:
             )
             row["f1"] = f1(scores, negatives, best_f1_threshold(marked, held_out))
             if length == self.bench.num_response and self.detector is not None:
-                row["flagged"] = float(self.detector.flags(self.texts[kind]).mean())
-                row["human_flagged"] = float(self.detector.flags(self.human).mean())
+                row["flagged"] = float((scores < self.detector.threshold).mean())
+                row["human_flagged"] = float((negatives < self.detector.threshold).mean())
         return row
 
     def _measured(self, kind: str, scorer: str, length: int, scores: np.ndarray, negatives: np.ndarray) -> dict:

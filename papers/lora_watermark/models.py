@@ -3,7 +3,7 @@
 Shapes: B texts, P tokens of a prompt, G tokens of a response, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from shared.base.seeding import torch_generator
 from shared.models.language_model import LanguageModel, generate
 from shared.models.lora.adapters import adapter_parameters, add_adapter, layers, using
 from shared.models.lora.config import LoraConfig
-from shared.train.checkpoint import load_weights
+from shared.train.checkpoint import load_state, load_tree
 
 ROLES = ("performer", "observer")
 
@@ -51,13 +51,25 @@ class HubLanguageModel(nn.Module):
         return logits[:, -1], cache
 
 
-def load_base(base: Base, weights: Path | None, device: str) -> nn.Module:
-    """The base in evaluation mode: read from `weights`, or from the hub where it is published."""
+def seed_name(seed: int) -> str:
+    """Name of what is of a seed in a file of weights: its base, or the adapters of its pairs."""
+    return f"seed {seed}"
+
+
+def load_base(base: Base, weights: Path | None, seed: int, device: str) -> nn.Module:
+    """The base of a seed in evaluation mode: read from `weights`, or from the hub where it is published.
+
+    Raises:
+        ValueError: `weights` has no base of this seed, or those of another architecture.
+    """
     if base.hub is not None:
         model = HubLanguageModel.from_hub(base.hub)
     else:
         model = LanguageModel(base.language.model_config_for({}))
-        load_weights(model, weights)
+        states = load_tree(weights)
+        if seed_name(seed) not in states:
+            raise ValueError(f"{weights} has no base of seed {seed}; it has {', '.join(states)}")
+        load_state(model, states[seed_name(seed)], weights)
     return model.to(device).eval()
 
 
@@ -66,15 +78,19 @@ def role_name(member: Member, role: str) -> str:
     return f"{member.name}_{role}"
 
 
-def add_pair(model: nn.Module, member: Member, config: LoraConfig) -> None:
-    """Adapters of both roles; the same draws for every variant of a seed."""
+def add_pair(
+    model: nn.Module, member: Member, config: LoraConfig, states: Mapping[str, dict[str, Tensor]] | None = None
+) -> None:
+    """Adapters of both roles: as trained, by name in `states`, or new; the same draws for every variant of a seed."""
     for role in ROLES:
-        generator = torch_generator(member.seed, "adapter", role)
-        add_adapter(model, role_name(member, role), config, generator)
+        name = role_name(member, role)
+        add_adapter(model, name, config, torch_generator(member.seed, "adapter", role))
+        if states is not None:
+            load_adapter_state(model, name, states[name])
 
 
 def adapter_state(model: nn.Module, name: str) -> dict[str, Tensor]:
-    """Tensors of an adapter by path; `load_state_of` puts them back."""
+    """Tensors of an adapter by path; `load_adapter_state` puts them back."""
     _ = adapter_parameters(model, name)
     found = {}
     for path, layer in layers(model).items():

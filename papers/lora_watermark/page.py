@@ -20,6 +20,7 @@ td { font-family: monospace; vertical-align: top; padding: .4em; border-top: 1px
 <h1>Texts and what each token adds to the score</h1>
 <p>Colour: -log M<sub>O</sub>(token) minus its expectation -sum M<sub>O</sub> log M<sub>P</sub>, in nats. Blue is below
 (as watermarked text is on average), red above. Grey: the prompt, which is not scored.</p>
+{% for variant, rows in tables %}<h2>{{ variant }}</h2>
 <table>
 <tr>{% for kind in kinds %}<th>{{ kind }}</th>{% endfor %}</tr>
 {% for row in rows %}<tr>
@@ -27,7 +28,8 @@ td { font-family: monospace; vertical-align: top; padding: .4em; border-top: 1px
 <span style="background:{{ token.colour }}" title="{{ token.excess }}">{% else %}<span class="given">{% endif -%}
 {{ token.text }}</span>{% endfor %}</td>
 {% endfor %}</tr>{% endfor %}
-</table></html>
+</table>
+{% endfor %}</html>
 """,
     autoescape=True,
 )
@@ -40,24 +42,26 @@ def colour(excess: float) -> str:
 
 
 def write_page(shown: Sequence[dict], path: Path) -> None:
-    """One row per prompt, one column per kind of text.
+    """A table per variant; in it one row per prompt, one column per kind of text.
 
     Args:
-        shown: rows with prompt, texts, position, token and excess (nan in the prompt), sorted by position.
+        shown: rows with variant, prompt, texts, position, token and excess (nan in the prompt), sorted by position.
     """
-    kinds = list(dict.fromkeys(row["texts"] for row in shown))
-    prompts = list(dict.fromkeys(row["prompt"] for row in shown))
+    variants, prompts, kinds = (
+        list(dict.fromkeys(row[key] for row in shown)) for key in ("variant", "prompt", "texts")
+    )
 
-    def cell(prompt: int, kind: str) -> list[dict]:
+    def cell(*place: str | int) -> list[dict]:
         found = []
         for row in shown:
-            if row["prompt"] == prompt and row["texts"] == kind:
+            if (row["variant"], row["prompt"], row["texts"]) == place:
                 scored = row["excess"] == row["excess"]
                 colours = {"excess": f"{row['excess']:.2f}", "colour": colour(row["excess"])} if scored else {}
                 found.append({"text": row["token"]} | colours)
         return found
 
-    write_text(path, _PAGE.render(kinds=kinds, rows=[[cell(p, k) for k in kinds] for p in prompts]) + "\n")
+    tables = [(v, [[cell(v, p, k) for k in kinds] for p in prompts]) for v in variants]
+    write_text(path, _PAGE.render(kinds=kinds, tables=tables) + "\n")
 
 
 def placed(block: pd.DataFrame, width: int) -> list[tuple[int, int, str, float]]:

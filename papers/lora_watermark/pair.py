@@ -1,6 +1,6 @@
-"""Step: train pairs of adapters on a base, all members of a shard side by side.
+"""Step: train pairs of adapters, seed after seed, all variants of a seed side by side on its base.
 
-python -m papers.lora_watermark.pair --scale cpu --shard dual-0.15
+python -m papers.lora_watermark.pair --scale cpu --shard seeds-0-to-3
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from papers.lora_watermark.language_settings import PairShard
-from papers.lora_watermark.models import adapter_state, load_base, role_name
+from papers.lora_watermark.models import adapter_state, load_base, role_name, seed_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer
 from shared.artifacts.step import step
 from shared.data.text import load_text_data
@@ -26,15 +26,20 @@ def pair(
 ) -> pd.DataFrame:
     """Train the pairs of one shard."""
     accelerator = make_accelerator("fp32", device, None)
+    described = settings.model_dump(mode="json", exclude={"seeds", "bases"})
+    rows, states = [], {}
     with limited_threads(threads):
-        model = load_base(settings.base, base, str(accelerator.device))
-        data, members = load_text_data(settings.base.text), list(settings.members)
-        trainer = PairTrainer(model, data, settings.training, members, str(accelerator.device))
-        rows = trainer.train(run_folder(checkpoints, "pairs", settings.model_dump(mode="json")))
-        if accelerator.is_main_process:
+        data = load_text_data(settings.base.text)
+        for seed in settings.seeds:
+            members, own = settings.members(seed), {"seed": seed, "base_seed": settings.base_of(seed)}
+            model = load_base(settings.base, base, own["base_seed"], str(accelerator.device))
+            trainer = PairTrainer(model, data, settings.training, members, str(accelerator.device))
+            rows += trainer.train(run_folder(checkpoints, f"pairs-{seed}", described | own))
             names = [role_name(m, role) for m in members for role in ROLES]
             names += [SFT] if settings.training.reference == "sft" else []
-            save_tree({name: adapter_state(model, name) for name in names}, adapters)
+            states[seed_name(seed)] = {name: adapter_state(model, name) for name in names}
+        if accelerator.is_main_process:
+            save_tree(states, adapters)
     return pd.DataFrame(rows)
 
 

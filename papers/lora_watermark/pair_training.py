@@ -41,7 +41,7 @@ def kl(performer: Tensor, base: Tensor, tokens: Tensor) -> Tensor:
 def measure(
     model: nn.Module, members: Sequence[Member], reference: str | None, human: Tensor, samples: Tensor, num_prompt: int
 ) -> Measured:
-    """What an update of M members of one variant reads of texts (M, B, P + G) of both sides.
+    """What an update of M members with one numerator reads of texts (M, B, P + G) of both sides.
 
     Each role runs once over the texts of all members, every group of rows under its own adapter.
     """
@@ -100,9 +100,9 @@ class Processes:
 
 
 def _parts(members: Sequence[Member], most: int) -> list[list[Member]]:
-    """Members in their order, at most `most` of one variant at a time."""
-    variants = [list(group) for _, group in groupby(members, key=lambda member: member.variant)]
-    return [own[start : start + most] for own in variants for start in range(0, len(own), most)]
+    """Members in their order, at most `most` with one numerator at a time."""
+    alike = [list(group) for _, group in groupby(members, key=lambda member: member.variant.numerator)]
+    return [own[start : start + most] for own in alike for start in range(0, len(own), most)]
 
 
 class PairTrainer:

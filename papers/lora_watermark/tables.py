@@ -144,6 +144,7 @@ def fig_scores(records, settings) -> pd.DataFrame:
 
 
 def fig_texts(records, settings) -> pd.DataFrame:
-    """Tokens of a few texts of the pairs that are attacked."""
+    """Tokens of a few texts of the first pair that is attacked."""
     table, language = records("evaluate", "shown"), settings.language
-    return table[(table.data == language.base.text.source) & (table.variant == language.evaluation.attacked[0])]
+    first = (table.seed == language.seeds[0]) & (table.variant == language.evaluation.attacked[0])
+    return table[first & (table.data == language.base.text.source)]

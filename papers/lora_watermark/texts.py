@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from papers.lora_watermark.language_settings import EvaluateShard, Member
-from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name
+from papers.lora_watermark.models import add_pair, continue_prompts, load_adapter_state, load_base, role_name, seed_name
 from papers.lora_watermark.pair_training import ROLES, SFT, nll, response_logits
 from papers.lora_watermark.score import token_terms
 from shared.base.seeding import torch_generator
@@ -26,26 +26,45 @@ Roles = tuple[str | None, str | None]  # adapters of observer and performer; Non
 
 
 class Bench:
-    """A base with the trained pairs of a shard, and the texts that they are judged on.
+    """A base with the trained pairs of a seed, those of another seed on theirs, and the texts that they are judged on.
+
+    A route is the name of an adapter, of either seed, or None, the base of the seed that is judged.
 
     Args:
-        settings: of the shard. base: its weights. adapters: file of the pairs.
+        settings: of the shard. seed: whose pairs are judged. base: file of the bases. adapters: file of the pairs.
     """
 
-    def __init__(self, settings: EvaluateShard, base, adapters, device: str) -> None:
-        self.settings, self.device, self.training = settings, device, settings.training
+    def __init__(self, settings: EvaluateShard, seed: int, base, adapters, device: str) -> None:
+        self.settings, self.seed, self.device, self.training = settings, seed, device, settings.training
         self.num_prompt, self.num_response = self.training.num_prompt, self.training.num_response
         self.data: TextData = load_text_data(settings.text)
-        self.model: nn.Module = load_base(settings.base, base, device)
-        states = load_tree(adapters)
-        for member in settings.members:
-            add_pair(self.model, member, self.training.lora)
-            for role in ROLES:
-                load_adapter_state(self.model, role_name(member, role), states[role_name(member, role)])
+        trained, other = load_tree(adapters), settings.control_of(seed)
+        models = {k: load_base(settings.base, base, k, device) for k in {settings.base_of(s) for s in (seed, other)}}
+        self.model, self.other_model = (models[settings.base_of(s)] for s in (seed, other))
+        for model, of in ((self.model, seed), (self.other_model, other)):
+            for member in settings.members(of):
+                add_pair(model, member, self.training.lora, trained[seed_name(of)])
+        self._elsewhere = {role_name(member, role) for member in settings.members(other) for role in ROLES}
+        states = trained[seed_name(seed)]
         self.reference = SFT if SFT in states else None
         if self.reference:
             add_adapter(self.model, SFT, self.training.lora)
             load_adapter_state(self.model, SFT, states[SFT])
+
+    def other_of(self, member: Member) -> Member:
+        """The pair of the other seed, of the same variant."""
+        return member.model_copy(update={"seed": self.settings.control_of(self.seed)})
+
+    def model_of(self, route: str | None) -> nn.Module:
+        """The base under an adapter, with all its adapters."""
+        return self.other_model if route in self._elsewhere else self.model
+
+    @cached_property
+    def plain_texts(self) -> dict[str, Tensor]:
+        """Texts of the base and of the plainly fine-tuned adapter, (B, P + G); those of all pairs of the seed."""
+        _, human = self.windows
+        found = {"base": self.write(None, human, "base", self.seed)}
+        return found | ({"sft": self.write(self.reference, human, "sft", self.seed)} if self.reference else {})
 
     @cached_property
     def windows(self) -> tuple[Tensor, Tensor]:
@@ -64,7 +83,7 @@ class Bench:
         draw = torch_generator(0, "texts", *purpose, device=self.device)
         count = self.num_response if num is None else num
         parts = prompts[:, : self.num_prompt if num is None else None].split(self.settings.evaluation.rows_per_pass)
-        return torch.cat([continue_prompts(self.model, route, part, count, draw, **how) for part in parts])
+        return torch.cat([continue_prompts(self.model_of(route), route, part, count, draw, **how) for part in parts])
 
     def terms(self, texts: Tensor, observer: str | None, performer: str | None, numerator="observer"):
         """Terms of B of responses under a pair, (B, G) each, float64 on the CPU."""
@@ -75,7 +94,7 @@ class Bench:
 
         def score(part: Tensor) -> tuple[Tensor, ...]:
             routes, target = dict.fromkeys(chain(*pairs)), part[:, self.num_prompt :]
-            logits = {route: response_logits(self.model, route, part, self.num_prompt) for route in routes}
+            logits = {r: response_logits(self.model_of(r), r, part, self.num_prompt) for r in routes}
             found = [token_terms(logits[o], logits[p], target, numerator=numerator) for o, p in pairs]
             return tuple(chain(*found))
 
@@ -91,7 +110,8 @@ class Bench:
         """-log M(x) of responses under an adapter or the base, (B, G)."""
         target = slice(self.num_prompt, None)
         found = self._by_parts(
-            texts, lambda part: (nll(response_logits(self.model, route, part, self.num_prompt), part[:, target]),)
+            texts,
+            lambda part: (nll(response_logits(self.model_of(route), route, part, self.num_prompt), part[:, target]),),
         )
         return found[0]
 

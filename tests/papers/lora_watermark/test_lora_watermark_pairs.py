@@ -8,6 +8,7 @@ import torch
 
 from papers.lora_watermark import attacks
 from papers.lora_watermark.attacking import after_paraphrase, attacked
+from papers.lora_watermark.detector import Detector
 from papers.lora_watermark.language_settings import (
     Attacks,
     Base,
@@ -20,17 +21,18 @@ from papers.lora_watermark.language_settings import (
 )
 from papers.lora_watermark.measures import Judged
 from papers.lora_watermark.metrics import auc
-from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name
+from papers.lora_watermark.models import HubLanguageModel, adapter_state, continue_prompts, role_name, seed_name
 from papers.lora_watermark.pair_training import ROLES, SFT, PairTrainer, Processes, kl, measure, nll
 from papers.lora_watermark.score import ratio
 from papers.lora_watermark.settings import Variant
 from papers.lora_watermark.texts import Bench
+from shared.base.seeding import torch_generator
 from shared.data.text import TextData, TokenDataset
 from shared.data.tokenizers import ByteCodec, Tokenizer
 from shared.models.language_model import LanguageModel
 from shared.models.lora.adapters import Adapted, add_adapter, layers, set_strength
 from shared.models.lora.config import LoraConfig
-from shared.train.checkpoint import save_tree, save_weights, write_checkpoint
+from shared.train.checkpoint import save_tree, write_checkpoint
 
 BASE = Base(
     text={"tokenizer": {"kind": "byte", "num_ordinary": 256}},
@@ -48,16 +50,16 @@ def text() -> TextData:
     return TextData(Tokenizer(ByteCodec()), *datasets, "letters")
 
 
-def model() -> LanguageModel:
-    built = LanguageModel(BASE.language.model_config_for({}), torch.Generator().manual_seed(0))
+def model(seed: int = 0) -> LanguageModel:
+    built = LanguageModel(BASE.language.model_config_for({}), torch.Generator().manual_seed(seed))
     for parameter in built.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(4)  # an untrained head is nearly uniform; the score has to see something
     return built.eval()
 
 
-def trainer(training: PairTraining = TRAINING, members: list[Member] = MEMBERS) -> PairTrainer:
-    return PairTrainer(model(), text(), training, members, "cpu")
+def trainer(training: PairTraining = TRAINING, members: list[Member] = MEMBERS, base: int = 0) -> PairTrainer:
+    return PairTrainer(model(base), text(), training, members, "cpu")
 
 
 def digest(built: torch.nn.Module) -> str:
@@ -167,8 +169,8 @@ def test_what_an_update_reads_is_what_the_definitions_say():
 
 
 def test_members_of_one_pass_train_as_they_do_one_by_one():
-    other = Member(variant=Variant(name="performer on top", eps=0.1, numerator="performer"), seed=0)
-    members = [*MEMBERS, other]
+    others = [{"name": "CE only 0.2", "eps": 0.2, "naturalness": "ce"}, {"name": "on top", "numerator": "performer"}]
+    members = [MEMBERS[0], *(Member(variant=Variant(**other), seed=0) for other in others)]
     alone, together = (trainer(TRAINING.model_copy(update={"members_per_pass": n}), members) for n in (1, 8))
     assert [len(part) for part in together.parts] == [2, 1]  # a pass has one numerator
     for one, many in zip(alone.train(), together.train(), strict=True):
@@ -227,22 +229,75 @@ def test_processes_share_a_batch_without_overlap():
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
-    pairs = trainer()
-    save_weights(model(), folder / "base.safetensors")
-    pairs.train()
-    names = [role_name(m, role) for m in MEMBERS for role in ROLES]
-    save_tree({name: adapter_state(pairs.model, name) for name in names}, folder / "pairs.safetensors")
+    save_tree({seed_name(seed): model(seed).state_dict() for seed in (0, 1)}, folder / "base.safetensors")
+    states = {}
+    for member in MEMBERS:  # each on the base of its seed
+        pairs = trainer(members=[member], base=member.seed)
+        pairs.train()
+        names = [role_name(member, role) for role in ROLES]
+        states[seed_name(member.seed)] = {name: adapter_state(pairs.model, name) for name in names}
+    save_tree(states, folder / "pairs.safetensors")
     small = Attacks(substitute=(0.1,), finetune=(1,), num_texts=8, paraphrase=Paraphrase(name="unused", kept=0.8))
     evaluation = Evaluation(
         num_texts=16, num_calibration=8, lengths=(8, 10), num_bootstrap=20, num_shown=1, attacks=small
     )
-    files = {"base_shard": "base", "pair_shard": "pairs", "source": "docstrings"}
-    shard = EvaluateShard(base=BASE, training=TRAINING, members=tuple(MEMBERS), evaluation=evaluation, **files)
+    how = {"base_shard": "base", "pair_shard": "pairs", "source": "docstrings", "evaluation": evaluation}
+    how |= {"variants": (MEMBERS[0].variant,), "seeds": (0, 1), "bases": (0, 1)}
+    shard = EvaluateShard(base=BASE, training=TRAINING, **how)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("papers.lora_watermark.texts.load_text_data", lambda config: text())
-        built = Bench(shard, folder / "base.safetensors", folder / "pairs.safetensors", "cpu")
+        built = Bench(shard, 0, folder / "base.safetensors", folder / "pairs.safetensors", "cpu")
         assert len(built.windows) == 2
     return built
+
+
+def test_the_control_is_the_other_seed_s_pair_on_its_own_base(bench):
+    judged, (own, other) = Judged(bench, MEMBERS[0]), (role_name(member, "performer") for member in MEMBERS)
+    assert bench.model_of(own) is bench.model_of(None) is bench.model
+    assert digest(bench.model) != digest(bench.other_model) == digest(model(1))
+    trained = trainer(members=[MEMBERS[1]], base=1)
+    trained.train()
+    draw = torch_generator(0, "texts", "watermarked", -1)
+    prompts = judged.human[:, :4]
+    assert torch.equal(judged.texts["other seed"], continue_prompts(trained.model, other, prompts, 10, draw))
+    tokens = judged.human
+    with torch.no_grad():
+        observer = role_name(MEMBERS[1], "observer")
+        log_o = Adapted(trained.model, observer)(tokens[:, :-1])[:, 3:].log_softmax(-1)
+        log_p = Adapted(bench.model, own)(tokens[:, :-1])[:, 3:].log_softmax(-1)
+    above, below = judged.found["human"][observer, own]
+    torch.testing.assert_close(above.float(), -log_o.gather(-1, tokens[:, 4:, None])[..., 0])
+    torch.testing.assert_close(below.float(), -(log_o.exp() * log_p).sum(-1))
+
+
+def test_pairs_of_one_base_are_judged_on_it_alone(bench, tmp_path):
+    shared = bench.settings.model_copy(update={"bases": (0, 0)})
+    save_tree({seed_name(0): model().state_dict()}, tmp_path / "base.safetensors")
+    pairs = trainer()
+    names = {member.seed: [role_name(member, role) for role in ROLES] for member in MEMBERS}
+    states = {seed_name(seed): {name: adapter_state(pairs.model, name) for name in own} for seed, own in names.items()}
+    save_tree(states, tmp_path / "pairs.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("papers.lora_watermark.texts.load_text_data", lambda config: text())
+        built = Bench(shared, 1, tmp_path / "base.safetensors", tmp_path / "pairs.safetensors", "cpu")
+    assert built.model_of(names[0][0]) is built.model_of(names[1][0]) is built.model
+
+
+def test_text_of_the_base_is_written_once_for_all_pairs_of_a_seed(bench):
+    first, again = (Judged(bench, MEMBERS[0]).texts["base"] for _ in range(2))
+    assert first is again
+    assert torch.equal(first, bench.write(None, bench.windows[1], "base", 0))
+
+
+def test_what_is_flagged_lies_below_the_detector_s_threshold(bench):
+    judged = Judged(bench, MEMBERS[0])
+    calibration, _ = bench.windows
+    judged.detector = Detector.calibrated(judged.terms, calibration, fpr=0.25)
+    rows = [r for r in judged.detection() if r["scorer"] == "own pair" and r["length"] == 10]
+    assert {r["texts"] for r in rows} == {"watermarked", "base", "other seed"}
+    for row in rows:
+        assert row["flagged"] == judged.detector.flags(judged.texts[row["texts"]]).mean()
+        assert row["human_flagged"] == judged.detector.flags(judged.human).mean()
 
 
 def test_calibration_and_evaluation_have_texts_of_their_own(bench):

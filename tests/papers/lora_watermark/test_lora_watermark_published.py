@@ -70,9 +70,11 @@ def test_a_published_paraphraser_answers_in_order_whatever_the_batch():
     assert prefixed(["a b"]) == tokenizer.batch_decode(alone, skip_special_tokens=True)
 
 
+MEMBERS = [Member(variant=Variant(name="dual 0.1", eps=0.1), seed=seed) for seed in (0, 1)]
+
+
 def shard(model: HubLanguageModel, reference: str) -> BenchmarkShard:
-    members = tuple(Member(variant=Variant(name="dual 0.1", eps=0.1), seed=seed) for seed in (0, 1))
-    for number, member in enumerate(members):
+    for number, member in enumerate(MEMBERS):
         add_pair(model, member, LORA)
         for layer in layers(model).values():
             layer.lora_b[role_name(member, "performer")].data.fill_(0.01 * (number + 1))
@@ -81,8 +83,8 @@ def shard(model: HubLanguageModel, reference: str) -> BenchmarkShard:
         for layer in layers(model).values():
             layer.lora_b["sft"].data.fill_(0.5)
     training = PairTraining(lora=LORA, reference=reference)
-    common = {"base": Base(hub=HubModel(name="tiny")), "pair_shard": "x", "training": training, "members": members}
-    return BenchmarkShard(**common, benchmarks=TASKS)
+    common = {"base": Base(hub=HubModel(name="tiny")), "base_shard": None, "pair_shard": "x", "training": training}
+    return BenchmarkShard(**common, variants=(MEMBERS[0].variant,), seeds=(0, 1), bases=(0, 0), benchmarks=TASKS)
 
 
 @pytest.mark.parametrize("reference", ["base", "sft"])
@@ -99,7 +101,7 @@ def test_benchmarks_ask_each_performer_merged_and_what_they_share_once(reference
             asked.append(plain(input_ids=tokens).logits.double().mean().item())
         return {"trivia": {"acc,none": asked[-1], "acc_stderr,none": "N/A", "alias": "trivia"}}
 
-    rows = benchmark.judged(settings, model, ask)
+    rows = benchmark.judged(settings, model, MEMBERS, ask)
     found = {(row["texts"], row["seed"]): row["score"] for row in rows}
     shared = ["base", "sft"] if reference == "sft" else ["base"]
     assert set(found) == {(texts, seed) for texts in (*shared, "watermarked") for seed in (0, 1)}
@@ -107,7 +109,7 @@ def test_benchmarks_ask_each_performer_merged_and_what_they_share_once(reference
     assert all(found[texts, 0] == found[texts, 1] for texts in shared)
     with torch.no_grad():
         plain = model.model(input_ids=tokens).logits.double().mean().item()
-        role = role_name(settings.members[1], "performer")
+        role = role_name(MEMBERS[1], "performer")
         adapted = Adapted(model, role)(tokens).double().mean().item()
     assert found["base", 1] == plain  # and the weights are what they were
     assert found["watermarked", 1] == pytest.approx(adapted, rel=1e-4)
