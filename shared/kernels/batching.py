@@ -1,4 +1,4 @@
-"""Custom gradients that survive `torch.func.vmap`: the mapped axis is folded into the batch axis."""
+"""Custom gradients that survive `torch.func.vmap`, at little cost; most fold the mapped axis into the batch axis."""
 
 import inspect
 from typing import Any
@@ -16,12 +16,8 @@ from torch._functorch.autograd_function import VmapInfo
 from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
 
 
-class BatchFunction(torch.autograd.Function):
-    """Base of autograd functions whose tensors, in and out, all begin with one and the same batch axis.
-
-    The rows of a batch do not interact, so M mapped calls on batches of size B are one call on a batch of M * B.
-    Under vmap a call does what torch would do, without the two milliseconds that torch's way there takes.
-    """
+class DirectFunction(torch.autograd.Function):
+    """An autograd function with a rule for vmap, called without the milliseconds that torch's way there takes."""
 
     def __init_subclass__(cls) -> None:
         if "forward" in vars(cls):  # torch asks for it at every call, and to find it out takes longer than most kernels
@@ -40,8 +36,17 @@ class BatchFunction(torch.autograd.Function):
         with temporarily_pop_interpreter_stack():
             if all(dim is None for dim in dims):
                 return cls.apply(*args)
-            outputs, places = cls.vmap(VmapInfo(CVmapInterpreterPtr(top).batchSize(), "error"), dims, *tensors)
-        return tuple(z if at is None else _add_batch_dim(z, at, level) for z, at in zip(outputs, places, strict=True))
+            found, places = cls.vmap(VmapInfo(CVmapInterpreterPtr(top).batchSize(), "error"), dims, *tensors)
+        if isinstance(found, Tensor):
+            return _add_batch_dim(found, places, level)
+        return tuple(z if at is None else _add_batch_dim(z, at, level) for z, at in zip(found, places, strict=True))
+
+
+class BatchFunction(DirectFunction):
+    """Base of autograd functions whose tensors, in and out, all begin with one and the same batch axis.
+
+    The rows of a batch do not interact, so M mapped calls on batches of size B are one call on a batch of M * B.
+    """
 
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> tuple[tuple, tuple]:

@@ -7,6 +7,9 @@ other devices the plain forms run instead; a compiler or a device kernel fuses t
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import vmap
+
+from shared.kernels.batching import DirectFunction
 
 
 def _by_hand(x: Tensor) -> bool:
@@ -28,14 +31,21 @@ def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """
     if _by_hand(x):  # where no gradient is taken the map alone will do, at half the cost
         return _RotateHalves.apply(x, cos, sin) if torch.is_grad_enabled() else _turn(x, cos, sin)
+    return _plain(x, cos, sin)
+
+
+def _plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-class _RMSNorm(torch.autograd.Function):
+class _RMSNorm(DirectFunction):
     """(x, weight) -> (y, r) with r = (mean(x^2) + eps)^(-1/2); r is an output so that it need not be recomputed."""
 
-    generate_vmap_rule = True
+    @staticmethod
+    def vmap(info, in_dims, x, weight, eps):
+        x, weight = (_first(z, dim, info.batch_size) for z, dim in zip((x, weight), in_dims, strict=False))
+        return _StackedRMSNorm.apply(x, weight, eps), (0, 0)
 
     @staticmethod
     def forward(x, weight, eps):
@@ -69,10 +79,62 @@ class _RMSNorm(torch.autograd.Function):
         return (x_dot * r + x * r_dot) * weight + x * r * weight_dot, r_dot
 
 
-class _RotateHalves(torch.autograd.Function):
-    """Linear in x; its transpose turns back. No gradient for the tables."""
+class _StackedRMSNorm(torch.autograd.Function):
+    """The same of M members at once: x (M, ..., D), weight (M, D). Sums are those that vmap makes, bit by bit."""
 
     generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, eps):
+        r = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+        return x * r * _beside(weight, x), r
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0], inputs[1], output[1])
+        ctx.save_for_forward(inputs[0], inputs[1], output[1])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, grad, grad_r):
+        x, weight, r = ctx.saved_tensors
+        if grad is None:
+            grad = torch.zeros_like(x)
+        products = grad * x
+        grad_weight = vmap(torch.matmul)(r.flatten(1), products.flatten(1, -2))
+        dot = vmap(torch.matmul)(products, weight).unsqueeze(-1)
+        if grad_r is not None:
+            dot = dot + grad_r
+        scaled = grad * _beside(weight, x) * r
+        return torch.addcmul(scaled, x, r.pow(3) * dot, value=-1 / x.shape[-1]), grad_weight, None
+
+    @staticmethod
+    def jvp(ctx, x_dot, weight_dot, _):
+        x, weight, r = ctx.saved_tensors
+        x_dot = torch.zeros_like(x) if x_dot is None else x_dot
+        weight_dot = torch.zeros_like(weight) if weight_dot is None else weight_dot
+        r_dot = -r.pow(3) * (x * x_dot).mean(-1, keepdim=True)
+        return (x_dot * r + x * r_dot) * _beside(weight, x) + x * r * _beside(weight_dot, x), r_dot
+
+
+def _first(z: Tensor, dim: int | None, size: int) -> Tensor:
+    """The mapped axis in front; where there is none, one of the given size."""
+    return z.expand(size, *z.shape) if dim is None else z.movedim(dim, 0)
+
+
+def _beside(weight: Tensor, x: Tensor) -> Tensor:
+    """Weights (M, D) as (M, 1, ..., 1, D) beside x (M, ..., D)."""
+    return weight.unflatten(0, (-1, *[1] * (x.ndim - 2)))
+
+
+class _RotateHalves(DirectFunction):
+    """Linear in x; its transpose turns back. No gradient for the tables."""
+
+    @staticmethod
+    def vmap(info, in_dims, x, cos, sin):
+        if in_dims[1:] != (None, None):  # tables of their own
+            return vmap(_plain, in_dims)(x, cos, sin), 0
+        return _RotateHalves.apply(x.movedim(in_dims[0], 0), cos, sin), 0
 
     @staticmethod
     def forward(x, cos, sin):

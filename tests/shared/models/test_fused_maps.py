@@ -65,3 +65,34 @@ def test_hessian_vector_product_through_vmap_equals_torch():
         return vmap(lambda w: jvp(grad(loss), (w,), (direction,))[1])(weights)
 
     torch.testing.assert_close(hvp(lambda x, w: rms_norm(x, w, EPS)), hvp(lambda x, w: F.rms_norm(x, (4,), w, EPS)))
+
+
+@pytest.mark.parametrize("dims", [(0, 0), (0, None), (1, 0), (None, 0)])
+def test_members_have_the_values_and_gradients_that_each_has_alone(dims):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 2, 5, 8, generator=generator, dtype=torch.float64)
+    weight = torch.rand(3, 8, generator=generator, dtype=torch.float64)
+    members = [(x[0] if dims[0] is None else x[m], weight[0] if dims[1] is None else weight[m]) for m in range(3)]
+    given = [x[0] if dims[0] is None else x.movedim(0, dims[0]), weight[0] if dims[1] is None else weight]
+    cos, sin = torch.rand(2, 5, 4, generator=generator, dtype=torch.float64)
+
+    def norm_and_turn(z, w):
+        return rotate_halves(rms_norm(z, w, 1e-6), cos, sin)
+
+    leaves = [z.clone().requires_grad_() for z in given]
+    together = vmap(norm_and_turn, in_dims=dims)(*leaves)
+    alone = torch.stack([norm_and_turn(*member) for member in members])
+    torch.testing.assert_close(together, alone, rtol=1e-13, atol=0)
+    found = torch.autograd.grad(together.square().sum(), leaves)
+    copies = [z.clone().requires_grad_() for z in given]
+    parts = [z.expand(3, *z.shape) if d is None else z.movedim(d, 0) for z, d in zip(copies, dims, strict=True)]
+    expected = torch.autograd.grad(sum(norm_and_turn(z, w).square().sum() for z, w in zip(*parts, strict=True)), copies)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_members_may_turn_by_tables_of_their_own():
+    generator = torch.Generator().manual_seed(2)
+    x, tables = torch.randn(3, 2, 5, 1, 8, generator=generator), torch.rand(2, 3, 5, 1, 4, generator=generator)
+    together = vmap(rotate_halves)(x, *tables)
+    alone = torch.stack([rotate_halves(x[m], *tables[:, m]) for m in range(3)])
+    torch.testing.assert_close(together, alone)
