@@ -283,7 +283,7 @@ def test_merges_of_two_tasks_are_judged_against_each_tasks_own_model(monkeypatch
         first, second = (a, 2 * b) if row["method"] == "TIES" else (a + b / 10, 2 * b + a / 10)
         assert row["accuracy"] == pytest.approx(50 * 0.5 * (first + second))
         assert row["normalised"] == pytest.approx(50 * 0.5 * (first / a + second / (2 * b)))
-        assert row["single"] == pytest.approx(50 * (a + 2 * b))
+        assert [row["single_1"], row["single_2"]] == pytest.approx([100 * a, 100 * 2 * b])
 
 
 def test_alignment_compares_models_of_different_seeds():
