@@ -39,8 +39,55 @@ def _plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-class _RMSNorm(DirectFunction):
+class _NormRule:
     """(x, weight) -> (y, r) with r = (mean(x^2) + eps)^(-1/2); r is an output so that it need not be recomputed."""
+
+    stacked: bool  # x (M, ..., D) and weight (M, D) of M members, else x (..., D) and weight (D,)
+
+    @classmethod
+    def beside(cls, weight: Tensor, x: Tensor) -> Tensor:
+        """The weight with as many dimensions as x, where it is stacked."""
+        return weight.unflatten(0, (-1, *[1] * (x.ndim - 2))) if cls.stacked else weight
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0], inputs[1], output[1])
+        ctx.save_for_forward(inputs[0], inputs[1], output[1])
+        ctx.set_materialize_grads(False)
+
+    @classmethod
+    def normalised(cls, x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        """y, of the shape of x, and r (..., 1)."""
+        r = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+        return x * r * cls.beside(weight, x), r
+
+    @classmethod
+    def gradients(cls, ctx, grad: Tensor | None, grad_r: Tensor | None) -> tuple[Tensor, Tensor, None]:
+        """Of x and weight; a member's sums are those that vmap makes, bit by bit."""
+        x, weight, r = ctx.saved_tensors
+        if grad is None:
+            grad = torch.zeros_like(x)
+        first, product = (1, vmap(torch.matmul)) if cls.stacked else (0, torch.matmul)
+        products = grad * x
+        grad_weight = product(r.flatten(first), products.flatten(first, -2))
+        dot = product(products, weight).unsqueeze(-1)  # sum over channels of grad * weight * x
+        if grad_r is not None:
+            dot = dot + grad_r
+        scaled = grad * cls.beside(weight, x) * r
+        return torch.addcmul(scaled, x, r.pow(3) * dot, value=-1 / x.shape[-1]), grad_weight, None
+
+    @classmethod
+    def tangents(cls, ctx, x_dot: Tensor | None, weight_dot: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Of y and r."""
+        x, weight, r = ctx.saved_tensors
+        x_dot = torch.zeros_like(x) if x_dot is None else x_dot
+        weight_dot = torch.zeros_like(weight) if weight_dot is None else weight_dot
+        r_dot = -r.pow(3) * (x * x_dot).mean(-1, keepdim=True)
+        return (x_dot * r + x * r_dot) * cls.beside(weight, x) + x * r * cls.beside(weight_dot, x), r_dot
+
+
+class _RMSNorm(_NormRule, DirectFunction):
+    stacked = False
 
     @staticmethod
     def vmap(info, in_dims, x, weight, eps):
@@ -49,82 +96,37 @@ class _RMSNorm(DirectFunction):
 
     @staticmethod
     def forward(x, weight, eps):
-        r = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
-        return x * r * weight, r
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(inputs[0], inputs[1], output[1])
-        ctx.save_for_forward(inputs[0], inputs[1], output[1])
-        ctx.set_materialize_grads(False)
+        return _RMSNorm.normalised(x, weight, eps)
 
     @staticmethod
     def backward(ctx, grad, grad_r):
-        x, weight, r = ctx.saved_tensors
-        if grad is None:
-            grad = torch.zeros_like(x)
-        products = grad * x
-        grad_weight = r.flatten() @ products.flatten(0, -2)
-        dot = (products @ weight).unsqueeze(-1)  # sum over channels of grad * weight * x
-        if grad_r is not None:
-            dot = dot + grad_r
-        return torch.addcmul(grad * weight * r, x, r.pow(3) * dot, value=-1 / x.shape[-1]), grad_weight, None
+        return _RMSNorm.gradients(ctx, grad, grad_r)
 
     @staticmethod
     def jvp(ctx, x_dot, weight_dot, _):
-        x, weight, r = ctx.saved_tensors
-        x_dot = torch.zeros_like(x) if x_dot is None else x_dot
-        weight_dot = torch.zeros_like(weight) if weight_dot is None else weight_dot
-        r_dot = -r.pow(3) * (x * x_dot).mean(-1, keepdim=True)
-        return (x_dot * r + x * r_dot) * weight + x * r * weight_dot, r_dot
+        return _RMSNorm.tangents(ctx, x_dot, weight_dot)
 
 
-class _StackedRMSNorm(torch.autograd.Function):
-    """The same of M members at once: x (M, ..., D), weight (M, D). Sums are those that vmap makes, bit by bit."""
-
-    generate_vmap_rule = True
+class _StackedRMSNorm(_NormRule, torch.autograd.Function):
+    generate_vmap_rule = True  # of a second map, which is rare
+    stacked = True
 
     @staticmethod
     def forward(x, weight, eps):
-        r = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
-        return x * r * _beside(weight, x), r
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(inputs[0], inputs[1], output[1])
-        ctx.save_for_forward(inputs[0], inputs[1], output[1])
-        ctx.set_materialize_grads(False)
+        return _StackedRMSNorm.normalised(x, weight, eps)
 
     @staticmethod
     def backward(ctx, grad, grad_r):
-        x, weight, r = ctx.saved_tensors
-        if grad is None:
-            grad = torch.zeros_like(x)
-        products = grad * x
-        grad_weight = vmap(torch.matmul)(r.flatten(1), products.flatten(1, -2))
-        dot = vmap(torch.matmul)(products, weight).unsqueeze(-1)
-        if grad_r is not None:
-            dot = dot + grad_r
-        scaled = grad * _beside(weight, x) * r
-        return torch.addcmul(scaled, x, r.pow(3) * dot, value=-1 / x.shape[-1]), grad_weight, None
+        return _StackedRMSNorm.gradients(ctx, grad, grad_r)
 
     @staticmethod
     def jvp(ctx, x_dot, weight_dot, _):
-        x, weight, r = ctx.saved_tensors
-        x_dot = torch.zeros_like(x) if x_dot is None else x_dot
-        weight_dot = torch.zeros_like(weight) if weight_dot is None else weight_dot
-        r_dot = -r.pow(3) * (x * x_dot).mean(-1, keepdim=True)
-        return (x_dot * r + x * r_dot) * _beside(weight, x) + x * r * _beside(weight_dot, x), r_dot
+        return _StackedRMSNorm.tangents(ctx, x_dot, weight_dot)
 
 
 def _first(z: Tensor, dim: int | None, size: int) -> Tensor:
     """The mapped axis in front; where there is none, one of the given size."""
     return z.expand(size, *z.shape) if dim is None else z.movedim(dim, 0)
-
-
-def _beside(weight: Tensor, x: Tensor) -> Tensor:
-    """Weights (M, D) as (M, 1, ..., 1, D) beside x (M, ..., D)."""
-    return weight.unflatten(0, (-1, *[1] * (x.ndim - 2)))
 
 
 class _RotateHalves(DirectFunction):
