@@ -35,9 +35,9 @@ def longest(tab_seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def longest_by_model(tab_seeds: pd.DataFrame) -> pd.DataFrame:
-    """Longest solved length of every model and group: mean, smallest and largest over seeds."""
-    order = tab_seeds[["study", "task", "model"]].drop_duplicates()
-    groups = longest(tab_seeds).groupby(["study", "task", "model"], sort=False).longest
+    """Longest solved length of every model, group and training length: mean, smallest and largest over seeds."""
+    order = tab_seeds[["study", "task", "train_len", "model", "l_max"]].drop_duplicates()
+    groups = longest(tab_seeds).groupby(["study", "task", "model", "l_max"], sort=False).longest
     found = groups.agg(longest="mean", low="min", high="max", num_seeds="size").reset_index()
     return order.merge(found)
 
