@@ -82,6 +82,11 @@ def at_length(table: pd.DataFrame, study: str, model: str, times: float = 1, col
     return own.set_index("seed")[column].sort_index()
 
 
+def growth(table: pd.DataFrame, study: str, model: str) -> pd.Series:
+    """Iterations at three times the training length over those at it, by seed."""
+    return at_length(table, study, model, 3, "iterations") / at_length(table, study, model, 1, "iterations")
+
+
 def swept_model(table: pd.DataFrame, l_max: int | None = None) -> str:
     """The name of the model of the study `dial` with that training l_max, the largest if omitted."""
     own = table[(table.study == "dial") & table.model.str.contains("l_max")]
