@@ -12,8 +12,8 @@ from shared.artifacts.estimates import Estimate, mean_of, paired_difference, sha
 PAPER = {"kind": "paper"}
 CHOSEN = (
     "widths, lengths of training, learning rates after single small runs, by what two cores can pay; five seeds on"
-    " parity; on S3 l_max 64, 2500 updates, rate 0.004 after builds with 16, 800 and 0.003, then 1000 updates, which left"
-    " S3 unlearned; Kronecker's factor 1, since 2 takes 16 iterations in every update"
+    " parity; on S3 l_max 64, 2500 updates, rate 0.004 after builds with 16, 800 and 0.003, then 1000 updates, which"
+    " left S3 unlearned; Kronecker's factor 1, since 2 takes 16 iterations in every update"
 )
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few steps only"}
 TRAINED |= {"chosen_after": CHOSEN}
