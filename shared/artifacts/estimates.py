@@ -23,8 +23,8 @@ class Estimate:
         value: the number.
         noise: its standard error; None if it is exact (algebra, counting, float64 identities), nan if it was measured
             once and its spread is unknown.
-        dof: degrees of freedom behind the standard error; the quantile of Student's t, and so the width of the interval,
-            follows from it alone. Infinite for a standard error that is known, or has very many draws behind it.
+        dof: degrees of freedom behind the standard error: Student's quantile, and so the width of the interval, follows
+            from them alone. Infinite for a standard error that is known, or has very many draws behind it.
         n: how many repetitions, for the reader: nothing is decided by it. Of what is combined from several estimates,
             the fewest behind any of them that is not exact, and counts them; its dof are Welch's, which are no fewer
             than the fewest of the parts (min(n) - 1 for means over seeds) and no more than their sum.
