@@ -3,6 +3,7 @@
 Figure functions import this and matplotlib; the style itself is set by `figures.draw`.
 """
 
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -37,6 +38,13 @@ def styles(values: Iterable[Hashable], *, lines: bool = False) -> dict[Hashable,
 def colours(values: Iterable[Hashable]) -> dict[Hashable, tuple]:
     """Value -> colour alone, for areas and bars; the colours of `styles`."""
     return {value: style["color"] for value, style in styles(values).items()}
+
+
+def nested(looks: Mapping[Hashable, dict], largest: float = 7.0, smallest: float = 2.5) -> dict[Hashable, dict]:
+    """`looks` with dashes, whose markers shrink from first to last: one drawn on top of another leaves it visible."""
+    sizes = np.linspace(largest, smallest, len(looks))
+    pairs = zip(looks.items(), itertools.cycle(DASHES), sizes, strict=False)
+    return {value: look | {"linestyle": dash, "markersize": size} for (value, look), dash, size in pairs}
 
 
 def panels(
@@ -100,6 +108,14 @@ def log_ticks(axis: Axis, subs: Sequence[float] = (1.0,), form: str = "{:g}") ->
     axis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+def symlog_ticks(axis: Axis, values: Sequence[float], linear_to: float = 1.0) -> None:
+    """An axis that is linear up to `linear_to` and logarithmic beyond, with labels at `values` only."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("symlog", linthresh=linear_to)
+    axis.set_major_locator(FixedLocator(list(values)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def value_ticks(
