@@ -145,9 +145,9 @@ def main(
     trained: Annotated[bool, typer.Option(help="Train small networks and measure barriers.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
-    """CPU seconds (all threads) of each way with their range, the objective it reaches, and the barrier."""
+    """CPU time (all threads) of each way with its range, the objective it reaches, and the barrier."""
     torch.set_num_threads(threads)
-    table = Table("networks", "way", "CPU s", "range", "speed", "inner product", "barrier, nats")
+    table = Table("networks", "way", "CPU ms", "range", "speed", "inner product", "barrier, nats")
     for kind in ("ViT", "GPT"):
         model, a, b, task = networks(kind, trained)
         found, seconds = {}, {}
@@ -164,9 +164,9 @@ def main(
                 losses = [row["val_loss"] for row in evaluate_states(task, path(moved, first, lams), network)]
                 height = f"{float(barrier(lams, np.array(losses))):.3f}"
             own, base = seconds[name], statistics.median(seconds["plain"])
-            spread = f"{min(own):.2f} to {max(own):.2f}"
+            spread = f"{1e3 * min(own):.1f} to {1e3 * max(own):.1f}"
             speed = f"{base / statistics.median(own):.1f}x"
-            table.add_row(kind, name, f"{statistics.median(own):.2f}", spread, speed, f"{product:.1f}", height)
+            table.add_row(kind, name, f"{1e3 * statistics.median(own):.1f}", spread, speed, f"{product:.1f}", height)
     Console().print(table)
 
 

@@ -6,31 +6,38 @@ How sure a number is: see `measures`; trained networks have the standard error o
 import numpy as np
 
 from papers.distributed_sde.measures import (
-    bound_steps,
+    STALL,
+    Z95,
     boundary_errors,
+    boundary_steps,
     curves,
     diverged_share,
     ends_of_runs,
     floor_exponents,
+    gap,
     last_decade_slopes,
+    least_clear_ratio,
     log_median,
+    loss_by_compression,
+    sampled_ratios,
     slope,
     transient_errors,
     wrong_statuses,
 )
 from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
-from shared.artifacts.estimates import difference, log_log_slope, mean_of, share_of
+from shared.artifacts.estimates import Estimate, from_standard_error, log_log_slope, mean_of, share_of
 
 LONG_RUNS = {"kind": "paper", "scales": ["cpu", "gpu", "paper"]}
 NETWORK = LONG_RUNS | {"needs": "forty steps are too few", "reported": "figure 1 of version 2 (curves only)"}
+STABLE = LONG_RUNS | {"needs": "smoke has six gradient norms"}
 CLASSED = {"chosen_after": "diverged is above three times the first loss, since a run ended near that loss itself"}
 
 
 @claim(
     "parabola-threshold",
-    "Of the ODE models only the corrected one has the limit 2 / lambda of gradient descent.",
-    kind="paper",
+    "In closed form (a test of our formulas) only the corrected ODE has the limit 2 / lambda of gradient descent.",
+    kind="ours",
     reported="stated in section 3 of version 2",
 )
 def parabola_threshold(fig_sanity):
@@ -45,8 +52,9 @@ def parabola_threshold(fig_sanity):
 
 @claim(
     "quartic-no-uniform-step",
-    "On x^4/4 gradient descent needs eta x0^2 < 2, classical ODEs never diverge, the corrected one iff eta x0^2 > 2/3.",
-    kind="paper",
+    "In closed form (a test of our formulas), on x^4/4: gradient descent needs eta x0^2 < 2, classical ODEs never"
+    " diverge, the corrected one iff eta x0^2 > 2/3.",
+    kind="ours",
 )
 def quartic_no_uniform_step(fig_sanity):
     part = fig_sanity[fig_sanity.function == "quartic"]
@@ -60,31 +68,28 @@ def quartic_no_uniform_step(fig_sanity):
 
 @claim(
     "stationary-variance-exact",
-    "On quadratics the corrected SDE has exactly the stationary variance of the discrete method.",
+    "On quadratics the corrected SDE has the stationary variance of the discrete method, sampled to 5 %, and the"
+    " classical ones a smaller one.",
     kind="paper",
+    chosen_after="formulas were compared with each other beside the samples; they are in a test now, and the samples of"
+    " the models are held against those of the method",
 )
-def stationary_variance_exact(tab_stationary):
+def stationary_variance_exact(tab_stationary, settings):
     for omega, part in tab_stationary.groupby("omega"):
-        rows = part.set_index("model")
-        formula = rows.var_formula
-        # six digits are written
-        yield at_most(f"formula_error_at_omega_{omega:g}", abs(formula["corrected"] / formula["discrete"] - 1), 1e-5)
-        for model in ("discrete", "corrected"):
-            error = abs(rows.var_mc[model] / formula[model] - 1)
-            noise = rows.standard_error[model] / formula[model]
-            yield at_most(f"{model}_sampled_error_at_omega_{omega:g}", error, 0.05, noise=noise)
-        if omega == 0:
-            off = formula["classical_1"] / formula["discrete"] / (1 - rows.eta.iloc[0] * rows.lam.iloc[0] / 2) - 1
-            yield at_most("classical_factor_off_1_minus_half_eta_lambda", abs(off), 1e-5)
+        found = sampled_ratios(part.set_index("model"), "discrete", settings.linear.stationary_paths)
+        yield within(f"corrected_over_discrete_at_omega_{omega:g}", found["corrected"], 0.95, 1.05)
+        for model in ("classical_1", "classical_2"):
+            yield less(f"{model}_over_discrete_at_omega_{omega:g}", found[model], 0.95)
 
 
 @claim(
     "ms-threshold",
-    "The mean-square stability boundary is eta* = 2 / (lambda kappa), and not the classical 2 / (lambda (kappa - 1)).",
+    "The mean-square stability boundary is eta* = 2 / (lambda kappa), and where kappa < 2 far from the classical"
+    " 2 / (lambda (kappa - 1)).",
     kind="paper",
 )
-def ms_threshold(fig_threshold):
-    largest, least_classical = boundary_errors(fig_threshold)
+def ms_threshold(fig_threshold, settings):
+    largest, least_classical = boundary_errors(fig_threshold, settings.linear.threshold_runs)
     yield at_most("largest_error", largest, 0.05)
     yield greater("least_classical_error_kappa_below_2", least_classical, 0.2)
     yield note("num_points", len(fig_threshold))
@@ -92,24 +97,34 @@ def ms_threshold(fig_threshold):
 
 @claim(
     "stable-step-inverse-to-gradient",
-    "On (L0,L1)-smooth functions the largest stable step falls inversely with the gradient norm and with compression;"
-    " the corrected condition stays below it, the classical one does not.",
-    **LONG_RUNS,
-    needs="smoke has six gradient norms",
+    "Where L1 is tight (cosh) the largest stable step falls inversely with the gradient norm; there and on x^2/2 +"
+    " x^4/4 compression lowers it, and it stays above the corrected condition.",
+    **STABLE,
+    chosen_after="the sentence: it did not say that the exponent is judged on cosh alone (on the other it is -0.66)",
 )
-def stable_step_inverse_to_gradient(fig_stable):
-    t = fig_stable.sort_values("grad_norm")
-    yield at_most("steps_below_the_corrected_condition", (t.bound_corrected > t.eta_measured).sum(), 0)
-    yield at_least("steps_above_which_the_classical_goes", (t.bound_classical > t.eta_measured).sum(), 1)
-    largest = t.pivot_table(index=["function", "grad_norm"], columns="omega", values="eta_measured")
-    yield greater("least_loss_by_compression", (largest.iloc[:, 0] / largest.iloc[:, -1]).min(), 1)
-    for (function, omega), part in t[t.grad_norm >= 10].groupby(["function", "omega"]):
-        slope_ = log_log_slope(part.grad_norm, part.eta_measured, part.standard_error)
-        if function == "cosh":  # L1 is tight for it alone
-            yield within(f"exponent_on_cosh_at_omega_{omega:g}", slope_, -1.1, -0.75)
-        else:
-            yield note(f"exponent_on_{function}_at_omega_{omega:g}", slope_.value)
-    yield note("num_points", len(t))
+def stable_step_inverse_to_gradient(fig_stable, settings):
+    num_draws = settings.linear.stable.num_draws
+    for (function, omega), part in fig_stable.groupby(["function", "omega"]):
+        name, far = f"{function}_at_omega_{omega:g}", part[part.grad_norm >= 10]
+        yield at_least(f"step_over_corrected_on_{name}", least_clear_ratio(part, "bound_corrected", num_draws), 1)
+        slope_ = log_log_slope(far.grad_norm, far.eta_measured, far.standard_error)
+        yield within(f"exponent_on_{name}", slope_, -1.1, -0.75, decisive=function == "cosh")
+    for function, part in fig_stable.groupby("function"):
+        yield greater(f"least_loss_by_compression_on_{function}", loss_by_compression(part, num_draws), 1)
+
+
+@claim(
+    "classical-condition-admits-unstable-steps",
+    "Where L1 is tight the classical condition admits steps beyond the largest stable one, at more than half of the"
+    " gradient norms and at every omega.",
+    **STABLE,
+    chosen_after="most norms, each omega: one point of 64 had been enough; there were 25 at omega 0 and 2 at omega 15",
+)
+def classical_condition_admits_unstable_steps(fig_stable):
+    above = fig_stable.bound_classical - fig_stable.eta_measured > Z95 * fig_stable.standard_error
+    for (function, omega), share in above.groupby([fig_stable.function, fig_stable.omega]).mean().items():
+        name = f"share_of_norms_on_{function}_at_omega_{omega:g}"
+        yield greater(name, share, 0.5, decisive=function == "cosh")
 
 
 @claim(
@@ -123,8 +138,8 @@ def descent_bounds_hold(fig_bound):
     for (method, function, omega), part in fig_bound.groupby(["method", "function", "omega"]):
         worst = part.loc[(part.average_g2 / part.bound).idxmax()]
         name = f"{method}_{function}_{omega:g}"
-        noise = worst.standard_error / worst.bound
-        yield at_most(f"{name}: average / right side", worst.average_g2 / worst.bound, 1, noise=noise)
+        found = (worst.average_g2 / worst.bound, worst.standard_error / worst.bound, worst.num_runs)
+        yield at_most(f"{name}: average / right side", from_standard_error(*found), 1)
         yield at_least(f"{name}: share of steps that meet it", part.share_admitted.iloc[-1], 0.95)
 
 
@@ -171,7 +186,7 @@ def dsign_heavy_tail_converges(fig_toy):
         tail, first = curve[curve.k >= curve.k.max() / 10], curve.iloc[0]
         # near 0, where it ends, gradient and x agree
         _, variance = sign_floor(first.lr, 1.0, first.scale, int(first.N), 1.0)
-        yield within("slope_at_constant_step", slope(tail), -0.1, 0.1)
+        yield within("slope_at_constant_step", slope(tail), -STALL, STALL)
         log_ratio = mean_of(np.log(tail.median_g2 / (first.d * variance)))
         yield within("log_of_floor_over_theory", log_ratio, np.log(0.85), np.log(1.15))
 
@@ -182,8 +197,8 @@ def dsign_heavy_tail_converges(fig_toy):
     **LONG_RUNS,
     needs="smoke measures two settings only",
 )
-def dsign_floor_scaling(tab_floor):
-    exponents = floor_exponents(tab_floor[tab_floor.nu == 1])
+def dsign_floor_scaling(tab_floor, settings):
+    exponents = floor_exponents(tab_floor[tab_floor.nu == 1], settings.paths.floor_paths)
     for (name, exponent), want in zip(exponents.items(), (1, 1, -1), strict=True):
         yield within(f"exponent_of_{name}", exponent, want - 0.1, want + 0.1)
 
@@ -198,18 +213,14 @@ def omega_instability_mlp(fig_dcsgd):
     runs = fig_dcsgd.groupby(["rule", "omega", "seed"]).first().reset_index()
     constant = runs[runs.rule.str.startswith("constant")].groupby("omega").status
     diverged = constant.agg(lambda status: share_of((status == "diverged").sum(), len(status)))
-    yield greater("divergence_at_largest_omega_minus_smallest", difference(diverged.iloc[-1], diverged.iloc[0]), 0)
+    yield greater("divergence_at_largest_omega_minus_smallest", gap(diverged.iloc[-1], diverged.iloc[0]), 0)
     rises = runs.groupby(["rule", "omega"]).max_over_initial.agg(lambda x: mean_of(np.log10(x)))
     for omega, rise in rises["2/((1+|g|)kappa)"].items():
         yield at_most(f"log10_rise_with_kappa_at_omega_{omega:g}", rise, np.log10(1.05))
     yield at_least("log10_rise_without_kappa_at_largest_omega", rises["2/(1+|g|)"].iloc[-1], np.log10(5))
 
 
-@claim(
-    "dsign-mlp-robust",
-    "DSignSGD trains under Cauchy noise of every scale.",
-    **NETWORK,
-)
+@claim("dsign-mlp-robust", "DSignSGD trains under Cauchy noise of every scale.", **NETWORK)
 def dsign_mlp_robust(fig_dsign):
     runs = ends_of_runs(fig_dsign[fig_dsign.label_smoothing == 0], ["rule", "scale", "seed"])
     for (rule, scale), part in runs[runs.rule.str.contains("sqrt")].groupby(["rule", "scale"]):
@@ -231,7 +242,8 @@ def dsign_constant_stalls(fig_dsign):
     "Where smoothed labels give the network's loss a minimum, a constant step stalls and 1/sqrt(k+1) goes on.",
     **NETWORK | {"kind": "ours", "reported": ""},
     chosen_after="steps and noise scales, after single runs: with a step of 0.01, or of 0.03 at scale 0.1, a run is"
-    " still on its way to its floor after 10^4 steps; six seeds, after three had left two checks within noise",
+    " still on its way to its floor after 10^4 steps; six seeds, after three had left two checks within noise; that a"
+    " loss which rises is no stall either, after one had",
 )
 def dsign_constant_stalls_at_a_minimum(fig_dsign):
     yield from _stalling(fig_dsign[fig_dsign.label_smoothing > 0])
@@ -239,8 +251,8 @@ def dsign_constant_stalls_at_a_minimum(fig_dsign):
 
 def _stalling(runs):
     for (rule, scale), slope_ in last_decade_slopes(runs, "scale").items():
-        judge, limit = (less, -0.2) if "sqrt" in rule else (greater, -0.1)
-        yield judge(f"exponent_of_{rule}_at_scale_{scale:g}", slope_, limit)
+        name = f"exponent_of_{rule}_at_scale_{scale:g}"
+        yield less(name, slope_, -0.2) if "sqrt" in rule else within(name, slope_, -STALL, STALL)
 
 
 @claim(
@@ -266,19 +278,17 @@ def minibatch_same_split(fig_minibatch):
             yield less(f"{network}: log10 of DSignSGD last over first at {level:g}", fall, 0)
 
 
-@claim("n-helps-d-hurts", "The constraint on the step relaxes with N and tightens with d, omega and s1.", kind="paper")
-def n_helps_d_hurts(tab_2):
-    # bounds never rise (fall) along an argument, and do fall (rise) somewhere; s0 of DSignSGD is its noise scale
-    for name, part, arguments in (
-        ("DCSGD", tab_2[tab_2.method != "DSignSGD"], {"N": 1, "d": -1, "omega": -1, "s1": -1}),
-        ("DSignSGD", tab_2[tab_2.method == "DSignSGD"], {"N": 1, "d": -1, "s0": -1}),
-    ):
-        for argument, direction in arguments.items():
-            steps = bound_steps(part, argument) * direction
-            yield at_most(f"{name}_{argument}_wrong_steps", (steps < 0).sum(), 0)
-            yield at_least(f"{name}_{argument}_right_steps", (steps > 0).sum(), 1)
-    yield at_most("rows_without_a_corrected_bound", np.isinf(tab_2.bound_corrected).sum(), 0)
-    yield note("rows_without_a_classical_bound", int(np.isinf(tab_2.bound_classical).sum()))
+@claim(
+    "n-helps-d-hurts",
+    "The largest stable step of DCSGD, measured in mean square and on typical paths, rises with N and falls with d and"
+    " omega, and in mean square with s1.",
+    kind="paper",
+    chosen_after="measured steps in place of the theorem's formula, which could not have failed",
+)
+def n_helps_d_hurts(fig_threshold, settings):
+    for argument, direction in {"N": 1, "d": -1, "omega": -1, "s1": -1}.items():
+        for law, step in boundary_steps(fig_threshold, argument, direction, settings.linear):
+            yield greater(f"least_clear_change_with_{argument}_{law}", step, 0)
 
 
 @claim(
@@ -290,7 +300,7 @@ def n_helps_d_hurts(tab_2):
 def corrected_is_not_more_accurate(fig_track):
     error = transient_errors(fig_track[(fig_track.method == "DSGD") & (fig_track.k > 0)])
     for worse, better in (("classical_1", "classical_2"), ("corrected", "classical_1")):
-        yield greater(f"error_of_{worse}_minus_{better}", difference(error[worse], error[better]), 0)
+        yield greater(f"error_of_{worse}_minus_{better}", gap(error[worse], error[better]), 0)
     for kind, estimate in error.items():
         yield note(f"mean_relative_error_{kind}", estimate.value)
 
@@ -302,21 +312,22 @@ def corrected_is_not_more_accurate(fig_track):
     reported="abstract of arXiv 2502.17009; the formula is derived",
     chosen_after="the number of paths (2000, then 8000), since the error was near the tolerance",
 )
-def scaling_rule_keeps_floor(tab_scaling):
-    kept = (tab_scaling.predicted - 1).abs() < 1e-6
-    for row in tab_scaling[kept].itertuples():
-        yield within(f"{row.rule}: floor after / before", row.ratio, 0.95, 1.05, noise=row.standard_error)
-    for row in tab_scaling[~kept].itertuples():
-        yield greater(f"{row.rule}: floor after / before", row.ratio, 1.05, noise=row.standard_error)
+def scaling_rule_keeps_floor(tab_scaling, settings):
+    for row in tab_scaling.itertuples():
+        name = f"{row.rule}: floor after / before"
+        found = from_standard_error(row.ratio, row.standard_error, settings.linear.scaling_paths)
+        yield within(name, found, 0.95, 1.05) if abs(row.predicted - 1) < 1e-6 else greater(name, found, 1.05)
 
 
 @claim(
     "processes-match-simulation",
-    "Two real processes take the steps of two simulated clients, draw by draw.",
+    "A test of our code: two real processes take the steps of two simulated clients, draw by draw.",
     kind="ours",
 )
 def processes_match_simulation(tab_processes):
     yield at_most("largest_parameter_difference", tab_processes.largest_difference.max(), 1e-3)
     # in law it follows; z has standard error 1 by construction
     later = tab_processes[tab_processes.step > 0]
-    yield at_most("largest_z_against_other_draws", later.z.abs().max(), 4, noise=1.0, decisive=False)
+    worst = later.loc[later.z.abs().idxmax()]
+    z = Estimate(abs(worst.z), 1.0, n=int(worst.num_runs))
+    yield at_most("largest_z_against_other_draws", z, 4, decisive=False)

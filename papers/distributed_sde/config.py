@@ -28,7 +28,7 @@ class Config(PaperConfig):
     processes: Processes
 
 
-STEPS: dict[str, tuple[str, ...]] = {}
+STEPS = {"claims": ("linear", "paths")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

@@ -3,17 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from papers.distributed_sde.labels import FUNCTIONS, MODELS, SDES, cell_label
-from papers.distributed_sde.measures import floors_of_stalls, over_seeds, predicted_boundaries, until_gone
-from papers.distributed_sde.network_settings import NUM_CLASSES, label_entropy
+from papers.distributed_sde.loss_panels import UNIFORM_GUESS, loss_panels, mark_last_decade
+from papers.distributed_sde.measures import predicted_boundaries, until_gone
+from papers.distributed_sde.network_settings import label_entropy
 from papers.distributed_sde.theory import sign_floor
-from shared.artifacts.line_panels import line_panels
 from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, value_ticks
-
-UNIFORM_GUESS = np.log(NUM_CLASSES)  # nats
 
 
 def fig_sanity(table: pd.DataFrame) -> Figure:
@@ -55,7 +52,7 @@ def fig_toy(table: pd.DataFrame) -> Figure:
         for cell, (label, look) in zip(cells, looks.items(), strict=True):
             cell = until_gone(cell, "median_g2")
             shown_median = cell.median_g2.where(~np.isfinite(cell.median_g2), cell.median_g2.clip(lower=low / 10))
-            line(ax, cell.k, shown_median, marker="", label=label, **look)
+            line(ax, cell.k, shown_median, marker="", label=label, stack=True, **look)
             band(ax, cell.k, cell.q25.clip(low / 10, high), cell.q75.clip(low / 10, high), look["color"])
         for row in part[(part.method == "DSignSGD") & (part.schedule == "constant")].iloc[:1].itertuples():
             floor = row.d * sign_floor(row.lr, 1.0, row.scale, row.N, 1.0)[1]
@@ -86,27 +83,29 @@ def fig_stable(table: pd.DataFrame) -> Figure:
 
 
 def fig_threshold(table: pd.DataFrame) -> Figure:
-    """Stability boundary over omega, N and d: measured beside both predictions."""
-    figure, axes = panels(3, width=2.8, height=3.2, beside=0)
+    """Stability boundary over omega, N and d: measured beside both predictions, and (below) over the corrected one."""
+    figure, axes = panels(6, most=3, width=2.8, height=2.4, sharex="col", sharey="row", beside=0)
     labels = {"omega": r"compression $\omega$", "N": "clients $N$", "d": "dimension $d$"}
     names = {"omega": r"\omega", "N": "N", "d": "d"}
     one, other, typical = styles(["corrected", "classical", "almost surely"], lines=True).values()
-    for ax, (column, xlabel) in zip(axes, labels.items(), strict=True):
+    for ax, ratio, (column, xlabel) in zip(axes[:3], axes[3:], labels.items(), strict=True):
         part = table[table.axis == {"N": "num_clients"}.get(column, column)].sort_values(column)
         grid, corrected, classical = predicted_boundaries(part, column)
         ax.plot(grid, corrected, label=r"corrected, $2/(\lambda\kappa)$", **one)
         ax.plot(grid, classical, label=r"classical, $2/(\lambda(\kappa-1))$", **other)
-        error = [part.eta_star_measured - part.ci_low, part.ci_high - part.eta_star_measured]
-        look = {"markersize": 4, "capsize": 2, "color": "0.2", "label": "measured in mean square, 95% interval"}
-        ax.errorbar(part[column], part.eta_star_measured, error, fmt="o", **look)
-        look |= {"color": typical["color"], "label": "measured almost surely (typical paths), 95% interval"}
-        ax.errorbar(part[column], part.eta_sure, 1.96 * part.eta_sure_error, fmt="^", **look)
-        title = ", ".join(rf"${names[c]} = {part[c].iloc[0]:g}$" for c in names if c != column)
-        ax.set(yscale="log", xlabel=xlabel, title=title)
-        value_ticks(ax.xaxis, part[column], log=None if column == "omega" else 10)
+        ax.plot(part[column], part.eta_star_measured, "o", color="0.2", markersize=4, label="measured in mean square")
+        label = "measured almost surely (typical paths)"
+        ax.plot(part[column], part.eta_sure, "^", color=typical["color"], markersize=4, label=label)
+        ax.set(yscale="log", title=", ".join(rf"${names[c]} = {part[c].iloc[0]:g}$" for c in names if c != column))
+        over, low, high = (part[c] / part.eta_star_theory for c in ("eta_star_measured", "ci_low", "ci_high"))
+        scale_line(ratio, 1, "", color=one["color"], linestyle="-")
+        ratio.errorbar(part[column], over, [over - low, high - over], fmt="o", markersize=4, capsize=3, color="0.2")
+        ratio.set_xlabel(xlabel)
+        value_ticks(ratio.xaxis, part[column], log=None if column == "omega" else 10)
         log_ticks(ax.yaxis, subs=(1, 2, 5))
     axes[0].set_ylabel(r"largest stable step $\eta^*$")
-    legend(figure, axes[0], below=True, columns=2)
+    axes[3].set_ylabel("mean square / corrected,\n95% interval")
+    legend(figure, axes[0], below=True)
     return figure
 
 
@@ -159,35 +158,20 @@ def fig_track(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _losses(
-    table: pd.DataFrame, panel: list[str], level: str, title: str, log="y", most=4, guess=UNIFORM_GUESS
-) -> tuple[Figure, list[Axes]]:
-    """A panel per combination, a line with a band over seeds per level, a triangle where a run leaves the axis."""
-    table = over_seeds(table.assign(step=table.step.clip(lower=1 if "x" in log else 0)), [*panel, level])
-    looks = styles(sorted(table[level].unique()), lines=True)
-    drawn = {"by": level, "title": title, "looks": looks, "between": ("low", "high"), "gone": "num_gone", "log": log}
-    drawn |= {"labels": ("step $k$", "loss (nats); dotted: uniform guess"), "name": "\n".join, "most": most}
-    figure, axes = line_panels(table, "step", "mean", panel=panel, **drawn)
-    for ax, value in zip(axes, np.broadcast_to(guess, len(axes)), strict=True):
-        scale_line(ax, value, "")
-    return figure, axes
-
-
 def fig_dcsgd(table: pd.DataFrame) -> Figure:
     """Training loss by rule and omega."""
-    return _losses(table, ["rule"], "omega", r"$\omega$")[0]
+    return loss_panels(table, ["rule"], "omega", r"$\omega$")[0]
 
 
 def fig_dsign(table: pd.DataFrame) -> Figure:
-    """Training loss by rule and scale of the Cauchy noise, hard labels and smoothed ones; floors of runs that stall."""
+    """Training loss by rule and scale of the Cauchy noise, hard labels and smoothed ones; stalls and rises."""
     words = {0.0: "hard labels"}
     table = table.assign(labels=[words.get(s, f"labels smoothed by {s:g}") for s in table.label_smoothing])
     groups = table.groupby(["label_smoothing", "rule"], sort=False)
     look = {"most": table.rule.nunique(), "guess": [UNIFORM_GUESS - label_entropy(s) for (s, _), _ in groups]}
-    figure, axes = _losses(table, ["labels", "rule"], "scale", "noise scale", log="xy", **look)
+    figure, axes = loss_panels(table, ["labels", "rule"], "scale", "noise scale", log="xy", **look)
     for ax, (_, part) in zip(axes, groups, strict=True):
-        for floor in floors_of_stalls(part, "scale"):
-            ax.plot([part.step.max() / 10, part.step.max()], [floor] * 2, ":", color="black", linewidth=1.5)
+        mark_last_decade(ax, part, "scale", "scale")
     return figure
 
 
@@ -196,4 +180,6 @@ def fig_minibatch(table: pd.DataFrame) -> Figure:
     names = {"dcsgd": "$\\omega$ = ", "dsign": "noise scale = "}
     levels = table.study.map(names) + table.level.map("{:g}".format)
     table = table.assign(level=levels, study=table.study.map({"dcsgd": "DCSGD", "dsign": "DSignSGD"}))
-    return _losses(table.assign(study=table.network + ", " + table.study), ["study", "rule"], "level", "", most=3)[0]
+    return loss_panels(table.assign(study=table.network + ", " + table.study), ["study", "rule"], "level", "", most=5)[
+        0
+    ]

@@ -20,3 +20,9 @@ def cell_label(curve: pd.DataFrame) -> str:
     else:
         parts += [rf"$\omega = {first.omega:g}$"]
     return ", ".join(parts) + (f" ({share:.0%} diverged)" if share > 0 else "")
+
+
+def in_symbols(text: str) -> str:
+    """A formula of a step rule, such as 2/((1+|g|)kappa), with its symbols; words as they are."""
+    formula = text.replace("kappa", r"\kappa").replace("sqrt(k+1)", r"\sqrt{k+1}")
+    return f"${formula}$" if text[:1].isdigit() else text

@@ -4,11 +4,24 @@ Monte Carlo has the standard error that its table holds, medians over runs that 
 of Wilson's interval. Nothing here imports torch.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from papers.distributed_sde.settings import Linear
 from papers.distributed_sde.theory import equal_clients, mean_square_threshold
-from shared.artifacts.estimates import Estimate, mean_of, share_of
+from shared.artifacts.estimates import Estimate, difference, from_standard_error, mean_of, ratio, share_of
+
+STALL = 0.1  # a run stalls where its loss changes by a smaller power of the step than this, up or down
+Z95 = 1.96  # of the intervals in fig_threshold
+ABOVE = 10.0  # times a run's first loss: from there on it is chaos, of which only that it is there can be compared
+
+
+def gap(first: Estimate, second: Estimate) -> Estimate:
+    """first - second, with the smaller number of their repetitions."""
+    return replace(difference(first, second), n=min(first.n, second.n))
 
 
 def wrong_statuses(part: pd.DataFrame, index: str, diverging: dict[str, np.ndarray]) -> dict[str, int]:
@@ -47,20 +60,63 @@ def slope(curve: pd.DataFrame) -> Estimate:
     return Estimate(found, covariance[0, 0] ** 0.5, len(curve) - 2, len(curve))
 
 
-def floor_exponents(table: pd.DataFrame, columns: tuple[str, ...] = ("eta", "scale", "N")) -> dict[str, Estimate]:
+def floor_exponents(
+    table: pd.DataFrame, num_paths: int, columns: tuple[str, ...] = ("eta", "scale", "N")
+) -> dict[str, Estimate]:
     """Exponents of a product of powers of `columns`, fitted to the floors of tab_floor by least squares of logs."""
     design = np.column_stack([np.log(table[list(columns)].to_numpy(float)), np.ones(len(table))])
     solve = np.linalg.pinv(design)
     found = solve @ np.log(table.floor_measured.to_numpy())
     noises = np.sqrt(solve**2 @ (table.standard_error / table.floor_measured).to_numpy() ** 2)
-    return {name: Estimate(*pair) for name, *pair in zip(columns, found, noises, strict=False)}
+    return {name: from_standard_error(*pair, num_paths) for name, *pair in zip(columns, found, noises, strict=False)}
 
 
-def bound_steps(part: pd.DataFrame, argument: str) -> pd.Series:
-    """Changes of the corrected bound of tab_2 from each value of an argument to the next, all others equal."""
-    settings = [c for c in ("nu", "omega", "s0", "s1", "N", "d") if c in part and part[c].notna().all()]
-    others = [c for c in settings if c != argument]
-    return part.sort_values(argument).groupby(others).bound_corrected.diff().dropna()
+def sampled_ratios(rows: pd.DataFrame, unit: str, num_paths: int) -> dict[str, Estimate]:
+    """model -> its sampled variance over that of `unit`; rows of tab_stationary by model, sampled independently."""
+    found = {
+        model: from_standard_error(value, error, num_paths)
+        for model, value, error in zip(rows.index, rows.var_mc, rows.standard_error, strict=True)
+    }
+    return {model: replace(ratio(estimate, found[unit]), n=num_paths) for model, estimate in found.items()}
+
+
+def least_clear_ratio(rows: pd.DataFrame, condition: str, num_draws: int) -> Estimate:
+    """Measured step over a condition of fig_stable, at the gradient norm where it is least clearly above 1."""
+    found, noise = rows.eta_measured / rows[condition], rows.standard_error / rows[condition]
+    worst = ((found - 1) / noise).idxmin()
+    return Estimate(found[worst], noise[worst], n=num_draws)
+
+
+def loss_by_compression(rows: pd.DataFrame, num_draws: int) -> Estimate:
+    """Measured step at the least omega of fig_stable over that at the largest one, at the norm where it is least."""
+    little, much = (rows[rows.omega == omega].set_index("grad_norm") for omega in (rows.omega.min(), rows.omega.max()))
+    norm = (little.eta_measured / much.eta_measured).idxmin()
+    pair = [Estimate(t.eta_measured[norm], t.standard_error[norm]) for t in (little, much)]
+    return replace(ratio(*pair), n=num_draws)
+
+
+def boundary_steps(
+    rows: pd.DataFrame, argument: str, direction: int, settings: Linear
+) -> Iterator[tuple[str, Estimate]]:
+    """The least clear change of log eta* from each value of an argument of fig_threshold to the next, others equal.
+
+    Args:
+        direction: 1 if eta* should rise with the argument, -1 if it should fall; what goes that way is positive.
+
+    Yields:
+        (in_mean_square | on_typical_paths, change), where there are two rows that differ in the argument alone.
+    """
+    rows = rows.assign(error=(rows.ci_high - rows.ci_low) / 2 / Z95)
+    laws = {"in_mean_square": ("eta_star_measured", "error", settings.threshold_runs)}
+    laws["on_typical_paths"] = ("eta_sure", "eta_sure_error", settings.typical_paths)
+    for law, (value, error, num_paths) in laws.items():
+        points = rows[rows[value].notna()].drop_duplicates(["omega", "d", "N", "s1"]).sort_values(argument)
+        points = points.assign(log=np.log(points[value]), square=(points[error] / points[value]) ** 2)
+        groups = points.groupby([c for c in ("omega", "d", "N", "s1") if c != argument])
+        change, noise = direction * groups.log.diff(), (points.square + groups.square.shift()) ** 0.5
+        if change.notna().any():
+            worst = (change / noise).idxmin()
+            yield law, Estimate(change[worst], noise[worst], num_paths - 1, num_paths)
 
 
 def transient_errors(rows: pd.DataFrame) -> dict[str, Estimate]:
@@ -69,12 +125,8 @@ def transient_errors(rows: pd.DataFrame) -> dict[str, Estimate]:
     The same paths stand behind all k, so their errors may all go one way: standard errors are averaged too.
     """
     noise = (1 + rows.rel_err) * np.hypot(rows.se_discrete / rows.f_discrete, rows.se_sde / rows.f_sde)
-    means = rows.assign(noise=noise).groupby("sde")[["rel_err", "noise"]].mean()
-    return {kind: Estimate(row.rel_err, row.noise) for kind, row in means.iterrows()}
-
-
-Z95 = 1.96  # of the intervals in fig_threshold
-ABOVE = 10.0  # times a run's first loss: from there on it is chaos, of which only that it is there can be compared
+    means = rows.assign(noise=noise).groupby("sde")[["rel_err", "noise", "n_paths"]].mean()
+    return {kind: Estimate(row.rel_err, row.noise, n=int(row.n_paths)) for kind, row in means.iterrows()}
 
 
 def above_the_axis(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
@@ -108,7 +160,7 @@ def until_gone(curve: pd.DataFrame, y: str) -> pd.DataFrame:
     return curve.iloc[: int(gone.argmax()) + 1] if gone.any() else curve
 
 
-def boundary_errors(rows: pd.DataFrame) -> tuple[Estimate, Estimate]:
+def boundary_errors(rows: pd.DataFrame, num_draws: int) -> tuple[Estimate, Estimate]:
     """Largest |measured / corrected - 1| of fig_threshold; least |classical / measured - 1| where kappa is below 2."""
     t = rows.assign(noise=(rows.ci_high - rows.ci_low) / 2 / Z95)
     t["error"] = (t.eta_star_measured / t.eta_star_theory - 1).abs()
@@ -116,7 +168,8 @@ def boundary_errors(rows: pd.DataFrame) -> tuple[Estimate, Estimate]:
     near = t[t.kappa < 2].assign(classical=lambda t: (t.eta_star_classical / t.eta_star_measured - 1).abs())
     least = near.loc[near.classical.idxmin()]
     noise = (1 + least.classical) * least.noise / least.eta_star_measured
-    return Estimate(worst.error, worst.noise / worst.eta_star_theory), Estimate(least.classical, noise)
+    largest = Estimate(worst.error, worst.noise / worst.eta_star_theory, n=num_draws)
+    return largest, Estimate(least.classical, noise, n=num_draws)
 
 
 def ends_of_runs(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
@@ -135,15 +188,11 @@ def last_decade_slopes(runs: pd.DataFrame, level: str) -> dict[tuple[str, float]
     return found
 
 
-def floors_of_stalls(runs: pd.DataFrame, level: str, slowest: float = 0.1) -> list[float]:
-    """Floors in nats: mean losses over the last factor of ten of steps, of levels whose runs stall there.
-
-    Args:
-        slowest: a run stalls where its loss changes by a smaller power of the step than this.
-    """
+def last_decade_means(runs: pd.DataFrame, level: str) -> list[tuple[float, float, float]]:
+    """(level, power, mean) in ascending order: what loss does over the last factor of ten of steps, one rule's runs."""
     late = runs[runs.step >= runs.step.max() / 10]
     slopes = last_decade_slopes(runs, level).items()
-    return [late[late[level] == value].loss.mean() for (_, value), slope in slopes if abs(slope.value) < slowest]
+    return [(value, slope.value, late[late[level] == value].loss.mean()) for (_, value), slope in slopes]
 
 
 def predicted_boundaries(part: pd.DataFrame, column: str) -> tuple[np.ndarray, list[float], list[float]]:

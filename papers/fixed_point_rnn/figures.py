@@ -77,11 +77,15 @@ def fig_2(table: pd.DataFrame) -> Figure:
 
 
 def fig_3b(table: pd.DataFrame) -> Figure:
-    """Heat map: models by groups, a panel per study."""
-    cells = {"index": "model", "columns": "task", "values": "longest", "sort": False}
-    parts = {study: own.pivot_table(**cells) for study, own in _parts(table)}
+    """Heat map: models by groups, of a model with several l_max the largest."""
+    name, group = table.model.str.split(", l_max").str[0], table.task + ", trained on " + table.train_len.astype(str)
+    kept = table.assign(model=name, group=group)[
+        table.l_max == table.groupby([table.study, name]).l_max.transform("max")
+    ]
+    grid = kept.pivot_table(index="model", columns="group", values="longest", sort=False)
+    limits = (0, max(1, table.longest.max()))
     return heat_maps(
-        parts, "longest solved word", limits=(0, max(1, table.longest.max())), size=2.9, form=".3g", annotate=99
+        {"": grid}, "longest solved word", limits=limits, size=0.7 + 0.2 * len(grid), form=".3g", annotate=99
     )
 
 

@@ -35,9 +35,9 @@ def longest(tab_seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def longest_by_model(tab_seeds: pd.DataFrame) -> pd.DataFrame:
-    """Longest solved length of every model and group: mean, smallest and largest over seeds."""
-    order = tab_seeds[["study", "task", "model"]].drop_duplicates()
-    groups = longest(tab_seeds).groupby(["study", "task", "model"], sort=False).longest
+    """Longest solved length of every model, group and training length: mean, smallest and largest over seeds."""
+    order = tab_seeds[["study", "task", "train_len", "model", "l_max"]].drop_duplicates()
+    groups = longest(tab_seeds).groupby(["study", "task", "model", "l_max"], sort=False).longest
     found = groups.agg(longest="mean", low="min", high="max", num_seeds="size").reset_index()
     return order.merge(found)
 
@@ -80,6 +80,11 @@ def at_length(table: pd.DataFrame, study: str, model: str, times: float = 1, col
     own = table[(table.study == study) & ((table.model == model) | table.model.str.startswith(f"{model}, l_max "))]
     own = own[(own.test_len == times * own.train_len) & (own.l_max == own.l_max.max())]
     return own.set_index("seed")[column].sort_index()
+
+
+def growth(table: pd.DataFrame, study: str, model: str) -> pd.Series:
+    """Iterations at three times the training length over those at it, by seed."""
+    return at_length(table, study, model, 3, "iterations") / at_length(table, study, model, 1, "iterations")
 
 
 def swept_model(table: pd.DataFrame, l_max: int | None = None) -> str:

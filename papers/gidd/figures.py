@@ -61,6 +61,8 @@ def fig_training(table: pd.DataFrame) -> Figure:
             ax.set_ylabel(f"nats/token, $p_u={p_u:g}$")
             _references(ax, table[table.study == study].iloc[0])
         shown = table[table.study == study]
+        if shown.loss.nunique() == 1:
+            axes[0].set_title(f"{STUDIES[study]}, {shown.loss.iloc[0]} only")
         for ax in axes:  # one scale, so that p_u can be compared
             references = [shown.baseline_nats_per_token, shown.unigram_nats_per_token]
             ax.set_ylim(*limits(pd.concat([shown.nats_per_token, *references]), headroom=3.0))
@@ -106,10 +108,14 @@ def fig_selfcorr(table: pd.DataFrame) -> Figure:
         part = table[table.study == study]
         taus = sorted(part.tau.unique())
         for ax, (measure, label) in zip(axes, CORRECTED.items(), strict=False):
-            before = part.assign(place=0, value=part[f"{measure}_before"])
-            after = part.assign(place=1 + part.tau.map(taus.index), value=part[f"{measure}_after"])
-            for p_u, rows in pd.concat([before, after]).groupby("p_u"):
-                seeds(ax, rows, "place", "value", label=f"{p_u:g}", **style[p_u])
+            for index, (p_u, rows) in enumerate(part.assign(place=1 + part.tau.map(taus.index)).groupby("p_u")):
+                seeds(ax, rows, "place", f"{measure}_after", label=f"{p_u:g}", **style[p_u])
+                before = rows.groupby("seed")[f"{measure}_before"].first()  # the same samples at every temperature
+                ends = [[before.mean() - before.min()], [before.max() - before.mean()]]
+                ax.errorbar(
+                    0.15 * (index - 1), before.mean(), ends, markerfacecolor="white", markersize=4, **style[p_u]
+                )
+            ax.axvline(0.5, color="0.8", linewidth=0.8)  # no temperature leads from before to after
             ax.set_xticks(range(len(taus) + 1), ["before", *(f"{tau:g}" for tau in taus)])
             ax.set_ylabel(label)
             if measure != "self_accuracy":
@@ -125,15 +131,12 @@ def _trade(ax: Axes, table: pd.DataFrame, style: dict) -> None:
     """NLL against diversity: from hollow (before) over rising temperatures, means over seeds."""
     x, y = "unigram_entropy", "gen_nll"
     for p_u, rows in table.groupby("p_u"):
-        before, after = (
-            rows[[f"{x}_before", f"{y}_before"]].mean(),
-            rows.groupby("tau")[[f"{x}_after", f"{y}_after"]].mean(),
-        )
-        ax.plot(after[f"{x}_after"], after[f"{y}_after"], **style[p_u])
-        ax.plot(*before, markerfacecolor="none", linestyle="none", **style[p_u])
-        ax.annotate(
-            "", after.iloc[0], before, arrowprops={"arrowstyle": "->", "color": style[p_u]["color"], "alpha": 0.5}
-        )
+        before = rows[[f"{x}_before", f"{y}_before"]].mean()
+        after = rows.groupby("tau")[[f"{x}_after", f"{y}_after"]].mean()
+        ax.plot(after[f"{x}_after"], after[f"{y}_after"], markersize=4, **style[p_u])
+        ax.plot(*before, markerfacecolor="white", linestyle="none", **style[p_u])
+        arrow = {"arrowstyle": "->", "color": style[p_u]["color"], "alpha": 0.5, "shrinkA": 6, "shrinkB": 7}
+        ax.annotate("", after.iloc[0], before, arrowprops=arrow, zorder=0)
     ax.plot(*table[[f"clean_{x}", f"clean_{y}"]].iloc[0], "*", color="0.2", markersize=9, label="held-out data")
     ax.set(xlabel="entropy of tokens (nats)", ylabel="generative NLL\n(nats per token)")
 

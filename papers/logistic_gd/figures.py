@@ -15,6 +15,9 @@ GAMMA = r"$\gamma = \eta\lambda$"
 FATES = {"w": ("minimiser", "#dbe4ee"), "c": ("cycle", "#d55e00"), "s": ("still approaching", "#8fb3d9")}
 FATES |= {"u": ("undecided", "black"), "d": ("diverged", "#cc79a7")}
 RIDGE_ANGLE = 14  # degrees, of the tilted rows of the data set that is drawn
+# Least gamma with a cycle of S(theta; k, M, m) in tab_counterexample, by M / m; and of the data set A in
+# tab_1d_unequal, which lifts to so many dimensions and more.
+KNOWN, LIFTED = {165: 1.98, 3000: 1.85, 10000: 1.75}, (94, 1.9)
 KINDS = {"uniform": "uniform rows", "teacher": "linear teacher", "skewed": "skewed counts"}
 KINDS |= {"digits": "digits, even or odd", "digit pairs": "pairs of digits"}
 
@@ -132,10 +135,12 @@ def fig_counterexample(table: pd.DataFrame) -> Figure:
 
 
 def fig_basins(table: pd.DataFrame) -> Figure:
-    """Basin images: a row of panels per data set, a panel per gamma."""
+    """Basin images: a row of panels per data set, a panel per gamma at which any start cycles."""
     names, letters = list(dict.fromkeys(table.data)), list(FATES)
+    shown = (table.share > 0) | (table.gamma == table.groupby("data").gamma.transform("max"))
+    calm, table = table[~shown].groupby("data").gamma.unique(), table[shown]
     most = max(table[table.data == n].gamma.nunique() for n in names)
-    figure, axes = plt.subplots(len(names), most, figsize=(1.55 * most + 1.6, 1.8 * len(names) + 0.3), squeeze=False)
+    figure, axes = plt.subplots(len(names), most, figsize=(1.55 * most + 2.0, 1.8 * len(names) + 0.3), squeeze=False)
     colours = ListedColormap([colour for _, colour in FATES.values()])
     for ax in axes.flat:
         ax.set_axis_off()
@@ -149,7 +154,8 @@ def fig_basins(table: pd.DataFrame) -> Figure:
             ax.set_title(f"$\\gamma = {gamma:g}$: {rows.share.iloc[0]:.1%}", fontsize=8)
             ax.tick_params(labelsize=7, labelleft=ax is line[0])
             ax.set_xlabel("$w_1$")
-        line[0].set_ylabel(f"{name}\n$w_2$")
+        without = ", ".join(f"{gamma:g}" for gamma in calm.get(name, []))
+        line[0].set_ylabel(name + (f"\nnone at $\\gamma = {without}$" if without else "") + "\n$w_2$")
     seen = set("".join(table.outcomes))
     patches = [Patch(color=colour, label=label) for letter, (label, colour) in FATES.items() if letter in seen]
     figure.legend(handles=patches, title="start ends at", loc="outside right center")
@@ -183,6 +189,9 @@ def fig_search(table: pd.DataFrame) -> Figure:
         ax.plot(part[against], part.gamma_program, "-", markersize=4, label=f"program: {series[kind]}", **style)
         ax.plot(part[against], part.gamma_stable, "s", markersize=8, fillstyle="none", color=style["color"])
     circle.plot([], [], "s", markersize=8, fillstyle="none", color="0.3", label="integer data: stable cycle")
+    dims = table.dim[(table.search == "lifted") & (table.dim >= LIFTED[0])]
+    for ax, x, gammas in ((circle, list(KNOWN), KNOWN.values()), (spheres, dims, [LIFTED[1]] * len(dims))):
+        ax.plot(x, gammas, "*", markersize=9, color="black", label="known stable cycles, where it starts")
     circle.set(xscale="log", xlabel="allowed ratio of weights", title="on the circle", ylabel=r"least $\gamma$")
     spheres.set(xlabel="dimension $d$", title="on spheres, lifted")
     value_ticks(spheres.xaxis, table[table.search == "lifted"].dim)
@@ -196,7 +205,8 @@ def fig_frequency(table: pd.DataFrame) -> Figure:
     """Pooled share of data sets with a cycle by kind of data, beside how often the same search finds a known one."""
     known = table.group == "known"
     figure, axes = panels(2, width=3.9, height=3.2, sharey=False, beside=0)
-    titles = {"data not built for it": table[~known], "data with a known cycle": table[known]}
+    first = f"data not built for it, $\\gamma = {table.gamma[~known].max():g}$"
+    titles = {first: table[~known], "data with a known cycle": table[known]}
     for ax, (title, part) in zip(axes, titles.items(), strict=True):
         places, error = (
             np.arange(len(part)),
@@ -204,7 +214,9 @@ def fig_frequency(table: pd.DataFrame) -> Figure:
         )
         ax.errorbar(100 * part.share_sets, places, xerr=100 * error, fmt="o", color=BLUE, markersize=4, capsize=2)
         found = part.num_sets_cycling.map("{:g}".format) + " of " + part.num_sets.map("{:g}".format)
-        names = part.kind.map(lambda kind: KINDS.get(kind, kind)) + part.gamma.map(", $\\gamma = {:g}$".format)
+        names = part.kind.map(lambda kind: KINDS.get(kind, kind))
+        if part.gamma.nunique() > 1:
+            names += part.gamma.map(", $\\gamma = {:g}$".format)
         ax.set_yticks(places, names + "\n" + found, fontsize=7)
         ax.set(title=title, ylim=(len(part) - 0.5, -0.5))
     axes[0].set_xscale("symlog", linthresh=1)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatterMathtext, NullFormatter
 from scipy.special import erf
 
-from shared.artifacts.line_panels import line_panels
+from shared.artifacts import plots
+from shared.artifacts.line_panels import decade_ticks, line_panels
 from shared.artifacts.plots import legend, lines, log_ticks, panels, scale_line, styles, value_ticks, zero_line
 
 SHOWN = {"SGD": "SGD", "Adam": r"Adam, $\beta_2=0.95$", "Adam, beta2 tuned": r"Adam, tuned $\beta_2$"}
@@ -28,11 +29,12 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
     """Loss over the learning rate, a column per batch size, a row per method; the best Adam dotted under SGD."""
     batch_sizes, rows = sorted(table.batch_size.unique()), TUNED_BESIDE | {"SGD": "SGD's momentum"}
     size = {"width": 1.7, "height": 2.0, "beside": 1.7}
-    figure, axes = panels(len(rows) * len(batch_sizes), most=len(batch_sizes), sharex="row", sharey="row", **size)
+    figure, axes = panels(len(rows) * len(batch_sizes), most=len(batch_sizes), sharex="row", sharey=True, **size)
     grid = np.reshape(axes, (len(rows), -1))
     for row_axes, (method, title) in zip(grid, rows.items(), strict=True):
-        own = table[table.method == method]
-        style = styles(sorted(own.setting.unique()))
+        own = table[table.method == method].sort_values("setting")
+        own = own.assign(setting=own.setting.map("{:g}".format))
+        style = plots.nested(styles(own.setting))
         for ax, batch_size in zip(row_axes, batch_sizes, strict=True):
             part = own[own.batch_size == batch_size]
             lines(ax, part, "lr", "val_loss", by="setting", looks=style, error="standard_error")
@@ -45,7 +47,7 @@ def fig_lr_sweep(table: pd.DataFrame) -> Figure:
         row_axes[0].set_ylabel("validation loss (nats)")
         row_axes[0].set_xlabel(f"learning rate of {method.partition(',')[0]}")
         found = {name: line for ax in row_axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-        found = {name: found[name] for name in [*(f"{value:g}" for value in style), "best Adam"] if name in found}
+        found = {name: found[name] for name in [*style, "best Adam"] if name in found}
         row_axes[-1].legend(found.values(), found.keys(), title=title, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
@@ -62,7 +64,8 @@ def fig_gap(table: pd.DataFrame) -> Figure:
         _batch_axis(ax, own)
     scale_line(axes[0], table[table.method == "unigram entropy"].val_loss.max(), "unigram entropy")
     for _, row in table[(table.panel == "crossover") & table.low.notna() & table.high.notna()].iterrows():
-        axes[1].axvspan(row.low, row.high, color=looks[row.method]["color"], alpha=0.12, linewidth=0)
+        name = f"change of sign, 95%,\n{shown[row.method]}"
+        axes[1].axvspan(row.low, row.high, color=looks[row.method]["color"], alpha=0.12, linewidth=0, label=name)
     zero_line(axes[1])
     for ax, label in zip(axes, ("best validation loss (nats)", "SGD minus Adam (nats)"), strict=True):
         ax.set_ylabel(label)
@@ -84,33 +87,35 @@ def fig_groups(table: pd.DataFrame) -> Figure:
 
 
 def fig_interventions(table: pd.DataFrame) -> Figure:
-    """Bars: how far each arm stays behind Adam at the largest batch, seed by seed; dotted: SGD."""
+    """Bars: how far each arm stays behind Adam at the largest batch, seed by seed; dotted: SGD; right: its loss."""
     figure, ax = plt.subplots(figsize=(5.8, 0.34 * len(table) + 0.9))
     table = table.sort_values("behind", ascending=False)
     looks = {True: ("C0", "///"), False: ("C1", "")}
     colors, hatches = zip(*(looks[arm in PLAIN] for arm in table.arm), strict=True)
     error = table.behind_error if table.behind_error.notna().any() else None
-    bars = ax.barh(table.arm, table.behind, color=colors, hatch=hatches, edgecolor="white", xerr=error)
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    ax.bar_label(bars, labels=[f"{loss:.2f}" for loss in table.val_loss], padding=3, fontsize=8, bbox=behind)
+    ax.barh(table.arm, table.behind, color=colors, hatch=hatches, edgecolor="white", xerr=error)
+    for place, loss in enumerate(table.val_loss):
+        ax.text(1.02, place, f"{loss:.2f} nats", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.axvline(float(table[table.arm == "SGD"].behind.iloc[0]), color="0.35", linestyle=":", linewidth=1.1)
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
-    ax.margins(x=0.12)
     ax.set_xlabel(f"validation loss less Adam's (nats), batch size {int(table.batch_size.iloc[0])}")
     return figure
 
 
 def fig_momentum(table: pd.DataFrame) -> Figure:
-    """SGD's best loss over the momentum, a line per batch size; dashed without clipping."""
+    """SGD's best loss over the momentum, a line per batch size; dashed without clipping, hollow at a grid's end."""
     momenta = sorted(table.momentum.unique())
     table = table.assign(place=table.momentum.map(momenta.index))
     figure, ax = plt.subplots(figsize=(5.6, 3.2))
     looks = styles(sorted(table.batch_size.unique()))
-    for clip, dash in (("norm 1", {}), ("none", {"linestyle": "--", "markerfacecolor": "white"})):
+    for clip, dash in (("norm 1", {}), ("none", {"linestyle": "--"})):
         part = table[table["clip"] == clip]
         own = {size: look | dash | ({"label": f"{size}, no clipping"} if dash else {}) for size, look in looks.items()}
         lines(ax, part, "place", "val_loss", by="batch_size", looks=own, error="standard_error")
+        for row in part[part.edge != "inside"].itertuples():
+            ax.plot(row.place, row.val_loss, **looks[row.batch_size], markerfacecolor="white", markersize=5, zorder=3)
+    ax.plot([], [], "o", color="0.4", markerfacecolor="white", label="best rate at an\nend of its grid")
     ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
     ax.set(xlabel="momentum", ylabel="best validation loss (nats)")
     legend(figure, ax, "batch size")
@@ -120,11 +125,8 @@ def fig_momentum(table: pd.DataFrame) -> Figure:
 def fig_sharpness(table: pd.DataFrame) -> Figure:
     """Along training: cosine to the gradient, sharpness per squared length, curvature term over slope term."""
     batch_sizes, looks = sorted(table.batch_size.unique()), styles(["SGD", "Adam"])
-    rows = {
-        "cosine": "cosine of update\nand gradient",
-        "normalised_sharpness": r"$u^\top \nabla^2 f\, u\, /\, |u|^2$",
-        "overshoot": "curvature term\nover slope term",
-    }
+    rows = {"cosine": "cosine of update\nand gradient", "normalised_sharpness": r"$u^\top \nabla^2 f\, u\, /\, |u|^2$"}
+    rows["overshoot"] = "curvature term\nover slope term"
     figure, axes = panels(3 * len(batch_sizes), most=len(batch_sizes), height=1.8, sharex=True, sharey="row")
     for ax, (name, batch_size) in zip(axes, itertools.product(rows, batch_sizes), strict=True):
         own = table[table.batch_size == batch_size]
@@ -135,6 +137,7 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
         if name == "overshoot":
             ax.set_xlabel("share of training")
             zero_line(ax, 1)
+            plots.symlog_ticks(ax.yaxis, (0, 0.5, 1, 2, 5))
         if name == "cosine":
             ax.set_title(f"batch size {batch_size}")
     legend(figure, axes)
@@ -203,19 +206,14 @@ def fig_quadratics(table: pd.DataFrame) -> Figure:
         panel=np.where(additive, where, "sampled rows"),
         series=np.where(additive, table.num_samples.map("{:,} samples".format), table.landscape + ", rows"),
     ).sort_values(["noise", "sigma", "landscape", "num_samples", "batch_size"])
-    options = {"labels": ("batch size", "loss of SGD over loss of Adam"), "looks": styles(table.series)}
-    figure, axes = line_panels(
-        table,
-        "batch_size",
-        "over_adam",
-        panel=["panel"],
-        by="series",
-        between=("low", "high"),
-        sharey=False,
-        most=3,
-        **options,
-    )
+    options = {"labels": ("batch size", "loss of SGD over loss of Adam"), "looks": styles(table.series), "most": 3}
+    options |= {"panel": ["panel"], "by": "series", "between": ("low", "high"), "sharey": False}
+    figure, axes = line_panels(table, "batch_size", "over_adam", **options)
     for ax, (_, part) in zip(axes, table.groupby("panel", sort=False), strict=True):
         zero_line(ax, 1)
         _batch_axis(ax, part, "batch size")
+        if (part.noise == "additive").all():  # panels that are compared
+            ax.set_ylim(0.8 * table.low[additive].min(), 1.25 * table.high[additive].max())
+            decade_ticks(ax.yaxis)
+    axes[-1].yaxis.set_major_formatter(LogFormatterMathtext())
     return figure

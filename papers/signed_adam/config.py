@@ -45,7 +45,7 @@ class Config(PaperConfig):
         return {name: study for name, study in self.studies.items() if study is not None}
 
 
-STEPS = {"tables": ("studies", "quadratics", "thresholds"), "claims": ("thresholds",)}
+STEPS = {"tables": ("studies", "quadratics", "thresholds"), "claims": ("quadratics", "thresholds")}
 PUBLISHED = {"sweep": "released"}
 
 

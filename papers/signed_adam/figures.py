@@ -27,14 +27,13 @@ def _curves(**how) -> Callable[[pd.DataFrame], Figure]:
 
 
 _look = {"line": "beta2", "thick": "beta1", "headroom": 0.3, "scale_line": ("best_signum", "best Signum")}
-_panel = {"study": "{}", "beta1": "$\\beta_1 = {}$"}
-_adam = _curves(panel=_panel, legend="$\\beta_2$ (thick: $=\\beta_1$)", **_look)
+_adam = _curves(panel={"study": "{}", "beta1": "$\\beta_1 = {}$"}, legend="$\\beta_2$ (thick: $=\\beta_1$)", **_look)
 fig2_adam = fig5_larger = fig12_noclip = fig13_tokens = fig14_short = fig15_batches = fig18_fineweb = _adam
 fig4_mollified = _curves(panel={"gradient_init": "$m_0 = {:g}\\,g_1$"}, line="eps", legend="constant\nunder the root")
-fig8_sgd = _curves(panel={"method": "{}", "weight_decay": "decay {}"}, line="beta1", legend="momentum", headroom=2.0)
+fig8_sgd = _curves(panel={"method": "{}", "weight_decay": "decay {}"}, line="beta1", legend="momentum", log_above=0.05)
 _clip = {True: "clipped", False: "not clipped"}
 fig2_signum = _curves(panel={"beta1": "$\\beta = {}$"}, line="clipped", legend="norm", told=_clip)
-fig10_rmsprop = _curves(panel={}, line="beta2", legend="$\\beta_2$ (0: SignSGD)", headroom=1.2)
+fig10_rmsprop = _curves(panel={}, line="beta2", legend="$\\beta_2$ (0: SignSGD)", headroom=1.2, fewest=3)
 
 
 def fig11_emasign(table: pd.DataFrame) -> Figure:
@@ -53,17 +52,18 @@ def fig20_adavar(table: pd.DataFrame) -> Figure:
 def fig1_tokens(table: pd.DataFrame) -> Figure:
     """Best setting of each method: a band of one standard error; training where nothing else was released."""
     figure, (ax,) = plots.panels(1, width=4.4, height=3.2)
-    for method, look in plots.styles(METHODS, lines=True).items():
+    looks = plots.styles(METHODS, lines=True)
+    looks["SGD + Gclip"] |= {"linestyle": "-", "alpha": 0.5, "linewidth": 3.0, "zorder": 1}  # Cclip's may be the same
+    for method, look in looks.items():
         for kind, rows in table[table.method == method].groupby("kind"):
             point = {"marker": "o", "markersize": 4} if kind == "validation" else {"linewidth": 1.0}
             label = method if kind == table.kind[table.method == method].iloc[0] else None
-            ax.plot(rows.tokens, rows.ppl, label=label, **look, **point)
+            ax.plot(rows.tokens, rows.ppl, label=label, **(point | look))
             plots.band(ax, rows.tokens, rows.low, rows.high, look["color"])
     kinds = "validation perplexity" if set(table.kind) == {"validation"} else "perplexity (dots: validation)"
     ax.set(xlabel="training tokens", ylabel=kinds, xlim=(0, None), yscale="log")
-    late = table.ppl[table.tokens >= 0.15 * table.tokens.max()]
-    ax.set_ylim(0.95 * table.ppl.min(), 1.3 * late.quantile(0.95))
-    plots.log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+    ax.set_ylim(0.95 * table.ppl.min(), 1.3 * table.ppl[table.tokens >= 0.15 * table.tokens.max()].quantile(0.95))
+    plots.log_ticks(ax.yaxis, (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0))
     plots.legend(figure, ax, "best setting of")
     return figure
 
@@ -78,9 +78,7 @@ def fig19_bias(table: pd.DataFrame) -> Figure:
     table = table.assign(more=table.loss - table.tokens.map(corrected))
     figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
     plots.lines(ax, table, "tokens", "more", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
-    ax.set(
-        xlabel="training tokens", ylabel="training loss above that of\nzero, corrected (nats per token)", xlim=(0, None)
-    )
+    ax.set(xlabel="training tokens", ylabel="training loss (nats per token)\nabove zero, corrected", xlim=(0, None))
     plots.legend(figure, ax, "Adam's averages\nstarted from")
     return figure
 
@@ -115,7 +113,8 @@ def fig6_quadratics(table: pd.DataFrame) -> Figure:
     """Above: median loss with quartiles, each method at its best learning rate. Below: sigma2 of Adam's coordinates."""
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 4.8), sharex=True, sharey="row")
     looks = {"loss": plots.styles(["SGD", "Signum", "Adam"], lines=True)}
-    looks["sigma2"] = plots.styles(["block 1", "block 2", "block 3"], lines=True)
+    greys = zip(("0.65", "0.4", "0"), plots.DASHES, strict=False)  # no method's colours
+    looks["sigma2"] = {f"block {i}": {"color": c, "linestyle": dash} for i, (c, dash) in enumerate(greys, 1)}
     for (column, title), (row, kind) in itertools.product(enumerate(LANDSCAPES), enumerate(looks)):
         ax, part = axes[row, column], table[(table.landscape == title) & (table.kind == kind)]
         for line, rows in part.groupby("line", sort=False):

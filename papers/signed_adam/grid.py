@@ -76,12 +76,19 @@ def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], nu
     A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed.
     """
     error = (cells.two_sigma / 2 / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss), 0.0)
+    fewest = fewest_seeds(cells)
     if error.isna().any():
-        return Estimate(float(statistic(cells)), UNKNOWN)
+        return Estimate(float(statistic(cells)), UNKNOWN, dof=0, n=fewest)
     draw = numpy_generator(0, "cells")
     redrawn = (cells.assign(val_loss=draw.normal(cells.val_loss, error)) for _ in range(num_draws))
     spread = float(np.std([statistic(each) for each in redrawn], ddof=1))
-    return Estimate(float(statistic(cells)), spread, dof=cells.num_seeds.min() - 1, n=int(cells.num_seeds.min()))
+    return Estimate(float(statistic(cells)), spread, dof=fewest - 1, n=fewest)
+
+
+def fewest_seeds(cells: pd.DataFrame) -> int | None:
+    """Seeds of the cell that has the fewest; None where no cell tells."""
+    fewest = cells.num_seeds.min()
+    return None if np.isnan(fewest) else int(fewest)
 
 
 def share_below(cells: pd.DataFrame, other: pd.Series) -> Estimate:
@@ -133,11 +140,14 @@ def rows_above(tab_equal: pd.DataFrame, lost_ppl: float) -> str:
     return f"{len(above)} of {len(rows)}" + (f": {which}" if which else "")
 
 
-def largest_loss_of_perplexity(tab_equal: pd.DataFrame) -> Estimate:
-    """Over all studies and beta1, with the noise of that row; three seeds are behind the spread of it."""
+def largest_loss_of_perplexity(tab_equal: pd.DataFrame, tab_betas: pd.DataFrame) -> Estimate:
+    """Over all studies and beta1, with the noise and the seeds of that row; behind a printed spread are three."""
     rows = tab_equal.dropna(subset="regret_ppl")
     worst = rows.loc[rows.regret_ppl.idxmax()]
-    return Estimate(float(worst.regret_ppl), float(worst.regret_error * np.exp(worst.best_loss)), dof=2)
+    cells = tab_betas[(tab_betas.study == worst.study) & (tab_betas.beta1 == worst.beta1)]
+    n = fewest_seeds(cells)
+    noise = float(worst.regret_error * np.exp(worst.best_loss))
+    return Estimate(float(worst.regret_ppl), noise, dof=n - 1 if n is not None and n > 1 else 2, n=n)
 
 
 def regret_text(cells: pd.DataFrame) -> pd.Series:

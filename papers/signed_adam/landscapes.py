@@ -13,12 +13,17 @@ from shared.artifacts.estimates import Estimate, mean_of
 
 
 def decades(
-    tab_quadratics: pd.DataFrame, landscape: str, worse: str, better: str, extreme: Literal["least", "most"]
+    tab_quadratics: pd.DataFrame,
+    landscape: str,
+    worse: str,
+    better: str,
+    extreme: Literal["least", "most"],
+    num_runs: int,
 ) -> Iterator[tuple[str, Estimate]]:
     """Of each design and warm-up: its name and log10(loss of `worse` / loss of `better`), the extreme of the rotations.
 
     What holds for each rotation holds for the extreme one; a mean would hide it. The noise is half the distance of the
-    quartiles over runs, of both losses, more than the standard error of their medians.
+    quartiles over `num_runs` runs, of both losses, more than the standard error of their medians.
     """
     rows = tab_quadratics[tab_quadratics.landscape == landscape]
     logs = rows.assign(value=np.log10(rows["median"]), spread=np.log10(rows.high / rows.low) / 2)
@@ -26,8 +31,9 @@ def decades(
     value, spread = wide["value"], wide["spread"]
     ratio = pd.DataFrame({"value": value[worse] - value[better], "noise": np.hypot(spread[worse], spread[better])})
     for (design, warmup), own in ratio.groupby(["design", "warmup"]):
-        found = own.loc[own.value.idxmin() if extreme == "least" else own.value.idxmax()]
-        yield f"{landscape} {design} {warmup:g}: {extreme} decades of {worse} over {better}", Estimate(*found)
+        value, noise = own.loc[own.value.idxmin() if extreme == "least" else own.value.idxmax()]
+        name = f"{landscape} {design} {warmup:g}: {extreme} decades of {worse} over {better}"
+        yield name, Estimate(value, noise, n=num_runs)
 
 
 def count_above(tab_quadratics: pd.DataFrame, landscape: str, worse: str, better: str, ratio: float) -> str:

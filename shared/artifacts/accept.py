@@ -111,10 +111,11 @@ def derive(slug: str, scale: str, root: Path | None = None) -> list[Path]:
     return [*written, paths.reference / "claims.json"]
 
 
-def reference_minutes(paths: PaperPaths) -> float | None:
-    """Minutes of compute that the accepted build took, or None without a reference."""
+def reference_cost(paths: PaperPaths) -> dict:
+    """What the accepted build cost, as `cost` gives it; empty without a reference."""
     file = paths.reference / "provenance.json"
-    return read_mapping(file).get("compute_minutes") if file.is_file() else None
+    known = read_mapping(file) if file.is_file() else {}
+    return {name: known[name] for name in ("cpu_minutes", "compute_minutes") if name in known}
 
 
 @in_one_sentence

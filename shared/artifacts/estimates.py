@@ -23,8 +23,11 @@ class Estimate:
         value: the number.
         noise: its standard error; None if it is exact (algebra, counting, float64 identities), nan if it was measured
             once and its spread is unknown.
-        dof: degrees of freedom behind the standard error, for Student's t; infinite for a known or bootstrapped one.
-        n: how many repetitions; for the reader.
+        dof: degrees of freedom behind the standard error: Student's quantile, and so the width of the interval, follows
+            from them alone. Infinite for a standard error that is known, or has very many draws behind it.
+        n: how many repetitions, for the reader: nothing is decided by it. Of what is combined from several estimates,
+            the fewest behind any of them that is not exact, and counts them; its dof are Welch's, which are no fewer
+            than the fewest of the parts (min(n) - 1 for means over seeds) and no more than their sum.
     """
 
     value: float
@@ -105,8 +108,8 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     if all(noise is None for noise in noises):
         return Estimate(value)
     if any(noise is not None and math.isnan(noise) for noise in noises):
-        return Estimate(value, UNKNOWN, 0)
-    return Estimate(value, *_combined((first, 1.0), (second, 1.0)))
+        return Estimate(value, UNKNOWN, 0, _fewest(first, second))
+    return Estimate(value, *_combined((first, 1.0), (second, 1.0)), _fewest(first, second))
 
 
 def ratio(first: Estimate, second: Estimate) -> Estimate:
@@ -115,8 +118,9 @@ def ratio(first: Estimate, second: Estimate) -> Estimate:
     if first.noise is None and second.noise is None:
         return Estimate(value)
     if any(e.noise is not None and math.isnan(e.noise) for e in (first, second)):
-        return Estimate(value, UNKNOWN, 0)
-    return Estimate(value, *_combined((first, 1 / second.value), (second, value / second.value)))
+        return Estimate(value, UNKNOWN, 0, _fewest(first, second))
+    noise, dof = _combined((first, 1 / second.value), (second, value / second.value))
+    return Estimate(value, noise, dof, _fewest(first, second))
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float], y_error: Sequence[float]) -> Estimate:
@@ -137,6 +141,11 @@ def _combined(*parts: tuple[Estimate, float]) -> tuple[float, float]:
     variance = sum(term for term, _ in terms)
     lower = sum(term**2 / dof for term, dof in terms if math.isfinite(dof) and dof > 0)
     return math.sqrt(variance), variance**2 / lower if lower else math.inf
+
+
+def _fewest(*parts: Estimate) -> int | None:
+    """The fewest repetitions behind the parts that have noise and count them; None if none does."""
+    return min((e.n for e in parts if e.noise is not None and e.n is not None), default=None)
 
 
 def share_of(successes: int, trials: int) -> Estimate:

@@ -102,7 +102,7 @@ def line_panels(
         title: of the legend. name: of a panel, from the tuple of its values; they are joined by commas if omitted.
         looks: value of `by` -> style, in the order of drawing; lines told apart by dashes if omitted.
         size: of a panel in inches. labels: of the axes. error: column of half widths of bands. log: axes, e.g. "xy".
-        between: columns of the ends of bands. gone: column of a number of lost runs; a triangle where there are any.
+        between: columns of the ends of bands. gone: column of a number of lost runs; triangles where there are any.
         limits: of the y axis. What lies below is drawn at its lower end; a line that leaves it ends in a triangle.
     """
     keys = list(dict.fromkeys(table[list(panel)].itertuples(index=False, name=None)))
@@ -121,11 +121,11 @@ def line_panels(
                 own = own.assign(**{y: own[y].clip(lower=limits[0])})
             if len(own):
                 half = None if error is None else own[error]
-                line(ax, own[x], own[y], error=half, label=text, **({"marker": ""} | look))
+                line(ax, own[x], own[y], error=half, label=text, stack=gone is not None, **({"marker": ""} | look))
             if len(own) and between is not None:
                 band(ax, own[x], own[between[0]], own[between[1]], look["color"])
             if len(own) and gone is not None:
-                mark_gone(ax, own[x][own[gone] > 0], look["color"])
+                mark_gone(ax, own[x][(own[gone] > 0) & own[y].notna()], look["color"], stack=True)
         ax.set_title(name(key) if name else ", ".join(map(str, key)))
         if limits is not None:
             ax.set_ylim(limits)

@@ -3,6 +3,7 @@
 Figure functions import this and matplotlib; the style itself is set by `figures.draw`.
 """
 
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2)))
@@ -36,6 +38,13 @@ def styles(values: Iterable[Hashable], *, lines: bool = False) -> dict[Hashable,
 def colours(values: Iterable[Hashable]) -> dict[Hashable, tuple]:
     """Value -> colour alone, for areas and bars; the colours of `styles`."""
     return {value: style["color"] for value, style in styles(values).items()}
+
+
+def nested(looks: Mapping[Hashable, dict], largest: float = 7.0, smallest: float = 2.5) -> dict[Hashable, dict]:
+    """`looks` with dashes, whose markers shrink from first to last: one drawn on top of another leaves it visible."""
+    sizes = np.linspace(largest, smallest, len(looks))
+    pairs = zip(looks.items(), itertools.cycle(DASHES), sizes, strict=False)
+    return {value: look | {"linestyle": dash, "markersize": size} for (value, look), dash, size in pairs}
 
 
 def panels(
@@ -101,6 +110,14 @@ def log_ticks(axis: Axis, subs: Sequence[float] = (1.0,), form: str = "{:g}") ->
     axis.set_minor_formatter(NullFormatter())
 
 
+def symlog_ticks(axis: Axis, values: Sequence[float], linear_to: float = 1.0) -> None:
+    """An axis that is linear up to `linear_to` and logarithmic beyond, with labels at `values` only."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("symlog", linthresh=linear_to)
+    axis.set_major_locator(FixedLocator(list(values)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def value_ticks(
     axis: Axis, values: Iterable[float], *, most: int = 6, log: float | None = 10, rotate: float = 0
 ) -> None:
@@ -137,19 +154,20 @@ def line(
     *,
     error: Sequence[float] | None = None,
     top: float | None = None,
+    stack: bool = False,
     **style: object,
 ) -> None:
     """A line with markers, sorted by x; what diverged (not finite) or lies above `top` is a triangle at the upper edge.
 
     The line has a gap there. Without `top` the edge is where the axis ends when the figure is drawn. A band shows
-    `error`, e.g. one standard error, on either side, where it is known.
+    `error`, e.g. one standard error, on either side, where it is known. `stack`: see `mark_gone`.
     """
     order = np.argsort(np.asarray(x, float), kind="stable")
     x, y = np.asarray(x, float)[order], np.asarray(y, float)[order]
     gone = ~np.isfinite(y) | (y > top if top is not None else False)
     shown = {"marker": "o", "markersize": 3.5, "linewidth": 1.3} | style
     (drawn,) = ax.plot(x, np.where(gone, np.nan, y), **shown)
-    mark_gone(ax, x[gone], drawn.get_color(), top)
+    mark_gone(ax, x[gone], drawn.get_color(), top, stack)
     if error is not None:
         half = np.asarray(error, float)[order]
         if np.isfinite(half).any():
@@ -205,14 +223,23 @@ def _text(value: Hashable, form: str | None) -> str:
     return (form or ("{:g}" if isinstance(value, int | float | np.number) else "{}")).format(value)
 
 
-def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = None) -> None:
-    """Triangles at the panel's upper edge (at `top`, if given) where a run diverged or left the axis."""
+def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = None, stack: bool = False) -> None:
+    """Triangles at the panel's upper edge (at `top`, if given) where a run diverged or left the axis.
+
+    Args:
+        stack: a triangle stands on top of those that are at its place already, where it would hide them.
+    """
     if not len(x):
         return
     transform, height = (ax.transData, top) if top is not None else (ax.get_xaxis_transform(), 1.0)
-    ax.plot(
-        x, np.full(len(x), height), "^", color=color, markersize=5.5, clip_on=False, transform=transform, label="_gone"
-    )
+    look = {"color": color, "markersize": 5.5, "clip_on": False, "label": "_gone"}
+    if not stack:
+        ax.plot(x, np.full(len(x), height), "^", transform=transform, **look)
+        return
+    for each in x:
+        below = sum(each in mark.get_xdata() for mark in ax.lines if mark.get_label() == "_gone")
+        raised = transform + ScaledTranslation(0, below * 5.5 / 72, ax.figure.dpi_scale_trans)
+        ax.plot([each], [height], "^", transform=raised, **look)
 
 
 def band(ax: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], color: object) -> None:

@@ -1,4 +1,4 @@
-"""Per paper and scale: what is built, what is stale and why, the verdicts, the measured minutes.
+"""Per paper and scale: what is built, what is stale and why, the verdicts, the measured CPU minutes.
 
     python -m shared.artifacts.status [gidd] [--scale cpu]
 
@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from shared.artifacts.accept import reference_minutes
+from shared.artifacts.accept import reference_cost
 from shared.artifacts.claims import read_claims
 from shared.artifacts.config import paper_at, scales_of
 from shared.artifacts.paper import artifact_csv, figure_png, load_paper
@@ -38,7 +38,8 @@ class Status:
     built: str  # "7 of 7 artifacts"
     stale: str  # "", or rules and reasons in words
     claims: str  # "5 hold, 1 fails, 2 not testable"
-    minutes: str  # of compute, measured: these results, or else the reference
+    cpu_minutes: str  # measured, what a budget is about: of these results, or else of the reference
+    minutes: str  # the wall clock of the same jobs, summed: other work on the machine counts, too
 
 
 def dry_run(slug: str, scale: str, root: Path | None = None) -> str:
@@ -105,12 +106,14 @@ def status(slug: str, scale: str, root: Path | None = None) -> Status:
     present = sum((figure_png if n in figures else artifact_csv)(paths, n).is_file() for n in names)
     file = paths.results / "claims.json"
     claims = count_text(read_claims(file)) if file.is_file() else ""
-    spent, accepted = cost(paths), reference_minutes(paths)
-    minutes = f"{spent['compute_minutes']:g}" if spent["num_records"] else ""
-    if not minutes and accepted is not None:
-        minutes = f"{accepted:g} (reference)"
+    spent, accepted = cost(paths), reference_cost(paths)
+    kinds = ("cpu_minutes", "compute_minutes")
+    if spent["num_records"]:
+        minutes = [f"{spent[kind]:g}" for kind in kinds]
+    else:
+        minutes = [f"{accepted[kind]:g} (reference)" if kind in accepted else "" for kind in kinds]
     stale = explain_stale(dry_run(slug, scale, root), slug) if present else "not built"
-    return Status(slug, scale, f"{present} of {len(names)} artifacts", stale, claims, minutes)
+    return Status(slug, scale, f"{present} of {len(names)} artifacts", stale, claims, *minutes)
 
 
 @in_one_sentence
@@ -119,13 +122,14 @@ def main(
     scale: Annotated[str | None, typer.Option(help="Scale; every scale of the paper if omitted.")] = None,
 ) -> None:
     """Print what is built, what is stale and why."""
-    heads = ("paper", "scale", "built", "stale", "claims", "minutes of compute")
+    heads = ("paper", "scale", "built", "stale", "claims", "CPU minutes", "minutes summed over jobs")
     table = Table(*(Column(head, overflow="fold") for head in heads))  # a long key is broken, never cut
     for paper in [slug] if slug else paper_slugs():
         PaperPaths(paper, "cpu")  # refuses an unknown paper
         for each in [scale] if scale else scales_of(paper):
             row = status(paper, each)
-            table.add_row(row.slug, row.scale, row.built, row.stale or "nothing", row.claims, row.minutes)
+            minutes = (row.cpu_minutes, row.minutes)
+            table.add_row(row.slug, row.scale, row.built, row.stale or "nothing", row.claims, *minutes)
     Console().print(table)
 
 

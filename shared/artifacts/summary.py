@@ -57,7 +57,8 @@ def summarise(slug: str, scale: str, root: Path | None = None, records_from: str
         lines.append(f"| {c['id']} | {c['kind']} | **{c['verdict']}** | {c['statement']} | {numbers} |")
     lines += [
         "",
-        f"{spent['num_records']} records, {spent['compute_minutes']:g} minutes of compute summed over their jobs",
+        f"{spent['num_records']} records, {spent['cpu_minutes']:g} CPU minutes; {spent['compute_minutes']:g} minutes"
+        " summed over their jobs",
     ]
     lines[-1] += f" ({', '.join(spent['devices'])})." if spent["devices"] else "."
     if records_from == "dvc":
@@ -81,7 +82,7 @@ def print_summary(slug: str, scale: str, root: Path | None = None) -> None:
     spent = cost(paths)
     console.print(
         f"{len(paper.table_ids(scale))} tables, {len(paper.figure_ids(scale))} figures; "
-        f"{spent['compute_minutes']:g} minutes of compute in {spent['num_records']} records\n"
+        f"{spent['cpu_minutes']:g} CPU minutes in {spent['num_records']} records\n"
         f"tables   {paths.relative(paths.results / 'tables')}\n"
         f"figures  {paths.relative(paths.results / 'figures')}\n"
         f"summary  {paths.relative(paths.summary)}"

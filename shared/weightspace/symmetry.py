@@ -76,7 +76,7 @@ class Symmetry:
                 raise ValueError(f"{axis.parameter} names the space '{axis.space}'; {self._known(axis.space)}")
             space = self.spaces[axis.space]
             shape = axis.shape or (space.size,)
-            axis = Axis(**{**axis.__dict__, "shape": shape})
+            axis = axis if axis.shape else replace(axis, shape=shape)
             copied = axis.copy is not None and shape[axis.copy] == space.copies
             if shape[axis.factor] != space.size or (space.copies is not None) != copied:
                 raise ValueError(
@@ -163,12 +163,16 @@ def transform(symmetry: Symmetry, state: State, elements: Mapping[str, Tensor]) 
     return moved
 
 
+def stretch(x: Tensor, axis: Axis) -> Tensor:
+    """The part of a parameter that an axis runs over; the parameter itself where that is all of it."""
+    length = math.prod(axis.shape)
+    return x if length == x.shape[axis.dim] else x.narrow(axis.dim, axis.start, length)
+
+
 def move_axis(x: Tensor, axis: Axis, element: Tensor) -> Tensor:
     """`x` with one axis multiplied by an element (or permuted, if it is an index)."""
-    length = math.prod(axis.shape)
-    whole = axis.start == 0 and length == x.shape[axis.dim]
-    part = x if whole else x.narrow(axis.dim, axis.start, length)
-    part = part.unflatten(axis.dim, axis.shape)
+    part = moving = stretch(x, axis)
+    part = part.unflatten(axis.dim, axis.shape) if len(axis.shape) > 1 else part
     factor, copy = axis.dim + axis.factor, None if axis.copy is None else axis.dim + axis.copy
     if element.dtype == torch.int64 and copy is None:
         part = part.index_select(factor, element)
@@ -184,11 +188,11 @@ def move_axis(x: Tensor, axis: Axis, element: Tensor) -> Tensor:
         shape = front.shape
         front = front.reshape(shape[0], -1, shape[-1]) @ element.transpose(-2, -1)
         part = front.reshape(*shape[:-1], element.shape[-2]).movedim((0, -1), (copy, factor))
-    part = part.flatten(axis.dim, axis.dim + len(axis.shape) - 1)
-    if whole:
+    part = part.flatten(axis.dim, axis.dim + len(axis.shape) - 1) if len(axis.shape) > 1 else part
+    if moving is x:
         return part
     before = x.narrow(axis.dim, 0, axis.start)
-    end = axis.start + length
+    end = axis.start + math.prod(axis.shape)
     return torch.cat([before, part, x.narrow(axis.dim, end, x.shape[axis.dim] - end)], dim=axis.dim)
 
 

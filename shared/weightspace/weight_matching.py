@@ -7,9 +7,9 @@ assignment for permutations, Procrustes for rotations. For permutations this is 
 Shapes: N size of a space, C its copies, K what is left of a parameter beside the space.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -18,18 +18,24 @@ from shared.base.seeding import torch_generator
 from shared.weightspace.assignment import best_permutation, procrustes
 from shared.weightspace.elements import Elements, identity
 from shared.weightspace.states import State, check_same_parameters, combined
-from shared.weightspace.symmetry import Axis, Symmetry, dual, move_axis, transform
+from shared.weightspace.symmetry import Axis, Space, Symmetry, dual, move_axis, stretch, transform
 
 SOLVERS = {"permutation": best_permutation, "semi-permutation": best_permutation, "orthogonal": procrustes}
 
 
 @dataclass(frozen=True)
 class Matching:
-    """elements: of B. objective: <A, moved B> after every sweep. settled: whether nothing moved in the last one."""
+    """elements: of B. settled: whether nothing moved in the last sweep. sweeps: the elements after each."""
 
     elements: dict[str, Tensor]
-    objective: list[float]
     settled: bool
+    sweeps: list[dict[str, Tensor]]
+    inner_product: Callable[[Elements], float]
+
+    @cached_property
+    def objective(self) -> list[float]:
+        """<A, moved B> after every sweep, computed when first read: of the parameters as they are then."""
+        return [self.inner_product(elements) for elements in self.sweeps]
 
 
 def match_weights(
@@ -66,128 +72,116 @@ def match_weights(
         generator = torch_generator(seed, "order of spaces", restart)
         order = [sorted(descent.spaces)[i] for i in torch.randperm(len(descent.spaces), generator=generator)]
         found = descent.run(order, max_sweeps, initial, False, None)
-        best = found if found.objective[-1] > best.objective[-1] else best
+        best = max(best, found, key=lambda matching: matching.objective[-1])
     return best
 
 
 class _Descent:
     def __init__(self, symmetry: Symmetry, a: State, b: State, averaged: Sequence[str]) -> None:
-        self.whole, self.a, self.b, self.averaged = symmetry, a, b, set(averaged)
-        self.symmetry = symmetry.restricted(tuple(SOLVERS))
+        self.symmetry, self.a, self.b = symmetry.restricted(tuple(SOLVERS)), a, b
         self.spaces = self.symmetry.spaces
-        axes = {name: self.symmetry.of_space(name) for name in self.spaces}
-        self.others = {
-            axis: [o for o in self.symmetry.of_parameter(axis.parameter) if o is not axis]
-            for own in axes.values()
-            for axis in own
-        }
-        self.axes = axes
-        self.near = {n: {o.space for axis in own for o in self.others[axis]} for n, own in axes.items()}
-        self.alone: dict[str, Tensor] = {}  # scores from parameters in which nothing else moves: never change
-        self.rows: dict[Axis, Tensor] = {}  # of A, which never move
-        self.scores: dict[Axis, tuple[list[Tensor], Tensor]] = {}  # the elements that they were made with, scores
-        self.products: dict[str, tuple[list[Tensor], Tensor]] = {}  # the same of a parameter's share of the objective
+        of_parameter = {name: self.symmetry.of_parameter(name) for name in self.symmetry.parameters}
+        self.terms: dict[str, list[_Term]] = {name: [] for name in self.spaces}
+        for axis in self.symmetry.axes:
+            term = _Term(axis, of_parameter[axis.parameter], self.spaces, a, b, axis.space in averaged)
+            self.terms[axis.space].append(term)
+        self.near = {name: set().union(*(term.near for term in own)) for name, own in self.terms.items()}
+        # the scores of parameters in which nothing else moves never change
+        alone = {name: [term.scores({}) for term in own if not term.beside] for name, own in self.terms.items()}
+        self.alone = {name: [_total(scores)] if scores else [] for name, scores in alone.items()}
 
     def run(self, order, max_sweeps, initial, anchored, after_sweep) -> Matching:
         elements = identity(self.symmetry) | dict(initial or {})
         elements = {name: elements[name] for name in self.spaces}
-        stale, solved, objective = set(order), set() if anchored else set(order), []
-        for sweep in range(max_sweeps):
+        stale, solved, sweeps, settled = set(order), set() if anchored else set(order), [], False
+        while len(sweeps) < max_sweeps and not settled:
             moved = False
             for name in order:
                 if name not in stale:
                     continue
                 stale.discard(name)
-                usable = self._usable(name, solved)
-                if len(usable) < len(self.axes[name]):
+                usable = [term for term in self.terms[name] if term.beside <= solved] or self.terms[name]
+                if len(usable) < len(self.terms[name]):
                     stale.add(name)  # to be solved with everything in the next sweep
                 found = self._solve(name, usable, elements)
                 solved.add(name)
                 if not _same(found, elements[name]):
                     elements[name], moved = found, True
                     stale |= self.near[name]
-            objective.append(self.objective(elements) if moved or not objective else objective[-1])
+            sweeps.append(dict(elements))
             if after_sweep is not None:
-                after_sweep(sweep + 1, dict(elements))
-            if not stale or (not moved and sweep > 0):
-                return Matching(elements, objective, True)
-        return Matching(elements, objective, False)
+                after_sweep(len(sweeps), dict(elements))
+            settled = not stale or (not moved and len(sweeps) > 1)
+        return Matching(elements, settled, sweeps, partial(_inner_product, self.symmetry, self.a, self.b))
 
-    def _usable(self, name: str, solved: set[str]) -> list[Axis]:
-        near = [axis for axis in self.axes[name] if {o.space for o in self.others[axis]} <= solved]
-        return near or self.axes[name]
-
-    def _solve(self, name: str, usable: list[Axis], elements: Elements) -> Tensor:
+    def _solve(self, name: str, usable: list["_Term"], elements: Elements) -> Tensor:
         space = self.spaces[name]
-        if name not in self.alone:
-            fixed = [axis for axis in self.axes[name] if not self.others[axis]]
-            self.alone[name] = sum((self._score(axis, elements) for axis in fixed), torch.zeros(()))
-        parts = [self._kept_score(axis, elements) for axis in usable if self.others[axis]]
-        scores = parts[0].clone() if parts else self.alone[name]
-        for part in [*parts[1:], self.alone[name]] if parts else []:
-            scores += part
-        found = SOLVERS[space.group](scores)
+        keep = len(self.near[name]) > 1  # a single neighbour has moved whenever the space is solved again
+        parts = [term.scores(elements, keep) for term in usable if term.beside]
+        found = SOLVERS[space.group](_total(parts + self.alone[name]))
         if space.per is None or space.per not in elements:
             return found
         placed = torch.empty_like(found)  # copies are numbered as in B, before its members move
         placed[elements[space.per]] = found
         return placed
 
-    def _kept_score(self, axis: Axis, elements: Elements) -> Tensor:
-        """`_score`, kept until a neighbour moves; where the space has but one neighbour that is always."""
-        if len(self.near[axis.space]) == 1:
-            return self._score(axis, elements)
-        used = [elements[other.space] for other in self.others[axis]]
-        return _kept(self.scores, axis, used, lambda: self._score(axis, elements))
 
-    def _score(self, axis: Axis, elements: Elements) -> Tensor:
-        """<rows of A, rows of B> over one axis, all else moved: (N, N) or (C, N, N)."""
-        length = math.prod(axis.shape)
-        if axis not in self.rows:
-            self.rows[axis] = self._rows(self.a[axis.parameter].narrow(axis.dim, axis.start, length), axis)
-        b = self.b[axis.parameter].narrow(axis.dim, axis.start, length)
-        for other in self.others[axis]:
-            if other.dim == axis.dim and other.start != axis.start:
-                continue  # moves another stretch
-            element = elements[other.space]
-            element = dual(element, self.spaces[other.space].group) if other.reads else element
-            b = move_axis(b, replace(other, start=0) if other.dim == axis.dim else other, element)
-        b = self._rows(b, axis)
-        scores = self.rows[axis] @ b.transpose(-2, -1)
-        return scores / b.shape[-1] if axis.space in self.averaged else scores
+def _total(parts: list[Tensor]) -> Tensor:
+    """Their sum, from the first to the last; no part is changed."""
+    total = parts[0] + parts[1] if len(parts) > 1 else parts[0]
+    for part in parts[2:]:
+        total += part
+    return total
 
-    @staticmethod
-    def _rows(x: Tensor, axis: Axis) -> Tensor:
+
+class _Term:
+    """What one axis of a parameter adds to the scores of its space.
+
+    near: spaces on which these depend. beside: spaces of all other axes, stretches of a fused projection among them.
+    """
+
+    def __init__(
+        self, axis: Axis, axes: list[Axis], spaces: Mapping[str, Space], a: State, b: State, averaged: bool
+    ) -> None:
+        self.axis, self.spaces, self.averaged = axis, spaces, averaged
+        self.a, self.b = self._rows(stretch(a[axis.parameter], axis)), stretch(b[axis.parameter], axis)
+        others = [o for o in axes if o is not axis and (o.dim != axis.dim or o.start == axis.start)]
+        self.others = [replace(o, start=0) if o.dim == axis.dim and o.start else o for o in others]
+        self.near, self.beside = {o.space for o in others}, {o.space for o in axes if o is not axis}
+        self.used: list[Tensor] = []  # the elements that the kept scores were made with
+        self.kept: Tensor | None = None
+
+    def scores(self, elements: Elements, keep: bool = False) -> Tensor:
+        """<rows of A, rows of B>, all else in B moved: (N, N) or (C, N, N). keep: until one of these moves."""
+        used = [elements[other.space] for other in self.others]
+        if self.kept is not None and all(one is other for one, other in zip(used, self.used, strict=True)):
+            return self.kept
+        b = self.b
+        for other, element in zip(self.others, used, strict=True):
+            b = move_axis(b, other, dual(element, self.spaces[other.space].group) if other.reads else element)
+        b = self._rows(b)
+        scores = self.a @ b.transpose(-2, -1)
+        scores = scores / b.shape[-1] if self.averaged else scores
+        self.used, self.kept = (used, scores) if keep or not used else ([], None)
+        return scores
+
+    def _rows(self, x: Tensor) -> Tensor:
         """(N, K), or (C, N, K)."""
-        x = x.unflatten(axis.dim, axis.shape)
+        axis = self.axis
+        if len(axis.shape) > 1:
+            x = x.unflatten(axis.dim, axis.shape)
+        elif x.ndim == 2:
+            return x if axis.dim == 0 else x.T
         if axis.copy is None:
             return x.movedim(axis.dim + axis.factor, 0).flatten(1) if x.ndim > 1 else x[:, None]
         x = x.movedim((axis.dim + axis.copy, axis.dim + axis.factor), (0, 1))
         return x.flatten(2) if x.ndim > 2 else x[..., None]
 
-    def objective(self, elements: Elements) -> float:
-        return float(sum(self._product(name, elements) for name in self.symmetry.parameters))
 
-    def _product(self, name: str, elements: Elements) -> Tensor:
-        """<A, moved B> of one parameter, in float64; kept until one of its spaces moves."""
-        axes = self.symmetry.of_parameter(name)
-
-        def product() -> Tensor:
-            moved = self.b[name]
-            for axis in axes:
-                element = elements[axis.space]
-                moved = move_axis(moved, axis, dual(element, self.spaces[axis.space].group) if axis.reads else element)
-            return (self.a[name] * moved).sum(dtype=torch.float64)
-
-        return _kept(self.products, name, [elements[axis.space] for axis in axes], product)
-
-
-def _kept(kept: dict, key: object, used: list[Tensor], make: Callable[[], Tensor]) -> Tensor:
-    """What was made for the key with these very tensors, or made now."""
-    before = kept.get(key)
-    if before is None or any(one is not other for one, other in zip(before[0], used, strict=True)):
-        before = kept[key] = (used, make())
-    return before[1]
+def _inner_product(symmetry: Symmetry, a: State, b: State, elements: Elements) -> float:
+    """<A, moved B> over what the symmetry moves, added up in float64."""
+    moved = transform(symmetry, b, elements)
+    return float(sum((a[name] * moved[name]).sum(dtype=torch.float64) for name in symmetry.parameters))
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from papers.distributed_sde import claims
-from papers.distributed_sde.closed_forms import bound_rows
 from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
 from shared.artifacts.config import load_config
@@ -15,7 +14,8 @@ SMOKE = load_config("distributed_sde", "smoke")
 
 
 def verdict(claim, *tables) -> str:
-    return verdict_of(list(claim(*tables)))
+    settings = {"settings": SMOKE} if "settings" in claim.claim.parameters else {}
+    return verdict_of(list(claim(*tables, **settings)))
 
 
 def sanity(function: str, column: str, values, eta: float, rules: dict) -> pd.DataFrame:
@@ -48,14 +48,15 @@ def test_the_quartic_claim_notices_one_wrong_status():
 
 
 @pytest.mark.parametrize(
-    ("sampled", "error", "expected"), [(1.01, 0.01, HOLDS), (1.2, 0.01, FAILS), (1.04, 0.02, NOISE)]
+    ("corrected", "error", "expected"), [(1.01, 0.01, HOLDS), (1.2, 0.01, FAILS), (1.04, 0.02, NOISE)]
 )
-def test_the_sampled_variance_is_judged_by_its_standard_error(sampled, error, expected):
-    formula = {"discrete": 1 / 3, "classical_1": 0.25, "classical_2": 0.2, "corrected": 1 / 3}
-    rows = [{"model": m, "omega": 0.0, "eta": 0.5, "lam": 1.0, "var_formula": v} for m, v in formula.items()]
-    table = pd.DataFrame(rows).assign(var_mc=lambda t: sampled * t.var_formula, standard_error=error / 3)
+def test_sampled_variances_are_held_against_those_of_the_method(corrected, error, expected):
+    sampled = {"discrete": 1.0, "classical_1": 0.75, "classical_2": 0.6, "corrected": corrected}
+    rows = [{"model": m, "omega": 0.0, "var_mc": v / 3, "standard_error": error / 3} for m, v in sampled.items()]
+    table = pd.DataFrame(rows)
     assert verdict(claims.stationary_variance_exact, table) == expected
-    assert verdict(claims.stationary_variance_exact, table.assign(eta=0.4)) == FAILS
+    table.loc[table.model == "classical_2", "var_mc"] = 1.1 / 3  # as large as the method's
+    assert verdict(claims.stationary_variance_exact, table) == FAILS
 
 
 def boundary(measured: float, half: float = 0.01) -> pd.DataFrame:
@@ -153,7 +154,10 @@ def test_one_seed_cannot_show_that_a_network_trains(lasts, expected):
     assert verdict(claims.dsign_mlp_robust, table.assign(label_smoothing=0.0)) == expected
 
 
-@pytest.mark.parametrize(("constant", "schedule", "expected"), [(0, -0.5, HOLDS), (-0.4, -0.5, FAILS), (0, 0, FAILS)])
+@pytest.mark.parametrize(
+    ("constant", "schedule", "expected"),
+    [(0, -0.5, HOLDS), (-0.4, -0.5, FAILS), (0.2, -0.5, FAILS), (0, 0, FAILS)],
+)
 def test_a_constant_step_has_to_stall_and_the_schedule_to_go_on(constant, schedule, expected):
     rows = [
         {"rule": rule, "scale": 1.0, "seed": seed, "step": k, "loss": (1 + 0.01 * seed) * max(k, 1) ** power}
@@ -206,30 +210,45 @@ def stable(**changes) -> pd.DataFrame:
     return table.assign(**changes)
 
 
-def test_stable_steps_are_held_against_both_conditions_and_the_exponent():
+def test_stable_steps_are_held_against_the_corrected_condition_and_the_exponent():
     claim, table = claims.stable_step_inverse_to_gradient, stable()
     assert verdict(claim, table) == HOLDS
     assert verdict(claim, stable(bound_corrected=table.eta_measured.where(table.index > 0, 9.0))) == FAILS
-    assert verdict(claim, stable(bound_classical=table.bound_corrected)) == FAILS
+    assert verdict(claim, stable(bound_corrected=table.eta_measured)) == NOISE
     assert verdict(claim, stable(eta_measured=table.eta_measured * table.grad_norm**0.5)) == FAILS
-    assert verdict(claim, stable(eta_measured=table.eta_measured * (1 + table.omega))) == FAILS
+    assert verdict(claim, stable(eta_measured=table.eta_measured * (1 + table.omega) * 1.01**table.omega)) == FAILS
+
+
+def test_the_classical_condition_has_to_fail_at_every_omega():
+    claim, table = claims.classical_condition_admits_unstable_steps, stable()
+    assert verdict(claim, table) == HOLDS
+    assert verdict(claim, stable(bound_classical=table.bound_classical.where(table.omega == 0, 0.0))) == FAILS
+    assert verdict(claim, stable(bound_classical=table.bound_classical.where(table.grad_norm < 100, 0.0))) == FAILS
+    assert verdict(claim, stable(bound_classical=table.eta_measured + table.standard_error)) == FAILS
 
 
 def test_an_average_above_the_right_side_or_steps_beyond_the_condition_are_noticed():
     table = pd.DataFrame({
         "method": "DCSGD", "function": "mixed", "omega": 0.0, "k": [1, 10], "average_g2": [4.0, 1.0],
-        "standard_error": 0.01, "bound": [5.0, 2.0], "share_admitted": [0.2, 0.99],
+        "standard_error": 0.01, "bound": [5.0, 2.0], "share_admitted": [0.2, 0.99], "num_runs": 50,
     })  # fmt: skip
     assert verdict(claims.descent_bounds_hold, table) == HOLDS
     assert verdict(claims.descent_bounds_hold, table.assign(average_g2=[4.0, 2.1])) == FAILS
     assert verdict(claims.descent_bounds_hold, table.assign(share_admitted=0.9)) == FAILS
 
 
-def test_the_monotonicity_claim_notices_one_wrong_row():
-    frame = pd.DataFrame(bound_rows(SMOKE.exact.bounds))
-    assert verdict(claims.n_helps_d_hurts, frame) == HOLDS
-    frame.loc[frame.index[5], "bound_corrected"] *= 50
-    assert verdict(claims.n_helps_d_hurts, frame) == FAILS
+def test_measured_boundaries_have_to_move_with_every_argument():
+    points = [(o, d, n, s) for o in (0, 4) for d in (4, 16) for n in (1, 8) for s in (0.1, 0.3)]
+    table = pd.DataFrame(points, columns=["omega", "d", "N", "s1"])
+    table["eta_star_measured"] = 2 / (1 + (table.omega + table.d * table.s1**2 * (1 + table.omega)) / table.N)
+    table = table.assign(ci_low=table.eta_star_measured * 0.99, ci_high=table.eta_star_measured * 1.01)
+    table = table.assign(eta_sure=1.1 * table.eta_star_measured, eta_sure_error=0.005 * table.eta_star_measured)
+    assert verdict(claims.n_helps_d_hurts, table) == HOLDS
+    for column in ("eta_star_measured", "eta_sure"):
+        moved = table.assign(**{column: table[column].where(table.index != 5, 9.0)})
+        assert verdict(claims.n_helps_d_hurts, moved) == FAILS
+    wide = table.assign(ci_low=table.eta_star_measured * 0.5, ci_high=table.eta_star_measured * 1.5)
+    assert verdict(claims.n_helps_d_hurts, wide) == NOISE
 
 
 @pytest.mark.parametrize(
@@ -245,6 +264,7 @@ def test_models_are_ranked_beyond_the_errors_of_their_means(errors, se, expected
             "rel_err": e,
             "f_discrete": 1.0,
             "f_sde": 1 + e,
+            "n_paths": 100,
             "se_discrete": se,
             "se_sde": se,
         }
@@ -260,6 +280,6 @@ def test_the_scaling_rule_is_judged_by_the_error_of_its_ratio(ratio, error, expe
 
 
 def test_processes_that_take_other_steps_are_noticed():
-    table = pd.DataFrame({"step": [0, 10], "largest_difference": [0.0, 1e-7], "z": [0.0, 2.0]})
+    table = pd.DataFrame({"step": [0, 10], "largest_difference": [0.0, 1e-7], "z": [0.0, 2.0], "num_runs": 4})
     assert verdict(claims.processes_match_simulation, table) == HOLDS
     assert verdict(claims.processes_match_simulation, table.assign(largest_difference=0.1)) == FAILS

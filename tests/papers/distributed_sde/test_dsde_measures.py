@@ -7,20 +7,26 @@ import pytest
 from papers.distributed_sde.closed_forms import order_rows
 from papers.distributed_sde.measures import (
     above_the_axis,
-    bound_steps,
     boundary_errors,
+    boundary_steps,
     curves,
     diverged_share,
     ends_of_runs,
     floor_exponents,
+    gap,
+    last_decade_means,
     last_decade_slopes,
+    least_clear_ratio,
     log_median,
+    loss_by_compression,
     over_seeds,
+    sampled_ratios,
     slope,
     transient_errors,
     wrong_statuses,
 )
 from shared.artifacts.config import load_config
+from shared.artifacts.estimates import Estimate
 from shared.base.seeding import numpy_generator
 
 
@@ -62,20 +68,29 @@ def test_floor_exponents_are_found_one_by_one_and_their_errors_grow_with_those_o
     table = pd.DataFrame(points, columns=["eta", "scale", "N"]).assign(
         floor_measured=lambda t: 7 * t.eta**2 * t.scale / t.N, standard_error=lambda t: 0.01 * t.floor_measured
     )
-    found = floor_exponents(table)
+    found = floor_exponents(table, 100)
     assert [found[c].value for c in ("eta", "scale", "N")] == pytest.approx([2, 1, -1])
     # two floors a factor of two apart: sqrt(2) * 1% / log 2
     assert found["eta"].noise == pytest.approx(2**0.5 * 0.01 / np.log(2))
 
 
-def test_bound_steps_compare_rows_that_differ_in_one_argument_alone():
-    table = pd.DataFrame({"N": [1, 8, 1, 8], "d": [4, 4, 9, 9], "bound_corrected": [1.0, 3.0, 0.5, 0.4]})
-    assert sorted(bound_steps(table, "N")) == pytest.approx([-0.1, 2.0])
-    assert sorted(bound_steps(table, "d")) == pytest.approx([-2.6, -0.5])
+def test_boundary_steps_compare_points_that_differ_in_one_argument_alone():
+    table = pd.DataFrame({"N": [1, 8, 1, 8], "d": [4, 4, 9, 9], "omega": 0, "s1": 0.3, "eta_sure": np.nan})
+    table = table.assign(eta_star_measured=[1.0, 3.0, 0.5, 0.4], eta_sure_error=np.nan)
+    half = 0.0196 * table.eta_star_measured  # a standard error of 1 %
+    table = table.assign(ci_low=table.eta_star_measured - half, ci_high=table.eta_star_measured + half)
+    settings = load_config("distributed_sde", "smoke").linear
+    ((law, step),) = boundary_steps(table, "N", 1, settings)
+    assert law == "in_mean_square" and step.value == pytest.approx(np.log(0.8))
+    assert step.noise == pytest.approx(0.01 * 2**0.5) and step.n == settings.threshold_runs
+    ((_, step),) = boundary_steps(table, "d", -1, settings)
+    assert step.value == pytest.approx(np.log(2))
+    assert list(boundary_steps(table, "omega", -1, settings)) == []
 
 
 def test_transient_errors_are_means_over_steps_for_each_model():
-    rows = pd.DataFrame({"sde": ["a", "a", "b"], "rel_err": [0.1, 0.3, 0.0], "f_discrete": 1.0, "f_sde": 1.0})
+    rows = {"sde": ["a", "a", "b"], "rel_err": [0.1, 0.3, 0.0], "f_discrete": 1.0, "f_sde": 1.0, "n_paths": 100}
+    rows = pd.DataFrame(rows)
     found = transient_errors(rows.assign(se_discrete=0.03, se_sde=0.04))
     assert found["a"].value == pytest.approx(0.2) and found["b"].value == 0
     assert found["a"].noise == pytest.approx(1.2 * 0.05)
@@ -119,12 +134,47 @@ def test_slopes_are_those_of_the_last_decade_alone():
     assert found.value == pytest.approx(-0.75) and found.n == 2
 
 
+def test_levels_are_told_with_their_power_and_their_own_mean():
+    steps = np.array([0, 10, 100, 1000])
+    flat = pd.DataFrame({"rule": "r", "scale": 0.3, "seed": 0, "step": steps, "loss": [9.0, 5.0, 2.0, 2.0]})
+    rising = flat.assign(scale=1.0, loss=[9.0, 5.0, 1.0, 10.0])
+    found = last_decade_means(pd.concat([rising, flat]), "scale")
+    assert found == [(0.3, pytest.approx(0, abs=1e-12), 2.0), (1.0, pytest.approx(1), 5.5)]
+
+
+STABLE = pd.DataFrame({
+    "omega": [0, 0, 15, 15], "grad_norm": [1.0, 10.0] * 2, "eta_measured": [2.0, 0.2, 0.5, 0.1],
+    "standard_error": [0.02, 0.001, 0.01, 0.002], "bound_corrected": [1.0, 0.19, 0.45, 0.05],
+})  # fmt: skip
+
+
+def test_a_condition_is_judged_where_the_step_is_least_clearly_above_it():
+    found = least_clear_ratio(STABLE, "bound_corrected", 100)
+    assert (found.value, found.noise, found.n) == (pytest.approx(0.5 / 0.45), pytest.approx(0.01 / 0.45), 100)
+
+
+def test_compression_is_judged_at_the_norm_where_it_costs_least():
+    found = loss_by_compression(STABLE, 100)
+    assert found.value == pytest.approx(2) and found.noise == pytest.approx(2 * (0.005**2 + 0.02**2) ** 0.5)
+
+
+def test_ratios_of_samples_have_the_errors_of_both():
+    rows = pd.DataFrame({"var_mc": [2.0, 1.0], "standard_error": [0.02, 0.01]}, index=["discrete", "corrected"])
+    found = sampled_ratios(rows, "discrete", 50)["corrected"]
+    assert found.value == 0.5 and found.noise == pytest.approx(0.5 * 0.01 * 2**0.5) and found.n == 50
+
+
+def test_a_gap_counts_the_smaller_number_of_repetitions():
+    found = gap(Estimate(2.0, 0.3, n=6), Estimate(1.0, 0.4, n=3))
+    assert (found.value, found.noise, found.n) == (1.0, pytest.approx(0.5), 3)
+
+
 def test_boundaries_are_compared_with_what_was_measured():
     rows = pd.DataFrame({
         "eta_star_measured": [1.0, 2.0], "eta_star_theory": [1.0, 1.9], "eta_star_classical": [5.0, 3.0],
         "ci_low": [0.98, 1.96], "ci_high": [1.02, 2.04], "kappa": [1.5, 1.9],
     })  # fmt: skip
-    largest, classical = boundary_errors(rows)
+    largest, classical = boundary_errors(rows, 100)
     assert (largest.value, classical.value) == pytest.approx((2 / 1.9 - 1, 0.5))
     assert largest.noise == pytest.approx(0.04 / 1.96 / 1.9)
-    assert boundary_errors(rows.assign(eta_star_measured=rows.eta_star_theory))[0].value == 0
+    assert boundary_errors(rows.assign(eta_star_measured=rows.eta_star_theory), 100)[0].value == 0

@@ -98,6 +98,15 @@ def test_the_constraint_relaxes_with_n_and_tightens_with_the_rest(d, num_clients
     same = bound() * (1 + 1e-12)
     assert bound(num_clients=2 * num_clients) * (1 + 1e-12) >= bound()
     assert bound(d=2 * d) <= same and bound(omega=factor * omega) <= same and bound(s1=factor * s1) <= same
+    assert 0 < bound() < math.inf
+
+
+@pytest.mark.parametrize("nu", [1.0, 3.0])
+def test_the_constraint_of_sign_steps_relaxes_with_n_and_tightens_with_dimension_and_noise(nu):
+    def bound(d=16, num_clients=8, scale=0.5):
+        return dsign_bound(4.0, 3.0, d, num_clients, scale, nu).corrected
+
+    assert bound(num_clients=16) > bound() > max(bound(d=32), bound(scale=1.0)) > 0
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,11 +2,17 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from papers.logistic_gd import claims, tables
+from papers.logistic_gd import claims, figures, tables
+from papers.logistic_gd.families import UNEQUAL, as_data
+from papers.logistic_gd.search_checks import across_curvature
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.csv_files import read_csv
+from shared.artifacts.paper import artifact_csv
+from shared.artifacts.paths import PaperPaths
 
 
 def verdict(claim, *tables) -> str:
@@ -81,10 +87,41 @@ def test_one_cycle_without_proof_is_noticed():
     assert verdict(claims.cycles_certified, CYCLES, CYCLES, CYCLES.assign(certified=[False, False, True])) == FAILS
 
 
-def test_a_search_that_confirms_nothing_on_one_side_fails():
-    table = frame(search=["circle, stable", "lifted"], confirmed=True, norm_error=0.0, gamma_stable=[1.9, 1.7])
-    assert verdict(claims.search_finds_cycles, table) == HOLDS
-    assert verdict(claims.search_finds_cycles, table.assign(confirmed=[True, False])) == FAILS
+SEARCH = frame(
+    search=["circle, stable", "circle, stable", "lifted", "lifted"], ratio_bound=[100, 1000, None, None],
+    dim=[2, 2, 50, 300], confirmed=[False, True, True, True], norm_error=0.0, gamma_stable=[None, 1.7, 1.97, 1.6],
+)  # fmt: skip
+FAMILY = frame(data="S(20;4,165,1)", gamma=[1.75, 1.8, 1.9], cycle=[0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("gamma", "confirmed", "expected"),
+    [(1.7, True, HOLDS), (1.8, True, FAILS), (1.85, True, FAILS), (1.7, False, FAILS)],
+)
+def test_a_search_has_to_go_below_the_cycles_of_the_known_family_of_its_ratio(gamma, confirmed, expected):
+    line = FAMILY.assign(data="A")
+    search = SEARCH.assign(gamma_stable=[None, gamma, 1.97, 1.6], confirmed=[False, confirmed, True, True])
+    assert verdict(claims.search_improves_on_known_cycles, search, FAMILY, line) == expected
+    lifted = SEARCH.assign(gamma_stable=[None, 1.7, 1.97, gamma], confirmed=[False, True, True, confirmed])
+    assert verdict(claims.search_improves_on_known_cycles, lifted, FAMILY, line) == expected
+
+
+def test_known_cycles_in_the_figure_of_the_search_are_those_of_the_tables():
+    paths = PaperPaths("logistic_gd", "cpu")
+    plane, line = (read_csv(artifact_csv(paths, t, reference=True)) for t in ("tab_counterexample", "tab_1d_unequal"))
+    least = plane[plane.cycle > 0].groupby("data").gamma.min()
+    counts = [name.strip(")").split(",")[1:] for name in least.index]
+    assert {int(heavy) / int(light) for heavy, light in counts} == set(figures.KNOWN)
+    assert [figures.KNOWN[int(heavy) // int(light)] for heavy, light in counts] == least.tolist()
+    rows = line[(line.data == "A") & (line.cycle > 0)].sort_values("gamma")
+    dim, gamma = figures.LIFTED
+    assert gamma == rows.gamma.iloc[0]
+    data = as_data(UNEQUAL["A"])
+    along, points = rows.sharpness.iloc[0], np.array(rows.points.iloc[0].split("; "), float)
+    x, at_minimum = data.z[:, 0], rows.w_star.iloc[:1].to_numpy()
+    across = [across_curvature(x, data.weights, d, at_minimum)[0] for d in (dim - 1, dim)]
+    assert across[0] > along > across[1]  # from there on lambda, hence gamma, is that of the line
+    assert abs(np.prod(1 - gamma / along * across_curvature(x, data.weights, dim, points))) < 1
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ REPORTED = Reported("signed_adam")
 
 def settings(**changed):
     thresholds = {"regret": 0.02, "tied": 0.01, "adavar": 0.02, "reported_spread": False} | changed
-    return SimpleNamespace(thresholds=SimpleNamespace(**thresholds), studies={"main": SimpleNamespace(title="t")})
+    studies, quadratics = {"main": SimpleNamespace(title="t")}, SimpleNamespace(num_seeds=10)
+    return SimpleNamespace(thresholds=SimpleNamespace(**thresholds), studies=studies, quadratics=quadratics)
 
 
 def verdict(function, *given) -> str:
@@ -322,11 +323,18 @@ def test_the_text_of_a_cell_marks_what_noise_may_have_decided():
 
 
 def test_more_than_0_3_of_perplexity_is_refused_and_named():
-    _, equal = grid_tables(GRID | {(0.9, 0.95): 2.5}, num_seeds=3)
-    assert verdict(claims.equal_betas_within, equal) == "fails"
+    betas, equal = grid_tables(GRID | {(0.9, 0.95): 2.5}, num_seeds=3)
+    assert verdict(claims.equal_betas_within, equal, betas) == "fails"
     assert grid.rows_above(equal, 0.3).startswith("1 of 2: main 0.9 (7.9")
-    _, near = grid_tables(GRID | {(0.9, 0.95): 2.999}, num_seeds=3)
-    assert verdict(claims.equal_betas_within, near) == "holds" and grid.rows_above(near, 0.3) == "0 of 2"
+    betas, near = grid_tables(GRID | {(0.9, 0.95): 2.999}, num_seeds=3)
+    assert verdict(claims.equal_betas_within, near, betas) == "holds" and grid.rows_above(near, 0.3) == "0 of 2"
+
+
+@pytest.mark.parametrize(("num_seeds", "dof"), [(1, 2), (3, 2), (5, 4)])
+def test_the_largest_loss_tells_its_seeds_and_three_are_behind_a_printed_spread(num_seeds, dof):
+    betas, equal = grid_tables(GRID, num_seeds=max(num_seeds, 2))
+    found = grid.largest_loss_of_perplexity(equal, betas.assign(num_seeds=num_seeds))
+    assert (found.n, found.dof) == (num_seeds, dof)
 
 
 def confounders(eps=(3.0, 3.001), correction=(3.0, 3.002)) -> pd.DataFrame:
@@ -414,16 +422,17 @@ def quadratics(het: dict, draws=(1.0, 1.1, 0.9)) -> pd.DataFrame:
 
 def test_the_order_on_quadratics_is_that_of_the_worst_rotation():
     order, clear = claims.het_quadratic_order, {"SGD": 1e4, "Signum": 1.0, "Adam": 0.1}
-    assert verdict(order, quadratics(clear)) == "holds"
-    assert verdict(order, quadratics(clear | {"SGD": 10.0})) == "fails"
+    assert verdict(order, quadratics(clear), settings()) == "holds"
+    assert verdict(order, quadratics(clear | {"SGD": 10.0}), settings()) == "fails"
     for landscape, factor in (("het", 30), ("hom", 1 / 400)):
         one = quadratics(clear)
         rows = (one.landscape == landscape) & (one.method == "Adam") & (one.draw == 2)
         one.loc[rows, ["median", "low", "high"]] *= factor
-        assert verdict(order, one) == "fails"
+        assert verdict(order, one, settings()) == "fails"
         one.loc[rows, "low"] /= 1e6  # quartiles far apart
-        assert verdict(order, one) == "within noise"
+        assert verdict(order, one, settings()) == "within noise"
     assert landscapes.count_above(one, "hom", "SGD", "Adam", 20) == "1 of 3"
+    assert {item.estimate.n for item in order(one, settings()) if hasattr(item, "estimate")} == {10}
 
 
 def test_blocks_that_do_not_differ_fail():

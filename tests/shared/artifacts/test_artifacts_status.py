@@ -3,7 +3,9 @@
 import pytest
 
 from shared.artifacts import status as module
+from shared.artifacts.paths import PaperPaths
 from shared.artifacts.status import explain_stale, status
+from shared.base.files import write_json
 
 CHANGED = "Params have changed since last execution: Union of exclusive params before and now across all output: "
 DRY_RUN = f"""
@@ -54,12 +56,20 @@ def test_a_built_paper_counts_its_artifacts_verdicts_and_minutes(toy, monkeypatc
     state = status("toy", "smoke")
     assert state.built == "2 of 2 artifacts"
     assert state.claims == "paper: 1 holds; ours: 1 not testable at this scale"
-    assert state.stale.startswith("descend (2 jobs)") and float(state.minutes) >= 0
+    assert state.stale.startswith("descend (2 jobs)") and float(state.cpu_minutes) >= 0 and float(state.minutes) >= 0
 
 
 def test_an_unbuilt_scale_is_said_to_be_unbuilt(toy):
     state = status("toy", "cpu")
-    assert (state.built, state.stale, state.claims, state.minutes) == ("0 of 2 artifacts", "not built", "", "")
+    assert (state.built, state.stale, state.claims) == ("0 of 2 artifacts", "not built", "")
+    assert (state.cpu_minutes, state.minutes) == ("", "")
+
+
+def test_without_records_the_minutes_are_those_of_the_accepted_build(toy):
+    cost = {"cpu_minutes": 14.62, "compute_minutes": 99.67}
+    write_json(PaperPaths("toy", "cpu").reference / "provenance.json", cost)
+    state = status("toy", "cpu")
+    assert (state.cpu_minutes, state.minutes) == ("14.62 (reference)", "99.67 (reference)")
 
 
 def test_a_key_longer_than_its_column_is_printed_whole(toy, monkeypatch, capsys):

@@ -70,6 +70,25 @@ def test_degrees_of_freedom_are_welchs():
     assert math.isclose(difference(one, Estimate(0.0)).dof, 4.0)
 
 
+@pytest.mark.parametrize("combined", [difference, ratio])
+def test_a_combination_has_the_fewest_repetitions_of_its_parts(combined):
+    few, many = from_spread(1.0, 2.0, 3), from_spread(2.0, 2.0, 5)
+    assert combined(few, many).n == combined(many, few).n == combined(few, Estimate(1.0)).n == 3
+    assert combined(few, from_standard_error(1.0, 0.1)).n == 3  # which draws the other has is not told
+    assert combined(from_spread(1.0, UNKNOWN, 1), many).n == 1
+    assert combined(Estimate(2.0), Estimate(1.0)).n is None
+
+
+@pytest.mark.parametrize("stds", [(1.0, 1.0), (1.0, 9.0), (9.0, 1.0)])
+def test_a_difference_has_no_fewer_degrees_of_freedom_than_its_smaller_sample(stds):
+    found = difference(from_spread(0.0, stds[0], 3), from_spread(0.0, stds[1], 5))
+    assert 3 - 1 <= found.dof <= 3 + 5 - 2
+
+
+def test_the_number_of_repetitions_decides_nothing():
+    assert Estimate(1.0, 0.5, 4, 5).margin() == Estimate(1.0, 0.5, 4).margin() == Estimate(1.0, 0.5, 4, 50).margin()
+
+
 def test_the_noise_of_a_ratio_is_that_of_many_draws():
     draw = numpy_generator(0, "ratio")
     values = draw.normal(10, 0.1, 200_000) / draw.normal(4, 0.05, 200_000)

@@ -95,3 +95,19 @@ def test_records_without_such_runs_say_so():
     figure = plots.nothing("These records hold no such runs.")
     assert figure.axes[0].texts[0].get_text() == "These records hold no such runs."
     plt.close(figure)
+
+
+def test_of_nested_looks_the_first_has_the_largest_marker_and_each_keeps_its_own():
+    looks = plots.styles(["a", "b", "c"])
+    found = plots.nested(looks, 6, 3)
+    assert [look["markersize"] for look in found.values()] == [6, 4.5, 3]
+    assert [look["marker"] for look in found.values()] == [look["marker"] for look in looks.values()]
+
+
+def test_an_axis_may_be_linear_up_to_one_and_logarithmic_beyond(ax):
+    plots.symlog_ticks(ax.yaxis, (0, 0.5, 1, 2, 5))
+    ax.set_ylim(-1, 10)
+    place = ax.transData.transform([(0, y) for y in (0, 0.5, 1, 2, 4, 8)])[:, 1]
+    steps = np.diff(place)
+    assert math.isclose(steps[0], steps[1]) and np.allclose(steps[2:], steps[2])
+    assert [ax.yaxis.get_major_formatter()(y, None) for y in ax.get_yticks()] == ["0", "0.5", "1", "2", "5"]

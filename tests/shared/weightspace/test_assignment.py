@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from shared.weightspace.assignment import (
     best_permutation,
@@ -28,6 +29,27 @@ def test_the_assignment_is_the_best_of_all_permutations(size):
         rows = range(size)
         best = max(itertools.permutations(rows), key=lambda p: sum(float(table[i, p[i]]) for i in rows))
         assert index.tolist() == list(best)
+
+
+def large_tables() -> dict[str, torch.Tensor]:
+    noise, one = randn(150, 150, seed=8), torch.zeros(150, 150, dtype=torch.float64)
+    planted = torch.eye(150, dtype=torch.float64)[torch.randperm(150, generator=torch.Generator().manual_seed(9))]
+    outlier = one.clone()
+    outlier[3, 5], outlier[7] = 1e12, -1e12
+    return {
+        "noise": noise, "planted": 50 * planted + noise, "low rank": randn(150, 2, seed=10) @ randn(2, 150, seed=11),
+        "outlier": noise + outlier, "constant": one, "tiny": 1e-200 * noise, "mostly ties": noise.round(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", large_tables())
+def test_potentials_leave_the_optimum_of_a_large_table_and_the_table_itself(kind):
+    table = large_tables()[kind]
+    found = best_permutation(table)
+    rows, best = linear_sum_assignment(table.numpy(), maximize=True)
+    assert sorted(found.tolist()) == list(range(150))
+    assert float(table[rows, found].sum()) == pytest.approx(float(table[rows, best].sum()), rel=1e-12)
+    assert torch.equal(table, large_tables()[kind])
 
 
 def test_procrustes_beats_every_rotation_and_reflection_of_the_plane():
