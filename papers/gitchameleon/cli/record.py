@@ -25,12 +25,15 @@ ANSWER_KEYS, RUN_KEYS = ["protocol", "model", "example_id"], ["example_id", "cod
 VISIBLE = ["visible", "visible_exception", "visible_date"]
 
 
-def answers_found(built: pd.DataFrame, date: str) -> pd.DataFrame:
-    """Rows of the step `answers` as columns of recorded.csv, those with a verdict."""
-    found = built[~built.verdict.isin(UNDECIDED)].rename(
-        columns={"verdict": "visible", "exception": "visible_exception"}
-    )
-    return found.assign(visible_date=date)[[*ANSWER_KEYS, "library", "year", "perf_category", *VISIBLE]]
+def answers_found(built: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the step `answers`, of all systems and with their date, as columns of recorded.csv.
+
+    Left out are problems that could not be run for some system: of these only empty and foreign answers have a verdict.
+    """
+    undecided = built.example_id[built.verdict.isin(UNDECIDED)]
+    found = built[~built.example_id.isin(undecided)]
+    found = found.rename(columns={"verdict": "visible", "exception": "visible_exception", "date": "visible_date"})
+    return found[[*ANSWER_KEYS, "library", "year", "perf_category", *VISIBLE]]
 
 
 def runs_found(executed: pd.DataFrame, pairs: pd.DataFrame, problems: Iterable[Problem], date: str) -> pd.DataFrame:
@@ -96,7 +99,8 @@ def main(
     executed, day = _of_build(runs / "execute" / "benchmark.parquet")
     pairs, _ = _of_build(runs / "pairs" / "benchmark.parquet")
     _keep(RUNS, runs_found(executed, pairs, load_problems("benchmark"), day), RUN_KEYS)
-    parts = [answers_found(*_of_build(path)) for path in sorted((runs / "answers").glob("*.parquet"))]
+    parts = [_of_build(path) for path in sorted((runs / "answers").glob("*.parquet"))]
     if not parts:
         raise ValueError(f"no published answers among the records in {runs}; build them first")
-    _keep(ANSWERS, pd.concat(parts, ignore_index=True), ANSWER_KEYS)
+    built = pd.concat([frame.assign(date=day) for frame, day in parts], ignore_index=True)
+    _keep(ANSWERS, answers_found(built), ANSWER_KEYS)

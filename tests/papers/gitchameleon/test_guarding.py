@@ -1,5 +1,6 @@
 """Functions of a test module are those of its text, whoever had his turn before the module was guarded."""
 
+import os
 import subprocess
 import sys
 import types
@@ -85,6 +86,28 @@ def test_what_was_exchanged_before_it_was_guarded_is_named(made, how):
     else:
         module.TestAnswer.test_equal = subprocess.Popen
     assert others(module, code) == ["made.TestAnswer.test_equal"]
+
+
+def test_a_package_that_replaces_functions_when_it_is_imported_is_no_tampering(tmp_path):
+    """pytest and AnyIO import exceptiongroup, which before Python 3.11 replaces methods in `traceback`."""
+    (tmp_path / "exceptiongroup.py").write_text(
+        "import traceback\ntraceback.TracebackException.format = lambda self: []"
+    )
+    program = """
+from papers.gitchameleon.harness.boxed.guarding import guard
+_, conduct = guard({}, False)
+import exceptiongroup, traceback
+print(conduct())
+traceback.TracebackException.format = lambda self: []
+print(conduct())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
+    )
+    assert run.stdout.splitlines() == ["[]", "['traceback.TracebackException.format']"], run.stderr
 
 
 def test_every_function_of_this_file_is_of_this_file():

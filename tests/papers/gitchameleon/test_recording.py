@@ -24,24 +24,28 @@ def known_answers(**values) -> pd.DataFrame:
     return pd.DataFrame([row | values])
 
 
-def built_answers(*verdicts: str) -> pd.DataFrame:
+def built_answers(*verdicts: str, model: str = "o1") -> pd.DataFrame:
     rows = [
-        {"tests": "visible", "model": "o1", "protocol": "selfdebug", "example_id": p.example_id, **FACTS,
+        {"tests": "visible", "model": model, "protocol": "selfdebug", "example_id": p.example_id, **FACTS,
          "verdict": verdict, "exception": "KeyError" if verdict == "fail-exception" else "", "flags": ""}
         for p, verdict in zip(PROBLEMS, verdicts, strict=False)
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def found_in(*built: pd.DataFrame) -> pd.DataFrame:
+    return record.answers_found(pd.concat(built).assign(date="2026-02-02"))
+
+
 def test_what_is_found_again_changes_nothing():
-    found = record.answers_found(built_answers("pass"), "2026-02-02")
+    found = found_in(built_answers("pass"))
     table, changed = record.merged(known_answers(), found, record.ANSWER_KEYS)
     pd.testing.assert_frame_equal(table, known_answers())
     assert changed == []
 
 
 def test_a_verdict_that_changes_is_named_and_keeps_the_hidden_one():
-    found = record.answers_found(built_answers("fail-exception", "timeout"), "2026-02-02")
+    found = found_in(built_answers("fail-exception", "timeout"))
     table, changed = record.merged(known_answers(), found, record.ANSWER_KEYS)
     assert table.visible.tolist() == ["fail-exception", "timeout"] and table.hidden.tolist() == ["pass", ""]
     assert table.visible_date.unique().tolist() == ["2026-02-02"]
@@ -56,8 +60,13 @@ def test_a_hidden_verdict_of_the_build_takes_the_place_of_the_known_one():
 
 @pytest.mark.parametrize("verdict", ["env-missing", "harness-error"])
 def test_what_could_not_be_run_leaves_the_known_verdict(verdict):
-    found = record.answers_found(built_answers(verdict), "2026-02-02")
-    assert not len(found)
+    assert not len(found_in(built_answers(verdict)))
+
+
+@pytest.mark.parametrize("verdict", ["foreign", "no-answer"])
+def test_a_problem_that_some_system_could_not_be_run_on_is_kept_for_none(verdict):
+    found = found_in(built_answers("env-missing", "pass"), built_answers(verdict, "pass", model="o3 mini"))
+    assert found.example_id.tolist() == [SECOND, SECOND]
 
 
 def test_runs_are_named_by_the_hash_of_their_program():

@@ -13,6 +13,7 @@ READ = {"tb_frame", "gi_frame", "cr_frame", "ag_frame"}  # attributes that lead 
 REWRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
 FILENAME_AT = {"compile": 1, "code.__new__": 1}  # events with the name of a file that code is said to come from
 PATCHED = "unittest unittest.case unittest.loader unittest.result unittest.suite unittest.util importlib traceback"
+PATCHING = ("exceptiongroup",)  # what itself replaces functions of these when it is imported, as pytest and AnyIO do
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 CODE = types.CodeType
 WRAPPERS = (types.FunctionType, classmethod, staticmethod, property)
@@ -57,6 +58,11 @@ def guard(packages, tracing):
 def guarded_names(packages):
     """(module -> names to guard, packages that are here). They are imported before the candidate can touch them."""
     importlib.import_module("unittest")
+    for name in PATCHING:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            continue  # not in this environment
     names, loaded = {name: None for name in ["builtins"] + PATCHED.split()}, []
     for package, modules in sorted(packages.items()):
         try:
