@@ -1,5 +1,6 @@
 """Shapes that several figures have: dots with intervals in rows, bars with counts, heat maps, named points, texts."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping
 
@@ -38,6 +39,7 @@ def dots(
         return nothing("no system has results here")
     same, height = len(set(map(tuple, names.values()))) == 1, max(map(len, names.values()))
     dense = max(0.17, 0.1 * len(labels))
+    most = math.ceil(len(parts) / math.ceil(len(parts) / most))  # rows of panels as even as can be
     figure, axes = panels(len(parts), most=most, width=width, height=1.0 + dense * height, beside=2.6, sharey=same)
     look, step = styles(labels), 0.8 / len(labels)
     for ax, (title, part) in zip(axes, parts.items(), strict=True):

@@ -1,6 +1,5 @@
 """Figures of results: verdicts of real answers beside published numbers, and what proves the harness."""
 
-import math
 from collections.abc import Callable
 
 import matplotlib.pyplot as plt
@@ -29,9 +28,7 @@ def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Fi
             numbers = part.dropna(subset="n").groupby("tests").n.first()
             title = "\n".join([str(kind), *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
             parts |= {title: part} if len(numbers) else {}
-        lines = max(1, math.ceil(len(parts) / 5))  # of panels, as even as can be
-        most = max(1, math.ceil(len(parts) / lines))
-        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=most, limits=(-5, 105))
+        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=5, limits=(-5, 105))
         for ax, part in zip(figure.axes, parts.values(), strict=False):
             for row in part[part.percent == 0].itertuples():
                 ax.annotate(f"0 of {row.n:g}", (row.high + 2, order.get_loc(row.system)), fontsize=6, va="center")
