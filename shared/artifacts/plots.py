@@ -227,7 +227,7 @@ def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = N
     """Triangles at the panel's upper edge (at `top`, if given) where a run diverged or left the axis.
 
     Args:
-        stack: a triangle stands on top of those that are at its place already, where it would hide them.
+        stack: a triangle hangs below those that are at its place already, where it would hide them.
     """
     if not len(x):
         return
@@ -237,9 +237,9 @@ def mark_gone(ax: Axes, x: Sequence[float], color: object, top: float | None = N
         ax.plot(x, np.full(len(x), height), "^", transform=transform, **look)
         return
     for each in x:
-        below = sum(each in mark.get_xdata() for mark in ax.lines if mark.get_label() == "_gone")
-        raised = transform + ScaledTranslation(0, below * 5.5 / 72, ax.figure.dpi_scale_trans)
-        ax.plot([each], [height], "^", transform=raised, **look)
+        above = sum(each in mark.get_xdata() for mark in ax.lines if mark.get_label() == "_gone")
+        lowered = transform + ScaledTranslation(0, -above * 5.5 / 72, ax.figure.dpi_scale_trans)
+        ax.plot([each], [height], "^", transform=lowered, **look)
 
 
 def band(ax: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], color: object) -> None:
