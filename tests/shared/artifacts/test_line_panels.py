@@ -51,15 +51,15 @@ def test_lost_runs_are_marked_where_they_were_lost():
     assert [list(line.get_xdata()) for line in axes[0].lines if line.get_label() == "_gone"] == [[4]]
 
 
-def test_marks_of_runs_lost_at_one_place_stand_on_each_other():
+def test_marks_of_runs_lost_at_one_place_hang_below_each_other():
     lost = CURVES.assign(lost=CURVES.x == 4)
     lost["y"] = lost.y.where(lost.x < 4)  # lost runs have no mean
     figure, axes = line_panels(lost[lost.x < 5], "x", "y", panel=["kind"], by="rate", gone="lost")
     figure.canvas.draw()
     marks = [line for line in axes[0].lines if line.get_label() == "_gone"]
     assert [list(mark.get_xdata()) for mark in marks] == [[4], [4]]
-    low, high = (mark.get_transform().transform((4, 1.0)) for mark in marks)
-    assert low[0] == high[0] and high[1] > low[1]
+    first, second = (mark.get_transform().transform((4, 1.0)) for mark in marks)
+    assert first[0] == second[0] and second[1] < first[1]
 
 
 def test_decades_are_thinned_to_at_most_as_many_as_wanted():
