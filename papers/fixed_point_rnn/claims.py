@@ -177,7 +177,7 @@ def kronecker_best_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
         yield at_least(f"{family}_K_minus_H1", paired_difference(*pair), 0)
 
 
-@claim("householder-better-text", "On text two reflections are ahead of one, one of Mamba and of Kronecker.", **TEXT)
+@claim("householder-better-text", "On text two reflections are ahead of one, one of Mamba and of Kronecker.", **LARGE)
 def householder_better_text(tab_8: pd.DataFrame) -> Iterator[Finding]:
     loss = tab_8.pivot(index="seed", columns="model", values="loss")
     for first, second in (("FP-Mamba-H2", "FP-Mamba-H1"), ("FP-Mamba-H1", "Mamba"), ("FP-Mamba-H1", "FP-Mamba-K")):
