@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shared.artifacts.line_panels import decade_ticks
+from shared.artifacts.line_panels import decade_ticks, line_panels
 from shared.artifacts.plots import MARKERS, legend, mark_gone, panels, scale_line, seeds, styles, value_ticks
 from shared.artifacts.shapes import heat_maps
 
@@ -155,6 +155,15 @@ def fig_7(table: pd.DataFrame) -> Figure:
 def fig_8(table: pd.DataFrame) -> Figure:
     """Validation perplexity, a dot per seed."""
     return _rows(table, "perplexity", "validation perplexity")[0]
+
+
+def fig_rates(table: pd.DataFrame) -> Figure:
+    """Loss over the learning rates tried, a panel per study."""
+    how = {"error": "standard_error", "size": (3.6, 3.0), "log": "x", "sharey": False}
+    labels = ("learning rate", "loss on the tuning seeds")
+    return line_panels(
+        table, "lr", "loss", panel=["study"], by="model", looks=_looks(table.model), labels=labels, **how
+    )[0]
 
 
 def fig_10(table: pd.DataFrame) -> Figure:

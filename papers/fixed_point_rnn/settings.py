@@ -1,4 +1,4 @@
-"""Settings of layers, solver, tasks and studies. No torch here."""
+"""Settings of exact checks, layers, solver, tasks and studies. No torch here."""
 
 from typing import Any, Literal, Self
 
@@ -9,6 +9,18 @@ from shared.data.config import TextConfig
 from shared.train.config import TrainingConfig
 
 Dependence = Literal["lam", "Q", "b", "c", "gate"]
+
+
+class Exact(StrictModel):
+    """Checks in float64."""
+
+    num_draws: int = Field(ge=2)  # random layers of the gradients' study
+    num_linear: int = Field(ge=1)  # random dense recurrences against their closed form
+    num_backward: tuple[int, ...] = (1, 2, 4, 8)  # differentiable steps
+    width: int = Field(ge=2)  # D
+    length: int = Field(ge=2)  # T
+    contraction_length: int = Field(ge=2)  # T of the dense Jacobian
+    num_jacobians: int = Field(ge=1)  # random ones for Theorem 3.2
 
 
 class SolverSettings(StrictModel):
@@ -107,7 +119,9 @@ class Study(StrictModel):
     training: TrainingConfig
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    lr: float = Field(gt=0)
+    lrs: tuple[float, ...] = Field(min_length=1)  # peak learning rates; of several, every model has its own best
+    tuning_seeds: tuple[int, ...] = (100, 101)  # they choose the rate, by the loss of the last logged window
+    extensions: int = Field(default=2, ge=0)  # times the rates go on where the best one is at their end
     weight_decay: float = Field(default=0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = 1.0
