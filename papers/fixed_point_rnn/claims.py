@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from papers.fixed_point_rnn.scores import at_length, growth, swept_model
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable, within
-from shared.artifacts.estimates import Estimate, mean_of, paired_difference, share_of
+from shared.artifacts.estimates import difference, mean_of, of_row, paired_difference, share_of
 
 PAPER = {"kind": "paper"}
 CHOSEN = (
@@ -161,9 +160,8 @@ def bc_dependence_for_copy(tab_1: pd.DataFrame) -> Iterator[Finding]:
     ours = tab_1.dropna(subset="token_acc").set_index("model")
     without = ours[ours.index.str.startswith("bc none")]
     best, worst = without.token_acc.idxmax(), ours.drop(without.index).token_acc.idxmin()
-    gap = ours.token_acc[worst] - ours.token_acc[best]
-    noise = float(np.hypot(ours.standard_error[worst], ours.standard_error[best]))
-    yield greater("worst_with_minus_best_without", Estimate(gap, noise, float(ours.num_seeds.min()) - 1), 0)
+    gap = difference(*(of_row(ours.loc[row], "token_acc", "standard_error") for row in (worst, best)))
+    yield greater("worst_with_minus_best_without", gap, 0)
 
 
 @claim("kronecker-best-tracking", "Kronecker mixers track twice the length at least as well as H1.", **LARGE)
