@@ -47,6 +47,7 @@ def over_compression(table: pd.DataFrame) -> Figure:
     for ax in axes:
         ax.set_xlabel(r"compression $\omega$")
         symlog_ticks(ax.xaxis, sorted(table.omega.unique()))
+        ax.set_xlim(-0.2, 1.4 * table.omega.max())
     legend(figure, axes[:-1], r"$|\nabla f(x)|$")
     return figure
 
