@@ -4,13 +4,7 @@ Steps: exact (closed forms), linear (quadratics), toy (quartic test functions), 
 network (synthetic noise on full-batch gradients), minibatch (true mini-batch noise), processes (real ones).
 """
 
-from papers.distributed_sde.network_settings import (
-    MinibatchShard,
-    MinibatchStudies,
-    NetworkStudies,
-    Processes,
-    network_shards,
-)
+from papers.distributed_sde import network_settings as networks
 from papers.distributed_sde.settings import Exact, Linear, SimulatedPaths, Toys, ToyShard
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
@@ -23,9 +17,9 @@ class Config(PaperConfig):
     linear: Linear
     toys: Toys
     paths: SimulatedPaths
-    network: NetworkStudies
-    minibatch: MinibatchStudies
-    processes: Processes
+    network: networks.NetworkStudies
+    minibatch: networks.MinibatchStudies
+    processes: networks.Processes
 
 
 STEPS = {"claims": ("linear", "paths")}
@@ -33,21 +27,13 @@ STEPS = {"claims": ("linear", "paths")}
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     """Step -> shard -> settings."""
-    one, minibatch = min(config.num_gpus, 1), config.minibatch
+    one = min(config.num_gpus, 1)
     return {
         "exact": {"exact": config.exact},
         "linear": {"linear": config.linear},
         "toy": {name: ToyShard(toys=part, num_gpus=one) for name, part in config.toys.parts().items()},
         "paths": {"paths": config.paths},
-        "network": network_shards(config.network, one),
-        "minibatch": {
-            n.name: MinibatchShard(
-                name=n.name,
-                network=n.spec,
-                studies=minibatch.model_copy(update={"networks": []}),
-                num_gpus=config.num_gpus,
-            )
-            for n in minibatch.networks
-        },
+        "network": networks.network_shards(config.network, one),
+        "minibatch": networks.minibatch_shards(config.minibatch, config.num_gpus),
         "processes": {"processes": config.processes},
     }

@@ -9,6 +9,7 @@ from papers.distributed_sde.labels import FUNCTIONS, MODELS, SDES, cell_label
 from papers.distributed_sde.loss_panels import UNIFORM_GUESS, loss_panels, mark_last_decade
 from papers.distributed_sde.measures import predicted_boundaries, until_gone
 from papers.distributed_sde.network_settings import label_entropy
+from papers.distributed_sde.stable_panels import over_compression, over_gradient_norm
 from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, value_ticks
 
@@ -64,22 +65,13 @@ def fig_toy(table: pd.DataFrame) -> Figure:
 
 
 def fig_stable(table: pd.DataFrame) -> Figure:
-    """Largest stable step over the gradient norm, beside both conditions: a panel per function and omega."""
-    groups = list(table.groupby(["function", "omega"], sort=False))
-    figure, axes = panels(len(groups), most=4, width=2.3, height=3.0, sharey=True, beside=0)
-    corrected, classical = styles(["corrected", "classical"], lines=True).values()
-    for ax, ((function, omega), part) in zip(axes, groups, strict=True):
-        part = part.sort_values("grad_norm")
-        ax.plot(part.grad_norm, part.bound_corrected, label=r"corrected SDE, $2/(G\kappa)$", **corrected)
-        ax.plot(part.grad_norm, part.bound_classical, label=r"classical SDE, $2/(G(\kappa-1))$", **classical)
-        look = {"fmt": "o", "markersize": 3.5, "color": "0.2", "capsize": 2}
-        label = r"measured: $E f(x - \eta u) = f(x)$, $\pm 2$ s.e."
-        ax.errorbar(part.grad_norm, part.eta_measured, yerr=2 * part.standard_error, label=label, **look)
-        ax.set(xscale="log", yscale="log", title=rf"{FUNCTIONS[function]}, $\omega = {omega:g}$")
-        ax.set_xlabel(r"$|\nabla f(x)|$")
-    axes[0].set_ylabel(r"largest stable step $\eta$")
-    legend(figure, axes[0], below=True)
-    return figure
+    """Largest stable step over the gradient norm, beside both conditions."""
+    return over_gradient_norm(table)
+
+
+def fig_compression(table: pd.DataFrame) -> Figure:
+    """Over omega: the measured step and the classical condition over the corrected one; and how often it fails."""
+    return over_compression(table)
 
 
 def fig_threshold(table: pd.DataFrame) -> Figure:
@@ -180,6 +172,5 @@ def fig_minibatch(table: pd.DataFrame) -> Figure:
     names = {"dcsgd": "$\\omega$ = ", "dsign": "noise scale = "}
     levels = table.study.map(names) + table.level.map("{:g}".format)
     table = table.assign(level=levels, study=table.study.map({"dcsgd": "DCSGD", "dsign": "DSignSGD"}))
-    return loss_panels(table.assign(study=table.network + ", " + table.study), ["study", "rule"], "level", "", most=5)[
-        0
-    ]
+    table = table.assign(study=table.network + ", " + table.study)
+    return loss_panels(table, ["study", "rule"], "level", "", most=5)[0]

@@ -88,11 +88,27 @@ def least_clear_ratio(rows: pd.DataFrame, condition: str, num_draws: int) -> Est
 
 
 def loss_by_compression(rows: pd.DataFrame, num_draws: int) -> Estimate:
-    """Measured step at the least omega of fig_stable over that at the largest one, at the norm where it is least."""
-    little, much = (rows[rows.omega == omega].set_index("grad_norm") for omega in (rows.omega.min(), rows.omega.max()))
-    norm = (little.eta_measured / much.eta_measured).idxmin()
-    pair = [Estimate(t.eta_measured[norm], t.standard_error[norm]) for t in (little, much)]
-    return replace(ratio(*pair), n=num_draws)
+    """Measured step of fig_stable over that at the next omega, where that is least clearly above 1."""
+    columns = ("eta_measured", "standard_error")
+    step, error = (rows.pivot(index="grad_norm", columns="omega", values=column).to_numpy() for column in columns)
+    found, share = step[:, :-1] / step[:, 1:], error / step
+    noise = found * np.hypot(share[:, :-1], share[:, 1:])
+    worst = np.unravel_index(((found - 1) / noise).argmin(), found.shape)
+    return Estimate(found[worst], noise[worst], n=num_draws)
+
+
+def admits_unstable(rows: pd.DataFrame) -> pd.Series:
+    """Whether the classical condition of fig_stable lies above the measured step, clear of its 95 % interval."""
+    return rows.bound_classical - rows.eta_measured > Z95 * rows.standard_error
+
+
+def over_corrected(rows: pd.DataFrame) -> pd.DataFrame:
+    """Measured step and classical condition of fig_stable over the corrected condition."""
+    unit = rows.bound_corrected
+    found = {"measured": rows.eta_measured / unit, "standard_error": rows.standard_error / unit}
+    return rows.assign(
+        **found, classical=rows.bound_classical / unit, admits_unstable=admits_unstable(rows).astype(int)
+    )
 
 
 def boundary_steps(

@@ -167,3 +167,12 @@ class MinibatchShard(StrictModel):
     network: NetworkSpec
     studies: MinibatchStudies
     num_gpus: int
+
+
+def minibatch_shards(studies: MinibatchStudies, num_gpus: int) -> dict[str, MinibatchShard]:
+    """A job per network."""
+    alone = studies.model_copy(update={"networks": []})
+    return {
+        each.name: MinibatchShard(name=each.name, network=each.spec, studies=alone, num_gpus=num_gpus)
+        for each in studies.networks
+    }

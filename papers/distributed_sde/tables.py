@@ -2,7 +2,12 @@
 
 import pandas as pd
 
-from papers.distributed_sde.measures import above_the_axis, processes_beside_simulation
+from papers.distributed_sde.measures import above_the_axis, over_corrected, processes_beside_simulation
+
+
+def fig_compression(records) -> pd.DataFrame:
+    """Largest stable steps, over the corrected condition."""
+    return over_corrected(records("linear", "stable"))
 
 
 def fig_dcsgd(records) -> pd.DataFrame:

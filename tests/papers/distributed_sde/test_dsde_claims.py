@@ -202,7 +202,7 @@ def stable(**changes) -> pd.DataFrame:
             "standard_error": 1e-4 * g**power,
         }
         for f, power in (("cosh", -1.0), ("mixed", -2 / 3))
-        for omega in (0.0, 15.0)
+        for omega in (0.0, 3.0, 15.0)
         for g in (1.0, 10.0, 100.0, 1000.0)
     ]
     table = pd.DataFrame(rows).assign(standard_error=lambda t: 1e-3 * t.eta_measured)
@@ -217,12 +217,16 @@ def test_stable_steps_are_held_against_the_corrected_condition_and_the_exponent(
     assert verdict(claim, stable(bound_corrected=table.eta_measured)) == NOISE
     assert verdict(claim, stable(eta_measured=table.eta_measured * table.grad_norm**0.5)) == FAILS
     assert verdict(claim, stable(eta_measured=table.eta_measured * (1 + table.omega) * 1.01**table.omega)) == FAILS
+    assert (
+        verdict(claim, stable(eta_measured=table.eta_measured.where(table.omega != 3, 5 * table.eta_measured))) == FAILS
+    )
 
 
 def test_the_classical_condition_has_to_fail_at_every_omega():
     claim, table = claims.classical_condition_admits_unstable_steps, stable()
     assert verdict(claim, table) == HOLDS
-    assert verdict(claim, stable(bound_classical=table.bound_classical.where(table.omega == 0, 0.0))) == FAILS
+    for omega in (0, 3, 15):
+        assert verdict(claim, stable(bound_classical=table.bound_classical.where(table.omega != omega, 0.0))) == FAILS
     assert verdict(claim, stable(bound_classical=table.bound_classical.where(table.grad_norm < 100, 0.0))) == FAILS
     assert verdict(claim, stable(bound_classical=table.eta_measured + table.standard_error)) == FAILS
 

@@ -19,6 +19,7 @@ from papers.distributed_sde.measures import (
     least_clear_ratio,
     log_median,
     loss_by_compression,
+    over_corrected,
     over_seeds,
     sampled_ratios,
     slope,
@@ -153,9 +154,18 @@ def test_a_condition_is_judged_where_the_step_is_least_clearly_above_it():
     assert (found.value, found.noise, found.n) == (pytest.approx(0.5 / 0.45), pytest.approx(0.01 / 0.45), 100)
 
 
-def test_compression_is_judged_at_the_norm_where_it_costs_least():
+def test_compression_is_judged_from_one_omega_to_the_next_where_it_costs_least():
     found = loss_by_compression(STABLE, 100)
     assert found.value == pytest.approx(2) and found.noise == pytest.approx(2 * (0.005**2 + 0.02**2) ** 0.5)
+    between = STABLE[STABLE.omega == 15].assign(omega=3, eta_measured=[1.0, 0.09], standard_error=[0.01, 0.001])
+    assert loss_by_compression(pd.concat([STABLE, between]), 100).value == pytest.approx(0.9)
+
+
+def test_what_is_measured_and_the_classical_condition_are_told_in_units_of_the_corrected_one():
+    found = over_corrected(STABLE.assign(bound_classical=[2.03, 0.21, 0.51, 0.2]))
+    assert found.measured.tolist() == pytest.approx([2.0, 0.2 / 0.19, 0.5 / 0.45, 2.0])
+    assert found.classical.tolist() == pytest.approx([2.03, 0.21 / 0.19, 0.51 / 0.45, 4.0])
+    assert found.admits_unstable.tolist() == [0, 1, 0, 1]  # clear of 1.96 standard errors or not
 
 
 def test_ratios_of_samples_have_the_errors_of_both():

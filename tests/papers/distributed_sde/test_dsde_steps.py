@@ -194,7 +194,7 @@ def test_the_one_step_ratio_does_not_depend_on_the_direction_for_the_sparsifier(
 
 def test_shards_leave_out_what_their_job_does_not_read():
     shards = load_shards("distributed_sde", "cpu")
-    assert list(shards["toy"]) == ["toy-00", "toy-01"] and len(shards["toy"]["toy-01"].toys.cells) == 6
+    assert list(shards["toy"]) == ["toy-00", "toy-01"] and len(shards["toy"]["toy-01"].toys.cells) == 7
     assert shards["network"]["dsign"].studies.dcsgd.method == "DSignSGD"
     assert load_shards("distributed_sde", "paper")["minibatch"]["resnet18"].num_gpus == 8
 
