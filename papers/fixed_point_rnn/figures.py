@@ -159,11 +159,13 @@ def fig_8(table: pd.DataFrame) -> Figure:
 
 def fig_rates(table: pd.DataFrame) -> Figure:
     """Loss over the learning rates tried, a panel per study."""
-    how = {"error": "standard_error", "size": (3.6, 3.0), "log": "x", "sharey": False}
-    labels = ("learning rate", "loss on the tuning seeds")
-    return line_panels(
-        table, "lr", "loss", panel=["study"], by="model", looks=_looks(table.model), labels=labels, **how
-    )[0]
+    how = {"error": "standard_error", "size": (3.6, 3.0), "log": "x", "sharey": False, "looks": _looks(table.model)}
+    how |= {"labels": ("learning rate", "training loss of the last window (nats)")}
+    figure, axes = line_panels(table, "lr", "loss", panel=["study"], by="model", **how)
+    for ax, (_, own) in zip(axes, _parts(table), strict=True):
+        value_ticks(ax.xaxis, own.lr.unique(), log=2)
+        ax.plot(own.lr[own.chosen], own.loss[own.chosen], "o", markersize=11, markerfacecolor="none", color="0.3")
+    return figure
 
 
 def fig_10(table: pd.DataFrame) -> Figure:

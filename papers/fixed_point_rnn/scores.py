@@ -52,7 +52,7 @@ def rates_tried(records: Records) -> pd.DataFrame:
     table = groups.agg(
         loss=("loss", lambda losses: losses.mean(skipna=False)),
         standard_error=("loss", "sem"),
-        num_diverged=("diverged", "sum"),
+        num_diverged=("diverged", lambda gone: int(gone.sum())),
         num_seeds=("seed", "size"),
     )
     table = table.reset_index().sort_values("lr", kind="stable")
