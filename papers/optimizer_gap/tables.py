@@ -35,8 +35,9 @@ def tab_gap(tab_best, best_runs) -> pd.DataFrame:
 
 def tab_equal_steps(runs, records) -> pd.DataFrame:
     """SGD and Adam after equal numbers of updates, and how far below the unigram entropy the worse of them got."""
-    runs, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
-    best = comparing.best_of_methods(runs)
+    steps, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
+    runs = runs[runs.sweep.isin(["main", "steps"]) & runs.num_steps.isin(steps.num_steps)]
+    best = comparing.best_of_methods(runs, comparing.PAIR)
     seeds = comparing.seeds_of(best, runs)
     return paired.learned(paired.gap_table(best, seeds, ["SGD", "Adam"]), seeds, unigram)
 

@@ -88,7 +88,7 @@ def test_the_best_settings_are_trained_on_fresh_seeds_under_their_own_names():
     from papers.optimizer_gap.train import on_fresh_seeds
 
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
-    for name, number in (("main-b8-00", 5), ("steps-b8-00", 2), ("interventions-00", 4)):
+    for name, number in (("main-b8-00", 5), ("steps-b4-00", 2), ("interventions-00", 4)):
         job = jobs[name]
         runs = on_fresh_seeds(job, logged(job).assign(fresh=False))
         assert len(runs) == 5 * number and {run.seed for run in runs} == {3, 4, 5, 6, 7}, name
