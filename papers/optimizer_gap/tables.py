@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from papers.optimizer_gap import comparing, paired
+from papers.optimizer_gap import comparing, edges, paired
 from shared.artifacts.sweeps import gains
 
 
@@ -19,7 +19,7 @@ def main_runs(runs) -> pd.DataFrame:
 
 def tab_best(main_runs) -> pd.DataFrame:
     """Best setting of each method at each batch size and its loss."""
-    table = comparing.best_of_methods(main_runs)
+    table = edges.best_of_methods(main_runs)
     return table.assign(ppl=np.exp(table.val_loss))
 
 
@@ -37,7 +37,7 @@ def tab_equal_steps(runs, records) -> pd.DataFrame:
     """SGD and Adam after equal numbers of updates, and how far below the unigram entropy the worse of them got."""
     steps, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
     runs = runs[runs.sweep.isin(["main", "steps"]) & runs.num_steps.isin(steps.num_steps)]
-    best = comparing.best_of_methods(runs, comparing.PAIR)
+    best = edges.best_of_methods(runs, comparing.PAIR)
     seeds = comparing.seeds_of(best, runs)
     return paired.learned(paired.gap_table(best, seeds, ["SGD", "Adam"]), seeds, unigram)
 

@@ -324,6 +324,14 @@ def test_an_end_of_either_grid_is_told_by_name():
     assert edges == [["momentum high"], ["inside"]]  # 0.03 and 0.005 nats better than the value before
 
 
+def test_a_momentum_is_judged_among_all_values_each_at_rates_of_its_own():
+    runs = made_up_runs()
+    at = lambda *momenta: (runs.optimizer == "sgd_ema") & runs.momentum.isin(momenta)  # noqa: E731
+    apart = runs[~(at(0.0) & (runs.lr > 0.1)) & ~(at(0.9) & (runs.lr < 1))]  # 0 and 0.9 share no rate
+    best = tables.tab_best(apart.assign(val_loss=apart.val_loss + at(0.98)[apart.index])).query("method == 'SGD'")
+    assert best.momentum.tolist() == [0.9, 0.9] and best.edge.tolist() == ["lr low"] * 2
+
+
 def test_gain_over_a_fixed_beta2():
     gains = tables.tab_gap_beta2(made_up_runs())
     assert gains.beta2.tolist() == [0.95, 0.99, 0.999] * 2
