@@ -18,7 +18,7 @@ from shared.artifacts.estimates import from_standard_error, of_row
 PILOTS = (
     "vocabulary, batches and lengths at cpu by single-seed pilots, for a large gap; fresh seeds and pairing across"
     " batch sizes after a referee's report on a build without them; the values of momentum, beta1 and beta2 and where"
-    " their rates start after another, on builds with three values"
+    " their rates start after a second report, on builds with three values"
 )
 ROTATIONS = "rotations of the blocks after a referee's report on one; Adam's smallest rates after a build with eight"
 trained_claim = functools.partial(
@@ -163,7 +163,7 @@ def direction_suffices(tab_interventions):
 )
 def adaptive_clip_helps(tab_interventions):
     clipped = tab_interventions[tab_interventions.arm.str.startswith("SGD, clip")]
-    best = clipped.loc[clipped.val_loss.idxmin()]
+    best = clipped.loc[clipped.chosen_loss.idxmin()]
     yield at_least("gain", of_row(best, "gain"), 0.1)
     for _, row in clipped.iterrows():
         yield note(f"gain {row.arm}", row.gain)
