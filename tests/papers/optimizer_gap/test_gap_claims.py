@@ -176,9 +176,9 @@ def test_the_clip_that_is_judged_is_the_one_that_the_seeds_of_the_grids_chose():
     table = arms()
     lucky = table[table.arm.str.startswith("SGD, clip")].assign(arm="SGD, clip p=0.5", chosen_loss=9.0, gain=0.0)
     lucky = lucky.assign(val_loss=4.0)  # best on the seeds that judge, worst on those that choose
-    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky])) == HOLDS
+    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky], ignore_index=True)) == HOLDS
     table.loc[table.arm == "SGD, clip p=0.1", "gain"] = 0.0
-    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky.assign(gain=1.0)])) == FAILS
+    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky.assign(gain=1.0)], ignore_index=True)) == FAILS
 
 
 def quadratics(over_adam, num_samples=32768, sigma=100.0, log_error=0.05):
