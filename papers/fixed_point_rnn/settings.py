@@ -1,6 +1,6 @@
 """Settings of exact checks, layers, solver, tasks and studies. No torch here."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -119,8 +119,12 @@ class Study(StrictModel):
     training: TrainingConfig
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    lrs: tuple[float, ...] = Field(min_length=1)  # peak learning rates; of several, every model has its own best
-    tuning_seeds: tuple[int, ...] = (100, 101)  # they choose the rate, by the loss of the last logged window
+    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1
+    )  # peak learning rates; of several, every model has its own best
+    tuning_seeds: tuple[int, ...] = Field(
+        default=(100, 101), min_length=1
+    )  # they choose the rate, by the loss of the last logged window
     extensions: int = Field(default=2, ge=0)  # times the rates go on where the best one is at their end
     weight_decay: float = Field(default=0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
@@ -133,6 +137,12 @@ class Study(StrictModel):
     gamma: dict[str, int | None] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up
     stacked: bool = True  # seeds train as one program
     models_per_shard: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _other_seeds_tune(self) -> Self:
+        if shared := set(self.seeds) & set(self.tuning_seeds):
+            raise ValueError(f"seed {min(shared)} judges and cannot choose the learning rate; change tuning_seeds")
+        return self
 
 
 class Entry(StrictModel):

@@ -166,6 +166,19 @@ def test_several_learning_rates_are_tried_on_other_seeds_and_the_best_one_trains
     assert runs.set_index("run").loss.to_dict() == windows.to_dict()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lrs": [1e-3, 0.0]}, "greater than 0"),
+        ({"lrs": []}, "at least 1 item"),
+        ({"tuning_seeds": [1, 7]}, "seed 1 judges and cannot choose the learning rate"),
+    ],
+)
+def test_rates_and_seeds_that_cannot_tune_are_refused_before_anything_runs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**changes)
+
+
 def test_a_word_is_right_only_if_every_position_is():
     """A model that answers x_t is right on parity where x_1 ... x_{t-1} sum to an even number."""
     study = tiny(evaluation={"num_words": 64, "rows": 48})
