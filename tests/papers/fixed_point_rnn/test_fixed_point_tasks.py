@@ -170,7 +170,7 @@ def test_several_learning_rates_are_tried_on_other_seeds_and_the_best_one_trains
     ("changes", "message"),
     [
         ({"lrs": [1e-3, 0.0]}, "greater than 0"),
-        ({"lrs": []}, "at least 1 item"),
+        ({"lrs": []}, "'lrs' is an empty list; fill it"),
         ({"tuning_seeds": [1, 7]}, "seed 1 judges and cannot choose the learning rate"),
     ],
 )
