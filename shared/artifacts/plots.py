@@ -247,18 +247,22 @@ def band(ax: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[floa
     ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def seeds(ax: Axes, table: pd.DataFrame, x: str, y: str, **style: object) -> None:
+def seeds(ax: Axes, table: pd.DataFrame, x: str, y: str, *, each: str | None = None, **style: object) -> None:
     """Mean over seeds with a band from the smallest to the largest; one seed is a line alone.
 
     Args:
         table: one row per x and seed; runs that are not finite are marked at the edge and left out of mean and band.
+        each: a column whose values have a thin line each, in place of the band.
     """
     values = table[[x, y]].astype(float)
     finite = values[np.isfinite(values[y])]
     found = finite.groupby(x)[y].agg(["mean", "min", "max", "size"])
     line(ax, found.index.to_numpy(), found["mean"].to_numpy(), **style)
     color = ax.lines[-1].get_color()
-    if (found["size"] > 1).any():
+    if each is not None:
+        for _, own in table.sort_values(x, kind="stable").groupby(each):
+            ax.plot(own[x], own[y], color=color, linewidth=0.6, alpha=0.5, zorder=1.5, label=f"_{each}")
+    elif (found["size"] > 1).any():
         band(ax, found.index.to_numpy(), found["min"].to_numpy(), found["max"].to_numpy(), color)
     mark_gone(ax, sorted(set(values[x][~np.isfinite(values[y])])), color)
 

@@ -52,6 +52,13 @@ def test_seeds_are_a_mean_with_a_band_from_least_to_most(ax):
     assert ax.lines[1].get_marker() == "^" and ax.lines[1].get_xdata().tolist() == [2]
 
 
+def test_seeds_may_be_thin_lines_each(ax):
+    table = pd.DataFrame({"x": [2, 1, 1, 2], "y": [5.0, 1.0, 3.0, 7.0], "seed": [0, 0, 1, 1]})
+    plots.seeds(ax, table, "x", "y", each="seed", label="a")
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2.0, 6.0], [1.0, 5.0], [3.0, 7.0]]
+    assert not ax.collections and ax.get_legend_handles_labels()[1] == ["a"]
+
+
 def test_one_legend_has_each_label_once_and_numbers_in_their_order():
     figure, axes = plots.panels(2)
     for ax in axes:
