@@ -39,9 +39,9 @@ def entries_of(study: Study) -> list[Entry]:
         values: dict[str, Any] = merge(study.model.model_dump(), own)
         limits = study.l_max.get(name) or (values["solver"]["l_max"],)
         for l_max in limits:
-            changed = merge(values, {"solver": {"l_max": l_max}})
+            model = ModelSettings(**merge(values, {"solver": {"l_max": l_max}}))
             label = name if len(limits) == 1 else f"{name}, l_max {l_max}"
-            found.append(Entry(name=label, model=ModelSettings(**changed), gamma=study.gamma.get(name)))
+            found.append(Entry(name=label, model=model, gamma=study.gamma.get(name)))
     return found
 
 
@@ -50,7 +50,8 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     found: dict[str, dict[str, StrictModel]] = {"verify": {"exact": config.exact}, "train": {}}
     for name, study in config.present().items():
         entries, size = entries_of(study), study.models_per_shard
-        own = study.model_copy(update={"models": {}, "l_max": {}, "gamma": {}, "model": ModelSettings()})
+        unused = {"models": {}, "reference": None, "l_max": {}, "gamma": {}, "model": ModelSettings()}
+        own = study.model_copy(update=unused)
         for start in range(0, len(entries), size):
             part = tuple(entries[start : start + size])
             shard = TrainShard(name=name, study=own, entries=part, num_gpus=config.num_gpus)

@@ -1,16 +1,17 @@
 """Tables -> figures. One function per figure of paper.yaml; the same table gives the same pixels."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shared.artifacts.line_panels import decade_ticks, line_panels
-from shared.artifacts.plots import MARKERS, legend, mark_gone, panels, scale_line, seeds, styles, value_ticks
+from shared.artifacts.plots import MARKERS, legend, log_ticks, mark_gone, panels, scale_line, seeds, styles, value_ticks
 from shared.artifacts.shapes import heat_maps
 
 SHARE = (-0.03, 1.05)
-STUDIES = ("mixers", "mamba", "mixers_s5", "long_a5", "long_s5")
 
 
 def _looks(names: pd.Series) -> dict[str, dict]:
@@ -22,11 +23,11 @@ def _looks(names: pd.Series) -> dict[str, dict]:
 
 
 def _by_length(ax: Axes, table: pd.DataFrame, y: str, looks: dict, by: str = "model") -> None:
-    """A line per value of `by` with a band from the worst to the best seed, and the training length."""
+    """A line per value of `by`, thin ones for its seeds, and the training length."""
     for value, look in looks.items():
         own = table[table[by] == value]
         if len(own):
-            seeds(ax, own, "test_len", y, **{"label": str(value)} | look)
+            seeds(ax, own, "test_len", y, each="seed", **{"label": str(value)} | look)
     ax.axvline(table.train_len.iloc[0], color="0.35", linestyle=":", linewidth=1.1, label="training length", zorder=1)
     ax.set_xlabel("test length")
 
@@ -79,14 +80,11 @@ def fig_2(table: pd.DataFrame) -> Figure:
 def fig_3b(table: pd.DataFrame) -> Figure:
     """Heat map: models by groups, of a model with several l_max the largest."""
     name, group = table.model.str.split(", l_max").str[0], table.task + ", trained on " + table.train_len.astype(str)
-    kept = table.assign(model=name, group=group)[
-        table.l_max == table.groupby([table.study, name]).l_max.transform("max")
-    ]
+    largest = table.l_max == table.groupby([table.study, name]).l_max.transform("max")
+    kept = table.assign(model=name, group=group)[largest]
     grid = kept.pivot_table(index="model", columns="group", values="longest", sort=False)
-    limits = (0, max(1, table.longest.max()))
-    return heat_maps(
-        {"": grid}, "longest solved word", limits=limits, size=0.7 + 0.2 * len(grid), form=".3g", annotate=99
-    )
+    limits, size = (0, max(1, table.longest.max())), 0.7 + 0.2 * len(grid)
+    return heat_maps({"": grid}, "longest solved word", limits=limits, size=size, form=".3g", annotate=99)
 
 
 def fig_3c(table: pd.DataFrame) -> Figure:
@@ -94,7 +92,8 @@ def fig_3c(table: pd.DataFrame) -> Figure:
     (swept, _, looks), control = _dial(table), table[table.study == "control"]
     figure, (ax,) = panels(1, width=4.0, height=3.0, beside=1.8)
     _by_length(ax, swept, "iterations", looks, by="l_max")
-    seeds(ax, control, "test_len", "iterations", label="control task", color="0.2", marker="X", linestyle="--")
+    look = {"label": "control task", "color": "0.2", "marker": "X", "linestyle": "--"}
+    seeds(ax, control, "test_len", "iterations", each="seed", **look)
     ax.axline((0, 0), slope=1, color="0.8", linewidth=1, label="one per token", zorder=0)
     ax.set(ylabel="iterations of the slowest word")
     legend(figure, ax)
@@ -103,7 +102,7 @@ def fig_3c(table: pd.DataFrame) -> Figure:
 
 def fig_4(table: pd.DataFrame) -> Figure:
     """Accuracy over test length by channel mixer and model, a panel per study."""
-    table = table[table.study.isin(STUDIES)]
+    table = table[table.study.isin(["mixers", "mamba", "mixers_s5", "long_a5", "long_s5"])]
     parts, looks = _parts(table), _looks(table.model)
     figure, axes = panels(len(parts), width=3.2, height=3.6, beside=2.6)
     for ax, (study, own) in zip(axes, parts, strict=True):
@@ -125,15 +124,20 @@ def fig_5(table: pd.DataFrame) -> Figure:
 
 
 def fig_6(table: pd.DataFrame) -> Figure:
-    """Longest solved length over the scans of an update, a panel per study."""
-    parts, looks = _parts(table[table.longest.notna()]), _looks(table.model[table.longest.notna()])
-    figure, axes = panels(len(parts), width=3.0, height=4.2, beside=2.8)
-    for ax, (study, own) in zip(axes, parts, strict=True):
-        for row in own.itertuples():
-            ax.plot(row.scans, row.longest, linestyle="none", markersize=6, label=row.model, **looks[row.model])
-        ax.set(title=f"{study}: {own.task.iloc[0]}", xlabel="scans per training step")
-        value_ticks(ax.xaxis, [1, 2, 4, 8, 16, 32], log=2)
-    axes[0].set_ylabel("longest length with 90 % right")
+    """Words of twice the training length right over scans of an update and seconds of training, by kind of model."""
+    parts, looks = _parts(table), styles(table.kind.unique())
+    figure, axes = panels(2 * len(parts), most=len(parts), width=3.0, height=2.9, beside=2.0)
+    for ax, (cost, (study, own)) in zip(axes, itertools.product(("scans", "seconds"), parts), strict=True):
+        for kind, look in looks.items():
+            points = own[own.kind == kind]
+            ax.plot(points[cost], points.seq_acc, linestyle="none", markersize=3.5, alpha=0.6, label=f"_{kind}", **look)
+            means = points.groupby(["model", "l_max"], sort=False)[[cost, "seq_acc"]].mean()
+            large = {"linestyle": "none", "markersize": 8, "fillstyle": "none", "markeredgewidth": 1.3}
+            ax.plot(means[cost], means.seq_acc, label=kind, **large | look)
+        ax.set(title=f"{study}: {own.task.iloc[0]}", ylim=SHARE, xscale="log")
+        ax.set_xlabel({"scans": "scans per training step", "seconds": "seconds of training"}[cost])
+        log_ticks(ax.xaxis, (1, 2, 5))
+    figure.supylabel("share of words of twice the training length right")
     legend(figure, axes)
     return figure
 
@@ -144,7 +148,7 @@ def fig_7(table: pd.DataFrame) -> Figure:
     figure, axes = panels(len(parts), width=3.2, height=2.8)
     for ax, (model, own) in zip(axes, parts, strict=True):
         for layer, look in styles([f"layer {k}" for k in sorted(own.layer.unique())]).items():
-            seeds(ax, own[own.layer == int(layer[6:])], "step", "iterations", label=layer, **look)
+            seeds(ax, own[own.layer == int(layer[6:])], "step", "iterations", each="seed", label=layer, **look)
         scale_line(ax, 10, "the paper's bound")
         ax.set(title=model, xlabel="training step")
     axes[0].set(ylabel="iterations", ylim=(0, None))
@@ -176,7 +180,7 @@ def fig_10(table: pd.DataFrame) -> Figure:
         swept, _, looks = _dial(own) if study == "dial" else (own, None, styles(own.model.unique()))
         key = "l_max" if study == "dial" else "model"
         for value, look in looks.items():
-            seeds(ax, swept[swept[key] == value], "cap", "seq_acc", **{"label": str(value)} | look)
+            seeds(ax, swept[swept[key] == value], "cap", "seq_acc", each="seed", **{"label": str(value)} | look)
         value_ticks(ax.xaxis, own.cap.unique(), most=8, log=2)
         ax.set(title=f"{own.task.iloc[0]}, length {own.test_len.iloc[0]}", xlabel="cap on the iterations")
     axes[0].set(ylabel="share right", ylim=SHARE)
@@ -188,7 +192,7 @@ def fig_12(table: pd.DataFrame) -> Figure:
     """Normalised difference of the two fixed points over the length."""
     figure, (ax,) = panels(1, width=4.0, height=3.0, beside=2.0)
     for model, look in styles(table.model.unique()).items():
-        seeds(ax, table[table.model == model], "test_len", "median", label=model, **look)
+        seeds(ax, table[table.model == model], "test_len", "median", each="seed", label=model, **look)
     scale_line(ax, 0.1, "tolerance")
     ax.set(xlabel="test length", ylabel="|parallel - sequential| / |sequential|")
     decade_ticks(ax.yaxis)

@@ -3,6 +3,8 @@
 No torch here: tables are built without it.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -40,6 +42,35 @@ def longest_by_model(tab_seeds: pd.DataFrame) -> pd.DataFrame:
     groups = longest(tab_seeds).groupby(["study", "task", "model", "l_max"], sort=False).longest
     found = groups.agg(longest="mean", low="min", high="max", num_seeds="size").reset_index()
     return order.merge(found)
+
+
+def relative_size(table: pd.DataFrame, references: dict[str, str | None]) -> pd.Series:
+    """Parameters of every model over those of its study's reference; missing in a study without one."""
+    names = table.model.str.split(", l_max").str[0]
+    of_reference = table[names == table.study.map(references)].groupby("study").num_params.first()
+    return table.num_params / table.study.map(of_reference)
+
+
+def kind_of(model: str) -> str:
+    """What kind of sequence model a name stands for, for figures with too many of them."""
+    kinds = {
+        "no mixer": ", no mixer|^diagonal",
+        "FP, Q of the input": "^FP.*no hidden",
+        "FP, Kronecker": "^FP.*-K",
+        "FP, reflections": "^FP",
+        "Mamba": "^Mamba",
+        "delta rule": "^(Gated)?Delta",
+        "LSTM": "^LSTM",
+        "Transformer": "^Transformer",
+    }
+    return next(kind for kind, pattern in kinds.items() if re.search(pattern, model))
+
+
+def cost_of_accuracy(tab_models: pd.DataFrame, tab_seeds: pd.DataFrame) -> pd.DataFrame:
+    """Per seed on word problems: share right at twice the training length, scans of an update, seconds of training."""
+    rows = tab_seeds[~tab_seeds.task.isin(OTHERS) & (tab_seeds.test_len == 2 * tab_seeds.train_len)]
+    rows = rows.merge(tab_models[[*KEY[:-1], "scans", "update_ms", "num_steps"]], on=KEY[:-1])
+    return rows.assign(kind=rows.model.map(kind_of), seconds=rows.update_ms * rows.num_steps / 1000)
 
 
 def rates_tried(records: Records) -> pd.DataFrame:

@@ -132,6 +132,7 @@ class Study(StrictModel):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     evaluation: EvaluationSettings
     model: ModelSettings = ModelSettings()  # what all models of the study share
+    reference: str | None = None  # the model whose parameters those of all others are set beside, in tab_models
     models: dict[str, dict[str, Any] | None]  # name -> what differs from `model`; null leaves one out
     l_max: dict[str, tuple[int, ...]] = {}  # name -> training l_max, one model each; the model's own if absent
     gamma: dict[str, int | None] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up
@@ -139,7 +140,9 @@ class Study(StrictModel):
     models_per_shard: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _other_seeds_tune(self) -> Self:
+    def _names_and_seeds(self) -> Self:
+        if self.reference is not None and self.models.get(self.reference) is None:
+            raise ValueError(f"reference '{self.reference}' is none of the study's models: {', '.join(self.models)}")
         if shared := set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"seed {min(shared)} judges and cannot choose the learning rate; change tuning_seeds")
         return self

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from papers.fixed_point_rnn.scores import KEY, longest, scaled_accuracy
+from papers.fixed_point_rnn.scores import KEY, longest, relative_size, scaled_accuracy
 from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 from shared.artifacts.reported import Reported
@@ -13,8 +13,9 @@ def _part(records: Records, settings: Settings, part: str) -> pd.DataFrame:
     rows = records("train", part)
     tasks = {name: study.task for name, study in settings.studies.items() if study is not None}
     groups = {name: t.group if t.kind == "word" else t.kind for name, t in tasks.items()}
-    lengths = {name: t.train_len for name, t in tasks.items()}
-    return rows.assign(task=rows.study.map(groups), train_len=rows.study.map(lengths))
+    return rows.assign(
+        task=rows.study.map(groups), train_len=rows.study.map({n: t.train_len for n, t in tasks.items()})
+    )
 
 
 def tab_seeds(records: Records, settings: Settings) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def tab_seeds(records: Records, settings: Settings) -> pd.DataFrame:
 def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) -> pd.DataFrame:
     """Size, budget, cost of an update and longest solved length of every model."""
     runs = _part(records, settings, "runs").merge(longest(tab_seeds), on=KEY, how="left")
-    groups = runs.groupby(KEY[:-1], sort=False)
+    groups = runs.groupby(KEY[:-1], sort=False, as_index=False)
     table = groups.agg(
         num_layers=("num_layers", "first"),
         num_params=("num_params", "first"),
@@ -37,9 +38,10 @@ def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) ->
         longest=("longest", "mean"),
         num_diverged=("diverged", "sum"),
         num_seeds=("seed", "size"),
-    ).reset_index()
-    steps = {name: study.num_steps for name, study in settings.studies.items() if study is not None}
-    return table.assign(num_steps=table.study.map(steps))
+    )
+    studies = {name: study for name, study in settings.studies.items() if study is not None}
+    sizes = relative_size(table, {name: study.reference for name, study in studies.items()})
+    return table.assign(num_steps=table.study.map({k: s.num_steps for k, s in studies.items()}), relative_size=sizes)
 
 
 def tab_caps(records: Records, settings: Settings) -> pd.DataFrame:
@@ -49,8 +51,7 @@ def tab_caps(records: Records, settings: Settings) -> pd.DataFrame:
 
 def fig_7(records: Records, settings: Settings) -> pd.DataFrame:
     """Iterations of each layer along the training on text."""
-    rows = _part(records, settings, "curves")
-    return rows[rows.study == "text"]
+    return _part(records, settings, "curves").query("study == 'text'")
 
 
 def fig_12(records: Records, settings: Settings) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def runs_of(study: Study, entry: Entry) -> list[Run]:
 
 def train_entry(study: Study, entry: Entry, task: SequenceTask, checkpoints: Path, **options: Any) -> Trained:
     """Train a model at every learning rate on the tuning seeds, then at its best one on the seeds that judge."""
-    unused = {"models", "seeds", "evaluation", "models_per_shard", "lrs", "tuning_seeds", "extensions"}
+    unused = {"models", "reference", "seeds", "evaluation", "models_per_shard", "lrs", "tuning_seeds", "extensions"}
     described = {"study": study.model_dump(mode="json", exclude=unused), "entry": entry.model_dump()}
     states, seconds = {}, []
 

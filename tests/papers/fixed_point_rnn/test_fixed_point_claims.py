@@ -16,6 +16,7 @@ from papers.fixed_point_rnn.claims import (
     kronecker_best_tracking,
     mod_arith_plateau,
     more_reflections_help,
+    one_step_gradient_descends,
     sequential_equals_parallel,
     trained_short_does_not_converge,
 )
@@ -119,6 +120,18 @@ def test_the_dial_needs_a_gain_at_equal_parameters():
 def test_one_seed_decides_nothing():
     table = seeds_table()
     assert verdict(more_reflections_help, table[table.seed == 0]) == NOISE
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_one_step_of_the_gradient_is_judged_at_both_factors_of_the_reflections(scale):
+    key = pd.DataFrame([{"scale": s, "num_backward": k} for s in (1, 2) for k in (1, 2)])
+    table = key.assign(num_draws=240, share_positive=1.0, share_monotone=1.0, smallest=0.1)
+    theorem = pd.DataFrame({"norm": [0.9, 1.5], "share_positive": [1.0, 0.5]})
+    assert verdict(one_step_gradient_descends, table, theorem) == HOLDS
+    for column in ("share_positive", "share_monotone"):
+        broken = table.assign(**{column: table[column].mask(table["scale"] == scale, 0.5)})
+        assert verdict(one_step_gradient_descends, broken, theorem) == FAILS
+    assert verdict(one_step_gradient_descends, table, theorem.assign(share_positive=0.9)) == FAILS
 
 
 def caps_table(short=0.4, long=1.0, residuals=(0.8, 0.05)) -> pd.DataFrame:

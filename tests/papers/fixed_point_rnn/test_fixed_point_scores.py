@@ -5,17 +5,22 @@ import math
 import pandas as pd
 import pytest
 
+from papers.fixed_point_rnn.config import entries_of
 from papers.fixed_point_rnn.scores import (
     by_length,
+    cost_of_accuracy,
+    kind_of,
     longest,
     longest_by_model,
     perplexities,
     random_jacobians,
     rates_tried,
+    relative_size,
     scaled_accuracy,
     truncated_gradients,
 )
 from papers.fixed_point_rnn.train import _scans
+from shared.artifacts.config import load_config
 
 
 def lengths(accuracies, seed=0, task="S3", model="FP"):
@@ -41,6 +46,32 @@ def test_means_over_seeds_with_their_standard_error():
     (row,) = by_length(table).itertuples()
     assert row.seq_acc == pytest.approx(0.3) and row.num_seeds == 3 and row.iterations == 11
     assert row.standard_error == pytest.approx(math.sqrt(0.07) / math.sqrt(3))  # sample variance 0.07
+
+
+def test_sizes_are_relative_to_the_studys_reference():
+    table = pd.DataFrame(
+        [("dial", "FP, l_max 2", 100), ("dial", "FP, l_max 8", 100), ("dial", "LSTM", 90), ("text", "FP", 50)],
+        columns=["study", "model", "num_params"],
+    )
+    found = relative_size(table, {"dial": "FP", "text": None})
+    assert found[:3].tolist() == [1.0, 1.0, 0.9] and math.isnan(found[3])
+
+
+def test_accuracy_is_set_beside_scans_and_seconds_at_twice_the_training_length():
+    table = pd.concat([lengths({4: 1.0, 8: a}, seed=s) for s, a in enumerate((0.5, 0.7))])
+    models = lengths({4: 1.0})[["study", "task", "model", "l_max"]].assign(scans=3.0, update_ms=20.0, num_steps=100)
+    found = cost_of_accuracy(models, pd.concat([table, lengths({8: 1.0}, task="copy")]))
+    assert found.seq_acc.tolist() == [0.5, 0.7] and found.scans.tolist() == [3.0, 3.0]
+    assert found.seconds.tolist() == pytest.approx([2.0, 2.0]) and found.kind.tolist() == ["FP, reflections"] * 2
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu", "paper"])
+def test_every_model_of_a_word_problem_has_a_kind(scale):
+    studies = load_config("fixed_point_rnn", scale).present()
+    kinds = {e.name: kind_of(e.name) for s in studies.values() if s.task.kind == "word" for e in entries_of(s)}
+    expected = {"diagonal": "no mixer", "LSTM": "LSTM", "FP-RNN-K": "FP, Kronecker"}
+    expected |= {"FP-RNN-H1, no hidden": "FP, Q of the input", "DeltaNet, negative": "delta rule", "Mamba": "Mamba"}
+    assert all(kinds[name] == kind for name, kind in expected.items() if name in kinds)
 
 
 def test_scaled_accuracy_is_zero_at_chance_and_one_at_the_top():

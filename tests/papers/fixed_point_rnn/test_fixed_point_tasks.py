@@ -203,6 +203,11 @@ def test_each_l_max_is_a_model_of_its_own_and_the_others_keep_theirs():
     assert found == [("FP, l_max 1", 1, 1, None), ("FP, l_max 2", 2, 1, None), ("other", 4, 2, 4)]
 
 
+def test_a_reference_is_one_of_the_studys_models():
+    with pytest.raises(ValueError, match="reference 'FQ' is none of the study's models: FP"):
+        tiny(reference="FQ")
+
+
 def test_refused_tasks():
     for values in ({"train_len": 3, "min_len": 4}, {"train_len": 0}, {"short_share": 1.0}):
         with pytest.raises(ValueError):
