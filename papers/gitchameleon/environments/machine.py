@@ -27,7 +27,7 @@ def command(name: str) -> str | None:
 
 
 def state(libraries: Iterable[str], commands: Iterable[str], data: Mapping[str, str]) -> str:
-    """SHA-256 over names, sizes, times and rights of the files of these libraries and commands, and below data's folders.
+    """SHA-256 over names, sizes, times and rights of files: of these libraries and commands, and below folders of data.
 
     Args:
         data: variable -> folder. Where a folder lies does not count.
