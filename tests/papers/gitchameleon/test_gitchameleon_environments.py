@@ -260,7 +260,7 @@ NLTK_PROGRAMS = [
     ("tokens = nltk.word_tokenize(text)\n", ["tokenizers/punkt"]),
     ("tokens = word_tokenize(text, preserve_line=True)\n", []),
     ("tags = nltk.pos_tag(tokens)\n", ["taggers/averaged_perceptron_tagger"]),
-    ("nltk.download('omw-1.4')\n", ["corpora/omw-1.4"]),
+    ("nltk.download('punkt', quiet=True)\n", []),
     ("examples = wordnet.synset(name).examples()\n", ["corpora/wordnet", "corpora/omw-1.4"]),
 ]
 
