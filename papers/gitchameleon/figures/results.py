@@ -12,38 +12,41 @@ from shared.artifacts.plots import legend
 from shared.artifacts.shapes import dots, heat_maps
 
 TESTS = {"hidden": "hidden tests", "visible": "visible tests"}
-MARKS = {f"{p}{tests}": f"{name}{p and ', published'}" for p in ("", "published ") for tests, name in TESTS.items()}
-LIBRARIES = ("all", "torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
-YEARS = ("all", "2021", "2022", "2023")  # that Figure 10 draws
+PUBLISHED = ("published, of 328", "hidden tests, published range")  # marks of numbers that are not ours
+LIBRARIES = ("all problems", "torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
+YEARS = ("all problems", "2021", "2022", "2023")  # that Figure 10 draws
 PAIRS = {"all": "all", "greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "rag_k3": "RAG, k = 3"}
 
 
 def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Figure]:
     """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named.
 
-    A range that is published without its values is a line with ends, and has no mark within.
+    Published rates are open diamonds; a range that is published without values is a line with ends, and no mark within.
     """
 
     def draw(table: pd.DataFrame) -> Figure:
         own = table.source == "measured"
-        table = table.assign(mark=table.tests.where(own, "published " + table.tests), kind=table[column].astype(str))
+        table = table.assign(kind=table[column].astype(str).replace("all", "all problems"))
         seen = table[own & (table.tests == "visible")].groupby("system")[["passed", "n"]].sum()
         order = (seen.passed / seen.n).sort_values(ascending=False).index.union(table.system.unique(), sort=False)
         rows, parts = pd.DataFrame({"system": order}), {}  # what is published comes last
         for kind in kinds:
-            part = rows.merge(table[table.kind == kind], "left", "system")
-            numbers = part[part.source == "measured"].groupby("tests").n.first()
+            part = rows.merge(table[own & (table.kind == kind)], "left", "system")
+            numbers = part.dropna(subset="n").groupby("tests").n.first()
             title = "\n".join([kind, *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
             parts |= {title: part} if len(numbers) else {}
-        figure = dots(parts, "system", "mark", "percent", MARKS, "success (%)", most=5, limits=(-5, 105))
-        for ax, part in zip(figure.axes, parts.values(), strict=False):
+        figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=5, limits=(-5, 105))
+        for ax, (title, part) in zip(figure.axes, parts.items(), strict=False):
             for row in part[part.percent == 0].itertuples():
                 ax.annotate(f"0 of {row.n:g}", (row.high + 2, order.get_loc(row.system)), fontsize=6, va="center")
-            for row in part[part.percent.isna() & part.low.notna()].itertuples():
-                place = order.get_loc(row.system)
-                ax.plot([row.low, row.high], [place, place], "|-", color="0.3", label="hidden tests, published range")
+            theirs = table[~own & (table.kind == title.partition("\n")[0])]
+            places = theirs.system.map(order.get_loc) + theirs.tests.map({"hidden": -0.2, "visible": 0.2})  # as of dots
+            if theirs.percent.notna().any():
+                ax.plot(theirs.percent, places, "D", color="0.2", mfc="none", ms=5, label=PUBLISHED[0])
+            for row in theirs[theirs.percent.isna()].itertuples():
+                ax.plot([row.low, row.high], [order.get_loc(row.system)] * 2, "|-", color="0.2", label=PUBLISHED[1])
         for old in figure.legends:
-            old.remove()  # it lacks the ranges
+            old.remove()  # it lacks what is published
         legend(figure, figure.axes)
         return figure
 
