@@ -259,6 +259,7 @@ NLTK_PROGRAMS = [
     ("from nltk.corpus import stopwords\n", ["corpora/stopwords"]),
     ("tokens = nltk.word_tokenize(text)\n", ["tokenizers/punkt"]),
     ("tokens = word_tokenize(text, preserve_line=True)\n", []),
+    ("tokens = nltk.tokenize.destructive.word_tokenize(text)\n", []),  # there is no such function
     ("tags = nltk.pos_tag(tokens)\n", ["taggers/averaged_perceptron_tagger"]),
     ("nltk.download('punkt', quiet=True)\n", []),
     ("examples = wordnet.synset(name).examples()\n", ["corpora/wordnet", "corpora/omw-1.4"]),

@@ -184,6 +184,7 @@ def recorded_runs(tmp_path):
     lines += [
         f"3,{code_id(OLD.answer)},pass,pass,,2026-11-29",
         f"3,{code_id(NEW.answer)},pass,fail-exception,TypeError,",
+        f"3,{code_id('no record of it')},pass,,,",
     ]
     file = tmp_path / "runs.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -191,11 +192,12 @@ def recorded_runs(tmp_path):
 
 
 def test_recorded_verdicts_answer_for_the_programs_that_they_name(recorded_runs):
-    solutions = [Solution(3, text, text) for text in (NEW.answer, "other")]
-    known, other = recorded_runs.evaluate([OLD], solutions)
+    solutions = [Solution(3, text, text) for text in (NEW.answer, "other", "no record of it")]
+    known, other, half = recorded_runs.evaluate([OLD], solutions)
     assert (known["hidden"], known["visible"], known["visible_exception"]) == ("pass", "fail-exception", "TypeError")
     assert (known["hidden_passed"], known["visible_passed"]) == (True, False)
     assert (other["hidden"], other["visible"], other["visible_exception"]) == (None, "env-missing", "not recorded")
+    assert (half["hidden"], half["visible"], half["visible_exception"]) == ("pass", "env-missing", "not recorded")
 
 
 def test_recorded_pairs_have_visible_verdicts_alone(recorded_runs):
