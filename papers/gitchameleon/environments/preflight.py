@@ -27,7 +27,7 @@ CORPORA = {
     r"\bomw-1\.4\b": "corpora/omw-1.4",
     r"\bsinica_treebank\b": "corpora/sinica_treebank",
     r"\bstopwords\b": "corpora/stopwords",
-    r"\bpunkt\b|\b(?:word|sent)_tokenize\((?!.*preserve_line=True)": "tokenizers/punkt",
+    r"\bpunkt\b|(?<!destructive\.)\b(?:word|sent)_tokenize\((?!.*preserve_line=True)": "tokenizers/punkt",
     r"\baveraged_perceptron_tagger\b|\bpos_tag\(": "taggers/averaged_perceptron_tagger",
 }
 NEEDS_OMW = ((3, 6, 6), (3, 8))  # versions of NLTK whose WordNet does not open without omw-1.4
