@@ -4,6 +4,7 @@ Each has a state, which is another one as soon as something was installed, added
 """
 
 import ctypes.util
+import functools
 import hashlib
 import os
 import shutil
@@ -42,9 +43,16 @@ def state(libraries: Iterable[str], commands: Iterable[str], data: Mapping[str, 
 
 def _library_files(name: str) -> Iterator[Path]:
     multiarch = sysconfig.get_config_var("MULTIARCH") or ""
-    folders = dict.fromkeys(os.path.realpath(Path(top, inner)) for top in FOLDERS for inner in ("", multiarch))
-    for folder in folders:
-        yield from sorted(Path(folder).glob(f"lib{name}.so*"))
+    for top in FOLDERS:
+        for folder in dict.fromkeys((top, os.path.join(top, multiarch))):
+            if os.path.isdir(folder):
+                yield from _listed(folder, os.stat(folder).st_mtime_ns, f"lib{name}.so*")
+
+
+@functools.lru_cache(maxsize=256)
+def _listed(folder: str, modified: int, pattern: str) -> tuple[Path, ...]:
+    """Names come and go with the folder's time; a key is made for every answer, and listing takes milliseconds."""
+    return tuple(sorted(Path(folder).glob(pattern)))
 
 
 def _content(folder: Path) -> Iterator[tuple]:
