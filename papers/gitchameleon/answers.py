@@ -12,7 +12,7 @@ from papers.gitchameleon.data.categories import perf_category
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.published_answers import FOREIGN, digest, model_and_protocol, read_answers
 from papers.gitchameleon.harness.harness import Harness
-from papers.gitchameleon.harness.suite_run import executing
+from papers.gitchameleon.harness.suite_run import executing, with_retries
 from papers.gitchameleon.settings import Answers
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
@@ -43,11 +43,11 @@ def rows_of(system: str, harness: Harness, problems: list[Problem]) -> Iterator[
 
 @step(reads=("harness/boxed/*.py",), after=("runs/execute/benchmark.parquet",), threads=2)
 def answers(settings: Answers, provenance: Provenance) -> list[dict]:
-    """Run one system's published answers under the visible tests."""
+    """Run one system's published answers under the visible tests; --retry-failed builds failed environments again."""
     with executing(settings.suite, provenance) as (harness, problems):
         provenance.add(answers_sha256=digest(settings.system))
         return list(rows_of(settings.system, harness, problems))
 
 
 if __name__ == "__main__":
-    answers.main()
+    with_retries(answers.main)

@@ -30,6 +30,7 @@ def row_of(dataset: str, problem: Problem) -> dict:
     reference, stub = is_hit(problem.answer, problem.api_calls), is_hit(stub_only(problem), problem.api_calls)
     return {
         "dataset": dataset,
+        "read_from": "public file" if dataset == "benchmark" else "own suites",
         "example_id": problem.example_id,
         "python_version": problem.python_version if dataset == "benchmark" else "own",
         "library": problem.library,
@@ -77,9 +78,8 @@ def describe(settings: Datasets, provenance: Provenance) -> Iterator[dict]:
     for name in settings.names:
         if name == "benchmark" and settings.or_recorded and not is_at_hand():
             provenance.add(benchmark="not at hand: facts recorded from it")
-            yield from pd.read_csv(FILE, dtype={"version": str, "python_version": str}, keep_default_na=False).to_dict(
-                "records"
-            )
+            table = pd.read_csv(FILE, dtype={"version": str, "python_version": str}, keep_default_na=False)
+            yield from table.assign(read_from=FILE.name).to_dict("records")
         else:
             yield from (row_of(name, problem) for problem in load_problems(name))
 

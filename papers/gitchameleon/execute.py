@@ -10,7 +10,7 @@ from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import is_strict, sibling
 from papers.gitchameleon.harness.harness import Harness
-from papers.gitchameleon.harness.suite_run import executing
+from papers.gitchameleon.harness.suite_run import executing, with_retries
 from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.systems import answers_of
 from shared.artifacts.provenance import Provenance
@@ -54,10 +54,10 @@ def describe(suite: str, system: str, problem: Problem, problems: list[Problem])
 
 @step(reads=("suites/*/*.yaml", "suites/libraries/*.py", "harness/boxed/*.py", "recorded_runs.csv"), threads=2)
 def execute(settings: Suite, provenance: Provenance) -> list[dict]:
-    """Execute one suite; a row per system and problem."""
+    """Execute one suite; a row per system and problem. --retry-failed builds environments again that failed before."""
     with executing(settings, provenance) as (harness, problems):
         return list(rows_of(settings, harness, problems))
 
 
 if __name__ == "__main__":
-    execute.main()
+    with_retries(execute.main)

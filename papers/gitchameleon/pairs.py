@@ -13,7 +13,7 @@ from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
 from papers.gitchameleon.data.versions import stub_pairs
 from papers.gitchameleon.harness.harness import Harness
-from papers.gitchameleon.harness.suite_run import executing
+from papers.gitchameleon.harness.suite_run import executing, with_retries
 from papers.gitchameleon.settings import Suite
 from shared.artifacts.provenance import Provenance
 from shared.artifacts.step import step
@@ -55,10 +55,10 @@ def rows_of(suite: Suite, harness: Harness, problems: Sequence[Problem]) -> Iter
     threads=2,
 )
 def pairs(settings: Suite, provenance: Provenance) -> list[dict]:
-    """Run every pair of one suite; a row per pair."""
+    """Run every pair of one suite; a row per pair. --retry-failed builds environments again that failed before."""
     with executing(settings, provenance) as (harness, problems):
         return list(rows_of(settings, harness, problems))
 
 
 if __name__ == "__main__":
-    pairs.main()
+    with_retries(pairs.main)

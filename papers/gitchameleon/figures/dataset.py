@@ -52,14 +52,14 @@ def fig4_dataset(table: pd.DataFrame) -> Figure:
     )
     for ax, rotation in zip(axes, (45, 20), strict=True):
         ax.tick_params(axis="x", rotation=rotation)
-    figure.suptitle(f"data: {table.dataset.iloc[0]}")
-    return figure
+    return _with_source(figure, table)
 
 
 def fig9_libraries(table: pd.DataFrame) -> Figure:
     """Problems and versions per library."""
-    table = table.set_index("library")
-    return bars({"problems": table.num_problems, "versions": table.num_versions}, across=True)[0]
+    counts = table.set_index("library")
+    figure, _ = bars({"problems": counts.num_problems, "versions": counts.num_versions}, across=True)
+    return _with_source(figure, table)
 
 
 def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
@@ -68,4 +68,9 @@ def fig14_logic_nodes(table: pd.DataFrame) -> Figure:
     figure, (ax,) = bars({"logic nodes of the reference": counts}, unit="problems", width=0.9)
     shown = range(0, max(counts.index) + 1, 2)
     ax.set_xticks(shown, [f"≥ {node}" if node == MANY_NODES else str(node) for node in shown])
+    return _with_source(figure, table)
+
+
+def _with_source(figure: Figure, table: pd.DataFrame) -> Figure:
+    figure.suptitle(f"problems: {table.problems.iloc[0]}", fontsize=8)
     return figure

@@ -12,26 +12,42 @@ from shared.artifacts.plots import legend
 from shared.artifacts.shapes import dots, heat_maps
 
 TESTS = {"hidden": "hidden tests", "visible": "visible tests"}
-LIBRARIES = ("torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
-YEARS = (2021, 2022, 2023)  # that Figure 10 draws
+PUBLISHED = ("published, of 328", "hidden tests, published range")  # marks of numbers that are not ours
+LIBRARIES = ("all problems", "torch", "numpy", "sympy", "scipy", "django", "flask")  # that the paper's Figure 11 draws
+YEARS = ("all problems", "2021", "2022", "2023")  # that Figure 10 draws
+PAIRS = {"all": "all", "greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "rag_k3": "RAG, k = 3"}
 
 
 def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Figure]:
-    """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named."""
+    """A figure with a panel per kind of problem: systems, best first, by tests; Wilson intervals, zeros named.
+
+    Published rates are open diamonds; a range that is published without values is a line with ends, and no mark within.
+    """
 
     def draw(table: pd.DataFrame) -> Figure:
-        seen = table[table.tests == "visible"].groupby("system")[["passed", "n"]].sum()
+        own = table.source == "measured"
+        table = table.assign(kind=table[column].astype(str).replace("all", "all problems"))
+        seen = table[own & (table.tests == "visible")].groupby("system")[["passed", "n"]].sum()
         order = (seen.passed / seen.n).sort_values(ascending=False).index.union(table.system.unique(), sort=False)
         rows, parts = pd.DataFrame({"system": order}), {}  # what is published comes last
         for kind in kinds:
-            part = rows.merge(table[table[column] == kind], "left", "system")
+            part = rows.merge(table[own & (table.kind == kind)], "left", "system")
             numbers = part.dropna(subset="n").groupby("tests").n.first()
-            title = "\n".join([str(kind), *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
+            title = "\n".join([kind, *(f"{TESTS[tests]}: n = {n:g}" for tests, n in numbers.items())])
             parts |= {title: part} if len(numbers) else {}
         figure = dots(parts, "system", "tests", "percent", TESTS, "success (%)", most=5, limits=(-5, 105))
-        for ax, part in zip(figure.axes, parts.values(), strict=False):
+        for ax, (title, part) in zip(figure.axes, parts.items(), strict=False):
             for row in part[part.percent == 0].itertuples():
                 ax.annotate(f"0 of {row.n:g}", (row.high + 2, order.get_loc(row.system)), fontsize=6, va="center")
+            theirs = table[~own & (table.kind == title.partition("\n")[0])]
+            places = theirs.system.map(order.get_loc) + theirs.tests.map({"hidden": -0.2, "visible": 0.2})  # as of dots
+            if theirs.percent.notna().any():
+                ax.plot(theirs.percent, places, "D", color="0.2", mfc="none", ms=5, label=PUBLISHED[0])
+            for row in theirs[theirs.percent.isna()].itertuples():
+                ax.plot([row.low, row.high], [order.get_loc(row.system)] * 2, "|-", color="0.2", label=PUBLISHED[1])
+        for old in figure.legends:
+            old.remove()  # it lacks what is published
+        legend(figure, figure.axes)
         return figure
 
     draw.__doc__ = doc
@@ -39,8 +55,8 @@ def _by_kind(column: str, kinds: tuple, doc: str) -> Callable[[pd.DataFrame], Fi
 
 
 fig7_categories = _by_kind("perf_category", KINDS, "Success by category of change.")
-fig10_years = _by_kind("year", YEARS, "Success in the three years that the paper draws.")
-fig11_libraries = _by_kind("library", LIBRARIES, "Success by library: those that the paper draws.")
+fig10_years = _by_kind("year", YEARS, "Success over all years, and in the three years that the paper draws.")
+fig11_libraries = _by_kind("library", LIBRARIES, "Success over all libraries, and by those that the paper draws.")
 
 
 def fig8_errors(table: pd.DataFrame) -> Figure:
@@ -83,25 +99,27 @@ def fig6_gap(table: pd.DataFrame) -> Figure:
 
 
 def fig13_agreement(table: pd.DataFrame) -> Figure:
-    """Heat maps of agreement, one per kind of tests, columns numbered like rows; the published range in the title."""
-    own, theirs = table[table.source == "measured"], table[table.source == "reported"].agreement
-    parts = {}
-    for tests, part in own.groupby("tests"):
+    """Heat maps of agreement, one per kind of tests, columns numbered like rows; then ranges, ours and published."""
+    ends, parts = table[table.other == "-"], {}
+    for tests, part in table[table.other != "-"].groupby("tests"):
         grid = part.pivot(index="system", columns="other", values="agreement")
         numbers = [str(k + 1) for k in range(len(grid))]
         grid = grid.set_axis(numbers, axis=1).set_axis([f"{n}  {s}" for n, s in zip(numbers, grid.index, strict=True)])
         parts[f"{TESTS[tests]}\nn = {part.n.min():g} to {part.n.max():g}"] = grid
-    figure = heat_maps(parts, "same outcome (share of problems)", limits=(0.4, 1), size=5.0)
-    figure.suptitle(f"published, hidden tests: {theirs.min():.2f} to {theirs.max():.2f}", fontsize=8)
-    return figure
+    where = ends.source.map({"measured": "here, ", "reported": "published, "}) + ends.tests
+    ends = ends.assign(pairs=where + ", " + ends.protocol.map(PAIRS))
+    ranges = ends.pivot(index="pairs", columns="system", values="agreement")[["least", "largest"]]
+    parts["least and largest of\npairs of systems"] = ranges.loc[list(dict.fromkeys(ends.pairs))]
+    return heat_maps(parts, "same outcome (share of problems)", limits=(0.4, 1), size=5.0)
 
 
 def fig_validation(table: pd.DataFrame) -> Figure:
     """What scripted solvers came to against what they had to come to; on the line the harness is right."""
     figure, ax = plt.subplots(figsize=(4.6, 3.4))
+    sizes = iter((10, 3, 5, 5))  # the few points that others lie on are the larger rings
     for marker, (kind, part) in zip("osv^", table.groupby("kind", sort=False), strict=False):
-        spread = 1.96 * part.error.fillna(0)
-        ax.errorbar(part.expected, part.measured, spread, fmt=marker, ms=4, elinewidth=0.8, label=kind, alpha=0.8)
+        look = {"fmt": marker, "ms": next(sizes), "mfc": "none", "elinewidth": 0.8, "label": kind}
+        ax.errorbar(part.expected, part.measured, 1.96 * part.error.fillna(0), **look)
     ax.plot([0, 100], [0, 100], color="0.6", lw=1, ls="--", label="as expected", zorder=1)
     ax.set(xlabel="expected hidden success (%)", ylabel="measured (%)")
     legend(figure, ax)

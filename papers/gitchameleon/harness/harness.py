@@ -8,7 +8,7 @@ from time import monotonic
 
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.solutions import Solution
-from papers.gitchameleon.environments.preflight import missing_for
+from papers.gitchameleon.environments.preflight import lacking, missing_for
 from papers.gitchameleon.environments.spec import CUTOFF, EnvSpec, group_by_env, upstream_key
 from papers.gitchameleon.environments.store import Env, EnvStore, Missing
 from papers.gitchameleon.harness.execution import certain_tests, flags, run_hidden, run_visible
@@ -44,7 +44,7 @@ class Harness:
         """One execution, from the cache where it can be."""
         if isinstance(env, Missing):
             return Verdict(ENV_MISSING, exception=env.cause, detail=env.message)
-        if missing := missing_for(problem, env):
+        if missing := missing_for(problem, env, code, mode):
             return Verdict(ENV_MISSING, exception=missing.cause, detail=missing.message)
         if not code.strip():
             return Verdict(NO_ANSWER, detail="the answer is empty")
@@ -58,6 +58,8 @@ class Harness:
             else:
                 found = run_visible(problem, code, env, settings.level, settings.limits)
             self.num_executed += 1
+            if missing := lacking(problem, env, found.exception, found.trace):
+                return Verdict(ENV_MISSING, exception=missing.cause, detail=missing.message)
             self.cache.put(key, found)
         return found
 

@@ -40,6 +40,6 @@ class RecordedVerdicts:
 
 
 def _verdict(row: dict | None, mode: str) -> Verdict | None:
-    if row is None:
+    if row is None or not row[mode]:
         return Verdict(ENV_MISSING, exception=NOT_RECORDED) if mode == "visible" else None
-    return Verdict(row[mode], exception=row.get(f"{mode}_exception") or None) if row[mode] else None
+    return Verdict(row[mode], exception=row.get(f"{mode}_exception") or None)

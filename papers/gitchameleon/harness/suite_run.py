@@ -1,6 +1,8 @@
 """One suite ready to be executed: its problems, and a harness with its environments, limits and box."""
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from papers.gitchameleon.data.problems import Problem, select
@@ -12,6 +14,16 @@ from papers.gitchameleon.settings import Suite
 from papers.gitchameleon.suites.loader import load_problems
 from shared.artifacts.provenance import Provenance
 from shared.sandbox.box import Limits
+
+RETRY, RETRY_VARIABLE = "--retry-failed", "GITCHAMELEON_RETRY_FAILED"
+
+
+def with_retries(command: Callable[[], None]) -> None:
+    """Run a step's command line, which knows --retry-failed, too; a build takes it from the variable."""
+    if RETRY in sys.argv:
+        sys.argv.remove(RETRY)
+        os.environ[RETRY_VARIABLE] = "1"
+    command()
 
 
 def problems_of(suite: Suite) -> list[Problem]:
@@ -32,7 +44,8 @@ def harness_for(suite: Suite) -> Harness:
 
     Our suites' programs are the project's own, so where no box can be made they run under resource limits alone.
     """
-    store = store_of(suite.name, None, None, CUTOFF, suite.allow_builds, None, retry_failed=suite.retry_failed)
+    retry = suite.retry_failed or bool(os.environ.get(RETRY_VARIABLE))
+    store = store_of(suite.name, None, None, CUTOFF, suite.allow_builds, None, retry_failed=retry)
     limits = Limits(wall_seconds=suite.wall_seconds, cpu_seconds=int(suite.wall_seconds) + 1, memory_mb=suite.memory_mb)
     level = level_of("auto", unsafe=suite.name != "benchmark")
     return harness_of(store, level, limits, suite.jobs, "both", CUTOFF, cache=True)

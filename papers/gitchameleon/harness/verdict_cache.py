@@ -7,6 +7,7 @@ from pathlib import Path
 
 from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
 from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.environments.preflight import machine_state
 from papers.gitchameleon.environments.store import Env
 from papers.gitchameleon.harness.execution import IN_BOX, data_folders
 from papers.gitchameleon.harness.verdicts import HARNESS_ERROR, TIMEOUT, Verdict
@@ -27,7 +28,10 @@ def runner_version() -> str:
 def verdict_key(
     problem: Problem, code: str, mode: str, env: Env, level: str, limits: Limits, expected: frozenset[str] = frozenset()
 ) -> str:
-    """SHA-256 over all that a verdict depends on; mode is hidden, visible, or lines (hidden, with lines counted)."""
+    """SHA-256 over all that a verdict depends on; mode is hidden, visible, or lines (hidden, with lines counted).
+
+    Of the machine these are the libraries and commands that the preflight knows, and the content of folders of data.
+    """
     tests = problem.test if mode == "visible" else problem.hidden_test
     content = [
         mode,
@@ -39,7 +43,7 @@ def verdict_key(
         runner_version(),
         level,
         asdict(limits),
-        sorted(data_folders()),
+        machine_state(data_folders()),
         sorted(expected),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -41,6 +41,7 @@ PUBLISHED_AS = {  # our name of a model, made of the file's -> the published tab
 ASKED = {"greedy": "greedy", "selfdebug": "self-debug", "cot": "chain of thought", "agent": "agent"}
 SHARED, RECORDED = "shared by all", "recorded"  # problems that a rate is over
 RANGE = "published, 7 models"  # name of the rows with what is read off a figure
+ALL = "all"  # kind of problem of the rows over all of them
 FEWEST = 5  # problems of a kind that a rate is drawn for
 
 
@@ -115,13 +116,25 @@ def _by(verdicts: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[table.n >= FEWEST]
 
 
+def _with_all(verdicts: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`_by`, and over all kinds: the same problems, and beside them what is published over all 328 with 1.96 errors."""
+    table = overall(verdicts)
+    table = table[(table.problems == SHARED) & table.protocol.isin(list(ASKED))]
+    table["system"], table[column] = table.model + ", " + table.protocol.map(ASKED), ALL
+    theirs = table.dropna(subset="published").assign(n=published.NUM_PROBLEMS, passed=np.nan, source=REPORTED)
+    theirs = theirs.assign(percent=theirs.published, low=theirs.published - 1.96 * theirs.published_se)
+    theirs["high"] = theirs.published + 1.96 * theirs.published_se
+    kept = ["tests", "system", column, "n", "passed", "percent", "low", "high", "source"]
+    return pd.concat([_by(verdicts, column).astype({column: str})[kept], table[kept], theirs[kept]], ignore_index=True)
+
+
 def by_category(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
-    """Success by category of change (`_by`), and the ranges that can be read off Figure 7, source reported."""
+    """Success by category of change (`_by`), and the ranges that can be read off Figure 7: low and high alone."""
     table = reported.table("fig7").pivot(index="row", columns="column", values="value").astype(float)
     theirs = []
     for protocol in ("greedy", "selfdebug"):
         low, high = table[f"{protocol}_low"], table[f"{protocol}_high"]
-        part = pd.DataFrame({"percent": (low + high) / 2, "low": low, "high": high}).rename_axis("perf_category")
+        part = pd.DataFrame({"low": low, "high": high}).rename_axis("perf_category")
         theirs.append(part.reset_index().assign(system=f"{RANGE}, {ASKED[protocol]}"))
     theirs = pd.concat(theirs).assign(tests="hidden", source=REPORTED)
     own = _by(verdicts, "perf_category")
@@ -129,19 +142,20 @@ def by_category(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
 
 
 def by_year(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Success by year of the pinned release."""
-    return _by(verdicts, "year")
+    """Success by year of the pinned release, and over all years beside Tables 1 and 8."""
+    return _with_all(verdicts, "year")
 
 
 def by_library(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Success by library."""
-    return _by(verdicts, "library")
+    """Success by library, and over all libraries beside Tables 1 and 8."""
+    return _with_all(verdicts, "library")
 
 
 def agreement_of_systems(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
     """tests, protocol, system, other, agreement, n: share of common problems with the same outcome, each pair once.
 
-    Published are the least and the largest value of each panel of Figure 13, as systems `least` and `largest`.
+    Published are the least and the largest value of each panel of Figure 13, as systems `least` and `largest`; so are
+    ours, over all pairs and over those of self-debugged models.
     """
     parts = []
     for tests, part in asked(verdicts).groupby("tests"):
@@ -151,7 +165,14 @@ def agreement_of_systems(verdicts: pd.DataFrame, reported) -> pd.DataFrame:
         table = shares.stack().dropna().reset_index(name="agreement")
         common = known.T @ known
         table["n"] = [int(common.loc[row.system, row.other]) for row in table.itertuples()]
-        parts.append(table.assign(tests=tests, protocol="all", source=MEASURED))
+        parts.append(table.assign(tests=tests, protocol=ALL, source=MEASURED))
+        pairs = table[table.system != table.other]
+        debugged = pairs[["system", "other"]].apply(lambda names: names.str.endswith(ASKED["selfdebug"])).all(axis=1)
+        for protocol, shares in ((ALL, pairs.agreement), ("selfdebug", pairs.agreement[debugged])):
+            ends = pd.DataFrame(
+                {"system": ["least", "largest"], "agreement": [shares.min(), shares.max()], "other": "-"}
+            )
+            parts.append(ends.assign(tests=tests, protocol=protocol, source=MEASURED).dropna(subset="agreement"))
     theirs = reported.table("fig13").rename(columns={"row": "protocol", "value": "agreement"})
     ends = theirs.column.map({"agreement_min": "least", "agreement_max": "largest"})
     theirs = theirs.assign(

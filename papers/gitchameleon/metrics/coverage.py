@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from papers.gitchameleon.data.problems import Problem
+from papers.gitchameleon.environments.preflight import missing_for
 from papers.gitchameleon.environments.spec import spec_of
 from papers.gitchameleon.environments.store import Env, Missing
 from papers.gitchameleon.harness.execution import run_hidden
@@ -25,6 +26,8 @@ def count_lines(harness: Harness, problem: Problem, env: Env | Missing) -> Verdi
     """
     if isinstance(env, Missing):
         return Verdict(ENV_MISSING, exception=env.cause, detail=env.message)
+    if missing := missing_for(problem, env, mode="hidden"):
+        return Verdict(ENV_MISSING, exception=missing.cause, detail=missing.message)
     settings = harness.settings
     key = verdict_key(problem, problem.answer, "lines", env, settings.level, settings.limits)
     found = harness.cache.get(key)

@@ -41,20 +41,25 @@ def counts(describe: pd.DataFrame) -> pd.DataFrame:
     return table.assign(dataset=dataset_name(describe))
 
 
+def _from(table: pd.DataFrame, describe: pd.DataFrame) -> pd.DataFrame:
+    """With a column `problems`: what was read, the public file, described.csv, or our own suites."""
+    return table.assign(problems=" and ".join(sorted(set(describe.read_from))))
+
+
 def by_panel(describe: pd.DataFrame) -> pd.DataFrame:
     """dataset, panel (year or category), group, count: problems per release year and per category of change."""
     frame = describe.astype({"year": str}).rename(columns={"stats_category": "category"})
     long = frame.assign(dataset=dataset_name(describe)).melt("dataset", ["year", "category"], "panel", "group")
-    return long.groupby(["dataset", "panel", "group"]).size().reset_index(name="count")
+    return _from(long.groupby(["dataset", "panel", "group"]).size().reset_index(name="count"), describe)
 
 
 def by_library(describe: pd.DataFrame) -> pd.DataFrame:
     """library, num_problems, num_versions; the largest first."""
     grouped = describe.groupby("library")
     table = grouped.agg(num_problems=("example_id", "size"), num_versions=("version", "nunique")).reset_index()
-    return table.sort_values(["num_problems", "library"], ascending=[False, True])
+    return _from(table.sort_values(["num_problems", "library"], ascending=[False, True]), describe)
 
 
 def by_logic_nodes(describe: pd.DataFrame) -> pd.DataFrame:
     """logic_nodes, num_problems: how many references have how many."""
-    return describe.groupby("logic_nodes").size().reset_index(name="num_problems")
+    return _from(describe.groupby("logic_nodes").size().reset_index(name="num_problems"), describe)

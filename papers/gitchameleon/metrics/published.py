@@ -10,6 +10,7 @@ from functools import cache
 import pandas as pd
 
 from papers.gitchameleon.metrics.comparison import NUM_PROBLEMS, correlation, standard_error_percent
+from papers.gitchameleon.metrics.lint import by_stage
 from papers.gitchameleon.metrics.rates import BENCHMARK, MEASURED, REPORTED
 from papers.gitchameleon.metrics.retrieval import quality
 from shared.artifacts.reported import Reported
@@ -106,6 +107,12 @@ def retrieval_variants() -> pd.DataFrame:
 def retrieval_beside(retrieve: pd.DataFrame) -> pd.DataFrame:
     """Quality of retrieved documents beside that of Table 4."""
     return beside(quality(retrieve), retrieval_quality())
+
+
+def formatting_beside(formatting: pd.DataFrame) -> pd.DataFrame:
+    """Hidden success and pylint's score per ten before and after each stage, beside Table 13."""
+    theirs = wide("table13").rename(columns={"success": "success_raw"}).rename_axis("system").reset_index()
+    return beside(by_stage(formatting), theirs.assign(num_problems=NUM_PROBLEMS))
 
 
 def retrieval_quality() -> pd.DataFrame:

@@ -12,7 +12,7 @@ from papers.gitchameleon.harness.harness import Harness
 from papers.gitchameleon.metrics.comparison import Success
 from papers.gitchameleon.metrics.coverage import percent
 from papers.gitchameleon.metrics.overlap import score
-from papers.gitchameleon.metrics.rates import RUN
+from papers.gitchameleon.metrics.rates import MEASURED, RUN
 from papers.gitchameleon.metrics.scoring import NOT_RUN
 
 Subsets = dict[str, list[int]]  # name -> ids of its problems
@@ -97,3 +97,10 @@ def success_within(outcomes: pd.DataFrame, worth: pd.DataFrame) -> pd.DataFrame:
         table[f"n_{name}"] = groups.example_id.nunique().reindex(table.index, fill_value=0)
         table[f"{name}_percent"] = 100.0 * groups.hidden_passed.mean()
     return table.reset_index()
+
+
+def success_by_subset(examined: pd.DataFrame, execute: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """`success_within` of executed systems, which see no prompt, and of scripted solvers."""
+    known = execute.assign(protocol="-", seed=0, hidden_passed=execute.hidden == "pass")
+    outcomes = pd.concat([known[known.hidden.notna()], scores])
+    return success_within(outcomes, examined).assign(source=MEASURED)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from papers.gitchameleon.metrics.rates import BENCHMARK
 from papers.gitchameleon.metrics.scoring import NOT_RUN
 
 
@@ -26,6 +27,12 @@ def swapped(executed: pd.DataFrame) -> pd.DataFrame:
         expected=np.where(passes, "pass", executed.expect_fail),
         as_expected=np.where(passes, executed.hidden == "pass", foretold).astype(bool),
     )
+
+
+def idioms_swapped(executed: pd.DataFrame) -> pd.DataFrame:
+    """Every task's two idioms under the tests of both versions, of our suites."""
+    both = executed.system.isin(["reference", "version-blind"]) & (executed.suite != BENCHMARK)
+    return swapped(executed[both]).sort_values(["suite", "task", "tests", "code"])
 
 
 def failing_pairs(pairs: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """The data set's rows, pins, categories and solution files: what is read, and what is refused in one sentence."""
 
+import itertools
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from papers.gitchameleon.data.categories import CATEGORIES, perf_category, stats_category
-from papers.gitchameleon.data.extraction import extract_code, first_python_block
+from papers.gitchameleon.data.extraction import extract_code, first_python_block, parses
 from papers.gitchameleon.data.json_lines import append_lines, read_rows, read_whole_lines
 from papers.gitchameleon.data.pins import conflicts, normal_version, parse_pins, same_version
 from papers.gitchameleon.data.problems import data_digest, load_benchmark, parse_ids, read_problems, select
@@ -150,10 +152,46 @@ def test_ids_and_libraries_select(tmp_path):
         ("```python\nx = 1\n```\n\n```\nls -l | x\n```", "x = 1\n"),
         ("```python title='a'\nx = 1\n``` \n", "x = 1\n"),
         ("No code at all, sorry.", "No code at all, sorry."),
+        ("```python\nx = {1: 2}\n```}", "x = {1: 2}\n"),
+        ("```python\nx = 1\n```</answer>\n", "x = 1\n"),
+        ('```python\nx = 1\n```json\n{"why": "so"}\n```', "x = 1\n"),
+        ("```python\nx = 1``` That is all.\n", "x = 1"),
+        ("```python\nx = 1\n``", "x = 1\n"),
+        ("```python\n# not ```y``` but\nx = 1\n```}", "# not ```y``` but\nx = 1\n"),
+        ("```python\nx = 1  # not ```y```\nz = 2\n```", "x = 1  # not ```y```\nz = 2\n"),
+        ("Sure ```python\nx = 1\n```", "x = 1\n"),
+        ("1. Run:```Py\nx = 1\n``` and be glad", "x = 1\n"),
+        ("Sure ```bash\nls\n```\n```python\nx = 1\n```", "x = 1\n"),
+        ("`import this\nx = 1`", "import this\nx = 1"),
+        ("`import this\nx = 1`\n\nTry it:\nx + 1\n", "import this\nx = 1"),
+        ("`iloc` changes the frame in place.", "`iloc` changes the frame in place."),
+        (r"```python\nx = 'a'\ny = \"b\"\n```", "x = 'a'\ny = \"b\"\n"),
+        (r"```python\nprint('a\\nb')\n```", "print('a\\nb')\n"),
+        ("```python\nx = (\n```}", "x = (\n"),
+        ("```python\n```", ""),
     ],
 )
 def test_code_is_found_in_what_models_send(text, code):
     assert extract_code(text, "def f():\n" if "def f" in text else "") == code
+
+
+@pytest.mark.parametrize(
+    "code", ["x = 1\n", "def f():\n    return {}\n", "s = '''\n```\n'''\n", "# a ``` b\nx = `1`\n"]
+)
+def test_where_the_authors_rule_gives_a_module_there_is_one(code):
+    """Whatever stands before and after a block, and on the line of its fences."""
+    for before, after in itertools.product(
+        ("", "So: ", "```json\n{}\n```\n", "`x` is\n"), ("", "}", ">", "json\n{}", " `y`")
+    ):
+        text = f"{before}```python\n{code}```{after}"
+        assert parses(extract_code(text)) or not parses(first_python_block(text))
+
+
+def test_a_text_of_nothing_but_fences_is_soon_read():
+    for text in ("```\n" * 20000, "```python\n" * 20000, "``` x\n" * 20000):
+        start = time.monotonic()
+        extract_code(text)
+        assert time.monotonic() - start < 20
 
 
 def test_the_authors_rule_takes_the_first_python_block():

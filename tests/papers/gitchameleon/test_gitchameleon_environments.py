@@ -15,12 +15,13 @@ import pytest
 from papers.gitchameleon.data.pins import pin
 from papers.gitchameleon.environments.installers import Index, cause_of
 from papers.gitchameleon.environments.interpreters import NoInterpreter, find_interpreter, parse_map
-from papers.gitchameleon.environments.preflight import missing_for
+from papers.gitchameleon.environments.preflight import NLTK_DATA, lacking, machine_state, missing_for
 from papers.gitchameleon.environments.spec import EnvSpec, Installed, mismatches, site_packages, spec_of
 from papers.gitchameleon.environments.store import Env, EnvStore, Missing
 from papers.gitchameleon.suites.loader import load_suite
 from papers.gitchameleon.suites.tasks import own_python
 from papers.gitchameleon.suites.wheels import write_wheels
+from shared.artifacts.config import load_shard
 
 
 def spec(version: str = "1.0.0", **other) -> EnvSpec:
@@ -252,3 +253,102 @@ def test_corpora_and_websites_are_named(store, tmp_path, monkeypatch):
     assert missing_for(audio, env) is None
     monkeypatch.delenv("LIBROSA_DATA_DIR")
     assert missing_for(audio.model_copy(update={"version": "0.7.0"}), env) is None  # that package brings it along
+
+
+NLTK_PROGRAMS = [
+    ("from nltk.corpus import stopwords\n", ["corpora/stopwords"]),
+    ("tokens = nltk.word_tokenize(text)\n", ["tokenizers/punkt"]),
+    ("tokens = word_tokenize(text, preserve_line=True)\n", []),
+    ("tokens = nltk.tokenize.destructive.word_tokenize(text)\n", []),  # there is no such function
+    ("tags = nltk.pos_tag(tokens)\n", ["taggers/averaged_perceptron_tagger"]),
+    ("nltk.download('punkt', quiet=True)\n", []),
+    ("examples = wordnet.synset(name).examples()\n", ["corpora/wordnet", "corpora/omw-1.4"]),
+]
+
+
+@pytest.mark.parametrize(("words", "folders"), NLTK_PROGRAMS)
+@pytest.mark.parametrize("place", ["reference", "visible", "hidden", "answer"])
+def test_what_any_program_of_a_run_needs_is_looked_for(store, tmp_path, monkeypatch, words, folders, place):
+    """NLTK 3.7's WordNet does not open without omw-1.4; a hidden test counts under hidden tests alone."""
+    problem, env = load_suite("builtin")[0], store.get(spec())
+    plain = {"library": "nltk", "version": "3.7", "starting_code": "", "solution": "", "test": "", "hidden_test": ""}
+    texts = {"reference": "solution", "visible": "test", "hidden": "hidden_test"}
+    problem = problem.model_copy(update=plain | ({texts[place]: words} if place in texts else {}))
+    code, mode = words if place == "answer" else "", "hidden" if place == "hidden" else "visible"
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    for folder in folders:
+        found = missing_for(problem, env, code, mode)
+        assert found.cause == "corpus" and found.message.endswith(folder)
+        (tmp_path / folder).mkdir(parents=True)
+    assert missing_for(problem, env, code, mode) is None
+    if place == "hidden":
+        monkeypatch.delenv("NLTK_DATA")
+        assert missing_for(problem, env, code, "visible") is None
+
+
+def test_librosa_before_0_7_decodes_by_ffmpeg(store, monkeypatch):
+    problem, env = load_suite("builtin")[0], store.get(spec())
+    audio = problem.model_copy(update={"library": "librosa", "version": "0.6.0", "test": "librosa.load(filename)"})
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    found = missing_for(audio, env)
+    assert found.cause == "system-library" and "ffmpeg" in found.message
+    assert lacking(audio, env, "NoBackendError", "").cause == "system-library"
+    assert missing_for(audio.model_copy(update={"version": "0.7.0"}), env) is None
+    assert missing_for(audio.model_copy(update={"test": ""}), env) is None
+    monkeypatch.setattr("shutil.which", lambda name, path=None: f"/usr/bin/{name}")
+    assert missing_for(audio, env) is None
+    assert lacking(audio, env, "NoBackendError", "") is None  # a file that cannot be decoded is the answer's fault
+
+
+@pytest.mark.parametrize("name", ["punkt", "omw-1.4", "nothing"])
+def test_a_run_that_lacked_a_corpus_is_no_failure_of_the_answer(store, name):
+    problem = load_suite("builtin")[0].model_copy(update={"library": "nltk"})
+    trace = f"LookupError: \n***\n  Resource \x1b[93m{name}\x1b[0m not found.\n  Please use the NLTK Downloader"
+    found = lacking(problem, store.get(spec()), "LookupError", trace)
+    assert found is None if name not in NLTK_DATA else found.cause == "corpus" and name in found.message
+    assert lacking(problem, store.get(spec()), "KeyError", trace) is None
+    assert lacking(load_suite("builtin")[0], store.get(spec()), "LookupError", trace) is None
+
+
+def test_the_state_of_the_machine_changes_with_what_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr("papers.gitchameleon.environments.machine.FOLDERS", (str(tmp_path / "lib"),))
+    data = tmp_path / "data"
+    data.mkdir()
+    states = [machine_state({}), machine_state({"NLTK_DATA": str(data)})]
+
+    def changed() -> str:
+        states.append(machine_state({"NLTK_DATA": str(data)}))
+        return states[-1]
+
+    (data / "corpora" / "wordnet").mkdir(parents=True)
+    changed()
+    (data / "corpora" / "wordnet" / "index").write_text("a")
+    changed()
+    os.utime(data / "corpora" / "wordnet" / "index", (1, 1))
+    changed()
+    (data / "corpora" / "wordnet" / "index").write_text("ab")
+    changed()
+    (data / "corpora").chmod(0o500)
+    changed()
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libsndfile.so.1").touch()
+    changed()
+    monkeypatch.setattr("shutil.which", lambda name, path=None: __file__)
+    assert changed() == changed()
+    assert len(set(states)) == len(states) - 1
+    data.rename(tmp_path / "elsewhere")
+    assert machine_state({"NLTK_DATA": str(tmp_path / "elsewhere")}) == states[-1]
+
+
+def test_the_step_that_executes_can_try_again_what_failed(monkeypatch):
+    from papers.gitchameleon.harness import suite_run
+
+    monkeypatch.setattr("sys.argv", ["execute", "--shard", "builtin", "--retry-failed"])
+    monkeypatch.delenv(suite_run.RETRY_VARIABLE, raising=False)
+    suite = load_shard("gitchameleon", "execute", "smoke", "builtin")
+    monkeypatch.setattr(suite_run, "level_of", lambda wanted, unsafe: "rlimit")
+    found = []
+    suite_run.with_retries(lambda: found.append((sys.argv[:], suite_run.harness_for(suite).store.retry_failed)))
+    assert found == [(["execute", "--shard", "builtin"], True)]
+    monkeypatch.delenv(suite_run.RETRY_VARIABLE)
+    assert not suite_run.harness_for(suite).store.retry_failed

@@ -278,6 +278,35 @@ def test_the_key_of_a_verdict_holds_the_text_of_the_tests(store, level, limits, 
     assert run.run(other, problem.answer, "visible", env).code == "fail-assert"
 
 
+def test_a_verdict_that_rests_on_data_is_not_kept_for_other_data(store, level, limits, problems, tmp_path, monkeypatch):
+    """An answer that asks for a folder of NLTK's fails without it, and passes as soon as it is there."""
+    tmp_path.chmod(0o755)  # the box has a user of its own
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    env, cache = store.get(spec_of(problems[0])), VerdictCache(None)
+    run, code = (
+        harness(store, cache, level, limits),
+        "import os\nassert 'punkt' in os.listdir(os.environ['NLTK_DATA'])\n",
+    )
+    problem = problems[0].model_copy(update={"test": "pass"})
+    assert not run.run(problem, code, "visible", env).passed
+    (tmp_path / "punkt").mkdir(mode=0o755)
+    assert run.run(problem, code, "visible", env).passed
+    assert run.run(problem, code, "visible", env).passed and (run.num_executed, cache.hits) == (2, 1)
+
+
+def test_an_answer_that_lacks_a_corpus_is_unavailable_and_not_kept(store, level, limits, problems, monkeypatch):
+    monkeypatch.delenv("NLTK_DATA", raising=False)
+    env, cache = store.get(spec_of(problems[0])), VerdictCache(None)
+    problem = problems[0].model_copy(update={"library": "nltk", "test": "pass"})
+    code = "name = 'pun' 'kt'\nraise LookupError(f'Resource {name} not found. Please use the NLTK Downloader')\n"
+    run = harness(store, cache, level, limits)
+    for times in (1, 2):
+        found = run.run(problem, code, "visible", env)
+        assert (found.code, found.exception, run.num_executed) == ("env-missing", "corpus", times)
+    assert run.run(problem, "nltk.word_tokenize('a')", "visible", env).code == "env-missing"
+    assert run.num_executed == 2
+
+
 def test_without_a_box_untrusted_code_is_refused(monkeypatch):
     monkeypatch.setattr("shared.sandbox.levels.available_levels", lambda: ("rlimit",))
     with pytest.raises(ValueError, match="--unsafe"):

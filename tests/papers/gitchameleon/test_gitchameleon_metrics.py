@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from papers.gitchameleon.metrics.api_hit import api_hit_rates, called_names, is_hit
-from papers.gitchameleon.metrics.dataset import by_panel, counts
+from papers.gitchameleon.metrics.dataset import by_library, by_logic_nodes, by_panel, counts
 from papers.gitchameleon.metrics.logic_nodes import logic_nodes
 from papers.gitchameleon.metrics.published import plotted_correlations, plotted_points
 from papers.gitchameleon.metrics.rates import gains
@@ -109,7 +109,7 @@ def described() -> pd.DataFrame:
             "logic_nodes": [7, 1], "stats_category": ["Argument", "Other"], "perf_category": ["Argument", "none"],
         }
     )  # fmt: skip
-    return frame.assign(dataset="mini")
+    return frame.assign(dataset="mini", read_from="own suites")
 
 
 def test_counts_of_the_data_set_are_of_problems():
@@ -120,6 +120,15 @@ def test_counts_of_the_data_set_are_of_problems():
     assert (table["category Argument (Figure 4b)"], table["category none (Figure 7)"]) == (1, 1)
 
 
+@pytest.mark.parametrize("table", [by_panel, by_library, by_logic_nodes])
+def test_tables_of_the_data_say_which_file_was_read(table):
+    for source in ("public file", "described.csv"):
+        assert set(table(described().assign(read_from=source, example_id=[0, 1])).problems) == {source}
+
+
 def test_groups_of_a_panel_sum_to_the_problems():
     table = by_panel(described())
-    assert set(table.dataset) == {"own suites"} and table.groupby("panel")["count"].sum().eq(2).all()
+    assert (
+        set(table.problems) == {"own suites"} == set(table.dataset)
+        and table.groupby("panel")["count"].sum().eq(2).all()
+    )

@@ -91,9 +91,43 @@ def test_rates_of_answers_are_over_their_verdicts_with_the_published_beside(tabl
 
 
 def test_systems_are_compared_on_the_problems_that_all_have(table_of):
-    table = table_of("fig11_libraries", RECORDS).set_index(["tests", "system", "library"])
-    assert set(table.index.get_level_values("library")) == {"torch"}  # numpy has four of the nine
-    assert (table.n == 5).all() and table.loc["hidden", "GPT-4o, greedy", "torch"].passed == 2
+    table = table_of("fig11_libraries", RECORDS).set_index(["source", "tests", "system", "library"]).sort_index()
+    assert set(table.index.get_level_values("library")) == {"all", "torch"}  # numpy has four of the nine
+    ours = table.loc["measured", "hidden", "GPT-4o, greedy"]
+    assert (ours.n["torch"], ours.passed["torch"]) == (5, 2) and (ours.n["all"], ours.passed["all"]) == (9, 4)
+
+
+@pytest.mark.parametrize(("name", "column"), [("fig10_years", "year"), ("fig11_libraries", "library")])
+def test_what_is_published_over_all_problems_stands_beside_ours_over_all(table_of, name, column):
+    table = table_of(name, RECORDS)
+    theirs = table[table.source == "reported"].set_index(["tests", "system"])
+    assert set(theirs[column]) == {"all"} and set(theirs.n) == {328} and theirs.passed.isna().all()
+    row = theirs.loc["hidden", "GPT-4o, greedy"]
+    assert (row.percent, row.low, row.high) == pytest.approx((49.1, 49.1 - 1.96 * 2.8, 49.1 + 1.96 * 2.8))
+
+
+def test_a_published_range_has_no_value_and_a_mark_of_its_own(table_of):
+    table = table_of("fig7_categories", RECORDS)
+    theirs = table[table.source == "reported"]
+    assert theirs.percent.isna().all() and (theirs.low < theirs.high).all() and len(theirs) == 4
+    table.loc[table.perf_category == "Semantics", "perf_category"] = "Argument"  # whose panel the records have
+    with paper_style():
+        figure = paper_functions("gitchameleon", "figures")["fig7_categories"](table)
+    drawn = [line for ax in figure.axes for line in ax.lines if line.get_label() == "hidden tests, published range"]
+    assert [tuple(line.get_xdata()) for line in drawn] == [(55, 65), (60, 80)]
+    assert "hidden tests, published range" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_ranges_of_agreement_are_over_pairs_of_systems(table_of):
+    table = (
+        table_of("fig13_agreement", RECORDS).query("other == '-'").set_index(["source", "tests", "protocol", "system"])
+    )
+    table = table.sort_index()
+    ends = table.agreement.loc["measured", "hidden", "all"]
+    assert ends.to_dict() == pytest.approx(
+        {"least": 1 - 3 / 9, "largest": 1 - 3 / 9}
+    )  # one pair; none of two self-debugged
+    assert "selfdebug" not in table.loc["measured"].index.get_level_values("protocol")
 
 
 def test_protocols_of_a_model_are_compared_in_pairs(table_of):
@@ -150,6 +184,7 @@ def recorded_runs(tmp_path):
     lines += [
         f"3,{code_id(OLD.answer)},pass,pass,,2026-11-29",
         f"3,{code_id(NEW.answer)},pass,fail-exception,TypeError,",
+        f"3,{code_id('no record of it')},pass,,,",
     ]
     file = tmp_path / "runs.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -157,11 +192,12 @@ def recorded_runs(tmp_path):
 
 
 def test_recorded_verdicts_answer_for_the_programs_that_they_name(recorded_runs):
-    solutions = [Solution(3, text, text) for text in (NEW.answer, "other")]
-    known, other = recorded_runs.evaluate([OLD], solutions)
+    solutions = [Solution(3, text, text) for text in (NEW.answer, "other", "no record of it")]
+    known, other, half = recorded_runs.evaluate([OLD], solutions)
     assert (known["hidden"], known["visible"], known["visible_exception"]) == ("pass", "fail-exception", "TypeError")
     assert (known["hidden_passed"], known["visible_passed"]) == (True, False)
     assert (other["hidden"], other["visible"], other["visible_exception"]) == (None, "env-missing", "not recorded")
+    assert (half["hidden"], half["visible"], half["visible_exception"]) == ("pass", "env-missing", "not recorded")
 
 
 def test_recorded_pairs_have_visible_verdicts_alone(recorded_runs):
