@@ -6,7 +6,7 @@ import pandas as pd
 
 from papers.ar_scaling.window import paired_windows, seed_windows
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable
-from shared.artifacts.estimates import Estimate, mean_of, paired_difference
+from shared.artifacts.estimates import difference, from_standard_error, mean_of, paired_difference
 
 MARGIN = 0.05  # above the baseline: more is recall
 LARGE = {"kind": "paper", "scales": ["gpu", "paper"]}
@@ -143,7 +143,7 @@ def loss_drop_without_recall(tab_bump: pd.DataFrame) -> Iterator[Finding]:
 def copy_width_beats_depth(tab_copy: pd.DataFrame) -> Iterator[Finding]:
     own = tab_copy.dropna(subset="accuracy").set_index("row")
     wide, deep = own.loc["Mamba, wide"], own.loc["Mamba, deep"]
-    gap = Estimate(wide.accuracy - deep.accuracy, (wide.standard_error**2 + deep.standard_error**2) ** 0.5, 2)
+    gap = difference(*(from_standard_error(r.accuracy, r.standard_error, int(r.num_seeds)) for r in (wide, deep)))
     yield at_least("wide_minus_deep", gap, 0.5)
     yield at_most("relative_difference_of_params", abs(wide.params / deep.params - 1), 0.05)
 

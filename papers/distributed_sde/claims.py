@@ -11,14 +11,15 @@ from papers.distributed_sde.measures import (
     boundary_errors,
     boundary_steps,
     curves,
+    diverged_over_seeds,
     diverged_share,
     ends_of_runs,
     floor_exponents,
     gap,
     last_decade_slopes,
-    least_clear_ratio,
     log_median,
     loss_by_compression,
+    over_rules_and_seeds,
     sampled_ratios,
     slope,
     transient_errors,
@@ -26,7 +27,7 @@ from papers.distributed_sde.measures import (
 )
 from papers.distributed_sde.theory import sign_floor
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
-from shared.artifacts.estimates import Estimate, from_standard_error, log_log_slope, mean_of, share_of
+from shared.artifacts.estimates import Estimate, from_standard_error, mean_of
 
 LONG_RUNS = {"kind": "paper", "scales": ["cpu", "gpu", "paper"]}
 NETWORK = LONG_RUNS | {"needs": "forty steps are too few", "reported": "figure 1 of version 2 (curves only)"}
@@ -97,30 +98,31 @@ def ms_threshold(fig_threshold, settings):
 
 @claim(
     "stable-step-inverse-to-gradient",
-    "Where L1 is tight (cosh) the largest stable step falls inversely with the gradient norm; there and on x^2/2 +"
-    " x^4/4 every further compression lowers it, and it stays above the corrected condition.",
+    "Where L1 is tight (cosh) the largest stable step falls nearly inversely with the gradient norm (a power"
+    " between -1.1 and -0.75); there and on x^2/2 + x^4/4 every further compression lowers it, and it stays above the"
+    " corrected condition.",
     **STABLE,
-    chosen_after="the sentence: it did not say that the exponent is judged on cosh alone (on the other it is -0.66);"
-    " omegas 1, 3 and 7, each judged against the next, after 0 and 15 alone",
+    chosen_after="the sentence: it did not say that the exponent is judged on cosh alone (on the other it is -0.66),"
+    " and said inversely, without the powers that count; omegas 1, 3 and 7, each judged against the next, after 0 and"
+    " 15 alone; exact steps, after Monte Carlo had overestimated them",
 )
-def stable_step_inverse_to_gradient(fig_stable, settings):
-    num_draws = settings.linear.stable.num_draws
+def stable_step_inverse_to_gradient(fig_stable):
     for (function, omega), part in fig_stable.groupby(["function", "omega"]):
         name, far = f"{function}_at_omega_{omega:g}", part[part.grad_norm >= 10]
-        yield at_least(f"step_over_corrected_on_{name}", least_clear_ratio(part, "bound_corrected", num_draws), 1)
-        slope_ = log_log_slope(far.grad_norm, far.eta_measured, far.standard_error)
+        yield at_least(f"step_over_corrected_on_{name}", (part.eta_stable / part.bound_corrected).min(), 1)
+        slope_ = float(np.polyfit(np.log(far.grad_norm), np.log(far.eta_stable), 1)[0])
         yield within(f"exponent_on_{name}", slope_, -1.1, -0.75, decisive=function == "cosh")
     for function, part in fig_stable.groupby("function"):
-        yield greater(f"least_loss_by_compression_on_{function}", loss_by_compression(part, num_draws), 1)
+        yield greater(f"least_loss_by_compression_on_{function}", loss_by_compression(part), 1)
 
 
 @claim(
     "classical-condition-admits-unstable-steps",
     "Where L1 is tight the classical condition admits steps beyond the largest stable one, at more than half of the"
-    " gradient norms and at every omega.",
-    **STABLE,
+    " gradient norms from 0.1 to 1e4 (evenly in log) and at every omega.",
+    **STABLE | {"kind": "ours"},
     chosen_after="most norms, each omega: one point of 64 had been enough; there were 25 at omega 0 and 2 at omega 15;"
-    " omegas 1, 3 and 7 were added after that",
+    " omegas 1, 3 and 7 were added after that; exact steps, after Monte Carlo had overestimated them",
 )
 def classical_condition_admits_unstable_steps(fig_stable):
     shares = admits_unstable(fig_stable).groupby([fig_stable.function, fig_stable.omega]).mean()
@@ -213,9 +215,9 @@ def dsign_floor_scaling(tab_floor, settings):
 )
 def omega_instability_mlp(fig_dcsgd):
     runs = fig_dcsgd.groupby(["rule", "omega", "seed"]).first().reset_index()
-    constant = runs[runs.rule.str.startswith("constant")].groupby("omega").status
-    diverged = constant.agg(lambda status: share_of((status == "diverged").sum(), len(status)))
-    yield greater("divergence_at_largest_omega_minus_smallest", gap(diverged.iloc[-1], diverged.iloc[0]), 0)
+    constant = runs[runs.rule.str.startswith("constant")].groupby("omega")
+    smallest, *_, largest = [diverged_over_seeds(part) for _, part in constant]
+    yield greater("divergence_at_largest_omega_minus_smallest", gap(largest, smallest), 0)
     rises = runs.groupby(["rule", "omega"]).max_over_initial.agg(lambda x: mean_of(np.log10(x)))
     for omega, rise in rises["2/((1+|g|)kappa)"].items():
         yield at_most(f"log10_rise_with_kappa_at_omega_{omega:g}", rise, np.log10(1.05))
@@ -271,12 +273,12 @@ def minibatch_same_split(fig_minibatch):
         dcsgd, dsign = part[part.study == "dcsgd"], part[part.study == "dsign"]
         strong = dcsgd[dcsgd.level == dcsgd.level.max()]
         constant, kappa = strong[strong.rule.str.startswith("constant")], strong[strong.rule.str.contains("kappa")]
-        yield greater(
-            f"{network}: constant, diverged", share_of((constant.status == "diverged").sum(), len(constant)), 0.2
+        yield greater(f"{network}: constant, diverged", diverged_over_seeds(constant), 0.2)
+        yield at_most(
+            f"{network}: log10 of rise with kappa", over_rules_and_seeds(np.log10(kappa.rise), kappa), np.log10(1.05)
         )
-        yield at_most(f"{network}: log10 of rise with kappa", mean_of(np.log10(kappa.rise)), np.log10(1.05))
         for level, rows in dsign.groupby("level"):
-            fall = mean_of(np.log10(rows["last"] / rows["first"]))
+            fall = over_rules_and_seeds(np.log10(rows["last"] / rows["first"]), rows)
             yield less(f"{network}: log10 of DSignSGD last over first at {level:g}", fall, 0)
 
 

@@ -11,7 +11,7 @@ from papers.distributed_sde.measures import predicted_boundaries, until_gone
 from papers.distributed_sde.network_settings import label_entropy
 from papers.distributed_sde.stable_panels import over_compression, over_gradient_norm
 from papers.distributed_sde.theory import sign_floor
-from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, value_ticks
+from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, symlog_ticks, value_ticks
 
 
 def fig_sanity(table: pd.DataFrame) -> Figure:
@@ -70,7 +70,7 @@ def fig_stable(table: pd.DataFrame) -> Figure:
 
 
 def fig_compression(table: pd.DataFrame) -> Figure:
-    """Over omega: the measured step and the classical condition over the corrected one; and how often it fails."""
+    """Over omega: the exact step and the classical condition over the corrected one; and how often it fails."""
     return over_compression(table)
 
 
@@ -93,7 +93,10 @@ def fig_threshold(table: pd.DataFrame) -> Figure:
         scale_line(ratio, 1, "", color=one["color"], linestyle="-")
         ratio.errorbar(part[column], over, [over - low, high - over], fmt="o", markersize=4, capsize=3, color="0.2")
         ratio.set_xlabel(xlabel)
-        value_ticks(ratio.xaxis, part[column], log=None if column == "omega" else 10)
+        if column == "omega":
+            symlog_ticks(ratio.xaxis, sorted(part.omega.unique()))
+        else:
+            value_ticks(ratio.xaxis, part[column])
         log_ticks(ax.yaxis, subs=(1, 2, 5))
     axes[0].set_ylabel(r"largest stable step $\eta^*$")
     axes[3].set_ylabel("mean square / corrected,\n95% interval")

@@ -19,7 +19,7 @@ def linear(settings: Linear) -> dict[str, Iterable[dict]]:
         "stationary": quadratics.stationary_rows(settings),
         "scaling": quadratics.scaling_rows(settings),
         "bound": bounds.bound_rows(settings),
-        "stable": stable_steps.stable_rows(settings.stable, settings.seed),
+        "stable": stable_steps.stable_rows(settings.stable),
     }
 
 

@@ -80,35 +80,22 @@ def sampled_ratios(rows: pd.DataFrame, unit: str, num_paths: int) -> dict[str, E
     return {model: replace(ratio(estimate, found[unit]), n=num_paths) for model, estimate in found.items()}
 
 
-def least_clear_ratio(rows: pd.DataFrame, condition: str, num_draws: int) -> Estimate:
-    """Measured step over a condition of fig_stable, at the gradient norm where it is least clearly above 1."""
-    found, noise = rows.eta_measured / rows[condition], rows.standard_error / rows[condition]
-    worst = ((found - 1) / noise).idxmin()
-    return Estimate(found[worst], noise[worst], n=num_draws)
-
-
-def loss_by_compression(rows: pd.DataFrame, num_draws: int) -> Estimate:
-    """Measured step of fig_stable over that at the next omega, where that is least clearly above 1."""
-    columns = ("eta_measured", "standard_error")
-    step, error = (rows.pivot(index="grad_norm", columns="omega", values=column).to_numpy() for column in columns)
-    found, share = step[:, :-1] / step[:, 1:], error / step
-    noise = found * np.hypot(share[:, :-1], share[:, 1:])
-    worst = np.unravel_index(((found - 1) / noise).argmin(), found.shape)
-    return Estimate(found[worst], noise[worst], n=num_draws)
+def loss_by_compression(rows: pd.DataFrame) -> float:
+    """The least of the largest stable steps of fig_stable over those at the next omega."""
+    step = rows.pivot(index="grad_norm", columns="omega", values="eta_stable").to_numpy()
+    return float((step[:, :-1] / step[:, 1:]).min())
 
 
 def admits_unstable(rows: pd.DataFrame) -> pd.Series:
-    """Whether the classical condition of fig_stable lies above the measured step, clear of its 95 % interval."""
-    return rows.bound_classical - rows.eta_measured > Z95 * rows.standard_error
+    """Whether the classical condition of fig_stable lies above the largest stable step."""
+    return rows.bound_classical > rows.eta_stable
 
 
 def over_corrected(rows: pd.DataFrame) -> pd.DataFrame:
-    """Measured step and classical condition of fig_stable over the corrected condition."""
+    """Largest stable step and classical condition of fig_stable over the corrected condition."""
     unit = rows.bound_corrected
-    found = {"measured": rows.eta_measured / unit, "standard_error": rows.standard_error / unit}
-    return rows.assign(
-        **found, classical=rows.bound_classical / unit, admits_unstable=admits_unstable(rows).astype(int)
-    )
+    found = {"stable": rows.eta_stable / unit, "classical": rows.bound_classical / unit}
+    return rows.assign(**found, admits_unstable=admits_unstable(rows).astype(int))
 
 
 def boundary_steps(
@@ -193,6 +180,17 @@ def ends_of_runs(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
     groups = rows.sort_values("step", kind="stable").groupby(run, sort=False)
     status, rise = ("status", "first"), ("max_over_initial", "first")
     return groups.agg(first=("loss", "first"), last=("loss", "last"), status=status, rise=rise).reset_index()
+
+
+def over_rules_and_seeds(values: pd.Series, runs: pd.DataFrame) -> Estimate:
+    """Mean of a value per run over the rules within a seed, then over seeds: rules of one seed are not independent."""
+    return mean_of(values.groupby(runs.seed).mean())
+
+
+def diverged_over_seeds(runs: pd.DataFrame) -> Estimate:
+    """Share of runs that diverged, rules averaged within a seed; as sure as a share of that many seeds."""
+    shares = (runs.status == "diverged").groupby(runs.seed).mean()
+    return share_of(shares.sum(), len(shares))
 
 
 def last_decade_slopes(runs: pd.DataFrame, level: str) -> dict[tuple[str, float], Estimate]:

@@ -18,9 +18,8 @@ def over_gradient_norm(table: pd.DataFrame) -> Figure:
         part = part.sort_values("grad_norm")
         ax.plot(part.grad_norm, part.bound_corrected, label=r"corrected SDE, $2/(G\kappa)$", **corrected)
         ax.plot(part.grad_norm, part.bound_classical, label=r"classical SDE, $2/(G(\kappa-1))$", **classical)
-        look = {"fmt": "o", "markersize": 3.5, "color": "0.2", "capsize": 2}
-        label = r"measured: $E f(x - \eta u) = f(x)$, $\pm 2$ s.e."
-        ax.errorbar(part.grad_norm, part.eta_measured, yerr=2 * part.standard_error, label=label, **look)
+        label = r"exact: $E f(x - \eta u) = f(x)$"
+        ax.plot(part.grad_norm, part.eta_stable, "o", markersize=3.5, color="0.2", label=label)
         ax.set(xscale="log", yscale="log", title=rf"{FUNCTIONS[function]}, $\omega = {omega:g}$")
     for ax in axes[-most:]:
         ax.set_xlabel(r"$|\nabla f(x)|$")
@@ -53,9 +52,9 @@ def over_compression(table: pd.DataFrame) -> Figure:
 
 
 def _ratios(ax: Axes, part: pd.DataFrame) -> None:
-    """Measured steps at the gradient norms that are powers of ten, and the classical condition, the same at each."""
+    """Exact steps at the gradient norms that are powers of ten, and the classical condition, the same at each."""
     norms = [norm for norm in part.grad_norm.unique() if np.isclose(np.log10(norm), np.round(np.log10(norm)))]
-    lines(ax, part, "omega", "measured", by="grad_norm", looks=styles(norms), error="standard_error")
+    lines(ax, part, "omega", "stable", by="grad_norm", looks=styles(norms))
     first = part[part.grad_norm == norms[0]]
     look = {"color": "black", "linestyle": "--", "marker": ""}
     line(ax, first.omega, first.classical, label="classical\ncondition", **look)

@@ -1,13 +1,12 @@
-"""The paper's statements as named checks over the rebuilt tables; thresholds are those of the plan, set beforehand."""
+"""The paper's statements as named checks over the rebuilt tables; `chosen_after`: what was not set beforehand."""
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from papers.fixed_point_rnn.scores import at_length, growth, swept_model
 from shared.artifacts.claims import Finding, at_least, at_most, claim, greater, less, note, untestable, within
-from shared.artifacts.estimates import Estimate, mean_of, paired_difference, share_of
+from shared.artifacts.estimates import difference, mean_of, of_row, paired_difference, share_of
 
 PAPER = {"kind": "paper"}
 CHOSEN = (
@@ -17,13 +16,15 @@ CHOSEN = (
 )
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few steps only"}
 TRAINED |= {"chosen_after": CHOSEN}
-TEXT = TRAINED | {"chosen_after": "200 updates at cpu, after 40 had left one layer at 15 iterations, and falling"}
+RATES = "at cpu beside the plan's scales; a rate for each method after builds with 0.004 for all, 200 updates after 40"
+TEXT = TRAINED | {"chosen_after": RATES}
 CPU = PAPER | {"scales": ["cpu"], "needs": "the studies of parity and S3 at cpu", "chosen_after": CHOSEN}
-CONTROL = CPU | {"kind": "ours", "chosen_after": "a late control; at the training length the processor decides"}
+LATE = "a late control; at the training length it was clear of 0.5 on one processor and not on another"
+CONTROL = CPU | {"kind": "ours", "chosen_after": LATE}
 LARGE = PAPER | {"scales": ["gpu", "paper"], "needs": "A5, long training, an accelerator"}
 
 
-@claim("interpolates-with-lmax", "More iterations in training: words of twice the length, equal parameters.", **TRAINED)
+@claim("interpolates-with-lmax", "l_max of twice the length has 0.5 more words of that length than l_max 2.", **TRAINED)
 def interpolates_with_lmax(tab_seeds: pd.DataFrame, tab_models: pd.DataFrame) -> Iterator[Finding]:
     swept = tab_models[(tab_models.study == "dial") & tab_models.model.str.contains("l_max")]
     yield at_most("different_parameter_counts", swept.num_params.nunique(), 1)
@@ -46,7 +47,7 @@ def diagonal_fails_lstm_solves(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
 
 @claim(
     "fp-solves-tracking",
-    "One fixed-point layer solves words of the training length, where two diagonal ones do not.",
+    "One fixed-point layer solves words of the training length, where two diagonal ones do not (two: S3 at cpu).",
     **TRAINED,
 )
 def fp_solves_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
@@ -60,9 +61,9 @@ def fp_solves_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
         ours, deeper = at_length(tab_seeds, study, mixer), at_length(tab_seeds, study, "diagonal, 2 layers")
         yield at_least(f"{study}_{mixer}", mean_of(ours), needed)
         if len(deeper):
+            yield less(f"{study}_two_diagonal_layers", mean_of(deeper), needed)
             yield greater(f"{study}_minus_two_layers", paired_difference(ours, deeper), 0)
-        for name in ("diagonal", "diagonal, 2 layers"):
-            yield note(f"{study}_{name}", float(at_length(tab_seeds, study, name).mean()))
+        yield note(f"{study}_diagonal", float(at_length(tab_seeds, study, "diagonal").mean()))
 
 
 @claim("hidden-dependence-needed", "Without the state in Q parity does not generalise in length.", **CPU)
@@ -127,7 +128,7 @@ def theorem_needs_positive_lam(fig_convergence: pd.DataFrame) -> Iterator[Findin
     yield less("jacobian_norm_lam_-0.9", norms["lam = -0.9"], 1)
 
 
-@claim("forward-scans-backward-once", "l_max bounds the scans forward; memory backward has no l_max.", **PAPER)
+@claim("forward-scans-backward-once", "l_max bounds the scans forward; memory backward has no l_max.", kind="ours")
 def forward_scans_backward_once(tab_2: pd.DataFrame) -> Iterator[Finding]:
     yield at_most("mixer_calls_other_than_iterations", int((tab_2.mixer_calls != tab_2.iterations).sum()), 0)
     yield at_most("scans_above_l_max_plus_1", int((tab_2.mixer_calls > tab_2.l_max + 1).sum()), 0)
@@ -160,9 +161,8 @@ def bc_dependence_for_copy(tab_1: pd.DataFrame) -> Iterator[Finding]:
     ours = tab_1.dropna(subset="token_acc").set_index("model")
     without = ours[ours.index.str.startswith("bc none")]
     best, worst = without.token_acc.idxmax(), ours.drop(without.index).token_acc.idxmin()
-    gap = ours.token_acc[worst] - ours.token_acc[best]
-    noise = float(np.hypot(ours.standard_error[worst], ours.standard_error[best]))
-    yield greater("worst_with_minus_best_without", Estimate(gap, noise, float(ours.num_seeds.min()) - 1), 0)
+    gap = difference(*(of_row(ours.loc[row], "token_acc", "standard_error") for row in (worst, best)))
+    yield greater("worst_with_minus_best_without", gap, 0)
 
 
 @claim("kronecker-best-tracking", "Kronecker mixers track twice the length at least as well as H1.", **LARGE)
@@ -177,14 +177,18 @@ def kronecker_best_tracking(tab_seeds: pd.DataFrame) -> Iterator[Finding]:
         yield at_least(f"{family}_K_minus_H1", paired_difference(*pair), 0)
 
 
-@claim("householder-better-text", "On text two reflections are ahead of one, one of Mamba and of Kronecker.", **LARGE)
+@claim("householder-better-text", "On text two reflections are ahead of one, one of Mamba and of Kronecker.", **TEXT)
 def householder_better_text(tab_8: pd.DataFrame) -> Iterator[Finding]:
     loss = tab_8.pivot(index="seed", columns="model", values="loss")
     for first, second in (("FP-Mamba-H2", "FP-Mamba-H1"), ("FP-Mamba-H1", "Mamba"), ("FP-Mamba-H1", "FP-Mamba-K")):
         yield less(f"{first}_minus_{second}", mean_of(loss[first] - loss[second]), 0)
 
 
-@claim("iterations-on-text", "On text a layer takes fewer than 10 iterations at the end of training.", **TEXT)
+@claim(
+    "iterations-on-text",
+    "On text layers with one reflection end at fewer than 10 iterations (75 % of a batch).",
+    **TEXT,
+)
 def iterations_on_text(fig_7: pd.DataFrame) -> Iterator[Finding]:
     rows = fig_7[fig_7.model.str.startswith("FP-Mamba-H1")]
     last = rows[rows.step == rows.step.max()]
@@ -194,10 +198,8 @@ def iterations_on_text(fig_7: pd.DataFrame) -> Iterator[Finding]:
 @claim("mod-arith-plateau", "Modular arithmetic gains nothing from more than 20 iterations.", **LARGE)
 def mod_arith_plateau(tab_caps: pd.DataFrame) -> Iterator[Finding]:
     own = tab_caps[tab_caps.task == "arithmetic"].set_index(["cap", "seed"]).seq_acc
-    if not len(own):
-        yield untestable("arithmetic is not among the studies of this scale")
-        return
-    yield at_most("gain_from_20_to_512", paired_difference(own[512], own[20]), 0.02)
+    gain = paired_difference(own[512], own[20]) if len(own) else None
+    yield at_most("gain_from_20_to_512", gain, 0.02) if len(own) else untestable("arithmetic is not among the studies")
 
 
 @claim("table-1-blocks", "In Table 1 every row with b, c dependence is above every row without.", kind="audit")

@@ -2,23 +2,9 @@
 
 from typing import Any
 
-from pydantic import Field
-
-from papers.fixed_point_rnn.settings import Entry, ModelSettings, Study
+from papers.fixed_point_rnn.settings import Entry, Exact, ModelSettings, Study
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel, merge
-
-
-class Exact(StrictModel):
-    """Checks in float64."""
-
-    num_draws: int = Field(ge=2)  # random layers of the gradients' study
-    num_linear: int = Field(ge=1)  # random dense recurrences against their closed form
-    num_backward: tuple[int, ...] = (1, 2, 4, 8)  # differentiable steps
-    width: int = Field(ge=2)  # D
-    length: int = Field(ge=2)  # T
-    contraction_length: int = Field(ge=2)  # T of the dense Jacobian
-    num_jacobians: int = Field(ge=1)  # random ones for Theorem 3.2
 
 
 class TrainShard(StrictModel):

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shared.artifacts.line_panels import decade_ticks
+from shared.artifacts.line_panels import decade_ticks, line_panels
 from shared.artifacts.plots import MARKERS, legend, mark_gone, panels, scale_line, seeds, styles, value_ticks
 from shared.artifacts.shapes import heat_maps
 
@@ -155,6 +155,17 @@ def fig_7(table: pd.DataFrame) -> Figure:
 def fig_8(table: pd.DataFrame) -> Figure:
     """Validation perplexity, a dot per seed."""
     return _rows(table, "perplexity", "validation perplexity")[0]
+
+
+def fig_rates(table: pd.DataFrame) -> Figure:
+    """Loss over the learning rates tried, a panel per study."""
+    how = {"error": "standard_error", "size": (3.6, 3.0), "log": "x", "sharey": False, "looks": _looks(table.model)}
+    how |= {"labels": ("learning rate", "training loss of the last window (nats)")}
+    figure, axes = line_panels(table, "lr", "loss", panel=["study"], by="model", **how)
+    for ax, (_, own) in zip(axes, _parts(table), strict=True):
+        value_ticks(ax.xaxis, own.lr.unique(), log=2)
+        ax.plot(own.lr[own.chosen], own.loss[own.chosen], "o", markersize=11, markerfacecolor="none", color="0.3")
+    return figure
 
 
 def fig_10(table: pd.DataFrame) -> Figure:

@@ -42,6 +42,29 @@ def longest_by_model(tab_seeds: pd.DataFrame) -> pd.DataFrame:
     return order.merge(found)
 
 
+def rates_tried(records: Records) -> pd.DataFrame:
+    """Every model at every learning rate tried: mean loss and its standard error over the tuning seeds.
+
+    A rate with a diverged run has no loss. chosen: the smallest mean; edge: the end of the rates at which that lies.
+    """
+    rows, of_model = records("train", "tuning"), ["study", "model", "l_max"]
+    groups = rows.assign(loss=rows.train_loss.mask(rows.diverged.astype(bool))).groupby([*of_model, "lr"], sort=False)
+    table = groups.agg(
+        loss=("loss", lambda losses: losses.mean(skipna=False)),
+        standard_error=("loss", "sem"),
+        num_diverged=("diverged", lambda gone: int(gone.sum())),
+        num_seeds=("seed", "size"),
+    )
+    table = table.reset_index().sort_values("lr", kind="stable")
+    models = table.groupby(of_model, sort=False)
+    table["chosen"] = table.loss == models.loss.transform("min")
+    ends = {"low": models.lr.transform("min"), "high": models.lr.transform("max")}
+    table["edge"] = ""
+    for name, end in ends.items():
+        table.loc[table.chosen & (table.lr == end), "edge"] = name
+    return table
+
+
 def scaled_accuracy(accuracy: pd.Series, modulus: int) -> pd.Series:
     """0 at chance, 1 where all is right (Grazzi et al. 2024): (accuracy - 1 / modulus) / (1 - 1 / modulus)."""
     return (accuracy - 1 / modulus) / (1 - 1 / modulus)

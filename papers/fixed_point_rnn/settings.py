@@ -1,6 +1,6 @@
-"""Settings of layers, solver, tasks and studies. No torch here."""
+"""Settings of exact checks, layers, solver, tasks and studies. No torch here."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,18 @@ from shared.data.config import TextConfig
 from shared.train.config import TrainingConfig
 
 Dependence = Literal["lam", "Q", "b", "c", "gate"]
+
+
+class Exact(StrictModel):
+    """Checks in float64."""
+
+    num_draws: int = Field(ge=2)  # random layers of the gradients' study
+    num_linear: int = Field(ge=1)  # random dense recurrences against their closed form
+    num_backward: tuple[int, ...] = (1, 2, 4, 8)  # differentiable steps
+    width: int = Field(ge=2)  # D
+    length: int = Field(ge=2)  # T
+    contraction_length: int = Field(ge=2)  # T of the dense Jacobian
+    num_jacobians: int = Field(ge=1)  # random ones for Theorem 3.2
 
 
 class SolverSettings(StrictModel):
@@ -107,7 +119,13 @@ class Study(StrictModel):
     training: TrainingConfig
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    lr: float = Field(gt=0)
+    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1
+    )  # peak learning rates; of several, every model has its own best
+    tuning_seeds: tuple[int, ...] = Field(
+        default=(100, 101), min_length=1
+    )  # they choose the rate, by the loss of the last logged window
+    extensions: int = Field(default=2, ge=0)  # times the rates go on where the best one is at their end
     weight_decay: float = Field(default=0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = 1.0
@@ -119,6 +137,12 @@ class Study(StrictModel):
     gamma: dict[str, int | None] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up
     stacked: bool = True  # seeds train as one program
     models_per_shard: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _other_seeds_tune(self) -> Self:
+        if shared := set(self.seeds) & set(self.tuning_seeds):
+            raise ValueError(f"seed {min(shared)} judges and cannot choose the learning rate; change tuning_seeds")
+        return self
 
 
 class Entry(StrictModel):

@@ -29,6 +29,7 @@ def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) ->
     table = groups.agg(
         num_layers=("num_layers", "first"),
         num_params=("num_params", "first"),
+        lr=("lr", "first"),
         train_loss=("train_loss", "mean"),
         standard_error=("train_loss", "sem"),
         scans=("scans", "mean"),
@@ -37,9 +38,8 @@ def tab_models(records: Records, settings: Settings, tab_seeds: pd.DataFrame) ->
         num_diverged=("diverged", "sum"),
         num_seeds=("seed", "size"),
     ).reset_index()
-    budget = {name: study for name, study in settings.studies.items() if study is not None}
-    steps, rates = ({n: getattr(s, key) for n, s in budget.items()} for key in ("num_steps", "lr"))
-    return table.assign(num_steps=table.study.map(steps), lr=table.study.map(rates))
+    steps = {name: study.num_steps for name, study in settings.studies.items() if study is not None}
+    return table.assign(num_steps=table.study.map(steps))
 
 
 def tab_caps(records: Records, settings: Settings) -> pd.DataFrame:

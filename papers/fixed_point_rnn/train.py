@@ -3,7 +3,12 @@
 python -m papers.fixed_point_rnn.train --scale cpu --shard dial-0
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from torch import Tensor
 
 from papers.fixed_point_rnn.config import TrainShard
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, parallel_and_sequential
@@ -17,40 +22,88 @@ from shared.train.checkpoint import run_folder
 from shared.train.ensemble.training import train_ensemble
 from shared.train.loop.fit import fit
 from shared.train.run import Run
+from shared.train.sweep.widening import follow_best
 
 UNMAPPED = ("lstm", "gru")  # torch's kernels of these have no batching rule: their seeds train one after another
 
 
+class Trained(NamedTuple):
+    """All runs of one model: rows logged while training, final states by name of the run, seconds per update and run.
+
+    table: a row per run and logged window, with phase, lr, seed, diverged, fresh: whether the seed is one that judges.
+    """
+
+    table: pd.DataFrame
+    states: dict[str, dict[str, Tensor]]
+    update_seconds: float
+
+
 def runs_of(study: Study, entry: Entry) -> list[Run]:
-    """A run per seed."""
-    settings = {"lr": study.lr, "weight_decay": study.weight_decay, "beta1": study.betas[0], "beta2": study.betas[1]}
+    """A run per seed; with several learning rates one per rate and tuning seed."""
+    decay = {"weight_decay": study.weight_decay, "beta1": study.betas[0], "beta2": study.betas[1]}
     lengths = {"batch_size": study.batch_size, "num_steps": study.num_steps, "seq_len": study.task.train_len}
-    common = {"optimizer": "adamw", "settings": settings, "clip_norm": study.clip_norm, **lengths}
-    return [Run(name=f"{entry.name} seed {seed}", seed=seed, **common) for seed in study.seeds]
+    common = {"optimizer": "adamw", "clip_norm": study.clip_norm, **lengths}
+    seeds = study.seeds if len(study.lrs) == 1 else study.tuning_seeds
+    return [
+        Run(name=f"{entry.name} lr={lr:g} seed={seed}", seed=seed, settings=decay | {"lr": lr}, **common)
+        for lr in study.lrs
+        for seed in seeds
+    ]
 
 
-def train_entry(study: Study, entry: Entry, source: Source, checkpoints: Path, device: str, threads: int):
-    """The task, trained states by seed, logged rows by seed, whether each diverged, seconds per update and seed."""
-    task, runs = SequenceTask(study, entry, source), runs_of(study, entry)
-    own = study.model_dump(mode="json", exclude={"models", "seeds", "evaluation", "models_per_shard"})
-    described = {"study": own, "entry": entry.model_dump()}
-    options = {"settings": described, "device": device, "num_threads": threads}
+def train_entry(study: Study, entry: Entry, task: SequenceTask, checkpoints: Path, **options: Any) -> Trained:
+    """Train a model at every learning rate on the tuning seeds, then at its best one on the seeds that judge."""
+    unused = {"models", "seeds", "evaluation", "models_per_shard", "lrs", "tuning_seeds", "extensions"}
+    described = {"study": study.model_dump(mode="json", exclude=unused), "entry": entry.model_dump()}
+    states, seconds = {}, []
+
+    def train(runs: Sequence[Run], name: str) -> pd.DataFrame:
+        found, took = _train_runs(study, entry, task, runs, checkpoints, settings=described, **options)
+        seconds.append(took / (len(runs) * study.num_steps))
+        states.update({run.name: result.state for run, result in zip(runs, found, strict=True)})
+        return pd.concat([_rows(run, result) for run, result in zip(runs, found, strict=True)])
+
+    tuned = len(study.lrs) > 1
+    fresh, extensions = (study.seeds, study.extensions) if tuned else ((), 0)
+    table = follow_best(train, runs_of(study, entry), extensions, fresh, metric="loss")
+    return Trained(table if tuned else table.assign(fresh=True), states, seconds[-1])
+
+
+class _Result(NamedTuple):
+    """Of one run."""
+
+    state: dict[str, Tensor]
+    rows: list[dict[str, Any]]
+    diverged: bool
+
+
+def _train_runs(
+    study: Study, entry: Entry, task: SequenceTask, runs: Sequence[Run], checkpoints: Path, **options: Any
+) -> tuple[list[_Result], float]:
+    """The runs as one program, or one after another where the model cannot be stacked; seconds of all."""
     if study.stacked and entry.model.baseline.get("name") not in UNMAPPED:
-        folder = run_folder(checkpoints, entry.name, described)
+        named = {"settings": options["settings"], "runs": [run.name for run in runs]}
+        folder = run_folder(checkpoints, entry.name, named)
         found = train_ensemble(task, runs, study.training, checkpoint_dir=folder, title=entry.name, **options)
-        states, diverged, rows = found.states, found.diverged, found.rows
-        seconds = found.provenance["wall_seconds"]
-    else:
-        fitted = []
-        for run in runs:
-            folder = run_folder(checkpoints, run.name, described)
-            fitted.append(fit(task, run, study.training, checkpoint_dir=folder, **options))
-        states = [{name: v.cpu() for name, v in result.model.state_dict().items()} for result in fitted]
-        diverged = [result.diverged for result in fitted]
-        rows = [{"run": run.name, **row} for run, result in zip(runs, fitted, strict=True) for row in result.rows]
-        seconds = sum(result.provenance["wall_seconds"] for result in fitted)
-    logged = {seed: [r for r in rows if r["run"] == run.name] for seed, run in zip(study.seeds, runs, strict=True)}
-    return task, dict(zip(study.seeds, states, strict=True)), logged, diverged, seconds / (len(runs) * study.num_steps)
+        rows = {run.name: [row for row in found.rows if row["run"] == run.name] for run in runs}
+        each = zip(found.states, rows.values(), found.diverged, strict=True)
+        return [_Result(*one) for one in each], found.provenance["wall_seconds"]
+    results, seconds = [], 0.0
+    for run in runs:
+        folder = run_folder(checkpoints, run.name, options["settings"])
+        fitted = fit(task, run, study.training, checkpoint_dir=folder, **options)
+        state = {name: v.cpu() for name, v in fitted.model.state_dict().items()}
+        results.append(_Result(state, fitted.rows, fitted.diverged))
+        seconds += fitted.provenance["wall_seconds"]
+    return results, seconds
+
+
+def _rows(run: Run, result: _Result) -> pd.DataFrame:
+    """The logged rows of a run, and one of phase eval: batches are fresh, so the last window's loss evaluates it."""
+    logged = [row for row in result.rows if row["phase"] == "train"]
+    last = {"phase": "eval", "loss": logged[-1]["loss"] if logged else float("nan")}
+    own = {"run": run.name, "seed": run.seed, "lr": run.lr, "diverged": result.diverged}
+    return pd.DataFrame([row | own for row in [*logged, last]])
 
 
 def measured(name: str, model: SequenceModel, source: Source, study: Study) -> dict[str, list[dict]]:
@@ -65,38 +118,50 @@ def measured(name: str, model: SequenceModel, source: Source, study: Study) -> d
 @step
 def train(settings: TrainShard, device: str, threads: int, checkpoints: Path, provenance: Provenance) -> dict:
     """Train and measure the models of one shard."""
-    parts: dict[str, list[dict]] = {"runs": [], "curves": [], "lengths": [], "caps": [], "sequential": []}
+    parts: dict[str, list[dict]] = {}
     study, source = settings.study, source_of(settings.study.task)
     for entry in settings.entries:
-        task, states, logged, diverged, seconds = train_entry(study, entry, source, checkpoints, device, threads)
-        for (seed, state), gone in zip(states.items(), diverged, strict=True):
-            model = task.build(seed)
-            model.load_state_dict(state, strict=False)
+        task = SequenceTask(study, entry, source)
+        trained = train_entry(study, entry, task, checkpoints, device=device, num_threads=threads)
+        model_key = {"study": settings.name, "model": entry.name, "l_max": entry.model.solver.l_max}
+        for _, rows in trained.table.groupby("run", sort=False):
+            own = {"lr": float(rows.lr.iloc[0]), "diverged": bool(rows.diverged.iloc[0])}
+            own["train_loss"] = float(rows.loss[rows.phase == "eval"].iloc[0])
+            key = model_key | {"seed": int(rows.seed.iloc[0])}
+            if not rows.fresh.iloc[0]:
+                parts.setdefault("tuning", []).append(key | own)
+                continue
+            model = task.build(key["seed"])
+            model.load_state_dict(trained.states[rows.run.iloc[0]], strict=False)
             model = model.to(device).eval()
-            key = {"study": settings.name, "model": entry.name, "l_max": entry.model.solver.l_max, "seed": seed}
-            curve = [row for row in logged[seed] if row["phase"] == "train"]
-            last = curve[-1] if curve else {}
-            own = {"num_params": count_parameters(model), "num_layers": entry.model.num_layers, "diverged": gone}
-            own |= {"train_loss": last.get("loss", float("nan")), "scans": _scans(curve, entry.model.num_layers)}
-            parts["runs"].append(key | own | {"update_seconds": seconds})
-            for row in curve:
-                counts = [v for k, v in row.items() if k.startswith("iterations_")]
-                for layer, count in enumerate(counts):
-                    parts["curves"].append(
-                        key | {"step": row["step"], "layer": layer, "iterations": count, "loss": row["loss"]}
-                    )
-            for part, rows in measured(entry.name, model, source, study).items():
-                parts[part] += [key | row for row in rows]
+            curve = rows[rows.phase == "train"]
+            own |= {"num_params": count_parameters(model), "num_layers": entry.model.num_layers}
+            own |= {"scans": _scans(curve, entry.model.num_layers), "update_seconds": trained.update_seconds}
+            found = {"runs": [own], "curves": list(_curves(curve)), **measured(entry.name, model, source, study)}
+            for part, measurements in found.items():
+                parts.setdefault(part, []).extend(key | row for row in measurements)
     return {part: rows for part, rows in parts.items() if rows}
 
 
-def _scans(curve: list[dict], num_layers: int) -> float:
+def _counts(curve: pd.DataFrame) -> pd.DataFrame:
+    """Iterations of every layer, a column each."""
+    return curve.filter(like="iterations_").dropna(axis=1, how="all")
+
+
+def _curves(curve: pd.DataFrame) -> Iterator[dict]:
+    """A row per logged window and layer that iterates."""
+    for layer, name in enumerate(_counts(curve)):
+        for step_, count, loss in zip(curve.step, curve[name], curve.loss, strict=True):
+            yield {"step": int(step_), "layer": layer, "iterations": count, "loss": loss}
+
+
+def _scans(curve: pd.DataFrame, num_layers: int) -> float:
     """Scans over time of a mean update: evaluations of each layer's map, summed; of the logged windows.
 
     A layer without an iteration is one scan.
     """
-    sums = [sum(v for k, v in row.items() if k.startswith("iterations_")) for row in curve]
-    return sum(sums) / len(sums) if sums and sums[0] else float(num_layers)
+    sums = _counts(curve).sum(axis=1)
+    return float(sums.mean()) if sums.any() else float(num_layers)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from papers.fixed_point_rnn import dense
-from papers.fixed_point_rnn.config import Exact
 from papers.fixed_point_rnn.gradients import cosine, direct_gradient, fixed_point, implicit_gradient, truncated_gradient
 from papers.fixed_point_rnn.mixers import as_matrix, build_channel_mixer
 from papers.fixed_point_rnn.rnn import FPRNN
-from papers.fixed_point_rnn.settings import MixerSettings, ModelSettings, SolverSettings
+from papers.fixed_point_rnn.settings import Exact, MixerSettings, ModelSettings, SolverSettings
 from papers.fixed_point_rnn.solver import solve
 from shared.artifacts.step import step
 from shared.base.seeding import torch_generator

@@ -71,7 +71,7 @@ def pins_decide(tab_pairs):
 def greedy_real(tab_answers):
     rows = tab_answers.query("problems == 'recorded' and protocol == 'greedy' and tests == 'hidden'")
     for row in rows.dropna(subset="published").itertuples():
-        margin, rate = 1.96 * row.published_se, from_standard_error(row.percent, (row.high - row.low) / 3.92)
+        margin, rate = 1.96 * row.published_se, from_standard_error(row.percent, (row.high - row.low) / 3.92, row.n)
         yield within(f"{row.model}_percent", rate, row.published - margin, row.published + margin)
 
 

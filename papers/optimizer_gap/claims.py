@@ -16,8 +16,9 @@ from shared.artifacts.claims import at_edges, at_least, at_most, claim, greater,
 from shared.artifacts.estimates import from_standard_error, of_row
 
 PILOTS = (
-    "vocabulary, batches and lengths at cpu by single-seed pilots, for a large gap; Adam's rates moved once after a"
-    " build; fresh seeds and pairing across batch sizes after a referee's report on a build without them"
+    "vocabulary, batches and lengths at cpu by single-seed pilots, for a large gap; fresh seeds and pairing across"
+    " batch sizes after a referee's report on a build without them; the values of momentum, beta1 and beta2 and where"
+    " their rates start after a second report, on builds with three values"
 )
 ROTATIONS = "rotations of the blocks after a referee's report on one; Adam's smallest rates after a build with eight"
 trained_claim = functools.partial(
@@ -26,7 +27,6 @@ trained_claim = functools.partial(
 small_claim = functools.partial(
     trained_claim, kind="ours", scales=("cpu", "gpu"), needs="smoke is too short; the paper's size has no threshold"
 )
-
 
 SLACK = 0.03  # nats by which a gap may fall from one batch size to the next and still count as growing
 NEAR = 0.1  # nats: what "matches" and "flat" mean
@@ -163,7 +163,7 @@ def direction_suffices(tab_interventions):
 )
 def adaptive_clip_helps(tab_interventions):
     clipped = tab_interventions[tab_interventions.arm.str.startswith("SGD, clip")]
-    best = clipped.loc[clipped.val_loss.idxmin()]
+    best = clipped.loc[clipped.chosen_loss.idxmin()]
     yield at_least("gain", of_row(best, "gain"), 0.1)
     for _, row in clipped.iterrows():
         yield note(f"gain {row.arm}", row.gain)

@@ -21,6 +21,7 @@ PLAIN = {  # what a tuned hyperparameter is compared with: one value of it, at i
     "SGD, momentum 0": ("sgd_ema", {"momentum": 0.0}, None),
     "Adam, beta2 = 0.95": ("adam", {"beta1": BETA1, "beta2": BETA2}, None),
 }
+PAIR = {method: METHODS[method] for method in ("SGD", "Adam")}  # what is compared where beta2 is not varied
 FLAT = 0.01  # nats: a gain of the last value of a grid over its neighbour that speaks for no further value
 SETTING = ["lr", "momentum", "beta1", "beta2"]  # what tells the runs of one rule apart
 KEYS = ["optimizer", "batch_size", *SETTING]
@@ -105,7 +106,8 @@ def chosen_runs(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.optimizer.isin(list(ARMS)).any():
         arms = of_arms(runs)
         return of_settings(best_of_arms(arms), arms, ["arm", "lr", "momentum"])
-    return of_settings(best_of_methods(runs, METHODS | PLAIN), runs, KEYS)
+    methods = METHODS | PLAIN if runs.beta2.nunique() > 1 else PAIR
+    return of_settings(best_of_methods(runs, methods), runs, KEYS)
 
 
 def tuned_with_second(

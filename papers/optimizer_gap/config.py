@@ -28,9 +28,7 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     corpus = DataShard(text=settings.text, num_symbols=settings.num_symbols, num_groups=settings.num_groups)
     train: dict[str, StrictModel] = {}
     for name, sweep in language.sweeps:
-        varied = tuple(key for key in settings.widen if any(key in block.grid for block in sweep.blocks))
-        fresh = () if name == "no_clip" else settings.fresh_seeds  # it decides nothing
-        own = settings.model_copy(update={"widen": varied, "fresh_seeds": fresh})
+        own = settings if name != "no_clip" else settings.model_copy(update={"fresh_seeds": ()})  # it decides nothing
         train |= sweep_shards(GapShard, own, sweep, name=name, max_members=language.max_members)
     probes = sweep_shards(ProbeShard, watched, config.probes.sweep, name="probe", plan=config.probes.plan)
     return {

@@ -104,21 +104,23 @@ def fig_interventions(table: pd.DataFrame) -> Figure:
 
 
 def fig_momentum(table: pd.DataFrame) -> Figure:
-    """SGD's best loss over the momentum, a line per batch size; dashed without clipping, hollow at a grid's end."""
-    momenta = sorted(table.momentum.unique())
-    table = table.assign(place=table.momentum.map(momenta.index))
-    figure, ax = plt.subplots(figsize=(5.6, 3.2))
+    """Best loss over SGD's momentum and Adam's beta1, a line per batch size; dashed: SGD unclipped; hollow: an edge."""
+    table = table.assign(place=-np.log(1 - table.momentum))
+    ticks = table[["place", "momentum"]].drop_duplicates().sort_values("place")
+    figure, axes = panels(2, width=3.0, beside=1.6, sharey=True)
     looks = styles(sorted(table.batch_size.unique()))
-    for clip, dash in (("norm 1", {}), ("none", {"linestyle": "--"})):
-        part = table[table["clip"] == clip]
+    for (method, clip), part in table.groupby(["method", "clip"], sort=False):
+        ax, dash = axes[int(method == "Adam")], {"linestyle": "--"} if clip == "none" else {}
         own = {size: look | dash | ({"label": f"{size}, no clipping"} if dash else {}) for size, look in looks.items()}
         lines(ax, part, "place", "val_loss", by="batch_size", looks=own, error="standard_error")
         for row in part[part.edge != "inside"].itertuples():
             ax.plot(row.place, row.val_loss, **looks[row.batch_size], markerfacecolor="white", markersize=5, zorder=3)
-    ax.plot([], [], "o", color="0.4", markerfacecolor="white", label="best rate at an\nend of its grid")
-    ax.set_xticks(range(len(momenta)), [f"{m:g}" for m in momenta])
-    ax.set(xlabel="momentum", ylabel="best validation loss (nats)")
-    legend(figure, ax, "batch size")
+        ax.set_xticks(ticks.place, ticks.momentum.map("{:g}".format))
+        ax.set(title=method, xlabel="momentum" if method == "SGD" else r"$\beta_1$ ($\beta_2=0.95$)")
+    if table.edge.ne("inside").any():
+        axes[0].plot([], [], "o", color="0.4", markerfacecolor="white", label="best rate at an\nend of its grid")
+    axes[0].set_ylabel("best validation loss (nats)")
+    legend(figure, axes, "batch size")
     return figure
 
 

@@ -8,7 +8,8 @@ import math
 
 import pandas as pd
 
-from papers.optimizer_gap.comparing import METHODS, PLAIN, best_of_arms, best_of_methods, of_arms, seeds_of
+from papers.optimizer_gap.comparing import METHODS, PLAIN, of_arms, seeds_of
+from papers.optimizer_gap.edges import best_of_arms, best_of_methods
 from shared.artifacts.estimates import mean_of
 
 SHORT = {"SGD": "sgd", "Adam": "adam", "Adam, beta2 tuned": "adam_tuned"}

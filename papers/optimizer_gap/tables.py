@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from papers.optimizer_gap import comparing, paired
+from papers.optimizer_gap import comparing, edges, paired
 from shared.artifacts.sweeps import gains
 
 
@@ -19,7 +19,7 @@ def main_runs(runs) -> pd.DataFrame:
 
 def tab_best(main_runs) -> pd.DataFrame:
     """Best setting of each method at each batch size and its loss."""
-    table = comparing.best_of_methods(main_runs)
+    table = edges.best_of_methods(main_runs)
     return table.assign(ppl=np.exp(table.val_loss))
 
 
@@ -35,24 +35,27 @@ def tab_gap(tab_best, best_runs) -> pd.DataFrame:
 
 def tab_equal_steps(runs, records) -> pd.DataFrame:
     """SGD and Adam after equal numbers of updates, and how far below the unigram entropy the worse of them got."""
-    runs, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
-    best = comparing.best_of_methods(runs)
+    steps, unigram = runs[runs.sweep == "steps"], records("data").unigram_entropy_nats.iloc[0]
+    runs = runs[runs.sweep.isin(["main", "steps"]) & runs.num_steps.isin(steps.num_steps)]
+    best = edges.best_of_methods(runs, comparing.PAIR)
     seeds = comparing.seeds_of(best, runs)
     return paired.learned(paired.gap_table(best, seeds, ["SGD", "Adam"]), seeds, unigram)
 
 
-def tab_sgd_grid(runs) -> pd.DataFrame:
-    """Best learning rate of SGD for each batch size and momentum, with and without clipping; seeds of the grids."""
-    sgd = runs[(runs.optimizer == "sgd_ema") & ~runs.fresh]
-    parts = {"norm 1": sgd[sgd.sweep == "main"], "none": sgd[sgd.sweep == "no_clip"]}
-    frames = [gains(part, ["batch_size"], "momentum", 0.0).assign(clip=clip) for clip, part in parts.items()]
-    return pd.concat(frames, ignore_index=True).query("edge != 'single'")
+def tab_momentum(runs) -> pd.DataFrame:
+    """SGD by momentum, with and without clipping, and Adam by beta1, at the best learning rate; seeds of the grids."""
+    parts = []
+    for method, sweep, clip in (("SGD", "main", "norm 1"), ("SGD", "no_clip", "none"), ("Adam", "main", "norm 1")):
+        own = comparing.of_method(runs[(runs.sweep == sweep) & ~runs.fresh], method)
+        own = own.assign(momentum=own[comparing.METHODS[method][2]])
+        parts.append(gains(own, ["batch_size"], "momentum", 0.0).assign(method=method, clip=clip))
+    return pd.concat(parts, ignore_index=True)
 
 
 def tab_gap_beta2(main_runs) -> pd.DataFrame:
     """Adam (beta1 = 0.9) at each batch size and beta2, and what it gains over beta2 = 0.95; seeds of the grids."""
     runs = comparing.of_method(main_runs[~main_runs.fresh], "Adam, beta2 tuned")
-    return gains(runs, ["batch_size"], "beta2", comparing.BETA2).query("edge != 'single'")
+    return gains(runs, ["batch_size"], "beta2", comparing.BETA2)
 
 
 def tab_per_group(records, best_runs) -> pd.DataFrame:
@@ -67,8 +70,7 @@ def tab_interventions(runs, tab_best, best_runs) -> pd.DataFrame:
 
 def fig_lr_sweep(main_runs) -> pd.DataFrame:
     """Loss of every setting of SGD and of both columns of Adam over the learning rate; seeds of the grids."""
-    table = comparing.loss_over_lr(main_runs[~main_runs.fresh])  # values tried at one rate alone are no line
-    return table[table.groupby(["method", "batch_size", "setting"]).lr.transform("size") > 1]
+    return comparing.loss_over_lr(main_runs[~main_runs.fresh])
 
 
 def fig_gap(records, tab_best, tab_gap, tab_equal_steps, tab_crossover) -> pd.DataFrame:

@@ -52,8 +52,8 @@ def linear_readout_is_finite(tab_p1_rank: pd.DataFrame) -> Iterator[Finding]:
 @claim(
     "halfspace-selectivity-beats-linear", "Half-space readouts keep more subsets of keys than a linear one.", **PAPER
 )
-def halfspace_selectivity_beats_linear(fig_p2_cover: pd.DataFrame) -> Iterator[Finding]:
-    table = fig_p2_cover
+def halfspace_selectivity_beats_linear(fig_p2_cover: pd.DataFrame, settings) -> Iterator[Finding]:
+    table, num_subsets = fig_p2_cover, settings.exact.cover.num_subsets
     error = table.standard_error.clip(lower=1e-12)
     yield at_most("largest_deviation_in_standard_errors", ((table.measured - table.exact).abs() / error).max(), 3)
     values = ["exact", "measured", "standard_error", "most_ignored"]
@@ -64,7 +64,8 @@ def halfspace_selectivity_beats_linear(fig_p2_cover: pd.DataFrame) -> Iterator[F
     beyond = wide[wide.index.get_level_values("T") > wide.index.get_level_values("n")]
     for (n, _), row in twice.iterrows():
         half, linear = (
-            from_standard_error(row["measured", r], row["standard_error", r]) for r in ("half-space", "linear")
+            from_standard_error(row["measured", r], row["standard_error", r], num_subsets)
+            for r in ("half-space", "linear")
         )
         yield greater(f"half_space_minus_linear_at_2n_n{n:g}", difference(half, linear), 0)
     more = beyond.most_ignored["half-space"] - beyond.most_ignored["linear"]
@@ -132,10 +133,11 @@ def b_scales_as_inverse_root_n(fig_p5_scaling: pd.DataFrame) -> Iterator[Finding
 
 
 @claim("normaliser-matches-stability", "Rows of coefficients grow as the closed forms say; sums bound them.", **PAPER)
-def normaliser_matches_stability(fig_p6_norm: pd.DataFrame) -> Iterator[Finding]:
+def normaliser_matches_stability(fig_p6_norm: pd.DataFrame, settings) -> Iterator[Finding]:
+    num_draws = settings.exact.stability.num_draws
     closed = fig_p6_norm.dropna(subset="closed_form")
     for row in closed[closed.i.isin([15, 63])].itertuples():
-        ratio = from_standard_error(row.square_sum / row.closed_form, row.standard_error / row.closed_form)
+        ratio = from_standard_error(row.square_sum / row.closed_form, row.standard_error / row.closed_form, num_draws)
         yield within(f"measured_over_closed_form_a{row.decay:g}_i{row.i:g}", ratio, 0.95, 1.05)
     summed = fig_p6_norm[fig_p6_norm.eta.isin(["abs_sum", "sum"])]
     yield at_most("largest_sum_of_sizes", summed.largest_abs_sum.max(), 1 + 1e-6)

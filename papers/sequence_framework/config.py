@@ -23,7 +23,13 @@ class Config(PaperConfig):
     thresholds: Thresholds
 
 
-STEPS = {"tables": ("studies",), "claims": ("thresholds",)}
+STEPS = {
+    "tables": ("studies",),
+    "claims": (
+        "exact",
+        "thresholds",
+    ),
+}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

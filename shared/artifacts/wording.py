@@ -34,7 +34,7 @@ def evidence_text(entry: dict) -> str:
 
 
 def deciding_check(entry: dict) -> dict | None:
-    """The check that a verdict hangs on: the one furthest on the wrong side, else the closest to its threshold."""
+    """The check that a verdict hangs on: clearly on the wrong side, or least clearly on the right one."""
     checks = [check for check in entry.get("checks", []) if check["decisive"]]
     if not checks:
         return None
@@ -42,7 +42,8 @@ def deciding_check(entry: dict) -> dict | None:
     def distance(check: dict) -> tuple:
         errors = check["standard_errors"]
         sure = float("inf") if not isinstance(errors, int | float) else abs(errors)
-        return (check["satisfied"], check["clear"], sure if check["satisfied"] else -sure)
+        right = check["satisfied"]
+        return (right, check["clear"] == right, sure if right else -sure)
 
     return min(checks, key=distance)
 

@@ -47,6 +47,7 @@ BY_HAND = {
         "sequential-equals-parallel",
         "more-reflections-help",
         "kronecker-best-tracking",
+        "householder-better-text",
         "iterations-on-text",
     ],
     "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],

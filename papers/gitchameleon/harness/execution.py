@@ -32,7 +32,7 @@ from shared.sandbox.running import run_boxed
 BOXED = Path(__file__).parent / "boxed"
 IN_BOX = ("runner.py", "relaying.py", "answering.py", "guarding.py", "lines.py")  # files that the box sees of us
 RUNNER, JUDGING = BOXED / "runner.py", BOXED / "judging.py"
-DATA_VARIABLES = ("NLTK_DATA",)  # NLTK's corpora: punkt, wordnet, omw-1.4
+DATA_VARIABLES = ("NLTK_DATA", "LIBROSA_DATA_DIR")  # NLTK's corpora (punkt, wordnet, omw-1.4), librosa's recordings
 WORDS = """
 /proc/self BOX_FD __array_function__ __array_ufunc__ __class__ __closure__ __code__ __dict__ __eq__
 __instancecheck__ __loader__ __subclasses__ _exit _getframe bdb cell_contents cffi co_filename ctypes

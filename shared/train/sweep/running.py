@@ -14,7 +14,7 @@ from shared.train.rules import columns_of
 from shared.train.run import Run
 from shared.train.sweep.shard import SweepSettings, SweepShard
 from shared.train.sweep.stack import choose_stack
-from shared.train.sweep.widening import best_on, beyond_the_edges
+from shared.train.sweep.widening import follow_best
 from shared.train.task import Task
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ def train_shard(
     its end, runs beyond that end are added, up to `shard.extensions` times; then the best point of every cell is
     trained on each of `shard.fresh_seeds`, where the column `fresh` is true.
     """
-    import pandas as pd
-
     title = shard.sweep if title is None else title
-    runs, pending, frames, states, provenance = list(shard.runs), list(shard.runs), [], {}, {}
+    states, provenance = {}, {}
 
     def train(pending: Sequence[Run], name: str) -> "pd.DataFrame":
         alone = shard.alone or (shard.num_gpus > 0 and len(pending) == 1)
@@ -72,18 +70,8 @@ def train_shard(
         provenance[name] = trained.provenance
         return trained.table
 
-    for attempt in range(shard.extensions + 1):
-        frames.append(train(pending, f"extension-{attempt}" if attempt else "runs").assign(extension=attempt))
-        if attempt < shard.extensions:
-            pending = beyond_the_edges(runs, pd.concat(frames), shard.widen, shard.metric)
-            runs += pending
-        if not pending:
-            break
-    if shard.fresh_seeds:
-        pending = best_on(shard.fresh_seeds, runs, pd.concat(frames), shard.widen, shard.metric)
-        frames = [frame.assign(fresh=False) for frame in frames]
-        frames.append(train(pending, "fresh").assign(extension=0, fresh=True))
-    return SweepOutcome(pd.concat(frames, ignore_index=True), states, provenance)
+    table = follow_best(train, shard.runs, shard.extensions, shard.fresh_seeds, widen=shard.widen, metric=shard.metric)
+    return SweepOutcome(table, states, provenance)
 
 
 def _train_together(

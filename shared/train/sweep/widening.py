@@ -20,6 +20,40 @@ AVERAGING = frozenset({"alpha", "beta", "beta1", "beta2", "momentum"})
 _HALF_DECADE = math.sqrt(10.0)  # where a grid has one positive value and so no ratio of its own
 
 
+def follow_best(
+    train: Callable[[Sequence[Run], str], "pd.DataFrame"],
+    runs: Sequence[Run],
+    extensions: int,
+    fresh_seeds: Sequence[int],
+    *,
+    widen: Sequence[str] = ("lr",),
+    metric: str = "val_loss",
+) -> "pd.DataFrame":
+    """Train runs, up to `extensions` times those beyond the edges, then the best of each cell on fresh seeds.
+
+    Args:
+        train: trains runs that it gets, under a name, and returns their rows as `beyond_the_edges` takes them.
+        fresh_seeds: none: nothing is trained but the grids.
+    Returns:
+        the rows of all runs with the extension that they came with, and `fresh` where there are fresh seeds.
+    """
+    import pandas as pd
+
+    known, pending, frames = list(runs), list(runs), []
+    for attempt in range(extensions + 1):
+        frames.append(train(pending, f"extension-{attempt}" if attempt else "runs").assign(extension=attempt))
+        if attempt < extensions:
+            pending = beyond_the_edges(known, pd.concat(frames), widen, metric)
+            known += pending
+        if not pending:
+            break
+    if fresh_seeds:
+        pending = best_on(fresh_seeds, known, pd.concat(frames), widen, metric)
+        frames = [frame.assign(fresh=False) for frame in frames]
+        frames.append(train(pending, "fresh").assign(extension=0, fresh=True))
+    return pd.concat(frames, ignore_index=True)
+
+
 def beyond_the_edges(
     runs: Sequence[Run], table: "pd.DataFrame", widen: Sequence[str] = ("lr",), metric: str = "val_loss"
 ) -> list[Run]:

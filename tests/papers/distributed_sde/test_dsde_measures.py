@@ -10,16 +10,17 @@ from papers.distributed_sde.measures import (
     boundary_errors,
     boundary_steps,
     curves,
+    diverged_over_seeds,
     diverged_share,
     ends_of_runs,
     floor_exponents,
     gap,
     last_decade_means,
     last_decade_slopes,
-    least_clear_ratio,
     log_median,
     loss_by_compression,
     over_corrected,
+    over_rules_and_seeds,
     over_seeds,
     sampled_ratios,
     slope,
@@ -27,7 +28,7 @@ from papers.distributed_sde.measures import (
     wrong_statuses,
 )
 from shared.artifacts.config import load_config
-from shared.artifacts.estimates import Estimate
+from shared.artifacts.estimates import Estimate, share_of
 from shared.base.seeding import numpy_generator
 
 
@@ -144,28 +145,31 @@ def test_levels_are_told_with_their_power_and_their_own_mean():
 
 
 STABLE = pd.DataFrame({
-    "omega": [0, 0, 15, 15], "grad_norm": [1.0, 10.0] * 2, "eta_measured": [2.0, 0.2, 0.5, 0.1],
-    "standard_error": [0.02, 0.001, 0.01, 0.002], "bound_corrected": [1.0, 0.19, 0.45, 0.05],
+    "omega": [0, 0, 15, 15], "grad_norm": [1.0, 10.0] * 2, "eta_stable": [2.0, 0.2, 0.5, 0.1],
+    "bound_corrected": [1.0, 0.19, 0.45, 0.05],
 })  # fmt: skip
 
 
-def test_a_condition_is_judged_where_the_step_is_least_clearly_above_it():
-    found = least_clear_ratio(STABLE, "bound_corrected", 100)
-    assert (found.value, found.noise, found.n) == (pytest.approx(0.5 / 0.45), pytest.approx(0.01 / 0.45), 100)
-
-
 def test_compression_is_judged_from_one_omega_to_the_next_where_it_costs_least():
-    found = loss_by_compression(STABLE, 100)
-    assert found.value == pytest.approx(2) and found.noise == pytest.approx(2 * (0.005**2 + 0.02**2) ** 0.5)
-    between = STABLE[STABLE.omega == 15].assign(omega=3, eta_measured=[1.0, 0.09], standard_error=[0.01, 0.001])
-    assert loss_by_compression(pd.concat([STABLE, between]), 100).value == pytest.approx(0.9)
+    assert loss_by_compression(STABLE) == pytest.approx(2)
+    between = STABLE[STABLE.omega == 15].assign(omega=3, eta_stable=[1.0, 0.09])
+    assert loss_by_compression(pd.concat([STABLE, between])) == pytest.approx(0.9)
 
 
-def test_what_is_measured_and_the_classical_condition_are_told_in_units_of_the_corrected_one():
-    found = over_corrected(STABLE.assign(bound_classical=[2.03, 0.21, 0.51, 0.2]))
-    assert found.measured.tolist() == pytest.approx([2.0, 0.2 / 0.19, 0.5 / 0.45, 2.0])
-    assert found.classical.tolist() == pytest.approx([2.03, 0.21 / 0.19, 0.51 / 0.45, 4.0])
-    assert found.admits_unstable.tolist() == [0, 1, 0, 1]  # clear of 1.96 standard errors or not
+def test_the_largest_step_and_the_classical_condition_are_told_in_units_of_the_corrected_one():
+    found = over_corrected(STABLE.assign(bound_classical=[1.99, 0.21, 0.49, 0.2]))
+    assert found.stable.tolist() == pytest.approx([2.0, 0.2 / 0.19, 0.5 / 0.45, 2.0])
+    assert found.classical.tolist() == pytest.approx([1.99, 0.21 / 0.19, 0.49 / 0.45, 4.0])
+    assert found.admits_unstable.tolist() == [0, 1, 0, 1]
+
+
+def test_rules_of_one_seed_are_averaged_before_seeds_are_counted():
+    runs = pd.DataFrame({"seed": [0, 0, 1, 1, 2, 2], "status": ["diverged", "finite"] + ["diverged"] * 4})
+    found = over_rules_and_seeds(pd.Series([1.0, 3.0, 4.0, 4.0, 5.0, 7.0]), runs)
+    assert (found.value, found.n) == (4, 3) and found.noise == pytest.approx(2 / 3**0.5)
+    share = diverged_over_seeds(runs)
+    assert (share.value, share.n) == (pytest.approx(5 / 6), 3)
+    assert diverged_over_seeds(runs[runs.seed > 0]) == share_of(2, 2)
 
 
 def test_ratios_of_samples_have_the_errors_of_both():

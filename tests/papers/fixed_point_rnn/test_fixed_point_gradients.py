@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from papers.fixed_point_rnn.config import Exact
 from papers.fixed_point_rnn.gradients import EXACT as SOLVER
 from papers.fixed_point_rnn.gradients import (
     cosine,
@@ -14,6 +13,7 @@ from papers.fixed_point_rnn.gradients import (
     loss_of,
     truncated_gradient,
 )
+from papers.fixed_point_rnn.settings import Exact
 from papers.fixed_point_rnn.verify import complexity_rows, gradient_rows, random_layer, theorem_rows
 
 EXACT = Exact(num_draws=2, num_linear=2, width=6, length=6, contraction_length=10, num_jacobians=20)

@@ -11,6 +11,7 @@ from papers.fixed_point_rnn.scores import (
     longest_by_model,
     perplexities,
     random_jacobians,
+    rates_tried,
     scaled_accuracy,
     truncated_gradients,
 )
@@ -70,6 +71,24 @@ def test_jacobians_are_grouped_by_norm():
 
 
 def test_a_layer_without_an_iteration_is_one_scan():
-    curve = [{"iterations_0": 3.0, "iterations_1": 5.0, "loss": 1.0}, {"iterations_0": 1.0, "iterations_1": 3.0}]
+    curve = pd.DataFrame({"iterations_0": [3.0, 1.0], "iterations_1": [5.0, 3.0], "loss": 1.0})
     assert _scans(curve, 2) == 6.0
-    assert _scans([{"loss": 1.0}], 2) == 2.0 and _scans([], 3) == 3.0
+    assert _scans(curve[["loss"]], 2) == 2.0 and _scans(curve[:0], 3) == 3.0
+
+
+def test_the_chosen_rate_has_the_smallest_mean_and_says_where_it_is_an_end():
+    losses = {"a": {1.0: [2, 4], 2.0: [1, 3], 4.0: [5, 5]}, "b": {1.0: [1, 1], 2.0: [0, 9], 4.0: [0, 0]}}
+    rows = [
+        {"study": "text", "model": m, "l_max": 4, "lr": lr, "seed": s, "train_loss": loss, "diverged": False}
+        for m, own in losses.items()
+        for lr, values in own.items()
+        for s, loss in enumerate(values)
+    ]
+    rows = pd.DataFrame(rows)
+    rows.loc[rows.model.eq("b") & rows.lr.eq(4) & rows.seed.eq(1), "diverged"] = True  # counts as no loss at all
+    table = rates_tried(lambda step, part: rows)
+    assert table[table.chosen][["model", "lr", "loss", "edge"]].values.tolist() == [
+        ["b", 1.0, 1.0, "low"],
+        ["a", 2.0, 2.0, ""],
+    ]
+    assert table.num_diverged.sum() == 1 and (table.num_seeds == 2).all()

@@ -27,7 +27,7 @@ def tiny(**changes):
         "training": {"log_every": 2},
         "num_steps": 4,
         "batch_size": 8,
-        "lr": 1e-2,
+        "lrs": [1e-2],
         "seeds": [0, 1],
         "evaluation": {"lengths": [2, 5], "num_words": 16, "rows": 16, "cap": 20, "caps": [1, 4], "cap_length": 4},
         "model": {"d_model": 4, "solver": {"l_max": 4}},
@@ -132,19 +132,51 @@ def test_an_ensemble_with_fixed_points_gives_the_numbers_of_runs_alone():
 def test_a_model_learns_parity_of_four_and_is_measured(tmp_path):
     study = tiny(num_steps=150, batch_size=32, model={"d_model": 8, "solver": {"l_max": 8}}, training={})
     (entry,), source = entries_of(study), source_of(study.task)
-    task, states, logged, diverged, _ = train_entry(study, entry, source, tmp_path, "cpu", 1)
+    task = SequenceTask(study, entry, source)
+    trained = train_entry(study, entry, task, tmp_path, device="cpu", num_threads=1)
+    first = trained.table[trained.table.seed == 0]
     model = task.build(0)
-    model.load_state_dict(states[0])
+    model.load_state_dict(trained.states[first.run.iloc[0]])
     model.eval()
     rows = {row["test_len"]: row for row in by_length(model, source, study.evaluation)}
-    assert rows[2]["seq_acc"] > 0.9 and rows[2]["met"] == 1 and not any(diverged)
-    assert rows[2]["seq_acc"] <= rows[2]["token_acc"] and logged[0][-1]["loss"] < 0.5
+    assert rows[2]["seq_acc"] > 0.9 and rows[2]["met"] == 1 and not trained.table.diverged.any()
+    assert rows[2]["seq_acc"] <= rows[2]["token_acc"] and first.loss.iloc[-1] < 0.5
     caps = list(by_cap(model, source, study.evaluation))
     assert [row["iterations"] for row in caps] == [2, 5]
     after = measure(model, source, 2, study.evaluation)
     assert after == {k: v for k, v in rows[2].items() if k != "test_len"}  # the cap is put back
     (first, _) = parallel_and_sequential(model, source, study.evaluation)
     assert 0 <= first["low"] <= first["median"] <= first["high"] <= first["largest"]
+
+
+@pytest.mark.parametrize("layer", [{}, {"layer": "baseline", "baseline": {"name": "lstm"}}])
+def test_several_learning_rates_are_tried_on_other_seeds_and_the_best_one_trains_those_that_judge(tmp_path, layer):
+    study = tiny(num_steps=6, lrs=[1e-5, 1e-4], tuning_seeds=[7, 8], extensions=1, models={"FP": layer})
+    (entry,) = entries_of(study)
+    table = train_entry(
+        study, entry, SequenceTask(study, entry), tmp_path, device="cpu", num_threads=1, progress=False
+    ).table
+    runs = table[table.phase == "eval"]
+    tried = runs[~runs.fresh].groupby("lr")
+    assert list(tried.groups) == [1e-5, 1e-4, 1e-3]  # the best was at the end: on by the grid's ratio
+    assert all(list(own.seed) == [7, 8] for _, own in tried)
+    final = runs[runs.fresh]
+    assert list(final.seed) == [0, 1] and set(final.lr) == {tried.loss.mean().idxmin()} == {1e-3}
+    windows = table[table.phase == "train"].groupby("run").loss.last()
+    assert runs.set_index("run").loss.to_dict() == windows.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lrs": [1e-3, 0.0]}, "greater than 0"),
+        ({"lrs": []}, "'lrs' is an empty list; fill it"),
+        ({"tuning_seeds": [1, 7]}, "seed 1 judges and cannot choose the learning rate"),
+    ],
+)
+def test_rates_and_seeds_that_cannot_tune_are_refused_before_anything_runs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**changes)
 
 
 def test_a_word_is_right_only_if_every_position_is():

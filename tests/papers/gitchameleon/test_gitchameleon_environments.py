@@ -244,5 +244,11 @@ def test_corpora_and_websites_are_named(store, tmp_path, monkeypatch):
     audio = problem.model_copy(
         update={"library": "librosa", "version": "0.8.0", "test": "librosa.util.example_audio_file()"}
     )
+    monkeypatch.delenv("LIBROSA_DATA_DIR", raising=False)
     assert missing_for(audio, env).cause == "website"
+    monkeypatch.setenv("LIBROSA_DATA_DIR", str(tmp_path))
+    assert missing_for(audio, env).cause == "website"
+    (tmp_path / "Kevin_MacLeod_-_Vibe_Ace.hq.ogg").touch()
+    assert missing_for(audio, env) is None
+    monkeypatch.delenv("LIBROSA_DATA_DIR")
     assert missing_for(audio.model_copy(update={"version": "0.7.0"}), env) is None  # that package brings it along

@@ -324,13 +324,14 @@ def test_verdicts_of_other_code_are_not_read(tmp_path):
     assert again.get("one") == Verdict("pass") and again.get("two") is None
 
 
-def test_a_named_folder_of_data_is_readable_in_the_box(problems, store, level, limits, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variable", ["NLTK_DATA", "LIBROSA_DATA_DIR"])
+def test_a_named_folder_of_data_is_readable_in_the_box(variable, problems, store, level, limits, tmp_path, monkeypatch):
     tmp_path.chmod(0o755)  # in a box root's own folders are another's
     (tmp_path / "corpus").write_text("words", encoding="utf-8")
-    code = "import os\nprint(open(os.environ['NLTK_DATA'] + '/corpus').read())\n" + problems[0].answer
+    code = f"import os\nprint(open(os.environ['{variable}'] + '/corpus').read())\n" + problems[0].answer
     env = store.get(spec_of(problems[0]))
     assert run_visible(problems[0], code, env, level, limits).exception == "KeyError"
-    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    monkeypatch.setenv(variable, str(tmp_path))
     verdict = run_visible(problems[0], code, env, level, limits)
     assert verdict.passed and "words" in verdict.output
 

@@ -128,3 +128,10 @@ def test_the_committed_files_are_as_the_command_writes_them():
         known = pd.read_csv(file, dtype=str, keep_default_na=False).astype({"example_id": int})
         table, changed = record.merged(known, known, keys)
         assert not changed and table.to_csv(index=False, lineterminator="\n") == file.read_text(encoding="utf-8")
+
+
+def test_references_have_the_same_verdicts_in_both_committed_files():
+    answers, runs = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (record.ANSWERS, record.RUNS))
+    both = answers[answers.protocol == "reference"].merge(runs[runs.hidden != ""], on="example_id")
+    assert len(both) == 287
+    assert (both.visible_x == both.visible_y).all() and (both.hidden_x == both.hidden_y).all()

@@ -154,9 +154,8 @@ def arms(adam_on_sgd=4.9, sgd_on_adam=4.1, clipped=4.7, edge="inside"):
     names = ["SGD", "Adam", "Adam length, SGD direction", "SGD length, Adam direction", "SGD, clip p=0.1"]
     table = pd.DataFrame({"arm": names, "val_loss": [5.0, 4.0, adam_on_sgd, sgd_on_adam, clipped]})
     table = table.assign(batch_size=128, gain=5 - table.val_loss, recovered=5 - table.val_loss)
-    return table[["batch_size", *table.columns[:2], "gain", "recovered"]].assign(
-        gain_error=0.01, recovered_error=0.01, num_seeds=3, edge=edge
-    )
+    table = table.assign(chosen_loss=table.val_loss, gain_error=0.01, recovered_error=0.01, num_seeds=3, edge=edge)
+    return table[["batch_size", "arm", "val_loss", "gain", "recovered", *table.columns[5:]]]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +170,15 @@ def test_interventions(claim, against):
     assert judged(claim, arms()) == HOLDS
     assert judged(claim, arms(**against)) == FAILS
     assert judged(claim, arms(edge="high")) == NOT_TESTABLE
+
+
+def test_the_clip_that_is_judged_is_the_one_that_the_seeds_of_the_grids_chose():
+    table = arms()
+    lucky = table[table.arm.str.startswith("SGD, clip")].assign(arm="SGD, clip p=0.5", chosen_loss=9.0, gain=0.0)
+    lucky = lucky.assign(val_loss=4.0)  # best on the seeds that judge, worst on those that choose
+    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky], ignore_index=True)) == HOLDS
+    table.loc[table.arm == "SGD, clip p=0.1", "gain"] = 0.0
+    assert judged(claims.adaptive_clip_helps, pd.concat([table, lucky.assign(gain=1.0)], ignore_index=True)) == FAILS
 
 
 def quadratics(over_adam, num_samples=32768, sigma=100.0, log_error=0.05):
@@ -275,12 +283,34 @@ def test_curves_and_ablations_are_of_the_seeds_that_chose():
     assert set(tables.fig_lr_sweep(runs).num_seeds) == {2} and set(tables.tab_gap_beta2(runs).num_seeds) == {2}
 
 
+def test_momentum_and_beta1_stand_beside_each_other_at_their_best_rates():
+    runs = made_up_runs()
+    sgd = runs[(runs.optimizer == "sgd_ema") & (runs.batch_size == 16)]
+    found = tables.tab_momentum(pd.concat([runs, sgd.assign(sweep="no_clip", val_loss=sgd.val_loss + 1)]))
+    assert found.groupby("clip").val_loss.min().to_dict() == pytest.approx({"none": 4.61, "norm 1": 3.55})
+    assert found.groupby("method").momentum.unique().map(list).to_dict() == {m: [0, 0.9, 0.98] for m in ("SGD", "Adam")}
+    assert found.query("momentum == 0.9").gain.tolist() == pytest.approx([0.09] * 5) and set(found.lr) == {1.0}
+
+
+def test_at_equal_updates_the_main_sweep_lends_the_runs_that_are_as_long():
+    runs = made_up_runs()
+    other = runs[(runs.batch_size == 16) & (runs.beta2.isna() | (runs.beta2 == 0.95))]
+    short = other.assign(sweep="steps", num_steps=64, val_loss=other.val_loss - 1)
+    facts = SimpleNamespace(unigram_entropy_nats=pd.Series([9.0]))
+    found = tables.tab_equal_steps(pd.concat([runs, short]), lambda step: facts)
+    assert found.batch_size.tolist() == [2, 16] and set(found.num_steps) == {64}
+    assert found.sgd_loss.diff().iloc[1] == pytest.approx(-1) and set(found.adam_settings) == {9}
+
+
 def test_fresh_runs_are_those_of_the_best_setting_of_every_method_and_comparison():
     chosen = comparing.chosen_runs(made_up_runs())
     own = chosen[(chosen.batch_size == 2) & (chosen.seed == 0)]
     found = sorted(own[comparing.SETTING].fillna(-1).itertuples(index=False, name=None))
     adam = [(1.0, -1, 0.9, 0.95), (1.0, -1, 0.9, 0.99)]  # the first is also what beta2 is compared with
     assert found == sorted([*adam, (1.0, 0.0, -1, -1), (1.0, 0.9, -1, -1)])
+    runs = made_up_runs()
+    pair = comparing.chosen_runs(runs[runs.beta2.isna() | (runs.beta2 == 0.95)])  # where beta2 does not vary
+    assert len(pair.query("batch_size == 2 and seed == 0")) == 2
 
 
 def test_a_tuned_hyperparameter_is_compared_with_one_value_of_it_seed_by_seed():
@@ -300,6 +330,14 @@ def test_an_end_of_either_grid_is_told_by_name():
     steep, flat = made_up_runs(momenta=(0.2, 0.5)), made_up_runs(momenta=(0.5, 0.55))
     edges = [tables.tab_best(part).set_index("method").edge["SGD"].unique().tolist() for part in (steep, flat)]
     assert edges == [["momentum high"], ["inside"]]  # 0.03 and 0.005 nats better than the value before
+
+
+def test_a_momentum_is_judged_among_all_values_each_at_rates_of_its_own():
+    runs = made_up_runs()
+    at = lambda *momenta: (runs.optimizer == "sgd_ema") & runs.momentum.isin(momenta)  # noqa: E731
+    apart = runs[~(at(0.0) & (runs.lr > 0.1)) & ~(at(0.9) & (runs.lr < 1))]  # 0 and 0.9 share no rate
+    best = tables.tab_best(apart.assign(val_loss=apart.val_loss + at(0.98)[apart.index])).query("method == 'SGD'")
+    assert best.momentum.tolist() == [0.9, 0.9] and best.edge.tolist() == ["lr low"] * 2
 
 
 def test_gain_over_a_fixed_beta2():

@@ -51,6 +51,29 @@ def test_every_method_gets_the_same_number_of_settings(scale):
         assert counts == {4}
 
 
+def test_momentum_and_both_betas_are_tuned_by_one_rule_at_cpu():
+    """Five values each, three rates each, a factor of 2 apart, and only the rate goes on, for every value by itself."""
+    config = load_config("optimizer_gap", "cpu")
+    found = filled(pd.DataFrame([{**run.settings, **vars(run)} for run in expand(config.language.sweeps.main)]))
+    for method, (_, _, second) in METHODS.items():
+        for (size, value), own in of_method(found, method).groupby(["batch_size", second]):
+            lrs = sorted(own.lr.unique())
+            assert len(lrs) == 3 and lrs[1] / lrs[0] == lrs[2] / lrs[1] == 2, (method, size, value)
+        assert set(of_method(found, method).groupby("batch_size")[second].nunique()) == {5}
+    assert {job.widen for job in shards(config)["train"].values()} == {("lr",)}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_at_equal_updates_momentum_and_beta1_are_tuned_with_one_budget(scale):
+    runs = expand(load_config("optimizer_gap", scale).language.sweeps.steps)
+    tried = pd.DataFrame([{**run.settings, **vars(run)} for run in runs])
+    tried = tried.assign(second=tried.momentum.fillna(tried.beta1))
+    counts = tried.groupby(["batch_size", "optimizer"])[["second", "seed"]].nunique()
+    assert len(counts.drop_duplicates()) == 1 and counts.second.min() > 1
+    assert tried.groupby(["batch_size", "optimizer"]).size().nunique() == 1
+    assert scale == "paper" or counts.seed.min() >= (2 if scale == "smoke" else 3)
+
+
 def filled(main):
     """With Adam's defaults where a block does not name them."""
     adam = main.optimizer == "adam"
@@ -88,7 +111,7 @@ def test_the_best_settings_are_trained_on_fresh_seeds_under_their_own_names():
     from papers.optimizer_gap.train import on_fresh_seeds
 
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
-    for name, number in (("main-b8-00", 5), ("steps-b8-00", 2), ("interventions-00", 4)):
+    for name, number in (("main-b8-00", 5), ("steps-b4-00", 2), ("interventions-00", 4)):
         job = jobs[name]
         runs = on_fresh_seeds(job, logged(job).assign(fresh=False))
         assert len(runs) == 5 * number and {run.seed for run in runs} == {3, 4, 5, 6, 7}, name

@@ -214,6 +214,8 @@ def test_the_deciding_check_is_the_one_that_fails_else_the_closest():
     assert deciding_check(entry)["name"] == "near"
     entry["checks"].append(at_most("broken", 3, 1, noise=0.1).entry())
     assert deciding_check(entry)["name"] == "broken"
+    entry["checks"].append(at_most("unsure", 3, 1, noise=9.0).entry())  # on the wrong side, but within its noise
+    assert deciding_check(entry)["name"] == "broken"
 
 
 def test_the_summary_has_every_artifact_with_its_hash_and_every_verdict(toy):

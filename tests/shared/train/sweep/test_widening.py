@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from shared.train.sweep.config import SweepConfig, expand
-from shared.train.sweep.widening import best_on, beyond_the_edges, neighbour
+from shared.train.sweep.widening import best_on, beyond_the_edges, follow_best, neighbour
 
 
 def runs_of(optimizer="sgd", seeds=1, fixed=None, **grid):
@@ -53,6 +53,20 @@ def test_the_best_point_of_each_cell_is_trained_on_fresh_seeds():
     assert again[0].name == "adam beta2=0.9 lr=0.001 seed=1"
     with pytest.raises(ValueError, match="seed 0 chose the best points and cannot measure them"):
         best_on([0, 1], runs, table(runs, lambda s: 1.0))
+
+
+def test_following_the_best_trains_edges_then_fresh_seeds_and_says_which_is_which():
+    names = []
+
+    def train(runs, name):
+        names.append(name)
+        return table(runs, lambda s: abs(s["lr"] - 9.0))
+
+    found = follow_best(train, runs_of(lr=[0.1, 1.0]), 5, (3,))
+    assert names == ["runs", "extension-1", "extension-2", "fresh"]
+    assert list(found.run) == [f"sgd lr={lr:g} seed=0" for lr in (0.1, 1, 10, 100)] + ["sgd lr=10 seed=3"]
+    assert list(found.extension) == [0, 0, 1, 2, 0] and list(found.fresh) == [False] * 4 + [True]
+    assert "fresh" not in follow_best(train, runs_of(lr=[0.1, 1.0]), 0, ())
 
 
 def test_a_cell_that_diverged_altogether_is_widened_downwards():
