@@ -201,7 +201,7 @@ def test_a_coarse_grid_misses_recurrent_models_and_not_attention(mamba, attentio
 def test_copying_needs_the_gap_and_the_same_size():
     def table(deep, params):
         rows = {"row": ["Mamba, wide", "Mamba, deep"], "accuracy": [1.0, deep], "params": [100, params]}
-        return pd.DataFrame(rows).assign(standard_error=0.01)
+        return pd.DataFrame(rows).assign(standard_error=0.01, num_seeds=3)
 
     assert verdict_of(list(copy_width_beats_depth(table(0.2, 102)))) == HOLDS
     assert verdict_of(list(copy_width_beats_depth(table(0.9, 102)))) == FAILS

@@ -1,5 +1,7 @@
 """Claims on small tables made by hand: each holds, fails, and is within noise where it should."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -106,11 +108,16 @@ def test_half_spaces_have_to_reach_more_subsets_and_ignore_more_keys():
     ]
     table = pd.DataFrame(rows, columns=["readout", "n", "T", "exact", "most_ignored"])
     table = table.assign(measured=table.exact, standard_error=0.01)
-    assert verdict_of(list(halfspace_selectivity_beats_linear(table))) == HOLDS
+    settings = SimpleNamespace(exact=SimpleNamespace(cover=SimpleNamespace(num_subsets=200)))
+
+    def judged(table):
+        return verdict_of(list(halfspace_selectivity_beats_linear(table, settings)))
+
+    assert judged(table) == HOLDS
     linear = table.readout == "linear"
     equal = table.assign(exact=table.exact.mask(linear, 0.49), measured=table.measured.mask(linear, 0.49))
-    assert verdict_of(list(halfspace_selectivity_beats_linear(equal))) == NOISE
+    assert judged(equal) == NOISE
     ahead = table.assign(exact=table.exact.mask(linear, 0.6), measured=table.measured.mask(linear, 0.6))
-    assert verdict_of(list(halfspace_selectivity_beats_linear(ahead))) == FAILS
-    assert verdict_of(list(halfspace_selectivity_beats_linear(table.assign(most_ignored=3)))) == FAILS
-    assert verdict_of(list(halfspace_selectivity_beats_linear(table.assign(measured=table.measured - 0.04)))) == FAILS
+    assert judged(ahead) == FAILS
+    assert judged(table.assign(most_ignored=3)) == FAILS
+    assert judged(table.assign(measured=table.measured - 0.04)) == FAILS
