@@ -16,10 +16,8 @@ from shared.artifacts.claims import at_least, at_most, claim, greater, less, not
 from shared.artifacts.estimates import difference
 
 ALL = ("smoke", "cpu", "gpu", "paper", "paper-lite")
-PROBED = "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; 256 updates and"
-PROBED += (
-    " five fresh seeds followed a build with 128 and three that left most claims within noise, two tuning seeds one"
-)
+PROBED = "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; 256 updates, five"
+PROBED += " fresh and two tuning seeds followed builds with 128, three and one that left most claims within noise"
 GRID = PROBED + "; beta1 above 0.95 was left out for time; beta1 0.2, and beta2 beyond 0.95 at beta1 0.6, were added"
 GRID += " after the best pair had lain at both ends"
 
