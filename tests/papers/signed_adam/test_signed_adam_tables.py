@@ -14,7 +14,11 @@ from papers.signed_adam import runs as reducer
 from papers.signed_adam.config import PUBLISHED, shards
 from papers.signed_adam.settings import ReleasedShard
 from shared.artifacts.checks import verdict_of
+from shared.artifacts.compare import compare_tables
 from shared.artifacts.config import load_config
+from shared.artifacts.csv_files import read_csv
+from shared.artifacts.paper import artifact_csv, load_paper
+from shared.artifacts.paths import PaperPaths
 from shared.artifacts.reported import Reported
 from shared.data.pickles import read_frame
 
@@ -594,3 +598,11 @@ def test_the_reducer_recomputes_tables_a_and_b_from_the_released_results():
     assert len(rows) == 9 and (rows.regret_ppl - rows.reported_regret_ppl).abs().max() < 0.0006
     correlation = check(claims.betas_correlated, "rank correlation", betas).estimate.value
     assert correlation == pytest.approx(0.949, abs=1e-3)
+
+
+@pytest.mark.parametrize(("scale", "lost"), [("paper", 0), ("cpu", 1)])
+def test_runs_that_diverge_no_more_or_newly_are_seen(scale, lost):
+    figure = load_paper("signed_adam").figures["fig2_adam"]
+    reference = read_csv(artifact_csv(PaperPaths("signed_adam", scale), "fig2_adam", reference=True))
+    assert compare_tables(reference, reference, figure) == []
+    assert "num_diverged" in compare_tables(reference, reference.assign(num_diverged=lost), figure)[0]
