@@ -1,6 +1,6 @@
 """How methods are compared: best settings, seed means over a learning rate, losses with their noise. No torch here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -83,9 +83,20 @@ def loss_over_lr(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[s
     return curves.assign(best_signum=curves.study.map(signum)) if "study" in by else curves
 
 
-def loss_over_tokens(logged: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Training loss over tokens, seeds averaged."""
-    return logged[logged.phase == "train"].groupby([*by, "tokens"]).loss.mean().reset_index()
+def loss_above(logged: pd.DataFrame, base: Mapping[str, float]) -> pd.DataFrame:
+    """Training loss over tokens above that of the setting `base`, seed by seed: these share their data and their start.
+
+    Returns:
+        the columns of `base`, tokens, more (the mean over seeds), two_standard_errors and num_seeds; on fresh seeds
+        where there are any.
+    """
+    rows = logged[logged.fresh] if logged.fresh.any() else logged
+    rows, pair = rows[rows.phase == "train"], ["seed", "tokens"]
+    is_base = (rows[list(base)] == pd.Series(base)).all(axis=1)
+    rows = rows.merge(rows.loc[is_base, [*pair, "loss"]], on=pair, suffixes=("", "_base"))
+    more = rows.assign(more=rows.loss - rows.loss_base).groupby([*base, "tokens"]).more
+    found = more.agg(more="mean", two_standard_errors="sem", num_seeds="size").reset_index()
+    return found.assign(two_standard_errors=2 * found.two_standard_errors)
 
 
 def perplexity_over_tokens(logged: pd.DataFrame) -> pd.DataFrame:

@@ -74,10 +74,9 @@ def fig19_bias(table: pd.DataFrame) -> Figure:
         return plots.nothing("These records hold no runs without bias correction.")
     said = {(0, 1): "zero,\ncorrected", (0, 0): "zero,\nnot corrected", (1, 0): "the first gradient"}
     table = table.assign(name=[said[k] for k in zip(table.gradient_init, table.bias_correction, strict=True)])
-    corrected = table[table.name == said[0, 1]].set_index("tokens").loss
-    table = table.assign(more=table.loss - table.tokens.map(corrected))
     figure, (ax,) = plots.panels(1, width=4.4, height=3.0)
-    plots.lines(ax, table, "tokens", "more", by="name", looks=plots.styles(sorted(table.name.unique()), lines=True))
+    look = {"by": "name", "looks": plots.styles(sorted(table.name.unique()), lines=True)}
+    plots.lines(ax, table, "tokens", "more", error="two_standard_errors", **look)
     ax.set(xlabel="training tokens", ylabel="training loss (nats per token)\nabove zero, corrected", xlim=(0, None))
     plots.legend(figure, ax, "Adam's averages\nstarted from")
     return figure

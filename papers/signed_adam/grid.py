@@ -70,14 +70,17 @@ def main_cells(tab_betas: pd.DataFrame, from_beta1: float = 0.0) -> pd.DataFrame
     return ours.dropna(subset="val_loss").reset_index(drop=True)
 
 
-def estimate(cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], num_draws: int = 2000) -> Estimate:
+def estimate(
+    cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], edges: str = "none", num_draws: int = 2000
+) -> Estimate:
     """`statistic` of the cells, and its spread when every loss is redrawn within its standard error over seeds.
 
-    A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed.
+    A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed, and if one of the
+    best cells that the statistic rests on lies at an end of its grid: `edges` says which, or "none".
     """
     error = (cells.two_sigma / 2 / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss), 0.0)
     fewest = fewest_seeds(cells)
-    if error.isna().any():
+    if error.isna().any() or edges != "none":
         return Estimate(float(statistic(cells)), UNKNOWN, dof=0, n=fewest)
     draw = numpy_generator(0, "cells")
     redrawn = (cells.assign(val_loss=draw.normal(cells.val_loss, error)) for _ in range(num_draws))
@@ -103,10 +106,19 @@ def share_below(cells: pd.DataFrame, other: pd.Series) -> Estimate:
     return estimate(both, share)
 
 
-def edges(tab_equal: pd.DataFrame) -> str:
-    """The rows of the main study whose best beta2 lies at an end of its grid."""
-    rows = tab_equal[(tab_equal.study == "main") & tab_equal.edge_beta2.isin(["low", "high"])]
+def edges(tab_equal: pd.DataFrame, from_beta1: float = 0.0) -> str:
+    """The rows of the main study, from a beta1 on, whose best beta2 lies at an end of its grid."""
+    rows = tab_equal[(tab_equal.study == "main") & (tab_equal.beta1 >= from_beta1)]
+    rows = rows[rows.edge_beta2.isin(["low", "high"])]
     return ", ".join(f"{row.beta1:g}: {row.best_beta2:g} ({row.edge_beta2})" for row in rows.itertuples()) or "none"
+
+
+def edge_of_pair(cells: pd.DataFrame) -> str:
+    """Where the best cell lies at an end of beta1's grid, or of its row: what others lose to it is a lower bound."""
+    best = cells.loc[cells.val_loss.idxmin()]
+    row = cells.beta2[cells.beta1 == best.beta1]
+    ends = {"beta1": edge_of(best.beta1, cells.beta1.unique()), "beta2": edge_of(best.beta2, row.to_numpy())}
+    return ", ".join(f"{name} {end}" for name, end in ends.items() if end in ("low", "high")) or "none"
 
 
 def diagonal(cells: pd.DataFrame) -> pd.Series:

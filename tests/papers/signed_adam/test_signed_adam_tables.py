@@ -14,7 +14,11 @@ from papers.signed_adam import runs as reducer
 from papers.signed_adam.config import PUBLISHED, shards
 from papers.signed_adam.settings import ReleasedShard
 from shared.artifacts.checks import verdict_of
+from shared.artifacts.compare import compare_tables
 from shared.artifacts.config import load_config
+from shared.artifacts.csv_files import read_csv
+from shared.artifacts.paper import artifact_csv, load_paper
+from shared.artifacts.paths import PaperPaths
 from shared.artifacts.reported import Reported
 from shared.data.pickles import read_frame
 
@@ -119,6 +123,10 @@ GRID = {
 }
 
 
+# every best cell inside
+WIDE = GRID | {(0.95, 0.8): 3.5, (0.95, 0.975): 3.2, (0.8, 0.6): 3.3, (0.8, 0.8): 3.2, (0.8, 0.9): 3.25}
+
+
 def runs_of(rows: list[dict]) -> pd.DataFrame:
     return reducer.ended(tables.logged(records_of(rows)))
 
@@ -161,16 +169,30 @@ def grid_tables(losses: dict, num_seeds=1) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def grid_verdicts(losses: dict, num_seeds: int) -> list[str]:
     betas, equal = grid_tables(losses, num_seeds)
-    found = [claims.equal_betas_near_optimal(betas, equal, settings()), claims.betas_correlated(betas)]
+    found = [claims.equal_betas_near_optimal(betas, equal, settings()), claims.betas_correlated(betas, equal)]
     return [verdict_of(list(each)) for each in [*found, claims.momentum_ratio_instability(betas)]]
 
 
 def test_claims_on_a_grid_hold_and_fail_with_seeds_and_are_within_noise_with_one():
-    apart = GRID | {(0.95, 0.8): 3.5}
-    assert grid_verdicts(apart, 3) == ["holds", "holds", "holds"]
-    assert grid_verdicts(apart, 1) == ["within noise"] * 3
+    assert grid_verdicts(WIDE, 3) == ["holds", "holds", "holds"]
+    assert grid_verdicts(WIDE, 1) == ["within noise"] * 3
     # the best beta2 moves down as beta1 moves up, and the cell far off the diagonal is the best of its row
-    assert grid_verdicts(apart | {(0.9, 0.95): 2.9, (0.95, 0.8): 2.5}, 3) == ["fails", "fails", "fails"]
+    moved = {
+        (0.8, 0.9): 2.95,
+        (0.8, 0.95): 3.0,
+        (0.9, 0.95): 2.9,
+        (0.9, 0.975): 3.3,
+        (0.95, 0.6): 3.6,
+        (0.95, 0.8): 2.5,
+    }
+    assert grid_verdicts(WIDE | moved, 3) == ["fails", "fails", "fails"]
+
+
+def test_what_rests_on_a_best_cell_at_an_end_of_its_grid_is_not_decided():
+    at_the_end = WIDE | {(0.8, 0.6): 3.1}  # the best beta2 of a row
+    assert grid_verdicts(at_the_end, 3) == ["within noise", "within noise", "holds"]
+    best_pair = WIDE | {(0.8, 0.8): 2.9}  # of which no neighbour in beta1 was run on one side
+    assert grid_verdicts(best_pair, 3) == ["within noise", "holds", "holds"]
 
 
 def test_most_cells_beat_signum_or_do_not():
@@ -279,6 +301,29 @@ def test_the_spread_of_the_paper_is_the_noise_of_single_released_runs():
 def test_the_best_beta2_at_an_end_of_its_grid_is_told():
     _, equal = grid_tables(GRID | {(0.9, 0.95): 2.9})
     assert grid.edges(equal) == "0.9: 0.95 (high), 0.95: 0.95 (high)"
+    assert grid.edges(equal, from_beta1=0.95) == "0.95: 0.95 (high)"
+
+
+def test_the_best_pair_at_an_end_of_either_grid_is_told():
+    def edge(**cells) -> str:
+        rows = [{"beta1": b1, "beta2": b2, "val_loss": 3.0} for b1 in (0.6, 0.8, 0.9) for b2 in (0.6, 0.8, 0.9)]
+        table = pd.DataFrame(rows)
+        best = (table.beta1 == cells["beta1"]) & (table.beta2 == cells["beta2"])
+        return grid.edge_of_pair(table.assign(val_loss=table.val_loss.mask(best, 2.0)))
+
+    assert edge(beta1=0.8, beta2=0.8) == "none"
+    assert edge(beta1=0.6, beta2=0.9) == "beta1 low, beta2 high"
+    assert edge(beta1=0.8, beta2=0.6) == "beta2 low"
+
+
+def test_losses_are_compared_seed_by_seed_with_those_of_the_base():
+    base = {"phase": "train", "tokens": 8}
+    rows = [base | {"seed": s, "start": 0, "loss": 3.0 + s, "fresh": True} for s in (1, 2)]
+    rows += [base | {"seed": s, "start": 1, "loss": 3.0 + s + more, "fresh": True} for s, more in ((1, 0.1), (2, 0.3))]
+    tuning = base | {"seed": 0, "start": 1, "loss": 9.0, "fresh": False}
+    found = comparing.loss_above(pd.DataFrame([*rows, tuning, tuning | {"phase": "eval"}]), {"start": 0})
+    assert found.more.tolist() == pytest.approx([0, 0.2]) and found.num_seeds.tolist() == [2, 2]
+    assert found.two_standard_errors.tolist() == pytest.approx([0, 0.2])  # twice 0.1
 
 
 def test_perplexity_over_tokens_is_that_of_validation_on_fresh_seeds():
@@ -553,3 +598,11 @@ def test_the_reducer_recomputes_tables_a_and_b_from_the_released_results():
     assert len(rows) == 9 and (rows.regret_ppl - rows.reported_regret_ppl).abs().max() < 0.0006
     correlation = check(claims.betas_correlated, "rank correlation", betas).estimate.value
     assert correlation == pytest.approx(0.949, abs=1e-3)
+
+
+@pytest.mark.parametrize(("scale", "lost"), [("paper", 0), ("cpu", 1)])
+def test_runs_that_diverge_no_more_or_newly_are_seen(scale, lost):
+    figure = load_paper("signed_adam").figures["fig2_adam"]
+    reference = read_csv(artifact_csv(PaperPaths("signed_adam", scale), "fig2_adam", reference=True))
+    assert compare_tables(reference, reference, figure) == []
+    assert "num_diverged" in compare_tables(reference, reference.assign(num_diverged=lost), figure)[0]
