@@ -14,7 +14,7 @@ CORRECTED = {
     "gen_nll": "generative NLL\n(nats per token)",
     "self_accuracy": "self-accuracy",
     "distinct_2": "distinct pairs\n(share)",
-    "valid": "valid transitions,\nletters in words",
+    "valid": "valid transitions,\nknown pairs of words",
 }
 
 
@@ -61,8 +61,6 @@ def fig_training(table: pd.DataFrame) -> Figure:
             ax.set_ylabel(f"nats/token, $p_u={p_u:g}$")
             _references(ax, table[table.study == study].iloc[0])
         shown = table[table.study == study]
-        if shown.loss.nunique() == 1:
-            axes[0].set_title(f"{STUDIES[study]}, {shown.loss.iloc[0]} only")
         for ax in axes:  # one scale, so that p_u can be compared
             references = [shown.baseline_nats_per_token, shown.unigram_nats_per_token]
             ax.set_ylim(*limits(pd.concat([shown.nats_per_token, *references]), headroom=3.0))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
-from papers.gidd.common_words import mean_known_share
+from papers.gidd.common_words import seen_share
 from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
 from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
@@ -74,26 +74,31 @@ class Sampler:
     def measure(self, tokens: Tensor) -> dict:
         """Generative perplexity, diversity and the valid share of samples (S, L).
 
-        valid: of a chain's samples, transitions that it can make; of text, letters in its common words (nan without).
+        valid: of a chain's samples, transitions that it can make; of common words, pairs that the training text has.
         """
         quality = generative_quality(self.scorer, tokens, torch_generator(0, "bootstrap"))
         measured = vars(quality) | vars(diversity(tokens))
         if isinstance(self.scorer, MarkovScorer):
             valid = 1 - self.scorer.illegal_rate(tokens)
         else:
-            words = self.data.words
-            valid = math.nan if words is None else mean_known_share(tokens, self.data.decode, words)
+            seen = self.data.seen_pairs
+            valid = math.nan if seen is None else seen_share(tokens, seen)
         return measured | {"valid": valid}
 
 
 def marked_changes(before: Tensor, after: Tensor, decode: Callable[[Tensor], str]) -> str:
-    """One text for two sequences (L,): what was replaced stands as [-old-]{+new+}, as wdiff writes it."""
+    """One text for two sequences (L,): what was replaced stands as [-old-]{+new+}, as wdiff writes it.
+
+    A blank at the end of both, which belongs to words, stands behind the marks.
+    """
     parts, start = [], 0
     changed = (before != after).tolist()
     for is_changed, group in itertools.groupby(changed):
         stop = start + len(list(group))
         old, new = decode(before[start:stop]), decode(after[start:stop])
-        parts.append(f"[-{old}-]{{+{new}+}}" if is_changed else old)
+        blank = " " if old.endswith(" ") and new.endswith(" ") else ""
+        old, new = old.removesuffix(blank), new.removesuffix(blank)
+        parts.append((f"[-{old}-]{{+{new}+}}" if is_changed else old) + blank)
         start = stop
     return "".join(parts)
 

@@ -14,7 +14,7 @@ from shared.train.run import Run as TrainingRun
 
 
 class CommonWords(StrictModel):
-    """Which stretches of a text are kept: `shortest` or more of its `num_words` most common words in a row."""
+    """A text's `num_words` most common words as tokens; stretches of `shortest` or more of them in a row are kept."""
 
     num_words: int = Field(ge=2)
     shortest: int = Field(ge=1)
@@ -25,7 +25,7 @@ class Corpus(StrictModel):
 
     markov: MarkovConfig | None = None
     text: TextConfig | None = None  # give one of the two
-    common_words: CommonWords | None = None  # of text in letters; None: all of it
+    common_words: CommonWords | None = None  # of text in letters: the tokens, in its place; None: all of it
     seq_len: int = Field(ge=2)  # tokens
     num_validation: int = Field(ge=1)  # held-out sequences that likelihoods are measured on
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from papers.gidd.common_words import cut
+from papers.gidd.common_words import cut, seen_pairs
 from papers.gidd.generative import AutoregressiveScorer, MarkovScorer, Scorer, TextScorer
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.process import MixingProcess
@@ -41,17 +41,13 @@ class CorpusData:
 
     @cached_property
     def text(self) -> TextData:
-        return self._cut_text[0]
-
-    @property
-    def words(self) -> frozenset[str] | None:
-        """The words that the text is made of, where it is cut to the common ones."""
-        return None if self.corpus.common_words is None else self._cut_text[1]
+        data, common = load_text_data(self.corpus.text), self.corpus.common_words
+        return data if common is None else cut(data, common)
 
     @cached_property
-    def _cut_text(self) -> tuple[TextData, frozenset[str] | None]:
-        data, common = load_text_data(self.corpus.text), self.corpus.common_words
-        return (data, None) if common is None else cut(data, common)
+    def seen_pairs(self) -> Tensor | None:
+        """Which pairs of neighbours the training text has, (V, V), where its tokens are common words."""
+        return None if self.corpus.common_words is None else seen_pairs(self.text)
 
     @property
     def vocab_size(self) -> int:

@@ -1,12 +1,10 @@
-"""The text cut to common words: which words, which stretches, and what a sample is held against."""
-
-import math
+"""The text whose tokens are common words: which words, which stretches, and what a sample is held against."""
 
 import numpy as np
 import pytest
+import torch
 
-from papers.gidd import common_words
-from papers.gidd.common_words import cut, known_share, most_common, stretches
+from papers.gidd.common_words import GAP, cut, most_common, seen_pairs, seen_share, stretches
 from papers.gidd.settings import CommonWords
 from shared.data.config import TokenizerConfig
 from shared.data.text import TextData, TokenDataset, tokenize
@@ -16,8 +14,8 @@ TEXT = "the cat sat on the mat the cat x a cat sat on a rug x x x x the end"
 
 
 def test_words_are_ranked_by_frequency_then_by_alphabet_and_symbols_do_not_count():
-    assert most_common(TEXT, 2) == {"the", "cat"}  # 4 and 3; x has 5
-    assert most_common(TEXT, 4) == {"the", "cat", "a", "on"}  # a, on and sat have 2
+    assert most_common(TEXT, 2) == ["cat", "the"]  # 3 and 4; x has 5
+    assert most_common(TEXT, 4) == ["a", "cat", "on", "the"]  # a, on and sat have 2
 
 
 def test_more_words_than_there_are_are_refused():
@@ -26,17 +24,14 @@ def test_more_words_than_there_are_are_refused():
 
 
 def test_stretches_are_runs_of_known_words_that_are_long_enough():
-    words = frozenset({"the", "cat", "sat", "on", "a"})
-    assert stretches(TEXT, words, 3) == ["the cat sat on the", "a cat sat on a"]
-    assert stretches(TEXT, words, 2) == ["the cat sat on the", "the cat", "a cat sat on a"]
+    words = ["the", "cat", "sat", "on", "a"]
+    assert joined(stretches(TEXT, words, 3)) == ["the cat sat on the", "a cat sat on a"]
+    assert joined(stretches(TEXT, words, 2)) == ["the cat sat on the", "the cat", "a cat sat on a"]
     assert stretches(TEXT, words, 6) == []
 
 
-def test_known_share_counts_letters_of_whole_words_alone():
-    words = frozenset({"the", "cat"})
-    assert known_share("he the cot cat th", words) == pytest.approx(6 / 9)
-    assert known_share("the the  the the", words) == 1  # two blanks in a row make no word
-    assert math.isnan(known_share("the cat", words))
+def joined(found: list[list[str]]) -> list[str]:
+    return [" ".join(run) for run in found]
 
 
 @pytest.fixture
@@ -51,19 +46,25 @@ def dataset(text, tokenizer):
 
 def test_both_splits_are_cut_to_the_words_of_the_training_text(letters):
     data = TextData(letters, dataset(TEXT, letters), dataset("the rug sat on the cat", letters), "t")
-    found, words = cut(data, CommonWords(num_words=4, shortest=2))
-    assert words == {"the", "cat", "a", "on"}
-    assert letters.decode(found.train.tokens.tolist()) == "the cat on the the cat a cat on a "
-    assert letters.decode(found.validation.tokens.tolist()) == "on the cat "
-    assert np.diff(found.train.offsets).tolist() == [8, 7, 8, 6, 5]
-    assert "4 words, 2 or more in a row" in found.identity
+    found = cut(data, CommonWords(num_words=4, shortest=2))
+    assert found.tokenizer.token_strings == [f"{GAP} ", "a ", "cat ", "on ", "the ", "[MASK]"]
+    assert found.tokenizer.decode(found.train.tokens) == "the cat / on the / the cat / a cat / on a / "
+    assert found.tokenizer.decode(found.validation.tokens) == "on the cat / "
+    assert found.train.tokens.tolist() == [4, 2, 0, 3, 4, 0, 4, 2, 0, 1, 2, 0, 3, 1, 0]
+    assert np.diff(found.train.offsets).tolist() == [3, 3, 3, 3, 3]
+    assert (found.tokenizer.num_ordinary, found.tokenizer.mask_id) == (5, 5)
+    assert '"num_words":4,"shortest":2' in found.identity
 
 
-def test_samples_of_the_text_itself_are_known_words(letters):
-    data = TextData(letters, dataset(TEXT, letters), dataset(TEXT, letters), "t")
-    found, words = cut(data, CommonWords(num_words=4, shortest=2))
-    crops = found.train.crops(0, 0, range(4), 4, 12)
-    assert common_words.mean_known_share(crops, lambda row: letters.decode(row.tolist()), words) == 1
+def test_pairs_of_neighbours_are_looked_up_in_the_training_text_in_their_order(letters):
+    data = TextData(letters, dataset(TEXT, letters), dataset("the cat on the", letters), "t")
+    found = cut(data, CommonWords(num_words=4, shortest=2))
+    seen = seen_pairs(found)
+    gap, a, cat, on, the = range(5)
+    assert seen.shape == (6, 6) and seen[the, cat] and not seen[cat, the]
+    assert seen_share(found.train.crops(0, 0, range(4), 4, 6), seen) == 1
+    assert seen_share(torch.tensor([[the, cat, on, the], [gap, a, cat, gap]]), seen) == pytest.approx(5 / 6)
+    assert seen_share(found.validation.windows(5), seen) == pytest.approx(3 / 4)  # of its own, "cat on"
 
 
 def test_a_text_without_such_stretches_is_refused(letters):

@@ -75,17 +75,21 @@ def test_paper_scale_has_the_paper_s_settings():
     assert {r.num_steps for r in text.all_runs()} == {500_000, 1_000_000}
 
 
-def test_cpu_trains_the_whole_ablation_of_the_chain_with_three_seeds():
-    runs = [r for r in load_config("gidd", "cpu").markov.all_runs() if r.objective == "gidd" and r.size == "m"]
-    losses = [("none", 0.0), ("clamp", 0.0), ("dynamic_exact", 0.0), ("dynamic_exact", 0.02)]
-    found = sorted((r.weighting, r.weight_decay, r.p_u, r.seed) for r in runs)
-    assert found == sorted((*loss, p_u, seed) for loss in losses for p_u in (0.0, 0.1, 0.2) for seed in range(3))
+DYNAMIC = {"markov": "dynamic_exact", "text": "dynamic"}  # the exact form where there are fewer than 100 tokens
+
+
+@pytest.mark.parametrize("study", ["markov", "text"])
+def test_cpu_trains_the_whole_ablation_with_three_seeds(study):
+    runs = [r for r in getattr(load_config("gidd", "cpu"), study).all_runs() if r.objective == "gidd"]
+    losses = [("none", 0.0), ("clamp", 0.0), (DYNAMIC[study], 0.0), (DYNAMIC[study], 0.02)]
+    found = sorted((r.size, r.weighting, r.weight_decay, r.p_u, r.seed) for r in runs)
+    assert found == sorted(("m", *loss, p_u, seed) for loss in losses for p_u in (0.0, 0.1, 0.2) for seed in range(3))
 
 
 @pytest.mark.parametrize("study", ["markov", "text"])
 def test_cpu_samples_from_one_recipe_at_every_share_of_noise_with_three_seeds(study):
     runs = [r for r in getattr(load_config("gidd", "cpu"), study).all_runs() if r.sample]
-    assert {(r.objective, r.weighting, r.weight_decay, r.size) for r in runs} == {("gidd", "dynamic_exact", 0.02, "m")}
+    assert {(r.objective, r.weighting, r.weight_decay, r.size) for r in runs} == {("gidd", DYNAMIC[study], 0.02, "m")}
     assert sorted((r.p_u, r.seed) for r in runs) == [(p_u, seed) for p_u in (0.0, 0.1, 0.2) for seed in range(3)]
 
 
@@ -94,3 +98,12 @@ def test_the_names_of_the_weightings_are_those_that_are_implemented():
     from papers.gidd.weighting import Weighting as Implemented
 
     assert Implemented is Weighting and "dynamic" in WEIGHTINGS
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu"])
+def test_words_are_as_many_as_the_paper_s_own_weights_ask_for_and_as_many_are_corrected(scale):
+    text, paper = load_config("gidd", scale).text, load_config("gidd", "paper").text
+    assert text.corpus.common_words.num_words + 1 >= 100 and "dynamic_exact" not in {
+        r.weighting for r in text.all_runs()
+    }
+    assert text.sampling.budget * paper.corpus.seq_len == paper.sampling.budget * text.corpus.seq_len

@@ -143,6 +143,12 @@ def test_changes_are_marked_as_wdiff_does():
     assert marked_changes(before, before, lambda ids: "x" * len(ids)) == "xxxx"
 
 
+def test_the_blank_behind_a_word_stands_behind_the_marks():
+    before, after = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 4, 5, 3])
+    words = ["the ", "a ", "is ", "end ", "cat ", "sat "]
+    assert marked_changes(before, after, lambda ids: "".join(words[i] for i in ids)) == "the [-a is-]{+cat sat+} end "
+
+
 def test_the_truncation_column_agrees_with_the_oracle_s_quadrature():
     for row in truncation_rows((4, 32, 999), (0.0, 0.1, 0.2)):
         assert truncation_loss(row["p_u"], row["num_ordinary"]) == pytest.approx(row["missing"], abs=2e-5)
