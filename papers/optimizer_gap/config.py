@@ -30,11 +30,10 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     for name, sweep in language.sweeps:
         own = settings if name != "no_clip" else settings.model_copy(update={"fresh_seeds": ()})  # it decides nothing
         train |= sweep_shards(GapShard, own, sweep, name=name, max_members=language.max_members)
-    probes = probe_shards(watched, config.probes, train)
     return {
         "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
         "train": stacked(train, language.stack_rows),
-        "probe": stacked(probes, language.stack_rows),
+        "probe": stacked(probe_shards(watched, config.probes, train), language.stack_rows),
     }
