@@ -18,7 +18,7 @@ from shared.artifacts.estimates import from_standard_error, of_row
 PILOTS = (
     "vocabulary, batches and lengths at cpu by single-seed pilots, for a large gap; fresh seeds and pairing across"
     " batch sizes after a referee's report on a build without them; the values of momentum, beta1 and beta2 and where"
-    " their rates start after a second report, on builds with three values"
+    " their rates start on builds with three and with five values; twelve fresh seeds after a build with five"
 )
 ROTATIONS = "rotations of the blocks after a referee's report on one; Adam's smallest rates after a build with eight"
 trained_claim = functools.partial(

@@ -5,11 +5,14 @@ run is of a seed on which nothing was chosen.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from shared.artifacts.sweeps import final_rows, over_seeds, tuned
+from shared.train.run import Run
 
 BETA1, BETA2 = 0.9, 0.95  # of Adam, where the other one is tuned
 METHODS = {  # method -> update rule, what is fixed, and what is tuned with the learning rate
@@ -108,6 +111,12 @@ def chosen_runs(runs: pd.DataFrame) -> pd.DataFrame:
         return of_settings(best_of_arms(arms), arms, ["arm", "lr", "momentum"])
     methods = METHODS | PLAIN if runs.beta2.nunique() > 1 else PAIR
     return of_settings(best_of_methods(runs, methods), runs, KEYS)
+
+
+def at_best(runs: Sequence[Run], logged: pd.DataFrame) -> list[Run]:
+    """`runs`, each at the best setting of its optimiser in `logged`, the rows of the main sweep at their batch size."""
+    best = best_of_methods(ended(logged), PAIR).set_index("optimizer")[SETTING]
+    return [replace(run, settings=run.settings | best.loc[run.optimizer].dropna().to_dict()) for run in runs]
 
 
 def tuned_with_second(

@@ -1,7 +1,7 @@
 """Settings of the Adam-SGD gap: language-model sweeps, probes along training, quadratics and SDEs. No torch here."""
 
 from papers.optimizer_gap.problems import Quadratics, Sde
-from papers.optimizer_gap.settings import DataShard, GapShard, Language, Probes, ProbeShard, Thresholds, stacked
+from papers.optimizer_gap.settings import DataShard, GapShard, Language, Probes, Thresholds, probe_shards, stacked
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.train.sweep.packing import sweep_shards
@@ -30,11 +30,10 @@ def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
     for name, sweep in language.sweeps:
         own = settings if name != "no_clip" else settings.model_copy(update={"fresh_seeds": ()})  # it decides nothing
         train |= sweep_shards(GapShard, own, sweep, name=name, max_members=language.max_members)
-    probes = sweep_shards(ProbeShard, watched, config.probes.sweep, name="probe", plan=config.probes.plan)
     return {
         "data": {"corpus": corpus},
         "simulate": {"sde": config.sde},
         "quadratics": {"descents": config.quadratics},
         "train": stacked(train, language.stack_rows),
-        "probe": stacked(probes, language.stack_rows),
+        "probe": stacked(probe_shards(watched, config.probes, train), language.stack_rows),
     }

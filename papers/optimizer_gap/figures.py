@@ -139,7 +139,7 @@ def fig_sharpness(table: pd.DataFrame) -> Figure:
         if name == "overshoot":
             ax.set_xlabel("share of training")
             zero_line(ax, 1)
-            plots.symlog_ticks(ax.yaxis, (0, 0.5, 1, 2, 5))
+            plots.symlog_ticks(ax.yaxis, (0, 0.5, 1, 2, 5, 20))
         if name == "cosine":
             ax.set_title(f"batch size {batch_size}")
     legend(figure, axes)

@@ -40,6 +40,18 @@ def last_crossover(batch_sizes: Sequence[float], gap: Sequence[float]) -> float:
     return max(crossovers(batch_sizes, gap), default=0.0)
 
 
+def error_of(at: float, batch_sizes: Sequence[float], gap: Sequence[float], errors: Sequence[float]) -> float:
+    """Standard error of log2 of the crossover `at`: that of the gap there, interpolated, over the slope of the gap.
+
+    Args:
+        batch_sizes: ascending; `at` lies between two of them. errors: of each gap.
+    """
+    x, y = np.log2(np.asarray(batch_sizes, float)), np.asarray(gap, float)
+    right = int(np.searchsorted(x, math.log2(at)).clip(1, len(x) - 1))
+    slope = (y[right] - y[right - 1]) / (x[right] - x[right - 1])
+    return float(np.interp(math.log2(at), x, errors)) / abs(slope) if slope else math.inf
+
+
 def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
     """The batch size beyond which SGD stays behind Adam, for both columns of Adam, with its interval.
 
@@ -47,8 +59,8 @@ def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
     beyond which the lower one does, each interpolated over log2(batch size).
 
     Returns:
-        baseline, batch_size, low, high (missing where that end lies outside the batch sizes), ends: "two", or what is
-        open and where; num_roots.
+        baseline, batch_size, low, high (missing where it lies outside the batch sizes), ends: "two", or what is open
+        and where; log2_batch_size and log2_error, missing where an end is open; num_roots.
     """
     rows, (smallest, largest) = [], (tab_gap.batch_size.min(), tab_gap.batch_size.max())
     for baseline, name in (("Adam", "gap"), ("Adam, beta2 tuned", "gap_tuned")):
@@ -62,5 +74,9 @@ def crossings(tab_gap: pd.DataFrame) -> pd.DataFrame:
         words = {0.0: f"below {smallest:g}", math.inf: f"above {largest:g}"}
         open_ends = [f"{end} {words[found[end]]}" for end in ("low", "high") if found[end] in words]
         row |= {end: value if 0 < value < math.inf else math.nan for end, value in found.items()}
-        rows.append(row | {"ends": "; ".join(open_ends) or "two"})
+        row |= {"ends": "; ".join(open_ends) or "two", "log2_batch_size": math.nan, "log2_error": math.nan}
+        if not open_ends:
+            found = (tab_gap[column] for column in ("batch_size", name, f"{name}_error"))
+            row |= {"log2_batch_size": math.log2(row["batch_size"]), "log2_error": error_of(row["batch_size"], *found)}
+        rows.append(row)
     return pd.DataFrame(rows)

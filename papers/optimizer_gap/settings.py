@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 
 from shared.base.settings import Positive, StrictModel
 from shared.data.config import TextConfig
+from shared.optim.ranges import check_hyperparameters
 from shared.train.language.config import LanguageSettings, LanguageShard
-from shared.train.sweep.config import SweepConfig
+from shared.train.run import Run
+from shared.train.sweep.config import SweepConfig, expand
 
 
 class GapSettings(LanguageSettings):
@@ -70,7 +72,10 @@ class ProbePlan(StrictModel):
 
 
 class Probes(StrictModel):
-    """Trainings that are watched: one SGD and one Adam per batch size, at settings near their best."""
+    """Trainings that are watched: one SGD and one Adam per batch size, at the best settings of the main sweep.
+
+    Where those are chosen by one job, the sweep names what is fixed; where not, a learning rate as well.
+    """
 
     sweep: SweepConfig
     plan: ProbePlan
@@ -80,6 +85,7 @@ class ProbeShard(GapShard):
     """One job of probes: the runs of one batch size."""
 
     plan: ProbePlan
+    main_shard: str | None = None  # job of the main sweep whose record says at which settings; None: those of the runs
 
 
 class DataShard(StrictModel):
@@ -108,4 +114,31 @@ def stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]
     return {
         name: shard.model_copy(update={"stack": max(1, stack_rows // shard.runs[0].batch_size)})
         for name, shard in shards.items()
+    }
+
+
+def probe_shards(settings: GapSettings, probes: Probes, train: dict[str, GapShard]) -> dict[str, ProbeShard]:
+    """A shard per batch size, with the job that tries all settings of the main sweep there, if one does.
+
+    Raises:
+        ValueError: a learning rate that nothing reads, or none where it is needed.
+    """
+    jobs: dict[int, list[str]] = {}
+    for name, shard in train.items():
+        if shard.sweep == "main":
+            jobs.setdefault(shard.runs[0].batch_size, []).append(name)
+    watched: dict[int, list[Run]] = {}
+    for run in expand(probes.sweep):
+        own = jobs.get(run.batch_size, [])
+        if ("lr" in run.settings) == (len(own) == 1):
+            said = f"read from '{own[0]}'; leave it out" if len(own) == 1 else "chosen by no one job; give it"
+            raise ValueError(f"the learning rate of '{run.name}' among the probes is {said}")
+        check_hyperparameters(run.optimizer, {"lr": 1.0} | run.settings)
+        watched.setdefault(run.batch_size, []).append(run)
+    common = {**settings.model_dump(), "sweep": "probe", "plan": probes.plan}
+    return {
+        f"probe-b{size}": ProbeShard(
+            **common, runs=tuple(runs), main_shard=jobs[size][0] if len(jobs.get(size, [])) == 1 else None
+        )
+        for size, runs in watched.items()
     }

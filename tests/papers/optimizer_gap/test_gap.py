@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from papers.optimizer_gap.gap import crossovers, last_crossover
+from papers.optimizer_gap.gap import crossovers, error_of, last_crossover
 
 
 def test_a_gap_linear_in_log_batch_size_has_its_root_where_it_should():
@@ -35,3 +35,10 @@ def test_malformed_tables_are_refused():
 def test_the_last_crossover_is_where_the_gap_stays_positive():
     assert last_crossover([1, 4, 16, 64], [1.0, -1.0, -1.0, 1.0]) == pytest.approx(32.0)
     assert last_crossover([16, 1], [1.0, 0.5]) == 0 and last_crossover([1, 16], [0.5, -0.1]) == math.inf
+
+
+def test_a_crossover_is_as_sure_as_the_gap_there_over_its_slope():
+    """Two doublings apart, the gap grows by 2 a doubling; its error there is between 0.2 and 0.6."""
+    found = error_of(8, [4, 16, 64], [-2.0, 2.0, 3.0], [0.2, 0.6, 9.0])
+    assert found == pytest.approx(0.4 / 2)
+    assert error_of(32, [4, 16, 64], [-2.0, -0.5, 0.5], [0.2, 0.6, 1.0]) == pytest.approx(0.8 / 0.5)

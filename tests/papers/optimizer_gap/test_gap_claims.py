@@ -378,7 +378,8 @@ def test_an_arm_that_closes_a_quarter_leaves_three():
 def bounds_table(gaps, half):
     table = pd.DataFrame({"batch_size": [1, 2, 4, 8, 16], "num_seeds": 5})
     for name, gap in gaps.items():
-        table = table.assign(**{name: gap, f"{name}_low": np.subtract(gap, half), f"{name}_high": np.add(gap, half)})
+        bounds = {f"{name}_low": np.subtract(gap, half), f"{name}_high": np.add(gap, half)}
+        table = table.assign(**{name: gap, f"{name}_error": half / 2, **bounds})
     return table
 
 
@@ -388,6 +389,8 @@ def test_the_crossover_and_where_its_bounds_cross():
     assert found.batch_size.tolist() == pytest.approx([4.0, 2.0]) and found.num_roots.tolist() == [1, 1]
     assert found.low.tolist() == pytest.approx([2**1.8, 2**0.8]) and found.high["Adam"] == pytest.approx(2**2.2)
     assert found.ends.tolist() == ["two", "two"]
+    assert found.log2_batch_size.tolist() == pytest.approx([2.0, 1.0])
+    assert found.log2_error.tolist() == pytest.approx([0.1, 0.1])  # a gap that is known to 0.1 grows by 1 a doubling
 
 
 def test_an_end_of_the_crossover_outside_the_batch_sizes_is_open():
@@ -396,6 +399,7 @@ def test_an_end_of_the_crossover_outside_the_batch_sizes_is_open():
     assert found.ends.tolist() == ["low below 1", "high above 16"]
     assert math.isnan(found.batch_size["Adam"]) and math.isnan(found.low["Adam"]) and 1 < found.high["Adam"] < 2
     assert 8 < found.low["Adam, beta2 tuned"] < 16 and math.isnan(found.high["Adam, beta2 tuned"])
+    assert found[["log2_batch_size", "log2_error"]].isna().all(axis=None)  # a point without an interval says nothing
     once = gap.crossings(bounds_table(gaps, math.nan)).set_index("baseline")  # one seed
     assert once.ends["Adam, beta2 tuned"] == "low below 1; high above 16"
 

@@ -2,14 +2,16 @@
 
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from papers.optimizer_gap.comparing import METHODS, of_method
+from papers.optimizer_gap.comparing import METHODS, PAIR, at_best, of_method
 from papers.optimizer_gap.config import Config, shards
 from shared.artifacts.config import load_config
 from shared.artifacts.paths import SCALES
+from shared.artifacts.workflow import StepRule
 from shared.base.paths import repo_root
 from shared.base.settings import load_yaml, merge
 from shared.train.sweep.config import expand
@@ -52,14 +54,19 @@ def test_every_method_gets_the_same_number_of_settings(scale):
 
 
 def test_momentum_and_both_betas_are_tuned_by_one_rule_at_cpu():
-    """Five values each, three rates each, a factor of 2 apart, and only the rate goes on, for every value by itself."""
-    config = load_config("optimizer_gap", "cpu")
-    found = filled(pd.DataFrame([{**run.settings, **vars(run)} for run in expand(config.language.sweeps.main)]))
-    for method, (_, _, second) in METHODS.items():
-        for (size, value), own in of_method(found, method).groupby(["batch_size", second]):
-            lrs = sorted(own.lr.unique())
-            assert len(lrs) == 3 and lrs[1] / lrs[0] == lrs[2] / lrs[1] == 2, (method, size, value)
-        assert set(of_method(found, method).groupby("batch_size")[second].nunique()) == {5}
+    """Six values each (five at equal updates), three rates each, a factor of 2 apart, and only the rate goes on."""
+    config, momenta = load_config("optimizer_gap", "cpu"), (0.0, 0.5, 0.75, 0.9, 0.95)
+    sweeps = config.language.sweeps
+    for sweep, methods, shared in ((sweeps.main, METHODS, (*momenta, 0.98)), (sweeps.steps, PAIR, momenta)):
+        found = filled(pd.DataFrame([{**run.settings, **vars(run)} for run in expand(sweep)]))
+        for method, (_, _, second) in methods.items():
+            for (size, value), own in of_method(found, method).groupby(["batch_size", second]):
+                lrs = sorted(own.lr.unique())
+                assert len(lrs) == 3 and lrs[1] / lrs[0] == lrs[2] / lrs[1] == 2, (method, size, value)
+            values = of_method(found, method).groupby("batch_size")[second].unique()
+            assert set(values.map(len)) == {len(shared)}
+            if method in PAIR:  # one list, at every batch size
+                assert {tuple(sorted(own)) for own in values} == {shared}
     assert {job.widen for job in shards(config)["train"].values()} == {("lr",)}
 
 
@@ -82,10 +89,10 @@ def filled(main):
     return main
 
 
-def test_what_is_judged_is_of_five_seeds_that_did_not_choose():
+def test_what_is_judged_is_of_twelve_seeds_that_did_not_choose():
     jobs = shards(load_config("optimizer_gap", "cpu"))
     for name, job in jobs["train"].items():
-        assert len(job.fresh_seeds) == (0 if job.sweep == "no_clip" else 5), name
+        assert len(job.fresh_seeds) == (0 if job.sweep == "no_clip" else 12), name
         assert not set(job.fresh_seeds) & {run.seed for run in job.runs}, name
     assert all(not job.fresh_seeds for job in jobs["probe"].values())
 
@@ -114,13 +121,73 @@ def test_the_best_settings_are_trained_on_fresh_seeds_under_their_own_names():
     for name, number in (("main-b8-00", 5), ("steps-b4-00", 2), ("interventions-00", 4)):
         job = jobs[name]
         runs = on_fresh_seeds(job, logged(job).assign(fresh=False))
-        assert len(runs) == 5 * number and {run.seed for run in runs} == {3, 4, 5, 6, 7}, name
+        assert len(runs) == 12 * number and {run.seed for run in runs} == set(range(3, 15)), name
         known = {run.name.rpartition(" ")[0]: run.settings for run in job.runs}
         for run in runs:
             assert known[run.name.rpartition(" ")[0]] == run.settings and run.name.endswith(f"seed={run.seed}")
             assert (run.num_steps, run.clip_norm) == (job.runs[0].num_steps, 1.0)
     with pytest.raises(ValueError, match="seed 2 chooses"):
         on_fresh_seeds(job.model_copy(update={"fresh_seeds": (2,), "runs": jobs["main-b8-00"].runs}), logged(job))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_is_watched_is_chosen_by_the_main_sweep_where_one_job_tries_all_settings(scale):
+    jobs = shards(load_config("optimizer_gap", scale))
+    for job in jobs["probe"].values():
+        sizes, main = {run.batch_size for run in job.runs}, jobs["train"].get(job.main_shard)
+        assert len(sizes) == 1 and sorted({run.optimizer for run in job.runs}) == ["adam", "sgd_ema"]
+        assert all("lr" in run.settings for run in job.runs) == (main is None) == (scale == "paper")
+        if main is not None:
+            assert main.sweep == "main" and {run.batch_size for run in main.runs} == sizes
+            assert not {run.seed for run in job.runs} & {run.seed for run in main.runs}
+            assert {(run.num_steps, run.clip_norm) for run in job.runs} == {(main.runs[0].num_steps, 1.0)}
+            record = f"results/{scale}/runs/train/{job.main_shard}.parquet"
+            rule = StepRule("optimizer_gap", "probe", scale)
+            assert record in rule.inputs(SimpleNamespace(shard=f"probe-b{sizes.pop()}"))["main"]
+
+
+def test_a_probe_is_at_the_best_setting_of_the_seeds_that_choose():
+    jobs = shards(load_config("optimizer_gap", "cpu"))
+    job = jobs["probe"]["probe-b16"]
+    table = logged(jobs["train"][job.main_shard]).assign(fresh=False)
+    worth = {"sgd_ema": (8.0, 0.75, "momentum"), "adam": (3.2e-2, 0.5, "beta1")}
+    for rule, (lr, value, second) in worth.items():
+        at = (table.optimizer == rule) & (table.lr == lr) & (table[second] == value)
+        table.loc[at & (table.beta2.isna() | (table.beta2 == 0.95)), "val_loss"] = 1.0
+    table.loc[table.beta2 == 0.999, "val_loss"] = 0.0  # of the other column of Adam
+    lucky = table[table.lr == 4.0].assign(val_loss=-1.0, fresh=True, seed=3)  # of seeds that do not choose
+    runs = at_best(job.runs, pd.concat([table, lucky.assign(run="lucky " + lucky.run)]))
+    assert [(run.name, run.seed, run.batch_size) for run in runs] == [
+        (run.name, run.seed, run.batch_size) for run in job.runs
+    ]
+    for run in runs:
+        lr, value, second = worth[run.optimizer]
+        assert run.settings == {"lr": lr, second: value} | ({"beta2": 0.95} if second == "beta1" else {})
+
+
+def test_a_learning_rate_of_a_probe_that_nothing_reads_or_that_is_missing_is_refused():
+    for scale, change, said in (
+        ("cpu", {"lr": 1.0}, "among the probes is read from 'main-b2-00'; leave it out"),
+        ("paper", {}, "among the probes is chosen by no one job; give it"),
+    ):
+        config = load_config("optimizer_gap", scale)
+        block = config.probes.sweep.blocks[0].model_copy(update={"fixed": change})
+        sweep = config.probes.sweep.model_copy(update={"blocks": (block,)})
+        probes = config.probes.model_copy(update={"sweep": sweep})
+        with pytest.raises(ValueError, match=said):
+            shards(config.model_copy(update={"probes": probes}))
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu"])
+def test_the_reference_has_its_probes_at_the_settings_of_its_best_table(scale):
+    tables = repo_root() / "papers" / "optimizer_gap" / "reference" / scale / "tables"
+    keys = ["batch_size", "optimizer"]
+    best = pd.read_csv(tables / "tab_best.csv").rename(columns={"method": "optimizer"})
+    probed = pd.read_csv(tables / "tab_taylor.csv")
+    both = probed.merge(best, on=keys, suffixes=("", "_best"))
+    assert len(both) == len(probed) > 0
+    for name in ("lr", "momentum", "beta1"):
+        pd.testing.assert_series_equal(both[name], both[f"{name}_best"], check_names=False)
 
 
 def test_all_jobs_are_evaluated_on_the_same_windows():
@@ -150,7 +217,7 @@ def test_every_rule_that_a_run_names_exists():
 
 def test_a_call_holds_as_many_rows_whatever_the_batch():
     jobs = shards(load_config("optimizer_gap", "cpu"))["train"]
-    assert {name: jobs[name].stack for name in ("main-b2-00", "main-b64-00")} == {"main-b2-00": 256, "main-b64-00": 8}
+    assert {name: jobs[name].stack for name in ("main-b2-00", "main-b64-00")} == {"main-b2-00": 64, "main-b64-00": 2}
 
 
 def test_settings_of_the_problems_are_refused_in_a_sentence():

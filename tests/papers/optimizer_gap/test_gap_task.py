@@ -1,16 +1,19 @@
 """The language-model task: losses by group, members against separate runs, and what is watched along training."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from papers.optimizer_gap.config import shards
+from papers.optimizer_gap.probe import probe
 from papers.optimizer_gap.settings import GapShard, ProbePlan, ProbeShard
 from papers.optimizer_gap.task import GapTask
 from papers.optimizer_gap.watching import evenly, watch
 from shared.artifacts.config import load_config
 from shared.data.config import TextConfig, TokenizerConfig
 from shared.train.ensemble.state import EnsembleRun
+from shared.train.rules import columns_of
 
 TEXT = TextConfig(tokenizer=TokenizerConfig(kind="byte", num_ordinary=256))
 
@@ -83,11 +86,12 @@ def test_what_is_watched_fits_taylor():
     )  # fmt: skip
     from dataclasses import replace
 
-    job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-00"]
-    runs = tuple(  # shorter steps than at smoke, which two terms describe
-        replace(run, num_steps=12, settings=run.settings | {"lr": run.settings["lr"] / 4})
+    job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-b16"]
+    lrs = {"sgd_ema": 1.0, "adam": 4.0e-3}  # shorter steps than the best ones, which two terms describe
+    runs = tuple(
+        replace(run, num_steps=12, settings=run.settings | {"lr": lrs[run.optimizer]})
         for run in job.runs
-        if run.seed == 0
+        if run.seed == job.runs[0].seed
     )
     update = {"text": TEXT, "plan": plan, "runs": runs}
     rows = list(watch(ProbeShard(**{**dict(job), **update}), "cpu"))
@@ -104,6 +108,30 @@ def test_what_is_watched_fits_taylor():
         assert 2.7 < row["order"] < 3.3 and 2.7 < row["smallest_scale_order"] < 3.3 and row["remainder"] > 0, row
     shares = [row["share"] for row in rows if row["part"] == "noise"]
     assert sum(shares) == pytest.approx(1)
+
+
+def test_the_probe_step_watches_every_run_at_the_best_setting_in_the_record(tmp_path):
+    """The smoke scale's probes after two updates, and a record in which one setting of each method is best."""
+    from dataclasses import replace
+
+    jobs = shards(load_config("optimizer_gap", "smoke"))
+    job, worth = jobs["probe"]["probe-b16"], {"sgd_ema": (4.0, 0.0), "adam": (1.6e-2, 0.9)}
+    rows = [
+        columns_of(run) | {"step": 1, "phase": "eval", "diverged": False} for run in jobs["train"]["main-b16-00"].runs
+    ]
+    table = pd.DataFrame(rows).assign(fresh=False)
+    chosen = [
+        worth[rule] == (lr, m if b1 != b1 else b1)
+        for rule, lr, m, b1 in table[["optimizer", "lr", "momentum", "beta1"]].to_numpy()
+    ]
+    table.assign(val_loss=np.where(chosen, 1.0, 2.0)).to_parquet(tmp_path / "main.parquet")
+    plan = job.plan.model_copy(update={"num_points": 2, "windows": 8, "noise_points": 1, "noise_batches": 2})
+    runs = tuple(replace(run, num_steps=2) for run in job.runs)
+    job = job.model_copy(update={"text": TEXT, "plan": plan, "runs": runs})
+    steps = [row for row in probe(job, "cpu", tmp_path / "main.parquet") if row["part"] == "step"]
+    found = {(row["method"], row["seed"], row["lr"], row.get("momentum", row.get("beta1"))) for row in steps}
+    best = {"SGD": worth["sgd_ema"], "Adam": worth["adam"]}
+    assert found == {(method, seed, *best[method]) for method in best for seed in (2, 3)}
 
 
 def test_points_are_spread_over_training_and_leave_out_the_last_update():
