@@ -4,6 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import forged_looks
 import forged_patches
 import forged_reports
 import pytest
@@ -12,7 +13,7 @@ from forged_reports import SEARCH, WRONG, inside
 from papers.gitchameleon.environments.store import Env
 from papers.gitchameleon.harness.execution import flags, run_hidden, run_visible
 
-FORGERIES = forged_reports.FORGERIES | forged_patches.FORGERIES
+FORGERIES = forged_reports.FORGERIES | forged_patches.FORGERIES | forged_looks.FORGERIES
 RIGHT = "\ndef answer():\n    return 42\n"
 UNITTEST = """
 import unittest
@@ -36,6 +37,78 @@ def test_raises():
         1 / (answer() - 42)
 """
 SCRIPT = "assert isinstance(answer(), int)\nassert answer() == 42\n"
+CASES = {  # other test modules of unittest
+    "subtests": """
+import unittest
+import sample_1000
+
+class TestAnswer(unittest.TestCase):
+    def test_equal(self):
+        for number in (42, 42):
+            with self.subTest(number):
+                self.assertEqual(sample_1000.answer(), number)
+""",
+    "set-up": """
+import unittest
+import sample_1000
+
+class TestAnswer(unittest.TestCase):
+    def setUp(self):
+        self.assertEqual(sample_1000.answer(), 42)
+    def test_nothing(self):
+        pass
+""",
+    "clean-up": """
+import unittest
+import sample_1000
+
+class TestAnswer(unittest.TestCase):
+    def check(self):
+        self.assertEqual(sample_1000.answer(), 42)
+    def test_nothing(self):
+        self.addCleanup(self.check)
+""",
+    "coroutine": """
+import unittest
+import sample_1000
+
+class TestAnswer(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.number = 42
+    async def test_equal(self):
+        self.assertEqual(sample_1000.answer(), self.number)
+""",
+    "constants": """
+import unittest
+import sample_1000
+
+NUMBER = 42
+
+class TestAnswer(unittest.TestCase):
+    def test_equal(self):
+        self.assertEqual(sample_1000.answer(), NUMBER)
+""",
+    "mock": """
+import unittest
+from unittest import mock
+import sample_1000
+
+class TestAnswer(unittest.TestCase):
+    def test_told(self):
+        told = mock.Mock()
+        sample_1000.answer(told)
+        told.assert_called_once_with(42)
+""",
+}
+PROGRAM = """
+import unittest
+
+class TestAnswer(unittest.TestCase):
+    def test_equal(self):
+        self.assertEqual(answer(), 42)
+
+unittest.main()
+"""
 HELPERS = {
     "numpy": "import numpy as np\nnp.testing.assert_allclose([answer()], [42.0])\nassert np.allclose(answer(), 42)\n",
     "pandas": "import pandas as pd\npd.testing.assert_series_equal(pd.Series([answer()]), pd.Series([42]))\n",
@@ -50,13 +123,14 @@ def run(level, limits, problem, env):
     large = type(limits)(**vars(limits) | {"memory_mb": 2048, "address_space_mb": 16384, "processes": 64})
 
     def verdict(style: str, program: str):
-        if style == "unittest":
-            changed = problem.model_copy(update={"runner": "unittest", "hidden_test": UNITTEST})
+        if style == "unittest" or style in CASES:
+            changed = problem.model_copy(update={"runner": "unittest", "hidden_test": CASES.get(style, UNITTEST)})
             return run_hidden(changed, program, env, level, limits)
-        if style == "pytest":
-            changed = problem.model_copy(update={"runner": "pytest", "hidden_test": PYTEST})
+        if style in ("pytest", "unittest-by-pytest"):
+            test = PYTEST if style == "pytest" else UNITTEST
+            changed = problem.model_copy(update={"runner": "pytest", "hidden_test": test})
             return run_hidden(changed, program, own, level, large)
-        test = SCRIPT if style == "script" else HELPERS[style]
+        test = {"script": SCRIPT, "program": PROGRAM}.get(style) or HELPERS[style]
         changed = problem.model_copy(update={"test": test})
         return run_visible(changed, program, own if style in HELPERS else env, level, large)
 
@@ -76,14 +150,19 @@ def test_a_forged_pass_does_not_pass(name, verdict_of):
 
 def test_there_are_forgeries_in_every_style():
     styles = [style for style, _ in FORGERIES.values()]
-    assert len(styles) > 80 and set(styles) == {"unittest", "pytest", "script", *HELPERS}
+    others = {"unittest", "pytest", "script", "program", "unittest-by-pytest"}
+    assert len(styles) > 130 and set(styles) == {*others, *CASES, *HELPERS}
 
 
-@pytest.mark.parametrize("style", ["unittest", "pytest", "script", "numpy", "pandas"])
+STYLES = ["unittest", "pytest", "script", "numpy", "pandas", "program", "unittest-by-pytest", *CASES]
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_a_right_answer_passes_and_a_wrong_one_fails_in_every_style(style, run):
-    found = run(style, RIGHT)
+    told = style == "mock"
+    found = run(style, "def answer(told):\n    told(42)\n" if told else RIGHT)
     assert found.passed, found
-    wrong = run(style, WRONG)
+    wrong = run(style, WRONG.replace("()", "(told)") if told else WRONG)
     assert wrong.code in ("fail-assert", "fail-exception"), wrong
 
 
