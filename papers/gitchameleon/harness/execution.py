@@ -3,16 +3,11 @@
 How far a pass can be trusted. The judge is this process, which no candidate reaches; in the box the candidate runs in a
 child that has neither the judge's socket nor the run's secret (`boxed/runner.py`). But candidate and tests share that
 child's interpreter, as they must: tests hand the candidate any object. Exit status and printed text count for nothing.
-A pass takes: every test that the reference has collected, reported as passed; a last report after them; a token that is
-made when the candidate's import has ended; canaries in the style of the tests, with outcomes drawn for this run; and
-functions of unittest, pytest, builtins and the assertion helpers of common libraries as they were, after each test.
-
-What remains possible to a program written against this very protocol, because it shares the interpreter: to find the
-reporter in frames that it is handed without a call that is watched (by a signal's handler; before Python 3.8, which has
-no audit hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within
-one test, to exchange a decorated test by a thread in the instant before it is guarded, to return values that compare
-equal to everything, and native code; under a visible test, whose namespace is its own, also to give names that the test
-uses another meaning. `flags` in a result row names such constructs.
+A pass takes: every test that the reference has collected, reported as passed and seen to reach its end; a last report
+after them; a token that is made when the candidate's import has ended; canaries in the style of the tests, with
+outcomes drawn for this run; and functions of unittest, pytest, builtins and the assertion helpers of common libraries
+as they were, after each test. The paper's README says what remains possible to a program that is written against this
+very protocol; `flags` in a result row names such constructs.
 """
 
 import ast
