@@ -13,7 +13,7 @@ import types
 from _thread import get_ident
 
 CONDUCT = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback", "gc.get_objects", "gc.get_referrers"}
-CONDUCT |= {"gc.get_referents", "sys._getframe", "sys._current_frames", "sys._getframemodulename", "marshal.loads"}
+CONDUCT |= {"gc.get_referents", "sys._getframe", "sys._current_frames", "sys._getframemodulename"}
 CONDUCT |= {"sys._current_exceptions"}
 READ = {"tb_frame", "gi_frame", "cr_frame", "ag_frame"}  # attributes that lead to frames
 REWRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
@@ -52,6 +52,10 @@ def watch_conduct(judging="<judging>"):
 
     def question(event, arguments):
         """What an event is seen as, and the names by which a library would ask it; None if it is nobody's business."""
+        if (
+            event == "marshal.loads"
+        ):  # modules in C do so while they are imported; what comes of it is known by its text
+            return event, ()
         if event in CONDUCT:
             return event, (event.rpartition(".")[2],)
         if event == "object.__getattr__":
