@@ -183,10 +183,10 @@ def chained(helpers: int, called: str) -> str:
 
 def test_helpers_that_double_are_put_in_as_far_as_they_stay_small():
     assert calls(chained(5, "self.h5()")) == {"go(x=1)"}
-    start = time.monotonic()
+    start = time.process_time()
     for source in (chained(40, "self.h40()"), chained(200, "self.h5() + self.h200()")):
         assert calls(source) <= {"go(x=1)"}
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_a_helper_that_repeats_its_argument_is_put_in_as_far_as_that_stays_small():
@@ -196,11 +196,11 @@ def test_a_helper_that_repeats_its_argument_is_put_in_as_far_as_that_stays_small
         "        return x + x\n"
         f"    def test_it(self):\n        self.assertEqual({nested}, 1)\n"
     )
-    start = time.monotonic()
-    assert calls(source) == {"go(x=1)"} and time.monotonic() - start < 20
+    start = time.process_time()
+    assert calls(source) == {"go(x=1)"} and time.process_time() - start < 20
 
 
 def test_values_that_double_are_put_in_as_far_as_they_stay_small():
     lines = ["import sample", "x0 = sample.go(1)", *(f"x{i} = x{i - 1} + x{i - 1}" for i in range(1, 60))]
-    start = time.monotonic()
-    assert calls("\n".join([*lines, "assert x2 == x59"])) == {"go(x=1)"} and time.monotonic() - start < 20
+    start = time.process_time()
+    assert calls("\n".join([*lines, "assert x2 == x59"])) == {"go(x=1)"} and time.process_time() - start < 20
