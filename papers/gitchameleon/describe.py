@@ -3,13 +3,13 @@
 python -m papers.gitchameleon.describe --scale cpu --shard dataset
 """
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from papers.gitchameleon.data.categories import perf_category, stats_category
+from papers.gitchameleon.data.parsing import parsed
 from papers.gitchameleon.data.problems import SOURCE, Problem
 from papers.gitchameleon.environments.spec import upstream_key
 from papers.gitchameleon.metrics.api_hit import is_hit
@@ -47,18 +47,10 @@ def row_of(dataset: str, problem: Problem) -> dict:
         "stub_parses": stub is not None,
         "statement_chars": len(problem.problem),
         "logic_nodes": logic_nodes(problem.answer),
-        "parses": _parses(problem.answer),
+        "parses": parsed(problem.answer)[0] is not None,
         "upstream_env": upstream_key(problem) if dataset == "benchmark" else "",
         "env": " ".join("==".join(p) for p in problem.pins),
     }
-
-
-def _parses(code: str) -> bool:
-    try:
-        ast.parse(code)
-    except SyntaxError:
-        return False
-    return True
 
 
 def is_at_hand() -> bool:

@@ -74,4 +74,6 @@ def _object(line: bytes) -> tuple[dict, str]:
         return {}, f"not JSON ({error.msg})"
     except RecursionError:
         return {}, "not JSON that can be read (nested too deeply)"
+    except ValueError:
+        return {}, "not JSON that can be read (a number of too many digits)"
     return (row, "") if isinstance(row, dict) else ({}, f"expected an object, found {type(row).__name__}")

@@ -48,13 +48,20 @@ def read_solutions(
         except ValueError as error:
             bad.append(f"{path}, line {number}: {error}")
             continue
-        solutions.append(Solution(id, text, extract_code(text, stubs[id]), counts[id]))
+        solutions.append(Solution(id, text, _code(text, stubs[id]), counts[id]))
         counts[id] += 1
     if bad and skipped is None:
         raise ValueError("\n".join(sorted(bad, key=_line_number)))
     if skipped is not None:
         skipped += sorted(bad, key=_line_number)
     return solutions
+
+
+def _code(text: str, stub: str) -> str:
+    try:
+        return extract_code(text, stub)
+    except (ValueError, RecursionError, MemoryError):
+        return text  # it fails as what it is
 
 
 def _line_number(sentence: str) -> int:
@@ -64,9 +71,13 @@ def _line_number(sentence: str) -> int:
 def _id(row: dict, known: Container[int]) -> int:
     if "example_id" not in row:
         raise ValueError("'example_id' is missing")
+    if not isinstance(row["example_id"], int | str):
+        raise ValueError(f"'example_id' has to be a number or text, found {type(row['example_id']).__name__}")
     given = str(row["example_id"]).strip()
     if not (given.isascii() and given.isdecimal() and len(given) < 10) or int(given) not in known:
-        raise ValueError(f"example_id {row['example_id']!r} is not in the data set")
+        shown = repr(row["example_id"])
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..., {len(shown)} characters,"
+        raise ValueError(f"example_id {shown} is not in the data set")
     return int(given)
 
 

@@ -100,14 +100,15 @@ GUARDED: dict[str, dict[str, list[str] | None]] = {
         ],
         "numpy.testing": None,
         "numpy.testing._private.utils": None,
-        "numpy.core.numeric": ["allclose", "isclose", "array_equal", "array_equiv"],
-        "numpy._core.numeric": ["allclose", "isclose", "array_equal", "array_equiv"],
+        "numpy.core.numeric": None,
+        "numpy._core.numeric": None,
     },
     "pandas": {
         "pandas": ["Series", "DataFrame", "isna"],
         "pandas.testing": None,
         "pandas._testing": ["assert_series_equal", "assert_frame_equal", "assert_index_equal", "assert_almost_equal"],
         "pandas._testing.asserters": None,
+        "pandas._libs.testing": ["assert_almost_equal", "assert_dict_equal"],
     },
     "torch": {
         "torch": ["allclose", "equal", "isclose", "all", "any", "is_tensor", "tensor"],
@@ -116,6 +117,7 @@ GUARDED: dict[str, dict[str, list[str] | None]] = {
         "torch.testing._comparison": None,
     },
     "math": {"math": ["isclose", "fabs"]},
+    "unittest.mock": {"unittest.mock": None},
     "pytest": dict.fromkeys(
         [
             "pytest",
@@ -134,6 +136,7 @@ GUARDED: dict[str, dict[str, list[str] | None]] = {
     ),
 }
 MENTIONS = {"numpy": r"\bnp\b|\bnumpy\b", "pandas": r"\bpd\b|\bpandas\b", "torch": r"\btorch\b", "math": r"\bmath\b"}
+MENTIONS["unittest.mock"] = r"\bmock\b"
 
 
 @dataclass(frozen=True)

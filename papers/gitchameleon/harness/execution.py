@@ -3,16 +3,11 @@
 How far a pass can be trusted. The judge is this process, which no candidate reaches; in the box the candidate runs in a
 child that has neither the judge's socket nor the run's secret (`boxed/runner.py`). But candidate and tests share that
 child's interpreter, as they must: tests hand the candidate any object. Exit status and printed text count for nothing.
-A pass takes: every test that the reference has collected, reported as passed; a last report after them; a token that is
-made when the candidate's import has ended; canaries in the style of the tests, with outcomes drawn for this run; and
-functions of unittest, pytest, builtins and the assertion helpers of common libraries as they were, after each test.
-
-What remains possible to a program written against this very protocol, because it shares the interpreter: to find the
-reporter in frames that it is handed without a call that is watched (by a signal's handler; before Python 3.8, which has
-no audit hooks, by any search), to exchange an inner part of an assertion by way of a `__dict__` and put it back within
-one test, to exchange a decorated test by a thread in the instant before it is guarded, to return values that compare
-equal to everything, and native code; under a visible test, whose namespace is its own, also to give names that the test
-uses another meaning. `flags` in a result row names such constructs.
+A pass takes: every test that the reference has collected, reported as passed and seen to reach its end; a last report
+after them; a token that is made when the candidate's import has ended; canaries in the style of the tests, with
+outcomes drawn for this run; and functions of unittest, pytest, builtins and the assertion helpers of common libraries
+as they were, after each test. The paper's README says what remains possible to a program that is written against this
+very protocol; `flags` in a result row names such constructs.
 """
 
 import ast
@@ -22,6 +17,7 @@ import random
 import secrets
 from pathlib import Path
 
+from papers.gitchameleon.data.parsing import parsed
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.environments.store import Env
 from papers.gitchameleon.harness.canaries import guarded_packages, make_canaries
@@ -30,15 +26,21 @@ from shared.sandbox.box import BoxSpec, Limits, environment
 from shared.sandbox.running import run_boxed
 
 BOXED = Path(__file__).parent / "boxed"
-IN_BOX = ("runner.py", "relaying.py", "answering.py", "guarding.py", "lines.py")  # files that the box sees of us
-RUNNER, JUDGING = BOXED / "runner.py", BOXED / "judging.py"
+# files that the box sees of us, and those whose text is sent in after the import
+READABLE = ("runner.py", "relaying.py", "answering.py", "guarding.py", "watching.py", "lines.py")
+SENT_IN = ("judging.py", "seeing.py", "under_pytest.py")
+IN_BOX = READABLE + SENT_IN
+RUNNER = BOXED / "runner.py"
 DATA_VARIABLES = ("NLTK_DATA", "LIBROSA_DATA_DIR")  # NLTK's corpora (punkt, wordnet, omw-1.4), librosa's recordings
 WORDS = """
-/proc/self BOX_FD __array_function__ __array_ufunc__ __class__ __closure__ __code__ __dict__ __eq__
-__instancecheck__ __loader__ __subclasses__ _exit _getframe bdb cell_contents cffi co_filename ctypes
-currentframe f_back f_globals f_locals fork gc get_objects get_stack gi_frame marshal mock os.dup2 pytest
-setattr setprofile settrace signal tb_frame unittest
+/proc/self BOX_FD _ShouldStop __array_function__ __array_ufunc__ __class__ __closure__ __code__ __dict__ __eq__
+__getattribute__ __globals__ __instancecheck__ __loader__ __subclasses__ _current_exceptions _current_frames _exit
+_getframe bdb cell_contents cffi co_consts co_filename ctypes currentframe f_back f_globals f_locals fork gc get_field
+get_objects get_referents get_referrers get_stack getsource gi_frame gr_frame linecache marshal mock os.dup2 pdb profile
+pytest setattr setprofile settrace signal source_to_code sys.modules tb_frame test_sample unittest visible_test
+walk_stack walk_tb
 """
+IMPORTS = (ast.Import, ast.ImportFrom)
 SUSPICIOUS = frozenset(WORDS.split())  # what is needed to search the interpreter, and odd objects
 
 
@@ -78,12 +80,13 @@ def certain_tests(problem: Problem) -> frozenset[str]:
 def run_visible(problem: Problem, code: str, env: Env, level: str, limits: Limits) -> Verdict:
     """The visible test: statements that run after the candidate, in its namespace.
 
-    Six of the benchmark's end with `unittest.main()`, which always leaves the program. It is told not to, and its
-    result is asserted: so leaving stays what it is elsewhere, an exit that came too early.
+    Six of the benchmark's end with `unittest.main()`, which always leaves the program. It is left out, and the box runs
+    the program's test cases instead: so leaving stays what it is elsewhere, an exit that came too early.
     """
     talk = Talk(secrets.token_hex(16), frozenset({"visible"}))
-    request = {"mode": "visible", "runner": "script", "module": problem.module, "code": code}
-    return _run(talk, request, without_exit(problem.test), "script", env, level, limits)
+    test, cases = without_exit(problem.test)
+    request = {"mode": "visible", "runner": "script", "module": problem.module, "code": code, "cases": cases}
+    return _run(talk, request, test, "script", env, level, limits)
 
 
 def _run(talk: Talk, request: dict, tests: str, style: str, env: Env, level: str, limits: Limits) -> Verdict:
@@ -105,7 +108,7 @@ def _run(talk: Talk, request: dict, tests: str, style: str, env: Env, level: str
         canaries = make_canaries(generator, style, talk.loaded)
         talk.canaries = canaries.passes
         sources = [canaries.before, tests, canaries.after]
-        order = {"judging": JUDGING.read_text(encoding="utf-8"), "sources": sources}
+        order = {"texts": [(BOXED / name).read_text(encoding="utf-8") for name in SENT_IN], "sources": sources}
         return _line(order | {"own": [undecorated(source) for source in sources]})
 
     spec = BoxSpec(
@@ -121,25 +124,28 @@ def _run(talk: Talk, request: dict, tests: str, style: str, env: Env, level: str
     return judge(talk, result.exit, result.stopped, result.error, result.output)
 
 
-_STAYING = """
-result = unittest.main(exit=False).result
-for _, trace in result.failures + result.errors:
-    raise AssertionError(trace)
-assert result.testsRun
-"""
-
-
 class _Staying(ast.NodeTransformer):
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
-        leaves = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "unittest.main"
-        return ast.parse(_STAYING).body if leaves else node
+    """Takes `unittest.main(...)` out of a program's statements, and keeps in mind that it was there."""
+
+    found = False
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        if not (isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "unittest.main"):
+            return node
+        self.found = True
+        return ast.Pass()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return node
 
 
-def without_exit(test: str) -> str:
-    """A visible test whose statements `unittest.main(...)` raise what failed and go on; others are left as they are."""
-    if "unittest.main" not in test:
-        return test
-    return ast.unparse(ast.fix_missing_locations(_Staying().visit(ast.parse(test))))
+def without_exit(test: str) -> tuple[str, bool]:
+    """(a visible test without its statements `unittest.main(...)`, whether it had any)."""
+    if "unittest.main" not in test or (tree := parsed(test)[0]) is None:
+        return test, False
+    staying = _Staying()
+    rest = ast.fix_missing_locations(staying.visit(tree))
+    return (ast.unparse(rest), True) if staying.found else (test, False)
 
 
 def data_folders() -> dict[str, str]:
@@ -155,27 +161,29 @@ def _line(content: dict) -> bytes:
 def _readable(env: Env) -> list[str]:
     """Paths that the runner needs: the environment, its interpreter and our files."""
     python = env.python.resolve()
-    paths = [str(env.path), str(python.parent.parent), *(str(BOXED / name) for name in IN_BOX)]
+    paths = [str(env.path), str(python.parent.parent), *(str(BOXED / name) for name in READABLE)]
     return [p for p in dict.fromkeys(paths) if not p.startswith("/usr/") and p not in ("/usr", "/")]
 
 
 def flags(code: str) -> list[str]:
     """Names and texts in a candidate that a program searching the interpreter would need; sorted."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
-        return []
+    tree, _ = parsed(code)
+    nodes = list(ast.walk(tree)) if tree else []
+    imported = {(a.asname or a.name).split(".")[0] for n in nodes if isinstance(n, IMPORTS) for a in n.names}
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         words = []
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name):
+            found |= {f"sets {node.value.id}.{node.attr}"} if node.value.id in imported else set()
         if isinstance(node, ast.Name):
             words = [node.id]
         elif isinstance(node, ast.Attribute):
-            words = [node.attr]
+            words = [node.attr, f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""]
         elif isinstance(node, ast.FunctionDef):
             words = [node.name]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            words = [a.name.split(".")[0] for a in node.names] + [getattr(node, "module", None) or ""]
+        elif isinstance(node, IMPORTS):
+            module = getattr(node, "module", None) or ""
+            words = [module, *(w for a in node.names for w in (a.name.split(".")[0], f"{module}.{a.name}"))]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             words = [s for s in SUSPICIOUS if s in node.value and len(s) > 5]
         found |= SUSPICIOUS & set(words)

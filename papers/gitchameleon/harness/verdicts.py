@@ -3,6 +3,7 @@
 import ast
 from dataclasses import dataclass, field
 
+from papers.gitchameleon.data.parsing import parsed
 from papers.gitchameleon.harness.canaries import wrong_canaries
 
 PASS = "pass"
@@ -131,10 +132,9 @@ def test_names(source: str) -> frozenset[str]:
     Raises:
         ValueError: the source is no Python of this interpreter's grammar.
     """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise ValueError(f"the tests do not parse ({error.msg}, line {error.lineno})") from None
+    tree, reason = parsed(source)
+    if tree is None:
+        raise ValueError(f"the tests do not parse ({reason})")
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     names, cases = {n.name for n in tree.body if isinstance(n, functions) and n.name.startswith("test")}, set()
     for node in tree.body:
@@ -155,9 +155,8 @@ def undecorated(source: str) -> list[str]:
     So a module that was made of the text has these functions under these names, and no others; [] where it does not
     parse. Names with two underscores in front are left out: Python changes some of them.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    tree, _ = parsed(source)
+    if tree is None:
         return []
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.decorator_list]
     bodies = [("", tree.body), *((f"{node.name}.", node.body) for node in classes)]

@@ -8,14 +8,16 @@ rule drops answers that do not parse; ours counts them as misses.
 import ast
 from collections.abc import Iterable
 
+from papers.gitchameleon.data.parsing import tree_of
+
 
 def called_names(code: str) -> set[str]:
     """Dotted names of all call targets in `code`.
 
     Raises:
-        SyntaxError: it does not parse.
+        ValueError: it does not parse.
     """
-    tree = ast.parse(code)
+    tree = tree_of(code)
     aliases = _aliases(tree)
     names = set()
     for node in ast.walk(tree):
@@ -55,7 +57,7 @@ def is_hit(code: str, api_calls: Iterable[str]) -> bool | None:
     """Whether all of `api_calls` are called; None if the code does not parse. No call asked for is a hit."""
     try:
         return set(api_calls) <= called_names(code)
-    except (SyntaxError, ValueError):
+    except ValueError:
         return None
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from papers.gitchameleon.data.parsing import NO_PYTHON, parsed
+
 STAGES = ("raw", "black_isort", "ruff")
 
 # What would depend on the packages beside pylint, which are not those of the problem, or on the other files of a run.
@@ -21,9 +23,11 @@ def black_isort(code: str) -> str:
     import black
     import isort
 
+    if parsed(code)[0] is None:
+        return code  # deep nesting would end Black and this process with it
     try:
         formatted = black.format_str(code, mode=black.Mode())
-    except black.InvalidInput:
+    except (black.InvalidInput, *NO_PYTHON):
         return code
     return isort.code(formatted, profile="black")
 

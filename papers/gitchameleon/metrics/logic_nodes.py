@@ -9,6 +9,8 @@ import ast
 
 import pandas as pd
 
+from papers.gitchameleon.data.parsing import tree_of
+
 HELPERS = {"sum", "min", "max", "abs", "round", "pow", "divmod", "sorted", "zip", "map", "filter", "enumerate", "range"}
 OPERATORS = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare)
 
@@ -17,9 +19,9 @@ def logic_nodes(code: str) -> int:
     """Number of logic nodes of a module.
 
     Raises:
-        SyntaxError: it does not parse.
+        ValueError: it does not parse.
     """
-    return len(_counted(ast.parse(code)))
+    return len(_counted(tree_of(code)))
 
 
 def _counted(tree: ast.AST) -> set[ast.AST]:
@@ -36,7 +38,7 @@ def _counted(tree: ast.AST) -> set[ast.AST]:
 
 def tree_text(code: str) -> str:
     """Syntax tree of the statements in a module's functions, a node a line, counted ones with a star."""
-    tree = ast.parse(code)
+    tree = tree_of(code)
     counted, lines = _counted(tree), []
 
     def write(node: ast.AST, depth: int) -> None:

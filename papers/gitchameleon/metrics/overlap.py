@@ -12,20 +12,26 @@ has no arguments, or a class or a value of the answer is used, the side of the c
 - quotes, spaces and brackets go, since the syntax tree is written anew; a class that the test defines counts by what it
   contains.
 
+Where what the names in a statement, a value or a helper stand for adds more than `MAX_NODES` nodes to the syntax tree,
+all of them stay as they are written: helpers that call helpers would grow exponentially.
+
 The expected value does not count: who is shown a call's trace learns what it has to give. What is done to an argument
 between its making and the call is not seen.
 """
 
 import ast
 import copy
+import functools
 import hashlib
 import math
 import warnings
 from collections.abc import Iterator
 
+from papers.gitchameleon.data.parsing import NO_PYTHON, parsed, tree_of
 from papers.gitchameleon.data.problems import Problem
 
 MAX_CHARS = 200  # of what a name stands for; a longer value is its digest, or names in names would grow without end
+MAX_NODES = 5_000
 Names = dict[str, ast.expr]  # `x` or `self.x` -> what it stands for; a helper is a lambda
 Defined = dict[str, list[str]]  # what the answer defines -> its parameters; none for a class or a value
 
@@ -33,7 +39,7 @@ Defined = dict[str, list[str]]  # what the answer defines -> its parameters; non
 def defined_names(code: str) -> Defined:
     """Functions, classes and values at the top level of a module."""
     found: Defined = {}
-    for node in ast.parse(code).body:
+    for node in tree_of(code).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found[node.name] = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
         elif isinstance(node, ast.ClassDef):
@@ -49,10 +55,9 @@ def asserted_calls(source: str, defined: Defined) -> frozenset[str]:
     Raises:
         ValueError: the source is no Python of this interpreter's grammar.
     """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise ValueError(f"the tests do not parse ({error.msg}, line {error.lineno})") from None
+    tree, reason = parsed(source)
+    if tree is None:
+        raise ValueError(f"the tests do not parse ({reason})")
     return frozenset(_calls(tree.body, {}, defined))
 
 
@@ -63,7 +68,7 @@ def overlap(problem: Problem) -> tuple[int, int] | None:
     try:
         defined = defined_names(problem.answer)
         visible, hidden = (asserted_calls(source, defined) for source in (problem.test, problem.hidden_test))
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+    except NO_PYTHON as error:
         raise ValueError(f"problem {problem.example_id} has no overlap score: {error}") from None
     return len(visible), len(visible & hidden)
 
@@ -160,12 +165,13 @@ def _of_class(node: ast.ClassDef, names: Names, defined: Defined) -> Names:
 def _found(node: ast.stmt, names: Names, defined: Defined) -> Iterator[str]:
     """Asserted calls of an assertion, normalised."""
     for operand in _operands(_replaced(node, names)):
+        whole = functools.cache(lambda operand=operand: text_of(operand))
         called = {id(n.func): n for n in ast.walk(operand) if isinstance(n, ast.Call)}
         for name in ast.walk(operand):
             if isinstance(name, ast.Name) and name.id in defined:
                 call, parameters = called.get(id(name)), defined[name.id]
                 has_arguments = call is not None and parameters and (call.args or call.keywords)
-                yield text_of(_with_keywords(call, parameters) if has_arguments else operand)
+                yield text_of(_with_keywords(call, parameters)) if has_arguments else whole()
 
 
 def _operands(node: ast.AST) -> Iterator[ast.expr]:
@@ -199,8 +205,15 @@ def _with_keywords(call: ast.Call, parameters: list[str]) -> ast.Call:
 
 
 def _replaced(node: ast.AST, names: Names) -> ast.AST:
-    """A copy with names replaced."""
-    return _Replace(names).visit(copy.deepcopy(node))
+    """A copy with names replaced, or with none but the module's where that adds more than `MAX_NODES` nodes."""
+    try:
+        return _Replace(names, [MAX_NODES]).visit(copy.deepcopy(node))
+    except _TooMany:
+        return _Replace({}, [0]).visit(copy.deepcopy(node))
+
+
+class _TooMany(Exception):
+    """What names stand for has more than `MAX_NODES` nodes."""
 
 
 def text_of(node: ast.AST) -> str:
@@ -214,16 +227,22 @@ def text_of(node: ast.AST) -> str:
 class _Replace(ast.NodeTransformer):
     """Puts in what names stand for, and drops the name of the candidate's module."""
 
-    def __init__(self, names: Names) -> None:
-        self.names = names
+    def __init__(self, names: Names, left: list[int]) -> None:
+        self.names, self.left = names, left  # nodes that may still be added, counted down
+
+    def _put_in(self, value: ast.expr) -> ast.expr:
+        self.left[0] -= sum(1 for _ in ast.walk(value))
+        if self.left[0] < 0:
+            raise _TooMany
+        return copy.deepcopy(value)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return copy.deepcopy(self.names.get(node.id, node))
+        return self._put_in(self.names[node.id]) if node.id in self.names else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         known = self.names.get(text_of(node))
         if known is not None:
-            return copy.deepcopy(known)
+            return self._put_in(known)
         if isinstance(node.value, ast.Name) and (node.value.id == "sample" or node.value.id.startswith("sample_")):
             return ast.Name(node.attr, ast.Load())
         return self.generic_visit(node)
@@ -234,4 +253,5 @@ class _Replace(ast.NodeTransformer):
             return self.generic_visit(node)
         given = [self.visit(argument) for argument in node.args]
         parameters = [a.arg for a in helper.args.args]
-        return _replaced(helper.body, dict(zip(parameters, given, strict=False)))
+        filled = _Replace(dict(zip(parameters, given, strict=False)), self.left)
+        return filled.visit(self._put_in(helper.body))

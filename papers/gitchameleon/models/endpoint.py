@@ -106,16 +106,19 @@ class Endpoint:
     ) -> list[Completion]:
         """`n` completions, asked for until they come or attempts and time are used up."""
         payload = self.payload(messages, n, temperature, top_p, max_tokens, seed, schema)
-        start, reasons = self._clock(), []
+        end, reasons = None, []
         for attempt in range(1, self.config.max_attempts + 1):
+            queued = self._clock()
             try:
-                with self._slots:
-                    choices, usage = self._ask(payload, n)
+                with self._slots:  # to wait for others' requests is not to wait for the model
+                    now = self._clock()
+                    end = now + self.config.total_seconds if end is None else end + now - queued
+                    choices, usage = self._ask(payload, n, min(self.config.request_seconds, max(end - now, 0.001)))
             except _Again as failure:
                 self.meter.failed()
                 reasons.append(str(failure))
                 wait = self._wait(attempt, failure.wait, prompt_hash(messages))
-                if attempt == self.config.max_attempts or self._clock() - start + wait > self.config.total_seconds:
+                if attempt == self.config.max_attempts or self._clock() + wait > end:
                     break
                 self._sleep(wait)
                 continue
@@ -165,8 +168,8 @@ class Endpoint:
         jitter = numpy_generator(os.getpid(), "backoff", prompt, attempt).random()
         return max(asked, longest * (0.5 + 0.5 * jitter))
 
-    def _ask(self, payload: dict, n: int) -> tuple[list[tuple[str, str]], Usage]:
-        status, headers, body = self._post(payload)
+    def _ask(self, payload: dict, n: int, seconds: float) -> tuple[list[tuple[str, str]], Usage]:
+        status, headers, body = self._post(payload, seconds)
         if status in RETRIED or status >= 500:
             raise _Again(f"status {status}: {self._excerpt(body)}", _retry_after(headers.get("Retry-After", "")))
         if status != 200:
@@ -184,33 +187,34 @@ class Endpoint:
             raise _Again("an empty completion without a reason")
         return choices[:n], usage
 
-    def _post(self, payload: dict) -> tuple[int, http.client.HTTPMessage | dict, bytes]:
+    def _post(self, payload: dict, seconds: float) -> tuple[int, http.client.HTTPMessage | dict, bytes]:
+        """Status, headers and body of an answer that is whole after `seconds`."""
         url = urllib.parse.urlsplit(self.config.base_url + "/chat/completions")
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        connection = kind(url.hostname, url.port, timeout=self.config.request_seconds)
+        connection = kind(url.hostname, url.port, timeout=seconds)
         path = url.path + (f"?{url.query}" if url.query else "")
-        with _deadline(connection, self.config.request_seconds) as is_over:
+        with _deadline(connection, seconds) as is_over:
             try:
                 connection.request("POST", path, json.dumps(payload).encode(), headers)
                 response = connection.getresponse()
                 body = response.read(MAX_BYTES + 1)
             except TimeoutError:
-                raise _Again(f"no answer within {self.config.request_seconds:g} s") from None
+                raise _Again(f"no answer within {seconds:.3g} s") from None
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if is_over():
-                    raise _Again(f"no whole answer within {self.config.request_seconds:g} s") from None
+                    raise _Again(f"no whole answer within {seconds:.3g} s") from None
                 raise _Again(f"{type(error).__name__}: {error}") from None
             finally:
                 connection.close()
             if is_over():  # a connection that is shut down may look like the end of an answer
-                raise _Again(f"no whole answer within {self.config.request_seconds:g} s")
+                raise _Again(f"no whole answer within {seconds:.3g} s")
         if len(body) > MAX_BYTES:
             raise _Again(f"the answer is longer than {MAX_BYTES >> 20} MB")
         expected = response.headers.get("Content-Length", "")
-        if expected and (not expected.strip().isdecimal() or len(body) < int(expected)):
+        if expected and not (_is_count(expected) and int(expected) <= len(body)):
             raise _Again(f"the answer was cut short: {len(body)} of {expected[:30]} bytes")
         return response.status, response.headers, body
 
@@ -222,18 +226,23 @@ class Endpoint:
 @contextlib.contextmanager
 def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[Callable[[], bool]]:
     """Shuts the connection down after `seconds`, whatever it is waiting for: a server that sends a byte
-    now and then, in its headers or its body, never times out by itself. Yields what says whether that has happened.
+    now and then, in its handshake, headers or body, never times out by itself. Yields what says if that has happened.
 
-    The socket is kept here: the connection gives it away with an answer that only its end delimits.
+    A copy of the socket is kept here: the connection gives its own away with an answer that only its end delimits.
     """
-    over, held = threading.Event(), []
-    connect = connection.connect
+    end_at, over, held = time.monotonic() + seconds, threading.Event(), []
 
-    def connected() -> None:
-        connect()
-        held.append(connection.sock)
-
-    connection.connect = connected
+    def connected(address: tuple, *_) -> socket.socket:
+        failure: OSError = OSError(f"no address for {address[0]}")
+        for *_, target in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            try:
+                made = socket.create_connection(target[:2], max(end_at - time.monotonic(), 0.001))
+            except OSError as error:
+                failure = error
+                continue
+            held.append(made.dup())
+            return made
+        raise failure
 
     def end() -> None:
         over.set()
@@ -241,6 +250,7 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    connection._create_connection = connected  # what http.client calls to connect, before any handshake
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
@@ -248,6 +258,13 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
         yield over.is_set
     finally:
         timer.cancel()
+        for sock in held:
+            sock.close()
+
+
+def _is_count(text: str) -> bool:
+    """Whether a header is a number of bytes that an answer can have."""
+    return text.strip().isdecimal() and len(text.strip()) <= len(str(MAX_BYTES))
 
 
 def _usage(content: dict) -> Usage:

@@ -4,11 +4,11 @@ Every turn is one JSON object, {"plan", "tool", "arguments"}. Tools are function
 documentation, and optionally a sandbox that runs a program in the problem's environment and returns what it printed.
 """
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from papers.gitchameleon.data.parsing import json_object
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.models.base import STOP, Completion, Message, Model, Usage
 from papers.gitchameleon.protocols.generation import Request, answer_row
@@ -55,11 +55,8 @@ def parse_turn(text: str) -> tuple[str, dict] | None:
     """(tool, arguments) of a turn; None if it is none. A JSON object inside a fence counts too."""
     fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
     for candidate in (text, fenced.group(1) if fenced else ""):
-        try:
-            content = json.loads(candidate)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(content, dict) and isinstance(content.get("arguments"), dict) and "tool" in content:
+        content = json_object(candidate)
+        if content is not None and isinstance(content.get("arguments"), dict) and "tool" in content:
             return str(content["tool"]), content["arguments"]
     return None
 

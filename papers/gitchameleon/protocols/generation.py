@@ -13,6 +13,7 @@ from pathlib import Path
 
 from papers.gitchameleon.data.extraction import extract_code
 from papers.gitchameleon.data.json_lines import append_lines, read_whole_lines
+from papers.gitchameleon.data.parsing import json_object
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.models.base import Completion, Message, Model, ModelError, Sampling, request_key
 
@@ -61,13 +62,10 @@ def answer_row(request: Request, model: str, completion: Completion, **more: obj
 
 def explanation_of(text: str) -> str:
     """What a model said about its answer: `explanation` or `steps` of a JSON object, else the text outside fences."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError:
+    content = json_object(text)
+    if content is None:
         parts = text.split("```")
         return "\n".join(p.strip() for p in parts[::2] if p.strip()) if len(parts) > 1 else ""
-    if not isinstance(content, dict):
-        return ""
     said = content.get("explanation") or content.get("steps") or ""
     return "\n".join(map(str, said)) if isinstance(said, list) else str(said)
 

@@ -3,11 +3,11 @@
 Ranked by TF-IDF over a corpus of code that is passed in; the paper's has 50 thousand documents. Rare words come first.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable
 
+from papers.gitchameleon.data.parsing import json_object
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.models.base import Message, Model
 from papers.gitchameleon.protocols.generation import Request, answer_row
@@ -41,9 +41,9 @@ def parse_keywords(text: str) -> list[dict]:
     """At most three keywords with explanations; none if the reply is not what was asked for."""
     start, end = text.find("{"), text.rfind("}")
     try:
-        content = json.loads(text[start : end + 1])
+        content = json_object(text[start : end + 1]) or {}
         entries = [{k: str(e[k]) for k in ("keyword", "explanation")} for e in content["keywords"]]
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return []
     return entries[:MAX_KEYWORDS]
 

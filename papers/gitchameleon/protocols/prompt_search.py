@@ -4,10 +4,10 @@ At most five rounds on 20 % of the problems; the search stops when a round gains
 are visible tests, so that the search never sees a hidden one; the paper does not say which it uses.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from papers.gitchameleon.data.parsing import json_object
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.models.base import Message, Model, ModelError
 from papers.gitchameleon.protocols.generation import ask
@@ -81,7 +81,7 @@ def _improved(model: Model, system: str, passed: int, total: int, failures: list
     question = render("improve", system=system, passed=passed, total=total, failures=failures[:10])
     try:
         text = model.complete([Message("user", question)], max_tokens=SINGLE["greedy"].sampling.max_tokens)[0].text
-        found = json.loads(text[text.find("{") : text.rfind("}") + 1])["system"]
-    except (ValueError, KeyError, TypeError):  # no JSON, or a ModelError
+    except ModelError:
         return system
+    found = (json_object(text[text.find("{") : text.rfind("}") + 1]) or {}).get("system")
     return found if isinstance(found, str) and found.strip() else system

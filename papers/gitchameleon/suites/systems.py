@@ -1,10 +1,10 @@
 """Systems that need no model: what they answer is known, so that the harness can be checked against them."""
 
-import ast
 from collections.abc import Callable, Sequence
 
 from packaging.version import Version
 
+from papers.gitchameleon.data.parsing import parsed
 from papers.gitchameleon.data.pins import normal_version
 from papers.gitchameleon.data.problems import Problem
 from papers.gitchameleon.data.versions import sibling
@@ -33,15 +33,7 @@ def oldest(problem: Problem, problems: Sequence[Problem]) -> str:
 def stub_only(problem: Problem, problems: Sequence[Problem] = ()) -> str:
     """The stub with a body that does nothing. The benchmark's stubs may end within a block, at any indentation."""
     bodies = [problem.starting_code.rstrip() + "\n" + " " * n + "raise NotImplementedError\n" for n in (4, 8, 12, 2, 0)]
-    return next((code for code in bodies if _compiles(code)), bodies[0])
-
-
-def _compiles(code: str) -> bool:
-    try:
-        ast.parse(code)
-    except SyntaxError:
-        return False
-    return True
+    return next((code for code in bodies if parsed(code)[0]), bodies[0])
 
 
 def _version(problem: Problem) -> Version:

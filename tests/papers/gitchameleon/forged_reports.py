@@ -13,13 +13,16 @@ def inside(*lines: str) -> str:
 ALL_FDS = "import os\nfor fd in range(3, 64):\n    try:\n        {}\n    except OSError:\n        pass\n"
 SEARCH = """
 while frame:
-    result = frame.f_locals.get('result')
+    seen = frame.f_locals
+    if 'end' in seen and 'name' in seen:
+        seen['end'](seen['name'])
+    result = seen.get('result')
     if hasattr(result, 'addSuccess'):
         fail, succeed = result.addFailure, result.addSuccess
         result.addFailure = lambda test, error: succeed(test) if 'Answer' in str(test) else fail(test, error)
         break
     frame = frame.f_back
-"""  # from a frame on: failures of the tests are reported as passed, those of canaries are not
+"""  # from a frame on: a test has reached its end, and its failure is reported as a pass; those of canaries are not
 FORGERIES = {  # name -> (style of the tests, program)
     # ends that look like success
     "os-exit-at-import": ("unittest", "import os\nos._exit(0)\n"),

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -132,7 +133,7 @@ def test_reasoning_models_get_no_temperature_and_some_no_system_role(serve):
 def test_what_may_pass_is_asked_again(serve, fault):
     server, sleeps = serve(fault, fault, body()), []
     # a body shorter than its length never ends on an open connection: the time limit ends it
-    model = client(server, sleeps, request_seconds=0.3 if isinstance(fault, tuple) else 5.0)
+    model = client(server, sleeps, request_seconds=1.0 if isinstance(fault, tuple) else 5.0)
     (found,) = model.complete(TALK)
     assert found.text == "fine" and found.num_requests == 3 and len(server.payloads) == 3
     assert (model.meter.num_failures, len(sleeps)) == (2, 2)
@@ -278,6 +279,48 @@ def test_neither_headers_nor_body_can_drip_past_the_limit(data):
     assert time.monotonic() - start < 5 and model.meter.num_failures == 1
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 503 no\r\n\r\n"])
+def test_the_total_time_bounds_the_last_request_too(head):
+    start = time.monotonic()
+    config = EndpointConfig(
+        base_url=raw(head + b"y" * 1000, 0.02), model="m", request_seconds=30, total_seconds=0.5, first_wait_seconds=0.0
+    )
+    with pytest.raises(ModelError, match="answer within"):
+        Endpoint(config).complete(TALK)
+    assert time.monotonic() - start < 10
+
+
+def test_a_handshake_cannot_drip_past_the_limit():
+    start, url = time.monotonic(), silent().replace("http://", "https://")
+    model = Endpoint(EndpointConfig(base_url=url, model="m", request_seconds=0.4, max_attempts=1))
+    with pytest.raises(ModelError, match="within"):
+        model.complete(TALK)
+    assert time.monotonic() - start < 10 and model.meter.num_failures == 1
+
+
+def test_the_wait_for_a_slot_is_not_counted(serve):
+    server = serve(lambda payload: time.sleep(0.6) or body())
+    model = client(server, max_concurrent=1, total_seconds=2.5, request_seconds=9)
+    with ThreadPoolExecutor(5) as pool:
+        assert [c[0].text for c in pool.map(lambda _: model.complete(TALK), range(5))] == ["fine"] * 5
+
+
+def silent() -> str:
+    """URL of a server that takes whatever comes, and sends the beginning of a TLS record, a byte now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"\x16\x03\x03\x40\x00" + bytes(1000):
+                connection.sendall(bytes([byte]))
+                time.sleep(0.02)
+        listener.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: "
 DEEP = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 MALFORMED = {
@@ -302,7 +345,7 @@ def test_every_malformed_reply_is_a_counted_failure(name):
     assert model.meter.num_failures == 1
 
 
-@pytest.mark.parametrize("length", [b"a lot", b"-5", b"1e3", "²".encode("latin-1")])
+@pytest.mark.parametrize("length", [b"a lot", b"-5", b"1e3", b"9" * 5000, "²".encode("latin-1")])
 def test_a_length_that_is_none_is_a_counted_failure(length):
     url = raw(HEAD + length + b"\r\n\r\n" + json.dumps(body()).encode())
     model = Endpoint(EndpointConfig(base_url=url, model="m", request_seconds=5, max_attempts=1))

@@ -236,6 +236,9 @@ def test_every_bad_line_is_reported_and_the_rest_can_run(tmp_path):
         b'{"example_id": 1001, "answer": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"example_id": 1002, "answer": "\\ud800"}',
         b'{"answer": "x"}',
+        b'{"example_id": ' + b"9" * 5000 + b', "answer": "x"}',
+        b'{"example_id": ' + b"9" * 4000 + b', "answer": "x"}',
+        b'{"example_id": [[1000]], "answer": "x"}',
     ]
     path = tmp_path / "s.jsonl"
     path.write_bytes(b"\n".join(lines))
@@ -248,9 +251,13 @@ def test_every_bad_line_is_reported_and_the_rest_can_run(tmp_path):
         "not UTF-8",
         "nested too deeply",
         "'example_id' is missing",
+        "a number of too many digits",
+        "4000 characters, is not in the data set",
+        "has to be a number or text, found list",
     ]
-    for sentence, number, reason in zip(sentences, (2, 3, 4, 5, 7), reasons, strict=True):
+    for sentence, number, reason in zip(sentences, (2, 3, 4, 5, 7, 8, 9, 10), reasons, strict=True):
         assert sentence.startswith(f"{path}, line {number}: ") and reason in sentence, sentence
+        assert len(sentence) < len(str(path)) + 150
     skipped = []
     assert [s.example_id for s in read_solutions(path, load_suite("builtin"), skipped=skipped)] == [1000, 1002]
     assert skipped == sentences

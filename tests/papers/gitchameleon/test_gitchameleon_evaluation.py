@@ -386,5 +386,7 @@ unittest.main()
 
 
 def test_other_visible_tests_are_left_as_they_are():
-    assert without_exit("main()  # unittest is not meant") == "main()  # unittest is not meant"
-    assert "exit=False" in without_exit("import unittest\nif __name__ == '__main__':\n    unittest.main(verbosity=2)")
+    for test in ("main()  # unittest is not meant", "def never():\n    unittest.main()\n", "unittest.main("):
+        assert without_exit(test) == (test, False)
+    rest, cases = without_exit("import unittest\nif __name__ == '__main__':\n    unittest.main(verbosity=2)")
+    assert cases and "main(" not in rest

@@ -1,5 +1,7 @@
 """What counts as a repeated call, and which problems a subset holds."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,3 +165,42 @@ def test_a_report_speaks_of_subsets_and_keeps_them(tmp_path):
         patch.setattr(report, "results_csv", lambda rows: "")
         assert write_report(tmp_path, rows, {"decisive": [1]}) == write_report(tmp_path, rows)
         assert write_report(tmp_path, rows)["subsets"]["decisive"]["ids"] == [1]
+
+
+def chained(helpers: int, called: str) -> str:
+    """A test class whose helpers each call the one before twice."""
+    lines = [
+        "import unittest",
+        "import sample",
+        "class TestGo(unittest.TestCase):",
+        "    def h0(self):",
+        "        return sample.go(1)",
+    ]
+    for i in range(1, helpers + 1):
+        lines += [f"    def h{i}(self):", f"        return self.h{i - 1}() + self.h{i - 1}()"]
+    return "\n".join([*lines, "    def test_it(self):", f"        self.assertEqual({called}, 1)"])
+
+
+def test_helpers_that_double_are_put_in_as_far_as_they_stay_small():
+    assert calls(chained(5, "self.h5()")) == {"go(x=1)"}
+    start = time.process_time()
+    for source in (chained(40, "self.h40()"), chained(200, "self.h5() + self.h200()")):
+        assert calls(source) <= {"go(x=1)"}
+    assert time.process_time() - start < 20
+
+
+def test_a_helper_that_repeats_its_argument_is_put_in_as_far_as_that_stays_small():
+    nested = "self.twice(" * 30 + "sample.go(1)" + ")" * 30
+    source = (
+        "import unittest\nimport sample\nclass TestGo(unittest.TestCase):\n    def twice(self, x):\n"
+        "        return x + x\n"
+        f"    def test_it(self):\n        self.assertEqual({nested}, 1)\n"
+    )
+    start = time.process_time()
+    assert calls(source) == {"go(x=1)"} and time.process_time() - start < 20
+
+
+def test_values_that_double_are_put_in_as_far_as_they_stay_small():
+    lines = ["import sample", "x0 = sample.go(1)", *(f"x{i} = x{i - 1} + x{i - 1}" for i in range(1, 60))]
+    start = time.process_time()
+    assert calls("\n".join([*lines, "assert x2 == x59"])) == {"go(x=1)"} and time.process_time() - start < 20

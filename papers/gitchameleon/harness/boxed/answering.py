@@ -22,25 +22,24 @@ def answer_side(orders, reports, request, path, part):
         os.set_inheritable(fd, False)
     request = json.loads(json.dumps(request))  # the caller's is in its frame
     send, receive, be = talk(orders, reports)
-    leave, run, translate, flushes = os._exit, exec, compile, (sys.stdout.flush, sys.stderr.flush)
+    leave, flushes = os._exit, (sys.stdout.flush, sys.stderr.flush)
     be(receive()[0])
     lines = None
     if request.get("lines"):
         lines = part("lines")["Lines"](path)
         lines.start()
-    guarding = part("guarding")
-    loaded, conduct = guarding["guard"](request["guard"], lines is not None)
+    guarding, (seen, spaces) = part("guarding"), part("watching")["watch_conduct"]()
+    loaded, conduct = guarding["guard"](request["guard"], lines is not None, seen)
     error = []
     yield error
     if error:
         send(*error[0])
     else:
         send("imported", " ".join(loaded), "\n".join(conduct() + guarding["planted"](os.path.dirname(path))))
-        token, judging, sources, own = receive()
+        token, texts, sources, own = receive()
         be(token)
-        stage = {"__name__": "judging", "__builtins__": guarding["__builtins__"]}  # which the candidate does not reach
-        run(translate(judging, "<judging>", "exec"), stage)
-        found = stage["run"](send, request, sources, own, conduct, path)
+        rooms = [room(text, guarding["__builtins__"]) for text in texts]
+        found = rooms[0]()["run"](send, request, sources, own, conduct, path, spaces, *rooms[1:])
         send("done", "\n".join(found), *(lines.report(request["code"]) if lines else ()))
     for flush in flushes:
         with contextlib.suppress(Exception):
@@ -48,8 +47,25 @@ def answer_side(orders, reports, request, path, part):
     leave(0)
 
 
+def room(text, own_builtins):
+    """A function that gives the namespace of a text of ours, with builtins that the candidate does not reach."""
+
+    def enter():
+        space = {"__name__": "judging", "__builtins__": own_builtins}
+        exec(compile(text, "<judging>", "exec"), space)
+        return space
+
+    return enter
+
+
 def talk(orders, reports):
-    """Functions that send a report under the token, receive an order, and set the token."""
+    """Functions that send a report under the token, receive an order, and set the token.
+
+    A program that forks at import ends its import more than once: every copy comes to `send`. When copies shared the
+    socket to the harness, two that lived long enough both reported an import, and the second, which had no secret,
+    counted as a forgery: a fork bomb was *tampered* or not by how many copies the machine's load let live that long.
+    A copy has another process id, so it now ends here before it writes anything.
+    """
     me, pid_of, leave, write, read, loads = os.getpid(), os.getpid, os._exit, os.write, os.read, marshal.loads
     quote, encode, join, token = str.__repr__, str.encode, str.join, [""]
 

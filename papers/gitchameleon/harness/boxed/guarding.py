@@ -1,18 +1,13 @@
 # ruff: noqa: B905, UP031, RUF005 - it also runs under Python 3.7
-"""What decides a test must stay as it was: functions, classes and modules, and what an answer may not look into."""
+"""What decides a test must stay as it was: functions, classes and modules."""
 
 import importlib
 import os
 import sys
 import types
-from _thread import get_ident
 
-CONDUCT = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback", "gc.get_objects", "gc.get_referrers"}
-CONDUCT |= {"gc.get_referents", "sys._getframe", "sys._current_frames", "sys._getframemodulename", "marshal.loads"}
-READ = {"tb_frame", "gi_frame", "cr_frame", "ag_frame"}  # attributes that lead to frames
-REWRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
-FILENAME_AT = {"compile": 1, "code.__new__": 1}  # events with the name of a file that code is said to come from
 PATCHED = "unittest unittest.case unittest.loader unittest.result unittest.suite unittest.util importlib traceback"
+PATCHED += " contextlib"
 PATCHING = ("exceptiongroup",)  # what itself replaces functions of these when it is imported, as pytest and AnyIO do
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 CODE = types.CodeType
@@ -20,7 +15,7 @@ WRAPPERS = (types.FunctionType, classmethod, staticmethod, property)
 DICTIONARY = types.ModuleType.__dict__["__dict__"].__get__  # a module's own, whatever class it has been given
 
 
-def guard(packages, tracing):
+def guard(packages, tracing, seen=()):
     """(packages that are here, conduct): `conduct(watched, own)` names what has been tampered with so far.
 
     `watched` is a class that modules may have been given since, `own` are names of modules of tests, guarded from the
@@ -29,9 +24,10 @@ def guard(packages, tracing):
     Args:
         packages: package -> module -> names in it that count.
         tracing: whether lines are counted, so that a trace function is ours.
+        seen: grows by what the answer has asked that is none of its business, see `watching.py`.
     """
     names, loaded = guarded_names(packages)
-    modules, seen, get_trace, own_state = sys.modules, watch_conduct(), sys.gettrace, {}
+    modules, get_trace, get_profile, own_state, exchanged = sys.modules, sys.gettrace, sys.getprofile, {}, []
     # what is called later is held here, not found by its name
     states, differences, others = guarded_state, replaced, made_of_other_code
     before = states(modules, names)
@@ -43,12 +39,14 @@ def guard(packages, tracing):
                 now = states(modules, {name: None})
                 found += differences(own_state.setdefault(name, now), now)
             if made is not None:
-                seen.extend(others(own_state[made[0]], *made))
+                exchanged.extend(others(own_state[made[0]], *made))
             if sys.modules is not modules:
                 found.append("sys.modules")
             if get_trace() is not None and not tracing:
                 found.append("sys.settrace")
-            return found + sorted(set(seen))
+            if get_profile() is not None:
+                found.append("sys.setprofile")
+            return found + sorted(set(exchanged) | set(seen))
         except Exception as problem:  # what it is made of has been exchanged
             return [type(problem).__name__ + " when asked for what was replaced"]
 
@@ -91,13 +89,18 @@ def guarded_state(modules, names, watched=None):
     for module_name, chosen in names.items():
         module = modules.get(module_name)
         kind = type(module)
-        state["sys.modules", module_name] = (module, types.ModuleType if kind is watched else kind)
+        kind = types.ModuleType if kind is watched else kind
+        state["sys.modules", module_name] = (
+            module,
+            kind,
+            type.__dict__["__dict__"].__get__(kind).get("__getattribute__"),
+        )
         for key, value in list(DICTIONARY(module).items()) if isinstance(module, types.ModuleType) else []:
             if (chosen is not None and key not in chosen) or not callable(value):
                 continue
-            if isinstance(value, FUNCTIONS + (type,)) or chosen is not None:
+            if isinstance(value, FUNCTIONS + (type,)) or chosen is not None or type(value).__name__ == "ufunc":
                 state[module_name, key] = parts(value)
-            if isinstance(value, type) and value.__module__ == module_name:
+            if isinstance(value, type) and (chosen is not None or value.__module__ == module_name):
                 for method, function in list(vars(value).items()):
                     if isinstance(function, WRAPPERS) or callable(function):
                         state[module_name, key + "." + method] = parts(function)
@@ -146,57 +149,6 @@ def made_of_other_code(state, module, names, code):
         codes.extend(inner for inner in outer.co_consts if isinstance(inner, CODE))
     made = {id(inner) for inner in codes}
     return ["%s.%s" % (module, n) for n in names if id(state.get((module, n), (None, None))[1]) not in made]
-
-
-def watch_conduct():
-    """A list to which calls are added that look into the interpreter, made by code outside of installed packages.
-
-    Code may not give itself the name of an installed file either. Audit hooks are there from Python 3.8 on, and cannot
-    be removed.
-    """
-    seen, busy, getframe, startswith, thread = [], set(), sys._getframe, str.startswith, get_ident
-    installed = (sys.prefix, sys.base_prefix, "/usr/", "<frozen", os.path.dirname(os.path.abspath(__file__)) + "/")
-    installed += ("<judging>",)
-    passing = tuple(importlib.import_module(name).__file__ for name in ("inspect", "traceback"))
-    logging = os.path.join(os.path.dirname(os.__file__), "logging", "__init__.py")
-
-    def question(event, arguments):
-        """What an event is seen as; None if it is nobody's business."""
-        if event in CONDUCT:
-            return event
-        if event == "object.__getattr__":
-            return arguments[1] if arguments[1] in READ else None
-        if event == "object.__setattr__":
-            return "%s of a function" % arguments[1] if arguments[1] in REWRITTEN else None
-        if event in FILENAME_AT:
-            name = arguments[FILENAME_AT[event]]
-            return "code named as an installed file" if isinstance(name, str) and startswith(name, installed) else None
-        return None
-
-    def hook(event, arguments):
-        me = thread()
-        if me in busy:
-            return
-        busy.add(me)
-        try:
-            asked = question(event, arguments)
-            if asked is None:
-                return
-            frame = getframe(1)
-            while frame is not None:  # it may be asked for by way of a function that only hands frames on
-                code = frame.f_code
-                handed_on = code.co_filename == logging and code.co_name in ("currentframe", "<lambda>")
-                if not handed_on and code.co_filename not in passing:
-                    break
-                frame = frame.f_back
-            if frame is not None and not startswith(frame.f_code.co_filename, installed):
-                seen.append(asked)
-        finally:
-            busy.discard(me)
-
-    if hasattr(sys, "addaudithook"):
-        sys.addaudithook(hook)
-    return seen
 
 
 def planted(folder):

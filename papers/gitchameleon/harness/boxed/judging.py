@@ -1,37 +1,22 @@
 # ruff: noqa: UP028 - it also runs under Python 3.7, as text that `answering.py` is sent
 """Runs the tests beside an imported candidate and reports each outcome: sent to the box once the candidate is imported.
 
-`run(send, request, sources, plain, conduct, path)` is called by `answering.py`; sources are the canaries before, the
-tests and the canaries after, `plain` names the functions that each defines. `conduct` names what has been tampered with
-so far; it is asked again after each test. This file's builtins are a copy that the candidate does not reach; tests and
-canaries get those that it does.
+`run` is called by `answering.py`. This file's builtins are a copy that the candidate does not reach; tests and canaries
+get those that it does. Tests have no file.
 """
 
 import builtins
 import os
 import sys
-import traceback
 import types
 import unittest
 
-TRACE_CHARS = 20000
 OWN = ("test_part_0", "test_sample", "test_part_2")  # modules of the canaries before, the tests and the canaries after
 ASSERTIONS = {  # what a test case asserts with, as it is now that the candidate was found to have left it alone
     name: function
     for name, function in vars(unittest.TestCase).items()
     if isinstance(function, types.FunctionType) and ("assert" in name.lower() or name in ("fail", "_formatMessage"))
 }
-
-
-def describe(error):
-    """(class name, traceback text) of an exception whose own methods may misbehave."""
-    name = type(error).__name__
-    try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except BaseException:
-        text = "".join(traceback.format_tb(error.__traceback__)) + name
-    half = TRACE_CHARS // 2
-    return name, text if len(text) <= TRACE_CHARS else text[:half] + "\n[...]\n" + text[-half:]
 
 
 def bind_assertions(test):
@@ -70,21 +55,44 @@ def watch(packages, changed):
     return watched
 
 
-def reporter(send, conduct, changed, watched):
+def asked_by_name():
+    """A class of modules that lets `watching.py` know who asks for what is in them."""
+    audit, get = getattr(sys, "audit", None), types.ModuleType.__getattribute__
+
+    def get_told(module, name):
+        value = get(module, name)
+        audit("judging.asked", name, value)
+        return value
+
+    # without our own globals, to which its class would lead
+    alone = types.FunctionType(get_told.__code__, {"__builtins__": builtins}, "get_told", None, get_told.__closure__)
+    return type("Asked", (types.ModuleType,), {"__getattribute__": alone} if audit else {})
+
+
+def reporter(send, conduct, changed, watched, see):
     """`tell(name, outcome, error, kind, trace)`: the first bad outcome of a test stands.
+
+    One that is to have passed has been seen to reach its end, see `seeing.py`.
 
     What was tampered with during the test, in its own module too, is told before it. This and all below are closures:
     classes of ours would be found among the subclasses of `object` or of `unittest.TestResult`, and patched.
     """
-    failed, trace_of, own = set(), describe, OWN
+    failed, own = set(), OWN
 
     def tell(name, outcome, error=None, kind="", trace=""):
         if name in failed:
             return
+        early = see.silent(name)
+        if outcome == "passed" and early:
+            outcome, error = "failed", early
+            if error is True:
+                error, kind = None, "Unseen"
+        elif outcome == "as expected":
+            outcome = "passed"
         if outcome != "passed":
             failed.add(name)
         if error is not None:
-            kind, trace = trace_of(error)
+            kind, trace = see.describe(error)
         found = conduct(watched, own) + changed
         if found:
             send("replaced", "\n".join(found))
@@ -102,7 +110,7 @@ def unittest_result(tell):
             name(getattr(test, "test_case", test)), outcome, error[1] if type(error) is tuple else None
         )
 
-    result.addSuccess, result.addExpectedFailure = teller("passed"), teller("passed")
+    result.addSuccess, result.addExpectedFailure = teller("passed"), teller("as expected")
     result.addFailure, result.addError, result.addSkip = teller("failed"), teller("failed"), teller("skipped")
     result.addUnexpectedSuccess, failed = teller("failed"), teller("failed")
     # a subtest counts for its test
@@ -123,20 +131,18 @@ def flat(suite):
             yield test
 
 
-def maker(conduct, watched, folder, plain):
-    """`make(source, index)`: a test module made of text, with its lines where tracebacks look for them.
+def maker(conduct, watched, paths, plain, texts, spaces):
+    """`make(source, index)`: a test module made of text, which is kept in `texts` and its namespace in `spaces`.
 
     It is guarded from the moment that it is whole. A thread of the candidate may have had its turn before: so the
     functions that are guarded have to be made of this text.
     """
-    own = OWN
+    own, kind = OWN, asked_by_name()
 
     def make(source, index):
-        path = os.path.join(folder, own[index] + ".py")
-        module = types.ModuleType(own[index])
-        module.__file__, module.__builtins__ = path, builtins
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(source)
+        path, module = paths[index], kind(own[index])
+        module.__file__, module.__builtins__, texts[path] = path, builtins, source
+        spaces.append(module.__dict__)
         code = compile(source, path, "exec", dont_inherit=True)
         sys.modules[own[index]] = module
         exec(code, module.__dict__)
@@ -146,154 +152,106 @@ def maker(conduct, watched, folder, plain):
     return make
 
 
-def run_unittest(send, tell, make, sources):
-    """Each source is a module of unittest classes; they run in order."""
-    suites = [
-        unittest.defaultTestLoader.loadTestsFromModule(make(source, index)) for index, source in enumerate(sources)
-    ]
-    result = unittest_result(tell)
-    tests = [test for suite in suites for test in flat(suite)]
+def load_unittest(module, see):
+    """(suite, tests) of a module, ready to be run: assertions of their own, and seen from begin to end."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+    tests = list(flat(suite))
     for test in tests:
         bind_assertions(test)
-    send("collected", *[name_of(test) for test in tests])
-    for suite in suites:
+        see.of_case(test, name_of(test))
+        method = getattr(test, "_testMethodName", None)  # what could not be loaded has one too
+        if method is not None:
+            setattr(test, method, see.of_function(getattr(test, method), name_of(test)))
+    return suite, tests
+
+
+def run_unittest(send, tell, make, sources, see):
+    """Each source is a module of unittest classes; they run in order."""
+    loaded = [load_unittest(make(source, index), see) for index, source in enumerate(sources)]
+    result = unittest_result(tell)
+    send("collected", *[name_of(test) for _, tests in loaded for test in tests])
+    for suite, _ in loaded:
         suite.run(result)
 
 
-def pytest_plugin(send, tell, make, texts):
-    """For pytest 6 and later. Test modules are made of `texts` (path -> index, source): files could be exchanged."""
-    import pytest
+def run_visible(send, tell, request, sources, folder, see):
+    """The visible test is the rest of the program: statements in the same namespace. Canaries have their own.
 
-    errors, done, trace_of, bind = {}, {}, describe, bind_assertions
-
-    def name(nodeid):
-        return ".".join(nodeid.split("::")[1:])
-
-    def module(file, parent, **where):
-        class OfText(pytest.Module):
-            def _getobj(self):
-                try:
-                    return make(texts[str(file)][1], texts[str(file)][0])
-                except BaseException as error:
-                    send("collect-error", *trace_of(error))
-                    raise
-
-        return OfText.from_parent(parent, **where)
-
-    def pytest_collectreport(report):
-        if report.failed:
-            send("collect-error", "CollectError", str(report.longrepr)[-TRACE_CHARS:])
-
-    def pytest_collection_finish(session):
-        send("collected", *[name(item.nodeid) for item in session.items])
-
-    def pytest_runtest_call(item):
-        for attribute in ("_testcase", "_instance", "instance"):
-            test = getattr(item, attribute, None)
-            if isinstance(test, unittest.TestCase):
-                bind(test)
-
-    def pytest_runtest_makereport(item, call):
-        if call.excinfo is not None and item.nodeid not in errors:
-            errors[item.nodeid] = trace_of(call.excinfo.value)
-
-    def pytest_runtest_logreport(report):
-        worst = done.get(report.nodeid, "passed")
-        if report.outcome != "passed" and worst != "failed":
-            worst = "failed" if report.outcome == "failed" else "skipped"
-        done[report.nodeid] = worst
-        if report.when == "teardown":
-            kind, trace = errors.get(report.nodeid, ("", ""))
-            tell(name(report.nodeid), worst, None, kind, trace)
-
-    if int(pytest.__version__.split(".")[0]) >= 7:
-
-        def pytest_pycollect_makemodule(module_path, parent):
-            return module(module_path, parent, path=module_path)
-    else:
-
-        def pytest_pycollect_makemodule(path, parent):
-            return module(path, parent, fspath=path)
-
-    plugin = types.ModuleType("outcomes")
-    for hook in (pytest_collectreport, pytest_collection_finish, pytest_runtest_makereport, pytest_runtest_logreport):
-        setattr(plugin, hook.__name__, hook)
-    plugin.pytest_pycollect_makemodule = pytest_pycollect_makemodule
-    plugin.pytest_runtest_call = pytest.hookimpl(tryfirst=True)(pytest_runtest_call)
-    return plugin
-
-
-def run_pytest(send, tell, make, sources, folder):
-    """No configuration, conftest, variable or plugin of the candidate is read."""
-    import pytest
-
-    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
-        del os.environ[name]
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a candidate can plant distributions with plugins
-    texts = {}
-    for index, source in enumerate(sources):
-        path = os.path.join(folder, OWN[index] + ".py")
-        texts[path] = (index, source)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(source)
-    options = ["--noconftest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder]
-    options += ["--disable-warnings", "-q", "--tb=no", "-rN"]
-    pytest.main(
-        options + sorted(texts, key=lambda path: texts[path][0]), plugins=[pytest_plugin(send, tell, make, texts)]
-    )
-
-
-def run_visible(send, tell, request, sources, folder):
-    """The visible test is the rest of the program: statements in the same namespace. Canaries have their own."""
-    tests = sources[1]
+    One that would end with `unittest.main()` asks to have the program's test cases run.
+    """
+    tests, path = sources[1], os.path.join(folder, "visible_test.py")
     try:
         compile(request["code"] + "\n" + tests, "program.py", "exec", dont_inherit=True)
-        code = compile(tests, os.path.join(folder, "visible_test.py"), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        send("compile-error", *describe(error))
+        code = compile(tests, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        send("compile-error", *see.describe(error))
         return
-    with open(os.path.join(folder, "visible_test.py"), "w", encoding="utf-8") as file:
-        file.write(tests)  # so that tracebacks show its lines
+    see.texts[path] = tests  # so that tracebacks show its lines
     before, after = (compile(source, "<canaries>", "exec", dont_inherit=True) for source in (sources[0], sources[2]))
+    program = sys.modules["__main__"]
     spaces = [{"__name__": "canaries", "__builtins__": builtins} for _ in sources]
-    spaces[1] = sys.modules["__main__"].__dict__
+    spaces[1] = program.__dict__
     exec(before, spaces[0])
     exec(after, spaces[2])
     canaries = [[name for name in space if name.startswith("canary_")] for space in (spaces[0], spaces[2])]
     send("collected", "visible", *(canaries[0] + canaries[1]))
-    run_functions(tell, spaces[0], canaries[0])
-    try:
+
+    def visible():
         exec(code, spaces[1])
-    except BaseException as error:
-        left = isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
-        tell("visible", "left" if left else "failed", error)
-    else:
-        tell("visible", "passed")
-    run_functions(tell, spaces[2], canaries[1])
+        if request.get("cases"):
+            run_cases(load_unittest(program, see), see)
+
+    run_functions(tell, {name: see.of_function(spaces[0][name], name) for name in canaries[0]})
+    run_functions(tell, {"visible": see.of_function(visible, "visible")})
+    run_functions(tell, {name: see.of_function(spaces[2][name], name) for name in canaries[1]})
 
 
-def run_functions(tell, space, names):
-    for name in names:
+def run_functions(tell, functions):
+    for name, function in functions.items():
         try:
-            space[name]()
+            function()
         except BaseException as error:
-            tell(name, "failed", error)
+            left = name == "visible" and isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
+            tell(name, "left" if left else "failed", error)
         else:
             tell(name, "passed")
 
 
-def run(send, request, sources, plain, conduct, path):
-    """Run the tests with their canaries; what ends them early is a report too. Names of what was tampered with."""
-    folder, changed = os.path.dirname(path), []
-    watched = watch(request["guard"], changed)
-    tell, make = reporter(send, conduct, changed, watched), maker(conduct, watched, folder, plain)
+def run_cases(loaded, see):
+    """Runs a program's test cases; the first that does not pass is an assertion of the program that does not hold."""
+    wrong = []
+
+    def tell(name, outcome, error=None):
+        early = see.silent(name)
+        error = early if error is None and early not in (None, True) else error
+        if outcome in ("failed", "skipped") or (outcome == "passed" and early):
+            wrong.append(see.describe(error)[1] if error is not None else name + " has not ended")
+
+    loaded[0].run(unittest_result(tell))
+    if wrong or not loaded[1]:
+        raise AssertionError(wrong[0] if wrong else "no test case")
+
+
+def run(send, request, sources, plain, conduct, path, spaces, seeing, under_pytest):
+    """Run the tests with their canaries; what ends them early is a report too. Names of what was tampered with.
+
+    Args:
+        sources, plain: canaries before, tests, canaries after; names of functions that each defines.
+        conduct: names what has been tampered with so far; it is asked again after each test.
+        spaces: gets namespaces of the tests' modules, see `watching.py`.
+        seeing, under_pytest: give the namespaces of these files.
+    """
+    folder, changed, see = os.path.dirname(path), [], seeing()["witness"]()
+    watched, paths = watch(request["guard"], changed), [os.path.join(folder, name + ".py") for name in OWN]
+    tell = reporter(send, conduct, changed, watched, see)
+    make = maker(conduct, watched, paths, plain, see.texts, spaces)
     try:
         if request["mode"] == "visible":
-            run_visible(send, tell, request, sources, folder)
+            run_visible(send, tell, request, sources, folder, see)
         elif request["runner"] == "pytest":
-            run_pytest(send, tell, make, sources, folder)
+            under_pytest()["run_pytest"](send, tell, make, sources, paths, see, bind_assertions)
         else:
-            run_unittest(send, tell, make, sources)
+            run_unittest(send, tell, make, sources, see)
     except BaseException as error:
-        send("collect-error", *describe(error))
+        send("collect-error", *see.describe(error))
     return conduct(watched, OWN) + changed

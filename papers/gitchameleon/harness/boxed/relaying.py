@@ -68,7 +68,7 @@ class Relay:
             fields = [ast.literal_eval(part) for part in line.decode().split("\t")]
             token, event = fields[:2]
             fine = token == self.token and all(type(field) is str for field in fields)
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError, OverflowError):
             fine = False
         if not fine:
             self.tell("forged")
@@ -79,7 +79,7 @@ class Relay:
             if second.get("stop"):
                 self.stop()
             self.token = os.urandom(16).hex()
-            self.order([self.token, second["judging"], second["sources"], second["own"]])
+            self.order([self.token, second["texts"], second["sources"], second["own"]])
 
     def stop(self):
         os.kill(self.pid, signal.SIGKILL)

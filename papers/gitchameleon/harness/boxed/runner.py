@@ -67,7 +67,7 @@ def load_candidate(request, path):
         file.write(request["code"])
     try:
         code = compile(request["code"], path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         return [("compile-error",) + described(error)]
     del sys.modules["__main__"]  # ours is none of the candidate's business
     program = types.ModuleType("__main__")
