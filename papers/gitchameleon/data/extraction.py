@@ -6,13 +6,13 @@ that is cut short or runs on, fences inside a docstring, several blocks, an unte
 ends written as two characters, a JSON object.
 """
 
-import ast
 import json
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 from itertools import islice
+
+from papers.gitchameleon.data.parsing import json_object, parsed
 
 _OPENING = re.compile(
     r"^(?:(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<kind>[\w+-]*)[^\n`]*"
@@ -106,20 +106,12 @@ def _body(text: str, indent: str | None) -> str:
 
 def parses(text: str) -> bool:
     """Whether the text is a module of this interpreter's grammar."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes in the text's literals
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    return parsed(text)[0] is not None
 
 
 def _json_answer(text: str) -> str:
     if not text.lstrip().startswith("{"):
         return text
-    try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return text
-    answer = content.get("answer") if isinstance(content, dict) else None
+    content = json_object(text)
+    answer = content.get("answer") if content else None
     return answer.replace("\r\n", "\n") if isinstance(answer, str) else text
