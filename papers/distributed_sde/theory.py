@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
+from shared.base.updates import whole_updates
+
 
 def check_clients(num_clients: int, d: int) -> None:
     if num_clients < 1 or d < 1:
@@ -137,10 +139,14 @@ def stationary_variance(model: str, eta: float, lam: float, s: float, num_client
 
 
 def parabola_second_moment(model: str, eta: float, lam: float, s: float, x0: float, time: float) -> float:
-    """E X^2 at `time` (eta k in the discrete case) on lam x^2 / 2 with additive noise s, one client, no compression."""
+    """E X^2 at `time` on lam x^2 / 2 with additive noise s, one client, no compression.
+
+    Raises:
+        ValueError: eta does not divide the time, at which the discrete method then has no iterate.
+    """
     floor = stationary_variance(model, eta, lam, s, 1, 0.0)
     if model == "discrete":
-        decay = (1 - eta * lam) ** (2 * round(time / eta))
+        decay = (1 - eta * lam) ** (2 * whole_updates(time, eta))
     else:
         decay = math.exp(-2 * time * {"classical_1": lam, "classical_2": lam * (1 + eta * lam / 2)}.get(
             model, lam * (1 - eta * lam / 2)))  # fmt: skip
