@@ -1,9 +1,10 @@
 """What each study of a network is: rules, levels, clients. Nothing here imports torch."""
 
 import math
-from typing import Literal, Self
+from functools import partial
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from scipy.special import entr
 
 from papers.distributed_sde.settings import Decay
@@ -120,10 +121,15 @@ class NamedNetwork(StrictModel):
     spec: NetworkSpec
 
 
-def check_methods(dcsgd: Study, dsign: Study) -> None:
-    """ValueError for a study of the other one's method, whose levels mean something else."""
-    if (dcsgd.method, dsign.method) != ("DCSGD", "DSignSGD"):
-        raise ValueError(f"dcsgd is a study of DCSGD and dsign one of DSignSGD; got {dcsgd.method} and {dsign.method}")
+def of_method(method: str, study: Study) -> Study:
+    """The study, if it is one of this method: levels of the other one mean something else. ValueError if not."""
+    if study.method != method:
+        raise ValueError(f"this is a study of {method}; got one of {study.method}")
+    return study
+
+
+DCSGDStudy = Annotated[Study, AfterValidator(partial(of_method, "DCSGD"))]
+DSignSGDStudy = Annotated[Study, AfterValidator(partial(of_method, "DSignSGD"))]
 
 
 class NetworkStudies(StrictModel):
@@ -137,13 +143,8 @@ class NetworkStudies(StrictModel):
     l0: float = Field(ge=0)
     l1: float = Field(ge=0)
     eps: float = Field(gt=0, lt=1)
-    dcsgd: Study
-    dsign: Study
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        check_methods(self.dcsgd, self.dsign)
-        return self
+    dcsgd: DCSGDStudy
+    dsign: DSignSGDStudy
 
     def alone(self, study: str) -> "NetworkStudies":
         """With the other study replaced by this one, so that a change of it does not rerun this one's job."""
@@ -161,12 +162,11 @@ class MinibatchStudies(StrictModel):
     l1: float = Field(ge=0)
     eps: float = Field(gt=0, lt=1)
     ema: float = Field(ge=0, lt=1)  # of |u|, which stands for |grad f| in the normalised rules
-    dcsgd: Study
-    dsign: Study
+    dcsgd: DCSGDStudy
+    dsign: DSignSGDStudy
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_methods(self.dcsgd, self.dsign)
         if self.dcsgd.every is None or self.dsign.every is None:
             raise ValueError("losses are means over the steps since the last row, so these studies need `every`")
         for network in self.networks:

@@ -83,7 +83,7 @@ class DrawnBound(StrictModel):
     """A run whose weighted average of |grad f|^2 is drawn beside the theorem's right side: 4.2, or 4.3 of DSignSGD."""
 
     method: Literal["DCSGD", "DSignSGD"] = "DCSGD"
-    nu: float = Field(default=float("inf"), gt=0)  # degrees of freedom of the noise, whose scale is s0
+    nu: float = Field(default=float("inf"), gt=0, allow_inf_nan=True)  # degrees of freedom of noise of scale s0
     function: Function
     omega: float = Field(ge=0)
     d: int = Field(ge=1)
