@@ -119,6 +119,15 @@ def sign_floor(eta: float, lam: float, scale: float, num_clients: int, nu: float
     return classical, classical / (1 - eta * slope / 2)
 
 
+def sign_floor_median(eta: float, lam: float, scale: float, num_clients: int, nu: float, d: int) -> float:
+    """Median of |x|^2 over runs of DSignSGD on a quadratic in d dimensions: that of the corrected law, all but normal.
+
+    |x|^2 is the variance times a chi-squared variable, whose median is less than its mean d.
+    """
+    _, variance = sign_floor(eta, lam, scale, num_clients, nu)
+    return variance * float(stats.chi2(d).median())
+
+
 MODELS = ("discrete", "classical_1", "classical_2", "corrected")
 
 
