@@ -185,6 +185,7 @@ def fig_search(table: pd.DataFrame) -> Figure:
         ax, against = (spheres, "dim") if kind == "lifted" else (circle, "ratio_bound")
         part = table[table.search == kind].sort_values(against)
         ax.plot(part[against], part.gamma_program, "-", markersize=4, label=f"program: {series[kind]}", **style)
+        part = part[part.confirmed.astype(bool)]
         ax.plot(part[against], part.gamma_stable, "s", markersize=8, fillstyle="none", color=style["color"])
     circle.plot([], [], "s", markersize=8, fillstyle="none", color="0.3", label="integer data: stable cycle")
     dims = table.dim[(table.search == "lifted") & (table.dim >= LIFTED[0])]

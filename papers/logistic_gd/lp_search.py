@@ -221,7 +221,9 @@ def along(
             if now is not None and before is not None:
                 now = replace(now, num_solved=now.num_solved + before.num_solved)
             found[limit] = beside = now
-    return {limit: _least([*feasible(limit), found[limit]]) for limit in limits}
+    least = {limit: _least([*feasible(limit), found[limit]]) for limit in limits}
+    solved = {limit: found[limit].num_solved if found[limit] else 0 for limit in limits}
+    return {limit: least[limit] and replace(least[limit], num_solved=solved[limit]) for limit in limits}
 
 
 def _least(found: Iterable[Found | None]) -> Found | None:

@@ -147,7 +147,7 @@ def test_least_gammas_never_rise_along_the_limits_and_are_no_worse_than_known_on
 
 def test_a_search_ends_at_a_known_family_where_its_own_programs_are_worse():
     ratio, family = known_families(GRID)["S(20;4,165,1)"]
-    worse = replace(family, gamma=2.1)
+    worse = replace(family, gamma=2.1, num_solved=7)
     found = along(
         [100, 165],
         lambda *_: worse,
@@ -156,7 +156,8 @@ def test_a_search_ends_at_a_known_family_where_its_own_programs_are_worse():
         (),
         lambda limit: [family] if limit >= ratio else [],
     )
-    assert found[165] is family and found[100].gamma == 2.1
+    assert found[165].gamma == family.gamma and found[165].alpha is family.alpha and found[100].gamma == 2.1
+    assert found[165].num_solved == found[100].num_solved == 2 * worse.num_solved  # of both searches
 
 
 def test_what_was_found_under_a_stricter_limit_is_handed_on_as_feasible():
