@@ -153,15 +153,10 @@ def over_seeds(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """
     table = table.sort_values("step", kind="stable").assign(gone=lambda t: ~np.isfinite(t.loss))
     just = table.gone & ~table.groupby([*keys, "seed"]).gone.shift(fill_value=False).astype(bool)
-    on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just)
+    on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just, here=table.seed.where(~table.gone))
     groups = on_axis.groupby([*keys, "step"], sort=False)
-    found = groups.agg(
-        mean=("loss", "mean"),
-        low=("loss", "min"),
-        high=("loss", "max"),
-        num_gone=("num_gone", "sum"),
-        here=("loss", "count"),
-    ).reset_index()
+    spread = {"mean": ("loss", "mean"), "low": ("loss", "min"), "high": ("loss", "max")}
+    found = groups.agg(**spread, num_gone=("num_gone", "sum"), here=("here", "nunique")).reset_index()
     seeds = found[keys].merge(table.groupby(keys, sort=False).seed.nunique().reset_index(), how="left").seed
     values = ["mean", "low", "high"]
     found[values] = found[values].where(found.here == seeds)

@@ -133,6 +133,12 @@ def test_a_run_that_has_stopped_leaves_no_mean_of_the_others():
     assert found.step.tolist() == [0, 1] and found["mean"].notna().tolist() == [True, False]
 
 
+def test_two_rows_of_a_run_at_one_step_are_no_second_seed():
+    early = above_the_axis(RUNS, ["rule", "seed"]).assign(step=[1, 1, 2] * 2)  # as on an axis that starts at 1
+    early = early.assign(loss=[2.0, 4.0, 4.0, 2.0, 4.0, 6.0])
+    assert over_seeds(early, ["rule"])["mean"].tolist() == [3.0, 5.0]
+
+
 def test_curves_that_runs_leave_are_counted_with_what_becomes_of_them():
     runs = above_the_axis(RUNS.assign(status=["finite"] * 3 + ["diverged"] * 3), ["rule", "seed"])
     calm = runs[runs.seed == 0].assign(rule="calm")
