@@ -25,7 +25,7 @@ from papers.distributed_sde.measures import (
     transient_errors,
     wrong_statuses,
 )
-from papers.distributed_sde.theory import sign_floor
+from papers.distributed_sde.theory import sign_floor_median
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, within
 from shared.artifacts.estimates import Estimate, from_standard_error, mean_of
 
@@ -181,7 +181,8 @@ def dsgd_heavy_tail_fails(fig_toy):
     "DSignSGD with 1/sqrt(k+1) converges under Cauchy noise at the rate k^-1/2; with a constant step it has a floor.",
     **LONG_RUNS,
     needs="the slope is fitted from step 100 to 10,000, and smoke ends after 1000",
-    chosen_after="it was first tested at smoke too, and failed there for its 1000 steps",
+    chosen_after="it was first tested at smoke too, and failed there for its 1000 steps; the median of the theory's law"
+    " in place of its mean, which is 4 % larger: what is measured is a median",
 )
 def dsign_heavy_tail_converges(fig_toy):
     for curve in curves(fig_toy, method="DSignSGD", schedule="inverse_sqrt"):
@@ -189,9 +190,9 @@ def dsign_heavy_tail_converges(fig_toy):
     for curve in curves(fig_toy, method="DSignSGD", schedule="constant"):
         tail, first = curve[curve.k >= curve.k.max() / 10], curve.iloc[0]
         # near 0, where it ends, gradient and x agree
-        _, variance = sign_floor(first.lr, 1.0, first.scale, int(first.N), 1.0)
+        floor = sign_floor_median(first.lr, 1.0, first.scale, int(first.N), 1.0, int(first.d))
         yield within("slope_at_constant_step", slope(tail), -STALL, STALL)
-        log_ratio = mean_of(np.log(tail.median_g2 / (first.d * variance)))
+        log_ratio = mean_of(np.log(tail.median_g2 / floor))
         yield within("log_of_floor_over_theory", log_ratio, np.log(0.85), np.log(1.15))
 
 
@@ -209,15 +210,18 @@ def dsign_floor_scaling(tab_floor, settings):
 
 @claim(
     "omega-instability-mlp",
-    "At a constant step instability grows with omega; steps normalised with kappa stay within 5 % of the initial loss,"
-    " steps normalised without it do not.",
-    **NETWORK | CLASSED,
+    "At a constant step more runs diverge at the largest omega than at the smallest; steps normalised with kappa stay"
+    " within 5 % of the initial loss, at the largest omega steps normalised without it do not.",
+    **NETWORK | {"chosen_after": f"{CLASSED['chosen_after']}; it said that instability grows, and compared the ends"},
 )
 def omega_instability_mlp(fig_dcsgd):
     runs = fig_dcsgd.groupby(["rule", "omega", "seed"]).first().reset_index()
     constant = runs[runs.rule.str.startswith("constant")].groupby("omega")
-    smallest, *_, largest = [diverged_over_seeds(part) for _, part in constant]
+    shares = {omega: diverged_over_seeds(part) for omega, part in constant}
+    smallest, *_, largest = shares.values()
     yield greater("divergence_at_largest_omega_minus_smallest", gap(largest, smallest), 0)
+    for omega, share in shares.items():
+        yield note(f"share_diverged_at_omega_{omega:g}", share.value)
     rises = runs.groupby(["rule", "omega"]).max_over_initial.agg(lambda x: mean_of(np.log10(x)))
     for omega, rise in rises["2/((1+|g|)kappa)"].items():
         yield at_most(f"log10_rise_with_kappa_at_omega_{omega:g}", rise, np.log10(1.05))

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from scipy.special import lambertw
 
-from papers.distributed_sde.settings import Bounds, Exact
+from papers.distributed_sde.settings import ORDER_TIME, Bounds, Exact
 from papers.distributed_sde.theory import MODELS, dcsgd_bound, dsign_bound, equal_clients, parabola_second_moment
 from papers.distributed_sde.toys import toy
 
@@ -61,7 +61,7 @@ def order_rows(settings: Exact) -> Iterator[dict]:
     for model in MODELS[1:]:
         larger = None  # step and error before
         for eta in sorted(settings.order_etas, reverse=True):
-            args = (eta, 1.0, settings.order_noise, settings.order_x0, 1.0)
+            args = (eta, 1.0, settings.order_noise, settings.order_x0, ORDER_TIME)
             discrete, continuous = (parabola_second_moment(m, *args) for m in ("discrete", model))
             error = abs(discrete - continuous)
             order = math.log(larger[1] / error) / math.log(larger[0] / eta) if larger else math.nan

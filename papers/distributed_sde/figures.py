@@ -10,7 +10,7 @@ from papers.distributed_sde.loss_panels import UNIFORM_GUESS, loss_panels, mark_
 from papers.distributed_sde.measures import predicted_boundaries, until_gone
 from papers.distributed_sde.network_settings import label_entropy
 from papers.distributed_sde.stable_panels import over_compression, over_gradient_norm
-from papers.distributed_sde.theory import sign_floor
+from papers.distributed_sde.theory import sign_floor_median
 from shared.artifacts.plots import band, legend, line, log_ticks, panels, scale_line, styles, symlog_ticks, value_ticks
 
 
@@ -56,7 +56,7 @@ def fig_toy(table: pd.DataFrame) -> Figure:
             line(ax, cell.k, shown_median, marker="", label=label, stack=True, **look)
             band(ax, cell.k, cell.q25.clip(low / 10, high), cell.q75.clip(low / 10, high), look["color"])
         for row in part[(part.method == "DSignSGD") & (part.schedule == "constant")].iloc[:1].itertuples():
-            floor = row.d * sign_floor(row.lr, 1.0, row.scale, row.N, 1.0)[1]
+            floor = sign_floor_median(row.lr, 1.0, row.scale, row.N, 1.0, row.d)
             scale_line(ax, floor, "floor of DSignSGD, theory")
         below.set_axis_off()
         below.legend(*ax.get_legend_handles_labels(), loc="upper center", handlelength=2.2, borderpad=0)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from papers.distributed_sde.labels import in_symbols
-from papers.distributed_sde.measures import STALL, last_decade_means, over_seeds
+from papers.distributed_sde.measures import STALL, last_decade_means, leaving_curves, over_seeds
 from papers.distributed_sde.network_settings import NUM_CLASSES
 from shared.artifacts.line_panels import line_panels
 from shared.artifacts.plots import scale_line, styles
@@ -25,8 +25,12 @@ def loss_panels(
     most: int = 4,
     guess: float | Sequence[float] = UNIFORM_GUESS,
 ) -> tuple[Figure, list[Axes]]:
-    """A panel per combination, a line with a band over seeds per level, a triangle where a run leaves the axis."""
-    table = over_seeds(table.assign(step=table.step.clip(lower=1 if "x" in log else 0)), [*panel, level])
+    """A panel per combination, a line with a band over seeds per level, a triangle where a run leaves the axis.
+
+    Where not all seeds of a curve stay on the axis, its runs are drawn one by one and counted: see `mark_leaving`.
+    """
+    runs = table.assign(step=table.step.clip(lower=1 if "x" in log else 0))
+    table = over_seeds(runs, [*panel, level])
     looks = styles(sorted(table[level].unique()), lines=True)
     drawn = {"by": level, "title": title, "looks": looks, "between": ("low", "high"), "gone": "num_gone", "log": log}
     drawn |= {"labels": ("step $k$", "loss (nats); dotted: uniform guess"), "most": most}
@@ -34,7 +38,22 @@ def loss_panels(
     figure, axes = line_panels(table, "step", "mean", panel=panel, **drawn)
     for ax, value in zip(axes, np.broadcast_to(guess, len(axes)), strict=True):
         scale_line(ax, value, "")
+    keys = dict.fromkeys(table[panel].itertuples(index=False, name=None))
+    for ax, key in zip(axes, keys, strict=True):
+        mark_leaving(ax, runs[(runs[panel] == list(key)).all(axis=1)], level, looks)
     return figure, axes
+
+
+def mark_leaving(ax: Axes, runs: pd.DataFrame, level: str, looks: dict) -> None:
+    """Thin lines for the runs of levels of which some leave the axis; in words how many do, and how many diverge."""
+    for height, row in enumerate(leaving_curves(runs, [level]).itertuples()):
+        value, color = getattr(row, level), looks[getattr(row, level)]["color"]
+        for _, run in runs[runs[level] == value].groupby("seed"):
+            loss = run.loss.where(np.isfinite(run.loss))
+            ax.plot(run.step, loss, ".-", color=color, linewidth=0.5, markersize=1.5, label="_single")
+        text = f"{value if isinstance(value, str) else f'{value:g}'}: {row.num_left} of {row.num_runs} leave,"
+        place = {"transform": ax.transAxes, "color": color, "fontsize": 7}
+        ax.text(0.04, 0.04 + 0.075 * height, f"{text} {row.num_diverged} diverge", **place)
 
 
 def mark_last_decade(ax: Axes, runs: pd.DataFrame, level: str, words: str) -> None:

@@ -144,17 +144,35 @@ def above_the_axis(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
 
 
 def over_seeds(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Per step: mean, low and high of the loss over runs that are on the axis, and how many of them have just left it.
+    """Per step: mean, low and high of the loss over all seeds, and how many runs have just left the axis.
+
+    Where a seed is off the axis, or has stopped, there is no mean: one over the others would speak of survivors alone.
 
     Args:
         keys: what tells curves apart; runs differ by seed within them.
     """
     table = table.sort_values("step", kind="stable").assign(gone=lambda t: ~np.isfinite(t.loss))
     just = table.gone & ~table.groupby([*keys, "seed"]).gone.shift(fill_value=False).astype(bool)
-    on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just)
+    on_axis = table.assign(loss=table.loss.where(~table.gone), num_gone=just, here=table.seed.where(~table.gone))
     groups = on_axis.groupby([*keys, "step"], sort=False)
-    found = groups.agg(mean=("loss", "mean"), low=("loss", "min"), high=("loss", "max"), num_gone=("num_gone", "sum"))
-    return found[found["mean"].notna() | (found.num_gone > 0)].reset_index()
+    spread = {"mean": ("loss", "mean"), "low": ("loss", "min"), "high": ("loss", "max")}
+    found = groups.agg(**spread, num_gone=("num_gone", "sum"), here=("here", "nunique")).reset_index()
+    seeds = found[keys].merge(table.groupby(keys, sort=False).seed.nunique().reset_index(), how="left").seed
+    values = ["mean", "low", "high"]
+    found[values] = found[values].where(found.here == seeds)
+    return found[found["mean"].notna() | (found.num_gone > 0)].drop(columns="here").reset_index(drop=True)
+
+
+def leaving_curves(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The curves of which a run leaves the axis: how many runs they have, how many leave, and how many end diverged."""
+    runs = table.groupby([*keys, "seed"], sort=False)
+    runs = runs.agg(
+        left=("loss", lambda loss: not np.isfinite(loss).all()), diverged=("status", lambda s: s.iloc[0] == "diverged")
+    )
+    found = runs.groupby(keys, sort=False).agg(
+        num_runs=("left", "size"), num_left=("left", "sum"), num_diverged=("diverged", "sum")
+    )
+    return found[found.num_left > 0].reset_index()
 
 
 def until_gone(curve: pd.DataFrame, y: str) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """What each study of a network is: rules, levels, clients. Nothing here imports torch."""
 
 import math
-from typing import Literal, Self
+from functools import partial
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from scipy.special import entr
 
 from papers.distributed_sde.settings import Decay
@@ -12,6 +13,8 @@ from shared.models.config import MLPConfig
 from shared.models.image_config import ResNetConfig, ViTConfig
 
 NUM_CLASSES = 10  # of digits and of CIFAR-10
+NUM_IMAGES = {"digits": 1438, "cifar10": 50_000}  # for training
+SHAPES = {"digits": (1, 8), "cifar10": (3, 32)}  # channels, and pixels along each side
 
 
 def label_entropy(smoothing: float) -> float:
@@ -41,9 +44,14 @@ class Study(StrictModel):
     per_decade: int | None = Field(default=None, ge=1)  # rows per factor of ten in the step
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
+    def _check(self) -> Self:
         if (self.every is None) == (self.per_decade is None):
             raise ValueError("a study says by `every` or by `per_decade` at which steps it has rows; give one of them")
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names) or len(set(self.levels)) < len(self.levels):
+            raise ValueError("the rules' names and the levels tell the curves of a study apart; give each once")
+        if self.method == "DSignSGD" and any(rule.normalised != "none" for rule in self.rules):
+            raise ValueError("steps of DSignSGD are not normalised; leave `normalised` out of its rules")
         return self
 
     @property
@@ -74,11 +82,36 @@ class NetworkSpec(StrictModel):
     label_smoothing: Share = 0.0  # of every label, spread evenly over the classes; above 0 the loss has a minimiser
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _check(self) -> Self:
         given = [name for name in ("mlp", "resnet", "vit") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"a network is one of mlp, resnet, vit; got {', '.join(given) or 'none'}")
+        channels, side = SHAPES[self.data]
+        if self.mlp is not None:
+            takes, wanted = (self.mlp.widths[0], self.mlp.widths[-1]), (channels * side**2, NUM_CLASSES)
+        elif self.resnet is not None:
+            takes, wanted = (self.resnet.in_channels, self.resnet.num_classes), (channels, NUM_CLASSES)
+        else:
+            vit = self.vit
+            takes, wanted = (vit.in_channels, vit.image_size, vit.num_classes), (channels, side, NUM_CLASSES)
+        if takes != wanted:
+            raise ValueError(
+                f"{self.data} has {channels} x {side} x {side} numbers an image and {NUM_CLASSES} classes, so the"
+                f" {given[0]} needs {' and '.join(map(str, wanted))} where it has {' and '.join(map(str, takes))}"
+            )
         return self
+
+    @property
+    def num_images(self) -> int:
+        return min(self.max_images or NUM_IMAGES[self.data], NUM_IMAGES[self.data])
+
+    def check_shards(self, num_clients: int, batch_size: int) -> None:
+        """ValueError where a client's part of the images is smaller than its mini-batch."""
+        if (size := self.num_images // num_clients) < batch_size:
+            raise ValueError(
+                f"{self.num_images} images of {self.data} give each of {num_clients} clients {size}, too few for"
+                f" mini-batches of {batch_size}; take fewer clients or smaller batches"
+            )
 
 
 class NamedNetwork(StrictModel):
@@ -86,6 +119,17 @@ class NamedNetwork(StrictModel):
 
     name: str
     spec: NetworkSpec
+
+
+def of_method(method: str, study: Study) -> Study:
+    """The study, if it is one of this method: levels of the other one mean something else. ValueError if not."""
+    if study.method != method:
+        raise ValueError(f"this is a study of {method}; got one of {study.method}")
+    return study
+
+
+DCSGDStudy = Annotated[Study, AfterValidator(partial(of_method, "DCSGD"))]
+DSignSGDStudy = Annotated[Study, AfterValidator(partial(of_method, "DSignSGD"))]
 
 
 class NetworkStudies(StrictModel):
@@ -99,8 +143,8 @@ class NetworkStudies(StrictModel):
     l0: float = Field(ge=0)
     l1: float = Field(ge=0)
     eps: float = Field(gt=0, lt=1)
-    dcsgd: Study
-    dsign: Study
+    dcsgd: DCSGDStudy
+    dsign: DSignSGDStudy
 
     def alone(self, study: str) -> "NetworkStudies":
         """With the other study replaced by this one, so that a change of it does not rerun this one's job."""
@@ -108,7 +152,7 @@ class NetworkStudies(StrictModel):
 
 
 class MinibatchStudies(StrictModel):
-    """fig_real: every client draws mini-batches from a shard of its own."""
+    """fig_minibatch: every client draws mini-batches from a shard of its own."""
 
     networks: list[NamedNetwork]
     num_clients: int = Field(ge=1)
@@ -118,8 +162,16 @@ class MinibatchStudies(StrictModel):
     l1: float = Field(ge=0)
     eps: float = Field(gt=0, lt=1)
     ema: float = Field(ge=0, lt=1)  # of |u|, which stands for |grad f| in the normalised rules
-    dcsgd: Study
-    dsign: Study
+    dcsgd: DCSGDStudy
+    dsign: DSignSGDStudy
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.dcsgd.every is None or self.dsign.every is None:
+            raise ValueError("losses are means over the steps since the last row, so these studies need `every`")
+        for network in self.networks:
+            network.spec.check_shards(self.num_clients, self.batch_size)
+        return self
 
 
 class Processes(StrictModel):
@@ -135,8 +187,15 @@ class Processes(StrictModel):
     dsign_rule: Rule
     num_steps: int = Field(ge=2)
     every: int = Field(ge=1)
-    seeds: list[int]  # runs of the processes, repeated exactly by the simulation
-    law_seeds: list[int]  # further runs of the simulation alone, with other draws
+    seeds: list[int] = Field(min_length=2)  # runs of the processes, repeated exactly by the simulation
+    law_seeds: list[int] = Field(min_length=2)  # further runs of the simulation alone, with other draws
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.network.check_shards(self.num_clients, self.batch_size)
+        if shared := set(self.seeds) & set(self.law_seeds):
+            raise ValueError(f"law_seeds are other seeds than those of the processes; {min(shared)} is in both")
+        return self
 
 
 class NetworkShard(StrictModel):

@@ -1,23 +1,33 @@
 """What each study without a network is: quadratics and test functions. Nothing here imports torch."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from shared.base.settings import NonNegative, Positive, StrictModel
+from shared.base.settings import NonNegative, Positive, PositiveRange, StrictModel
+from shared.base.updates import whole_updates
 
 Decay = Literal["constant", "inverse_sqrt", "inverse"]
 Method = Literal["DSGD", "DCSGD", "normalised", "gnorm", "DSignSGD"]  # gnorm: normalised without kappa
+Function = Literal["parabola", "quartic", "mixed", "cosh"]  # of `toys`
+Count = Annotated[int, Field(ge=1)]
+ORDER_TIME = 1.0  # at which tab_order compares
+
+
+def check_compression(method: str, omega: float) -> None:
+    """ValueError for an omega of a method that compresses nothing, or by signs."""
+    if omega and method in ("DSGD", "DSignSGD"):
+        raise ValueError(f"{method} has no omega, which is that of an unbiased compressor; leave it out, or take DCSGD")
 
 
 class Bounds(StrictModel):
     """Grid of tab_2."""
 
-    function: str  # test function whose (L0, L1) enter
+    function: Function  # whose (L0, L1) enter
     omegas: list[NonNegative]
     s1s: list[NonNegative]  # affine noise per coordinate and unit of |g|
-    num_clients: list[int]
-    dims: list[int]
+    num_clients: list[Count]
+    dims: list[Count]
     s0s: list[NonNegative]  # additive noise per coordinate
     grad_norm: float = Field(ge=0)  # E|grad f| at which the bound is evaluated
     eps: float = Field(gt=0, lt=1)
@@ -40,6 +50,13 @@ class Exact(StrictModel):
     order_x0: float
     order_noise: float = Field(ge=0)
     bounds: Bounds
+
+    @field_validator("order_etas")
+    @classmethod
+    def _divide_the_time(cls, etas: list[float]) -> list[float]:
+        for eta in etas:
+            whole_updates(ORDER_TIME, eta)
+        return etas
 
 
 class ThresholdPoint(StrictModel):
@@ -66,8 +83,8 @@ class DrawnBound(StrictModel):
     """A run whose weighted average of |grad f|^2 is drawn beside the theorem's right side: 4.2, or 4.3 of DSignSGD."""
 
     method: Literal["DCSGD", "DSignSGD"] = "DCSGD"
-    nu: float = Field(default=float("inf"), gt=0)  # degrees of freedom of the noise, whose scale is s0
-    function: str
+    nu: float = Field(default=float("inf"), gt=0, allow_inf_nan=True)  # degrees of freedom of noise of scale s0
+    function: Function
     omega: float = Field(ge=0)
     d: int = Field(ge=1)
     num_clients: int = Field(ge=1)
@@ -78,18 +95,22 @@ class DrawnBound(StrictModel):
     num_steps: int = Field(ge=2)
     num_runs: int = Field(ge=2)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_compression(self.method, self.omega)
+        return self
+
 
 class StableSteps(StrictModel):
     """Largest stable steps over the gradient norm: one coordinate is far from the optimum, all others are in it."""
 
-    functions: list[str]
-    omegas: list[float]
+    functions: list[Function]
+    omegas: list[NonNegative]
     s1: float = Field(ge=0)
     d: int = Field(ge=1)
     num_clients: int = Field(ge=1)
-    grad_norms: tuple[float, float]  # from, to
+    grad_norms: PositiveRange
     num_norms: int = Field(ge=5)  # between them, log-spaced
-    num_draws: int = Field(ge=64)  # of one step, in 8 groups
 
 
 class Linear(StrictModel):
@@ -143,11 +164,16 @@ class ToyCell(StrictModel):
     omega: float = Field(default=0.0, ge=0)
     x0: float
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_compression(self.method, self.omega)
+        return self
+
 
 class Toys(StrictModel):
     """fig_toy."""
 
-    function: str
+    function: Function
     d: int = Field(ge=1)
     num_clients: int = Field(ge=1)
     num_steps: int = Field(ge=100)
@@ -183,6 +209,11 @@ class TrackCase(StrictModel):
     scale: float = Field(gt=0)  # noise per coordinate and client
     nu: float = Field(default=float("inf"), gt=0, allow_inf_nan=True)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_compression(self.method, self.omega)
+        return self
+
 
 class FloorPoint(StrictModel):
     """DSignSGD with constant eta on x^2 / 2."""
@@ -197,7 +228,7 @@ class SimulatedPaths(StrictModel):
     """fig_track and tab_floor."""
 
     seed: int
-    function: str
+    function: Function
     d: int = Field(ge=1)
     num_clients: int = Field(ge=1)
     x0: float

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
+from shared.base.updates import whole_updates
+
 
 def check_clients(num_clients: int, d: int) -> None:
     if num_clients < 1 or d < 1:
@@ -117,6 +119,15 @@ def sign_floor(eta: float, lam: float, scale: float, num_clients: int, nu: float
     return classical, classical / (1 - eta * slope / 2)
 
 
+def sign_floor_median(eta: float, lam: float, scale: float, num_clients: int, nu: float, d: int) -> float:
+    """Median of |x|^2 over runs of DSignSGD on a quadratic in d dimensions: that of the corrected law, all but normal.
+
+    |x|^2 is the variance times a chi-squared variable, whose median is less than its mean d.
+    """
+    _, variance = sign_floor(eta, lam, scale, num_clients, nu)
+    return variance * float(stats.chi2(d).median())
+
+
 MODELS = ("discrete", "classical_1", "classical_2", "corrected")
 
 
@@ -137,10 +148,14 @@ def stationary_variance(model: str, eta: float, lam: float, s: float, num_client
 
 
 def parabola_second_moment(model: str, eta: float, lam: float, s: float, x0: float, time: float) -> float:
-    """E X^2 at `time` (eta k in the discrete case) on lam x^2 / 2 with additive noise s, one client, no compression."""
+    """E X^2 at `time` on lam x^2 / 2 with additive noise s, one client, no compression.
+
+    Raises:
+        ValueError: eta does not divide the time, at which the discrete method then has no iterate.
+    """
     floor = stationary_variance(model, eta, lam, s, 1, 0.0)
     if model == "discrete":
-        decay = (1 - eta * lam) ** (2 * round(time / eta))
+        decay = (1 - eta * lam) ** (2 * whole_updates(time, eta))
     else:
         decay = math.exp(-2 * time * {"classical_1": lam, "classical_2": lam * (1 + eta * lam / 2)}.get(
             model, lam * (1 - eta * lam / 2)))  # fmt: skip

@@ -77,13 +77,12 @@ def two_walls_unequal() -> list[Row]:
     return [Row("1", 15, 1), Row("1", 165, 1), Row("0.1", 90, 18), Row("0.1", -90, 4)]
 
 
-# Where a search for cycles starts: 2-cycles (+-A, r) of S(14;5,3000,1), S(14;5,10000,1), S(20;4,165,1) with minimiser
-# (0, r*), at gammas of tab_counterexample, as (log A, log r, log r*, log kappa); kappa of the norm at three values.
-PLANE_CYCLES = [
-    np.array([*np.log(cycle), kappa])
-    for cycle in [(3.135136, 9.6857, 8.340406), (3.826166, 11.32702, 9.462210), (1.760041, 5.986711, 5.549157)]
-    for kappa in (-0.5, 0.0, 0.5)
-]
+# Sets S(theta; k, M, m) with a stable 2-cycle (+-A, r), at a gamma of tab_counterexample.
+KNOWN_CYCLES = {
+    (14, 5, 3000, 1): (1.9, (3.135136, 9.685700)),
+    (14, 5, 10000, 1): (1.8, (3.826166, 11.327020)),
+    (20, 4, 165, 1): (1.98, (1.760041, 5.986711)),
+}
 # 2-cycles (a_1, -a_2) of A with minimiser w*, mirrored to w* > 0, as (log a_1, log a_2, log w*)
 LINE_CYCLES = [np.log(cycle) for cycle in [(13.950887, 0.988413, 4.124499), (15.819157, 1.650375, 4.124499)]]
 

@@ -15,9 +15,7 @@ GAMMA = r"$\gamma = \eta\lambda$"
 FATES = {"w": ("minimiser", "#dbe4ee"), "c": ("cycle", "#d55e00"), "s": ("still approaching", "#8fb3d9")}
 FATES |= {"u": ("undecided", "black"), "d": ("diverged", "#cc79a7")}
 RIDGE_ANGLE = 14  # degrees, of the tilted rows of the data set that is drawn
-# Least gamma with a cycle of S(theta; k, M, m) in tab_counterexample, by M / m; and of the data set A in
-# tab_1d_unequal, which lifts to so many dimensions and more.
-KNOWN, LIFTED = {165: 1.98, 3000: 1.85, 10000: 1.75}, (94, 1.9)
+LIFTED = 94, 1.9  # dimensions from which the data set A lifts on, and the least gamma at which it has a cycle
 KINDS = {"uniform": "uniform rows", "teacher": "linear teacher", "skewed": "skewed counts"}
 KINDS |= {"digits": "digits, even or odd", "digit pairs": "pairs of digits"}
 
@@ -187,12 +185,14 @@ def fig_search(table: pd.DataFrame) -> Figure:
         ax, against = (spheres, "dim") if kind == "lifted" else (circle, "ratio_bound")
         part = table[table.search == kind].sort_values(against)
         ax.plot(part[against], part.gamma_program, "-", markersize=4, label=f"program: {series[kind]}", **style)
+        part = part[part.confirmed.astype(bool)]
         ax.plot(part[against], part.gamma_stable, "s", markersize=8, fillstyle="none", color=style["color"])
     circle.plot([], [], "s", markersize=8, fillstyle="none", color="0.3", label="integer data: stable cycle")
     dims = table.dim[(table.search == "lifted") & (table.dim >= LIFTED[0])]
-    for ax, x, gammas in ((circle, list(KNOWN), KNOWN.values()), (spheres, dims, [LIFTED[1]] * len(dims))):
+    known = table[table.search.str.startswith("S(")]
+    for ax, x, gammas in ((circle, known.ratio_bound, known.gamma_stable), (spheres, dims, [LIFTED[1]] * len(dims))):
         ax.plot(x, gammas, "*", markersize=9, color="black", label="known stable cycles, where it starts")
-    circle.set(xscale="log", xlabel="allowed ratio of weights", title="on the circle", ylabel=r"least $\gamma$")
+    circle.set(xscale="log", xlabel="heaviest / lightest row, at most", title="on the circle", ylabel=r"least $\gamma$")
     spheres.set(xlabel="dimension $d$", title="on spheres, lifted")
     value_ticks(spheres.xaxis, table[table.search == "lifted"].dim)
     for ax in (circle, spheres):

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 GRAD_TOLERANCE = 1e-13  # of the gradient's norm at the minimiser, absolute
 MAX_CONDITION = 1e12  # of the Hessian at a minimiser that float64 can tell from none
+NEWTON_STEPS = 120  # where there is a minimiser, fewer than 20 are enough; on separable sets all are taken
 NORM_TOLERANCE = 1e-9  # within which all rows have to have one norm to lie on a sphere
 
 
@@ -43,7 +44,7 @@ def make_data(rows: np.ndarray, labels: np.ndarray | None = None, counts=None, s
         sphere: refuse rows whose norms differ.
     Raises:
         ValueError: not finite; wrong labels or counts; unequal norms although `sphere`; rows that do not span R^d, or
-            separable data, for both of which no unique minimiser exists.
+            separable data, for both of which no unique minimiser exists; or of which float64 cannot tell.
     """
     z = np.atleast_2d(np.asarray(rows, float))
     if not np.isfinite(z).all():
@@ -65,24 +66,33 @@ def make_data(rows: np.ndarray, labels: np.ndarray | None = None, counts=None, s
         )
     if np.linalg.matrix_rank(z) < z.shape[1]:
         raise ValueError(f"the rows span less than all {z.shape[1]} dimensions; project them onto their span first")
-    if is_separable(z):
-        raise ValueError(
-            "the data are separable (to 1e-7 of the largest row), so the loss has no minimiser; "
-            "add examples or label noise"
-        )
-    return Data(z, counts.astype(int))
+    data = Data(z, counts.astype(int))
+    minimizer(data)
+    return data
 
 
-def is_separable(z: np.ndarray) -> bool:
-    """Whether some w has z_i.w >= 0 for all i and > 0 for one; z is (m, d).
+def is_separable(z: np.ndarray, *hints: np.ndarray) -> bool:
+    """Whether some w is known that has z_i.w >= 0 for all i and > 0 for one; z is (m, d), `hints` are tried too.
 
-    Decided by a linear program, whose tolerance is 1e-7 of the largest row: what is nearer to separable counts as that.
+    Linear programs propose w, and their tolerance of 1e-7 decides nothing: a w counts if no margin of a row, divided by
+    its norm, is negative beyond the rounding of the sum that it is. Where the answer is no, there may still be one that
+    was not found; but then Newton's method finds no minimiser either.
     """
-    m, d = z.shape
-    scale = np.abs(z).max()
-    # maximise sum of margins over the box: positive exactly if such a w exists
-    program = linprog(-z.sum(axis=0) / scale, A_ub=-z / scale, b_ub=np.zeros(m), bounds=[(-1, 1)] * d, method="highs")
-    return bool(-program.fun > 1e-7)
+    rows = z[np.abs(z).max(1) > 0]
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    m, d = rows.shape
+    ends = [(-1, 1)] * d
+    # the sum of all margins is positive exactly if such a w exists, the least one if it may be > 0 for all
+    whole = linprog(-rows.sum(axis=0), A_ub=-rows, b_ub=np.zeros(m), bounds=ends, method="highs")
+    apart = np.hstack([-rows, np.ones((m, 1))])
+    least = linprog([0.0] * d + [-1.0], A_ub=apart, b_ub=np.zeros(m), bounds=[*ends, (0, 1)], method="highs")
+    found = [program.x[:d] for program in (whole, least) if program.x is not None]
+    return any(_separates(rows, w) for w in (*found, *hints))
+
+
+def _separates(rows: np.ndarray, w: np.ndarray) -> bool:
+    margins, size = rows @ w, len(w) * np.finfo(float).eps * np.linalg.norm(w)
+    return bool(margins.min() >= -size and margins.max() > 1e-7 * np.linalg.norm(w))
 
 
 def namespace(array):
@@ -123,7 +133,7 @@ def hessian(w, z, weights):
     return (rows * curvature[..., None]).swapaxes(-1, -2) @ rows
 
 
-def newton(z: np.ndarray, weights: np.ndarray, max_steps: int = 500) -> tuple[np.ndarray, np.ndarray]:
+def newton(z: np.ndarray, weights: np.ndarray, max_steps: int = NEWTON_STEPS) -> tuple[np.ndarray, np.ndarray]:
     """Minimisers of S data sets at once by damped Newton.
 
     A full step is taken where it lowers the loss by a quarter of what its slope promises, else the share log(1 + c) / c
@@ -199,8 +209,7 @@ def minimizer(data: Data) -> Solution:
     """
     w, found = newton(data.z, data.weights)
     if not found:
-        margins = data.z @ w
-        if margins.min() > 1e-12 * margins.max():  # w itself separates them, beyond rounding
+        if is_separable(data.z[data.counts > 0], w):
             raise ValueError("the data are separable, so the loss has no minimiser; add examples or label noise")
         raise ValueError(
             f"float64 cannot decide whether the data have a minimiser: Newton's method ends at |w| = "

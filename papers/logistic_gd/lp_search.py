@@ -16,6 +16,7 @@ from scipy.special import expit
 from papers.logistic_gd.families import Row, cos_sin
 
 NORM_BOUND = 0.99  # of a stable half-cycle's Jacobian; below one by more than integer counts can move it
+MARGIN = 1e-6  # a cycle counts as stable if its spectral radius is below one by this
 SEPARATION = 0.5  # least distance of cycle points from the minimiser; without it a search ends at gamma -> 2
 
 
@@ -29,13 +30,16 @@ class Found:
     num_solved: int
 
 
-def _solve(equalities, right_sides, curvatures, bounds=None) -> tuple[float, np.ndarray] | None:
+def _solve(equalities, right_sides, curvatures, bounds=None, present=None) -> tuple[float, np.ndarray] | None:
     """Minimise gamma subject to equalities @ alpha = right_sides and curvatures @ alpha <= gamma; None if infeasible.
 
     Args:
         bounds: more inequalities, (rows, limits): rows @ alpha <= limits.
+        present: which weights may differ from 0, (m,) bool; all if omitted.
     """
     num_rows = equalities.shape[1]
+    most = np.inf if present is None else np.where(present, np.inf, 0.0)
+    ranges = np.column_stack([np.zeros(num_rows), np.broadcast_to(most, num_rows)])
     scale = np.maximum(np.abs(equalities).max(1), 1e-300)  # rows of equal size: HiGHS's tolerance is absolute
     inequalities, limits = np.hstack([curvatures, -np.ones((len(curvatures), 1))]), np.zeros(len(curvatures))
     if bounds is not None:
@@ -47,6 +51,7 @@ def _solve(equalities, right_sides, curvatures, bounds=None) -> tuple[float, np.
         b_ub=limits,
         A_eq=np.hstack([equalities / scale[:, None], np.zeros((len(equalities), 1))]),
         b_eq=right_sides / scale,
+        bounds=[*ranges, (0, None)],
         method="highs",
     )
     return (float(program.fun), program.x[:-1]) if program.status == 0 else None
@@ -67,26 +72,43 @@ class PlaneGrid:
         cos, sin = zip(*(cos_sin(float(a)) for a in self.angles), strict=True)
         return np.array(cos), np.array(sin)
 
+    @property
+    def num_halves(self) -> np.ndarray:
+        """Rows that share a weight: one on the axis, else two."""
+        return np.where(np.abs(self.angles) == 90, 1.0, 2.0)
+
+    def weights(self, rows: list[Row], eta: float) -> np.ndarray:
+        """alpha of mirror-symmetric rows at step size eta, whose angles have to be among the grid's."""
+        alpha, num = np.zeros(len(self.angles)), sum(row.count for row in rows)
+        for row in rows:
+            angle = row.angle if row.angle <= 90 else 180 - row.angle
+            alpha[np.flatnonzero(np.isclose(self.angles, angle)).item()] += eta * row.count / num
+        return alpha
+
 
 def plane_program(
-    grid: PlaneGrid, ratio: float, parameters: np.ndarray, stable: bool = False
+    grid: PlaneGrid, ratio: float, parameters: np.ndarray, stable: bool = False, below: float = math.inf
 ) -> tuple[float, np.ndarray] | None:
     """Least gamma of a mirror-symmetric 2-cycle (+-A, r) with minimiser (0, r*), and the weights.
 
+    That no row is lighter than (0, -1) is no linear condition: rows that come out lighter are left out, and the program
+    is solved again without them. So the gamma is an upper bound of the least one.
+
     Args:
-        ratio: no row may weigh more than `ratio` times the row (0, -1), the lightest one of every optimum seen.
+        ratio: the heaviest row may weigh `ratio` times the lightest one, which is (0, -1).
         parameters: log A, log r, log r*, log kappa.
         stable: also require |1 - H11| + kappa |H12| <= 0.99 and |1 - H22| + |H12| / kappa <= 0.99 at the cycle, which
             is linear too and bounds the spectral radius of a half-cycle: the mirror keeps this norm.
+        below: a gamma to improve on. Rows are left out only while it is: where it is not, some may be too light.
     """
     amplitude, height, minimum, kappa = np.exp(parameters)
     cos, sin = grid.cos_sin
     right, left = expit(-(cos * amplitude + sin * height)), expit(-(-cos * amplitude + sin * height))
     at_minimum = expit(-sin * minimum)
     bend = at_minimum * (1 - at_minimum)
-    light = np.zeros(len(sin))
-    light[0] = ratio  # the row at -90 degrees
-    bounds = np.eye(len(sin))[1:] - light, np.zeros(len(sin) - 1)
+    light = np.zeros((len(sin), len(sin)))
+    light[:, 0] = ratio * grid.num_halves  # the row at -90 degrees
+    bounds = (np.eye(len(sin)) - light)[1:], np.zeros(len(sin) - 1)
     if stable:
         both, skew = right * (1 - right) + left * (1 - left), right * (1 - right) - left * (1 - left)
         h11, h12, h22 = cos**2 * both / 2, cos * sin * skew / 2, sin**2 * both / 2
@@ -98,12 +120,19 @@ def plane_program(
         ]
         rows, limits = zip(*norms, strict=True)
         bounds = np.vstack([bounds[0], rows]), np.concatenate([bounds[1], limits])
-    return _solve(
+    program = (
         np.array([cos / 2 * (left - right), sin / 2 * (left + right), sin * at_minimum]),
         np.array([2 * amplitude, 0.0, 0.0]),
         np.array([cos**2 * bend, sin**2 * bend]),
         bounds,
     )
+    present = np.ones(len(sin), bool)
+    while (found := _solve(*program, present)) is not None and found[0] < below:
+        too_light = (found[1] > 0) & (found[1] < (1 - 1e-6) * grid.num_halves * found[1][0])
+        if not too_light.any():
+            break
+        present &= ~too_light
+    return found
 
 
 def line_program(x: np.ndarray, dim: int, points: np.ndarray, minimum: float) -> tuple[float, np.ndarray] | None:
@@ -123,21 +152,23 @@ def line_program(x: np.ndarray, dim: int, points: np.ndarray, minimum: float) ->
 
 
 def random_search(
-    program: Callable[[np.ndarray], tuple[float, np.ndarray] | None],
+    program: Callable[[np.ndarray, float], tuple[float, np.ndarray] | None],
     draw: Callable[[np.random.Generator], np.ndarray],
     generator: np.random.Generator,
     num_trials: int,
     known: Iterable[np.ndarray] = (),
+    best: Found | None = None,
     local_share: float = 0.8,
 ) -> Found | None:
     """Best of `num_trials` programs: those of `known`, new draws and, for `local_share` of them, moves of the best.
 
     Args:
-        program: parameters -> (gamma, weights), or None where it is infeasible.
+        program: (parameters, gamma to improve on) -> (gamma, weights), or None where it is infeasible.
         draw: fresh parameters.
-        known: parameters that are tried first, so that the outcome is no worse than the best of them.
+        known: parameters that are tried first.
+        best: what is known to be feasible, so that the outcome is no worse.
     """
-    best, solved, waiting = None, 0, list(known)
+    solved, waiting = 0, list(known)
     for _ in range(num_trials):
         if waiting:
             parameters = waiting.pop(0)
@@ -146,19 +177,24 @@ def random_search(
             parameters = best.parameters + width * generator.standard_normal(len(best.parameters))
         else:
             parameters = draw(generator)
-        outcome = program(parameters)
+        least = math.inf if best is None else best.gamma
+        outcome = program(parameters, least)
         solved += outcome is not None
-        if outcome is not None and (best is None or outcome[0] < best.gamma):
+        if outcome is not None and outcome[0] < least:
             best = Found(outcome[0], parameters, outcome[1], solved)
-    return None if best is None else Found(best.gamma, best.parameters, best.alpha, solved)
+    return None if best is None else replace(best, num_solved=solved)
+
+
+Search = Callable[[float, np.random.Generator, int, list[np.ndarray], Found | None], Found | None]
 
 
 def along(
     limits: Sequence[float],
-    search: Callable[[float, np.random.Generator, int, list[np.ndarray]], Found | None],
+    search: Search,
     generator: np.random.Generator,
     num_trials: int,
     known: Iterable[np.ndarray] = (),
+    feasible: Callable[[float], list[Found]] = lambda limit: [],
 ) -> dict[float, Found | None]:
     """Searches under limits that rise from strict to loose, so that what is feasible under one is under the next.
 
@@ -166,22 +202,32 @@ def along(
     it and beside it. Hence the least gamma never rises along the limits, as that of the true optimum.
 
     Args:
-        search: (limit, generator, programs, known) -> the best found.
+        search: (limit, generator, programs, parameters to start from, best known) -> the best found.
         num_trials: programs per limit, both times together.
         known: parameters of families that are known to have cycles.
+        feasible: what is known to be feasible under a limit; it is taken where it is better than what was found. No
+            program moves on from it, since it need not be the best for its own parameters.
     """
     found: dict[float, Found | None] = {}
     for number, order in enumerate((limits[::-1], limits)):
-        starts, spent = list(known) if number == 0 else [], num_trials // 2
+        spent, beside = num_trials // 2, None
         for limit in order:
             before = found.get(limit)
-            mine = starts + ([before.parameters] if before else [])
-            now = search(limit, generator, num_trials - spent if number else spent, mine)
+            # what was found under a stricter limit is feasible, what was found under a looser one a start
+            best = _least([before, beside if number else None])
+            starts = [each.parameters for each in (before, beside) if each is not None]
+            starts = [*(() if number else known), *starts]
+            now = search(limit, generator, num_trials - spent if number else spent, starts, best)
             if now is not None and before is not None:
                 now = replace(now, num_solved=now.num_solved + before.num_solved)
-            found[limit] = now or before
-            starts = [*(known if number == 0 else ()), *([found[limit].parameters] if found[limit] else [])]
-    return {limit: found[limit] for limit in limits}
+            found[limit] = beside = now
+    least = {limit: _least([*feasible(limit), found[limit]]) for limit in limits}
+    solved = {limit: found[limit].num_solved if found[limit] else 0 for limit in limits}
+    return {limit: least[limit] and replace(least[limit], num_solved=solved[limit]) for limit in limits}
+
+
+def _least(found: Iterable[Found | None]) -> Found | None:
+    return min((each for each in found if each is not None), key=lambda each: each.gamma, default=None)
 
 
 def search_plane(
@@ -191,6 +237,7 @@ def search_plane(
     generator: np.random.Generator,
     stable: bool = False,
     known: Iterable[np.ndarray] = (),
+    best: Found | None = None,
 ) -> Found | None:
     """Random search over (log A, log r, log r*, log kappa) for the least gamma of a 2-cycle on the circle."""
 
@@ -199,16 +246,21 @@ def search_plane(
         amplitude, gap = rng.uniform(math.log(SEPARATION), math.log(10)), rng.uniform(-0.5, 0.1)
         return np.array([amplitude, height, height + gap, rng.uniform(-1.5, 1.5)])
 
-    def program(parameters: np.ndarray):
+    def program(parameters: np.ndarray, below: float):
         if parameters[0] < math.log(SEPARATION) or parameters.max() > math.log(40):
             return None  # a cycle around the minimiser, or margins without precision
-        return plane_program(grid, ratio, parameters, stable)
+        return plane_program(grid, ratio, parameters, stable, below)
 
-    return random_search(program, draw, generator, num_trials, known)
+    return random_search(program, draw, generator, num_trials, known, best)
 
 
 def search_line(
-    x: np.ndarray, dim: int, num_trials: int, generator: np.random.Generator, known: Iterable[np.ndarray] = ()
+    x: np.ndarray,
+    dim: int,
+    num_trials: int,
+    generator: np.random.Generator,
+    known: Iterable[np.ndarray] = (),
+    best: Found | None = None,
 ) -> Found | None:
     """Random search over (log a_1, log -a_2, log w*) for the least gamma of a lifted 2-cycle in R^dim.
 
@@ -219,7 +271,7 @@ def search_line(
         out = rng.uniform(math.log(3), math.log(60))
         return np.array([out, rng.uniform(-3, 2), out - rng.uniform(0.2, 3)])
 
-    def program(parameters: np.ndarray):
+    def program(parameters: np.ndarray, below: float):
         if np.abs(parameters).max() > math.log(1e3):
             return None
         points, minimum = line_points(parameters)
@@ -227,7 +279,7 @@ def search_line(
             return None
         return line_program(x, dim, points, minimum)
 
-    return random_search(program, draw, generator, num_trials, known)
+    return random_search(program, draw, generator, num_trials, known, best)
 
 
 def line_points(parameters: np.ndarray) -> tuple[np.ndarray, float]:

@@ -7,9 +7,6 @@ import numpy as np
 from papers.logistic_gd.logistic import hessian, is_separable, newton
 from shared.base.seeding import numpy_generator
 
-NEWTON_STEPS = 120  # a minimiser within MAX_MARGIN takes fewer than 20; separable sets take all
-MAX_MARGIN = 1e9
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -18,8 +15,8 @@ class Batch:
     Args:
         z: (S, n, d). weights: (S, n). w_star: (S, d). eigenvalues: of the Hessian there, (S, d) ascending.
         num_drawn: S, num_separable and num_open together.
-        num_separable: draws without a minimiser, by a linear program.
-        num_open: draws of which neither is known: Newton's method ends without a minimiser, yet nothing separates them.
+        num_separable: draws without a minimiser, as a w shows that separates them.
+        num_open: draws of which neither is known: Newton's method ends without a minimiser, yet no such w was found.
     """
 
     z: np.ndarray
@@ -85,11 +82,12 @@ def draw_with_minimiser(make, num_sets: int, max_batches: int = 400) -> Batch:
 
 
 def _newton(z: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return newton(z, counts / counts.sum(-1, keepdims=True), NEWTON_STEPS)
+    return newton(z, counts / counts.sum(-1, keepdims=True))
 
 
 def _batch(z: np.ndarray, counts: np.ndarray, w: np.ndarray, found: np.ndarray) -> Batch:
-    separable = sum(is_separable(one[n > 0]) for one, n in zip(z[~found], counts[~found], strict=True))
+    failed = zip(z[~found], counts[~found], w[~found], strict=True)
+    separable = sum(is_separable(rows[n > 0], end) for rows, n, end in failed)
     z, weights, w = z[found], (counts / counts.sum(-1, keepdims=True))[found], w[found]
     eigenvalues = np.linalg.eigvalsh(hessian(w[:, None], z, weights)[:, 0])
     return Batch(z, weights, w, eigenvalues, len(found), separable, int((~found).sum()) - separable)

@@ -42,10 +42,16 @@ LOADERS = {
 
 
 def on_sphere(x: np.ndarray, num_components: int) -> np.ndarray:
-    """Rows of x (n, p), centred, on `num_components` principal components, each of norm one."""
+    """Rows of x (n, p), centred, on `num_components` principal components, each of norm one.
+
+    Raises:
+        ValueError: the rows spread over fewer dimensions.
+    """
     centred = x - x.mean(0)
-    components = np.linalg.svd(centred, full_matrices=False)[2][:num_components]
-    x = centred @ components.T
+    _, spread, components = np.linalg.svd(centred, full_matrices=False)
+    if (rank := int((spread > 1e-9 * spread[0]).sum())) < num_components:
+        raise ValueError(f"the rows spread over {rank} dimensions only, so {num_components} components are too many")
+    x = centred @ components[:num_components].T
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 

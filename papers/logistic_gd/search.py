@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from papers.logistic_gd.families import LINE_CYCLES, PLANE_CYCLES
-from papers.logistic_gd.lp_search import PlaneGrid, along, search_line, search_plane
+from papers.logistic_gd.families import LINE_CYCLES
+from papers.logistic_gd.known_families import known_families, search_starts
+from papers.logistic_gd.lp_search import Found, PlaneGrid, along, search_line, search_plane
 from papers.logistic_gd.search_checks import found_row, lifted_checks, plane_checks
 from papers.logistic_gd.settings import LiftedSearch, PlaneSearch
 from shared.artifacts.step import step
@@ -22,15 +23,28 @@ def search(settings: PlaneSearch | LiftedSearch) -> Iterator[dict]:
 
 
 def plane_rows(settings: PlaneSearch) -> Iterator[dict]:
-    """Least gamma on the circle for each bound on the ratio of weights, started from the cycles of the two walls."""
+    """Least gamma on the circle of the known families, and of searches from there by the bound on the ratio of weights.
+
+    A family is feasible at its own ratio and beyond, so that no search ends above it there.
+    """
     grid = PlaneGrid.of(settings.num_angles)
+    known = known_families(grid)
+    starts = search_starts([found for _, found in known.values()])
+    for name, (ratio, found) in known.items():
+        row = {"search": name, "dim": 2, "ratio_bound": ratio, "num_trials": 0}
+        yield row | found_row(found, plane_checks, grid, found, numpy_generator(settings.seed, name))
+
+    def feasible(limit: float) -> list[Found]:
+        return [found for ratio, found in known.values() if ratio <= limit]
+
     for name, stable in (("circle", False), ("circle, stable", True)):
         rng = numpy_generator(settings.seed, name)
 
-        def search(ratio: float, generator, num_trials: int, known: list[np.ndarray], stable: bool = stable):
-            return search_plane(grid, ratio, num_trials, generator, stable, known)
+        def search(ratio, generator, num_trials, starts, best, stable=stable) -> Found | None:
+            return search_plane(grid, ratio, num_trials, generator, stable, starts, best)
 
-        for ratio, found in along(sorted(settings.ratios), search, rng, settings.num_trials, PLANE_CYCLES).items():
+        limits = sorted(settings.ratios)
+        for ratio, found in along(limits, search, rng, settings.num_trials, starts, feasible).items():
             row = {"search": name, "dim": 2, "ratio_bound": ratio, "num_trials": settings.num_trials}
             yield row | found_row(found, plane_checks, grid, found, rng)
 
@@ -40,8 +54,8 @@ def lifted_rows(settings: LiftedSearch) -> Iterator[dict]:
     positive = np.logspace(-2.5, 0, settings.num_magnitudes)
     x, rng = np.concatenate([-positive[::-1], positive]), numpy_generator(settings.seed, "lifted")
 
-    def search(dim: int, generator, num_trials: int, known: list[np.ndarray]):
-        return search_line(x, dim, num_trials, generator, known)
+    def search(dim, generator, num_trials, starts, best) -> Found | None:
+        return search_line(x, dim, num_trials, generator, starts, best)
 
     # curvature across the axis falls with the dimension, so that a cycle in few dimensions is one in more
     for dim, found in along(sorted(settings.dims), search, rng, settings.num_trials, LINE_CYCLES).items():

@@ -8,13 +8,13 @@ import numpy as np
 
 from papers.logistic_gd.certify import certify_cycle
 from papers.logistic_gd.families import as_data
+from papers.logistic_gd.known_families import rounded_up
 from papers.logistic_gd.logistic import Data, minimizer, newton
-from papers.logistic_gd.lp_search import Found, PlaneGrid, lifted_rows, line_points, plane_rows
+from papers.logistic_gd.lp_search import MARGIN, Found, PlaneGrid, lifted_rows, line_points, plane_rows
 from papers.logistic_gd.orbits import CYCLE, Cycle, follow, is_stable_cycle, polish
 
-COPIES = 100  # of the row (0, -1), or of the lightest one of a lifted set
+COPIES = 100  # of the lightest row, which on the circle is (0, -1)
 GAMMA_STEP = 0.01
-MARGIN = 1e-6  # a cycle counts as stable if its spectral radius is below one by this
 
 
 def stable_cycles(
@@ -78,7 +78,7 @@ def plane_checks(grid: PlaneGrid, found: Found, generator: np.random.Generator) 
     }
     factors = np.array([[a, b] for a in (0.9, 1.0, 1.1, 1.25, 1.5) for b in (0.96, 1.0, 1.04, 1.08)])
     if is_stable_cycle(cycle, solution.w) and cycle.spectral_radius < 1 - MARGIN and gamma < 2:
-        gamma = math.ceil(gamma * 1e4) / 1e4  # a decimal number, to be certified as such
+        gamma = rounded_up(gamma)  # a decimal number, to be certified as such
         cycle = polish(cycle.points[0], 2, data.z, data.weights, solution.eta(gamma))
         confirmed = certify_cycle(rows, str(gamma), cycle.points).certified
         confirmed = confirmed and returns_to_cycle(data, gamma, cycle, generator)

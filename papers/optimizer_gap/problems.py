@@ -6,29 +6,13 @@ from pydantic import Field, field_validator, model_validator
 
 from shared.base.errors import nearest_or_all
 from shared.base.settings import Factor, NonNegative, Positive, StrictModel
+from shared.base.updates import whole_updates
 
 KNOWN_LANDSCAPES = ("hom", "het")  # three blocks that each span all scales, or have a scale each
 DIM = 9  # of the quadratics
 SOLVED = 1e-20  # losses below count as this: the digits of a solved problem (it starts at 1e4) say nothing
 
 BatchSize = Annotated[int, Field(ge=1)]
-
-
-def whole_updates(time: float, eta: float) -> int:
-    """Updates of length `eta` up to `time`, both positive.
-
-    Raises:
-        ValueError: a learning rate that is not positive or does not divide the time: method and equation would be
-            compared at different times.
-    """
-    if not eta > 0:
-        raise ValueError(f"a learning rate must be positive; got eta {eta:g}")
-    number = round(time / eta)
-    if number < 1 or abs(number * eta - time) > 1e-9 * time:
-        raise ValueError(
-            f"eta {eta:g} does not divide the time {time:g}; the last update would end at {number * eta:g}"
-        )
-    return number
 
 
 class QuadraticGrid(StrictModel):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.base.errors import nearest, nearest_or_all
@@ -19,6 +19,20 @@ NonNegative = Annotated[float, Field(ge=0)]
 Factor = Annotated[float, Field(ge=0, lt=1)]  # an averaging factor
 Share = Annotated[float, Field(ge=0, le=1)]
 
+
+def rising(values: tuple[float, float]) -> tuple[float, float]:
+    """The ends of a range, if the first lies below the second.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not values[0] < values[1]:
+        raise ValueError(f"a range runs from its smaller end to its larger one; got {values[0]:g} to {values[1]:g}")
+    return values
+
+
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(rising)]
+
 _UNKNOWN, _WRONG = "unknown_key", "wrong_value"
 
 
@@ -26,7 +40,8 @@ class StrictModel(BaseModel):
     """Frozen settings; pydantic's `ValidationError`, a `ValueError`, on what they cannot mean.
 
     That is an unknown key (the nearest one is named), true or false where a number or a text stands, a number that is
-    not finite (unless its field says `allow_inf_nan=True`), and an empty list where the field has no default.
+    not finite (unless its field says `allow_inf_nan=True`), an empty list where the field has no default, and a seed
+    twice in a list of them (a field `seeds` or `*_seeds`): a run and its copy have no spread, and pass for sure.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -46,6 +61,9 @@ class StrictModel(BaseModel):
                 raise PydanticCustomError(_WRONG, "'{key}' {what}", what)
             if key in filled and (value in ([], ()) or (key in unboolean and _has_empty_list(value))):
                 raise PydanticCustomError(_WRONG, "'{key}' {what}", {"key": key, "what": "is an empty list; fill it"})
+            if (key == "seeds" or key.endswith("_seeds")) and (seed := _first_repeated(value)) is not None:
+                what = {"key": key, "what": f"has {seed} twice, and the same run again tells nothing new; keep one"}
+                raise PydanticCustomError(_WRONG, "'{key}' {what}", what)
         return data
 
 
@@ -62,10 +80,18 @@ def _mentions_boolean(annotation: Any) -> bool:
     arguments = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
         return any(isinstance(argument, bool) for argument in arguments)
+    if typing.get_origin(annotation) is Annotated:
+        return _mentions_boolean(arguments[0])
     if arguments:
         return any(_mentions_boolean(argument) for argument in arguments)
     numbers_and_texts = (int, float, str, bytes, type(None), Ellipsis)
     return annotation not in numbers_and_texts
+
+
+def _first_repeated(value: Any) -> Any:
+    """The first entry of a list that has been there before; None if there is none."""
+    values = list(value) if isinstance(value, list | tuple) else []
+    return next((each for index, each in enumerate(values) if each in values[:index]), None)
 
 
 def _first_boolean(value: Any) -> bool | None:

@@ -139,7 +139,7 @@ class DiffusionTransformerConfig(StrictModel):
 class MLPConfig(StrictModel):
     """Plain multi-layer perceptron."""
 
-    widths: tuple[int, ...] = Field(min_length=2)  # input, hidden ..., output
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2)  # input, hidden ..., output
     activation: Literal["relu", "gelu", "tanh", "silu", "identity"] = "relu"
     bias: bool = True
     norm: Literal["none", "layernorm"] = "none"  # before each activation

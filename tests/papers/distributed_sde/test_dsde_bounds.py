@@ -86,7 +86,7 @@ def test_the_largest_step_is_that_of_the_method_itself_where_draws_can_tell(name
     x = torch.zeros(settings.d, dtype=F64)
     x[0] = place_of(f, norm)
     method = dcsgd(1.0, settings.num_clients, GradientNoise(relative=settings.s1), Bernoulli.with_omega(omega))
-    u = method.message_mean(f.gradient(x).expand(settings.num_draws, -1), joint_draws(0, "stable"))
+    u = method.message_mean(f.gradient(x).expand(4000, -1), joint_draws(0, "stable"))
 
     def sampled(part):
         return brentq(lambda eta: float(f.value(x - eta * part).mean() - f.value(x)), 1e-3 * exact, 20 * exact)

@@ -17,6 +17,7 @@ from papers.distributed_sde.measures import (
     gap,
     last_decade_means,
     last_decade_slopes,
+    leaving_curves,
     log_median,
     loss_by_compression,
     over_corrected,
@@ -117,10 +118,32 @@ def test_what_is_beyond_ten_times_the_first_loss_is_infinite():
     assert found.max_over_initial.tolist() == [9.5] * 3 + [np.inf] * 3
 
 
-def test_bands_are_over_runs_on_the_axis_and_a_run_leaves_it_once():
+def test_there_is_a_mean_only_where_all_seeds_are_on_the_axis_and_a_run_leaves_it_once():
     found = over_seeds(above_the_axis(RUNS, ["rule", "seed"]), ["rule"]).set_index("step")
-    assert found["mean"].tolist() == [2.0, 19.0, 4.0] and found.num_gone.tolist() == [0, 1, 0]
-    assert (found.low == found.high).all()
+    assert found.index.tolist() == [0, 1] and found.num_gone.tolist() == [0, 1]
+    assert found["mean"].tolist()[0] == 2.0 and found.loc[1, ["mean", "low", "high"]].isna().all()
+    back = RUNS.assign(loss=[2.0, 19.0, 4.0, 2.0, 21.0, 8.0])  # the second seed comes back
+    found = over_seeds(above_the_axis(back, ["rule", "seed"]), ["rule"]).set_index("step")
+    assert found.loc[2, ["mean", "low", "high"]].tolist() == [6.0, 4.0, 8.0] and found.num_gone.tolist() == [0, 1, 0]
+
+
+def test_a_run_that_has_stopped_leaves_no_mean_of_the_others():
+    stopped = above_the_axis(RUNS, ["rule", "seed"])[:5]  # the second seed has no row at step 2
+    found = over_seeds(stopped, ["rule"])
+    assert found.step.tolist() == [0, 1] and found["mean"].notna().tolist() == [True, False]
+
+
+def test_two_rows_of_a_run_at_one_step_are_no_second_seed():
+    early = above_the_axis(RUNS, ["rule", "seed"]).assign(step=[1, 1, 2] * 2)  # as on an axis that starts at 1
+    early = early.assign(loss=[2.0, 4.0, 4.0, 2.0, 4.0, 6.0])
+    assert over_seeds(early, ["rule"])["mean"].tolist() == [3.0, 5.0]
+
+
+def test_curves_that_runs_leave_are_counted_with_what_becomes_of_them():
+    runs = above_the_axis(RUNS.assign(status=["finite"] * 3 + ["diverged"] * 3), ["rule", "seed"])
+    calm = runs[runs.seed == 0].assign(rule="calm")
+    (row,) = leaving_curves(pd.concat([runs, calm]), ["rule"]).itertuples(index=False)
+    assert tuple(row) == ("r", 2, 1, 1)
 
 
 def test_ends_of_runs_are_their_first_and_last_step():

@@ -19,11 +19,13 @@ from papers.distributed_sde.theory import (
     parabola_second_moment,
     second_moment_constants,
     sign_floor,
+    sign_floor_median,
     sign_mean,
     sign_slope,
     stationary_variance,
 )
 from papers.distributed_sde.toys import TOYS, Toy
+from shared.base.seeding import numpy_generator
 from shared.optim.compression import Bernoulli
 from shared.optim.distributed import DistributedMethod, dsignsgd
 from shared.optim.draws import joint_draws
@@ -180,3 +182,14 @@ def test_gradients_and_curvatures_are_derivatives(name):
 def test_what_is_out_of_range_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_median_of_the_floor_is_that_of_a_sum_of_squares():
+    law = sign_floor(0.05, 1.0, 1.0, 8, 1.0)[1] * numpy_generator(0, "floor").standard_normal((40_000, 16)) ** 2
+    assert sign_floor_median(0.05, 1.0, 1.0, 8, 1.0, 16) == pytest.approx(np.median(law.sum(1)), rel=0.01)
+    assert sign_floor_median(0.05, 1.0, 1.0, 8, 1.0, 16) < 0.97 * law.sum(1).mean()
+
+
+def test_a_step_that_does_not_divide_the_time_is_refused():
+    with pytest.raises(ValueError, match=r"eta 0\.3 does not divide the time 1; the last update would end at 0\.9"):
+        parabola_second_moment("discrete", 0.3, 1.0, 1.0, 2.0, 1.0)

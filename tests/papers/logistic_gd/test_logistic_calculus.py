@@ -9,6 +9,7 @@ from scipy.optimize import brentq, minimize
 from papers.logistic_gd.descent import descend, orbit
 from papers.logistic_gd.families import UNEQUAL, as_data, two_walls, two_walls_unequal
 from papers.logistic_gd.logistic import Data, gradient, hessian, is_separable, loss, make_data, minimizer, newton
+from papers.logistic_gd.random_data import with_minimiser
 from shared.base.seeding import numpy_generator
 
 
@@ -168,10 +169,14 @@ def test_newton_finds_the_minimiser_where_full_steps_alone_run_away():
 
 
 @pytest.mark.parametrize(
-    "rows", [[[1, 0], [-1, 0], [1, 1]], [[1, 0], [-1, 0], [0, 1], [0, -1e-14]]], ids=["on the plane", "all but"]
+    ("rows", "words"),
+    [
+        ([[1, 0], [-1, 0], [1, 1]], "are separable"),  # by a plane that two of them lie on
+        ([[1, 0], [-1, 0], [0, 1], [0, -1e-14]], "float64 cannot decide"),
+    ],
 )
-def test_what_float64_cannot_decide_is_not_called_separable(rows):
-    with pytest.raises(ValueError, match="float64 cannot decide"):
+def test_what_float64_cannot_decide_is_not_called_separable(rows, words):
+    with pytest.raises(ValueError, match=words):
         minimizer(Data(np.array(rows, float), np.ones(len(rows), int)))
 
 
@@ -207,3 +212,40 @@ def test_gamma_has_to_be_positive_and_separable_data_have_no_solution():
         solution.eta(0.0)
     with pytest.raises(ValueError, match="data are separable"):
         minimizer(Data(np.array([[1.0], [2.0]]), np.array([1, 1])))
+
+
+@pytest.mark.parametrize(("low", "w_star"), [(1e-9, 21.41641301), (1e-12, 28.3241683), (1e-15, 35.23192358)])
+def test_near_separable_data_are_taken_at_every_door(low, w_star):
+    data = make_data([[1.0], [-low]])
+    assert minimizer(data).w == pytest.approx([w_star])
+    batch = with_minimiser(data.z[None], data.counts[None].astype(float))
+    assert batch.w_star[0] == pytest.approx([w_star]) and batch.num_separable == batch.num_open == 0
+
+
+def around(edge: float) -> np.ndarray:
+    """Five unit rows over a half circle and `edge` beyond it on both sides."""
+    angles = np.array([-edge, 0.7, 1.5, 2.4, np.pi + edge])
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def test_a_half_circle_and_a_little_more_is_not_separable_and_a_little_less_is():
+    assert np.linalg.norm(minimizer(make_data(around(1e-10))).w) > 30
+    assert not is_separable(around(1e-10))
+    for edge in (-1e-10, -1e-3):
+        with pytest.raises(ValueError, match="are separable"):
+            make_data(around(edge))
+
+
+def test_what_newton_cannot_tell_is_open_and_not_separable():
+    z = around(1e-14)  # a minimiser too far out for float64
+    with pytest.raises(ValueError, match="float64 cannot decide"):
+        make_data(z)
+    batch = with_minimiser(np.stack([z, around(-1e-3)]), np.ones((2, 5)))
+    assert (batch.num_open, batch.num_separable) == (1, 1)
+
+
+def test_rows_that_a_plane_holds_are_separable_in_any_position():
+    rng = numpy_generator(0, "turned")
+    for _ in range(5):
+        turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+        assert is_separable(np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -0.5, 0], [0, 0, 1.0]]) @ turn)

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from papers.logistic_gd import claims, figures, tables
-from papers.logistic_gd.families import UNEQUAL, as_data
+from papers.logistic_gd.families import KNOWN_CYCLES, UNEQUAL, as_data
 from papers.logistic_gd.search_checks import across_curvature
 from shared.artifacts.checks import FAILS, HOLDS, NOISE, verdict_of
+from shared.artifacts.compare import compare_tables
+from shared.artifacts.config import load_config
 from shared.artifacts.csv_files import read_csv
-from shared.artifacts.paper import artifact_csv
+from shared.artifacts.paper import artifact_csv, load_paper
 from shared.artifacts.paths import PaperPaths
 
 
@@ -88,31 +90,36 @@ def test_one_cycle_without_proof_is_noticed():
 
 
 SEARCH = frame(
-    search=["circle, stable", "circle, stable", "lifted", "lifted"], ratio_bound=[100, 1000, None, None],
-    dim=[2, 2, 50, 300], confirmed=[False, True, True, True], norm_error=0.0, gamma_stable=[None, 1.7, 1.97, 1.6],
+    search=["S(20;4,165,1)", "circle, stable", "circle, stable", "circle, stable", "lifted", "lifted"],
+    ratio_bound=[165, 100, 165, 1000, None, None], dim=[2, 2, 2, 2, 50, 300], norm_error=0.0,
+    confirmed=[True, False, True, True, True, True], gamma_stable=[1.8, None, 1.7, 1.6, 1.97, 1.6],
+    count_ratio=[165, 100, 165, 1000, 40, 40],
 )  # fmt: skip
-FAMILY = frame(data="S(20;4,165,1)", gamma=[1.75, 1.8, 1.9], cycle=[0, 1, 1])
+LINE_FAMILY = frame(data="A", gamma=[1.75, 1.8, 1.9], cycle=[0, 1, 1])
 
 
-@pytest.mark.parametrize(
-    ("gamma", "confirmed", "expected"),
-    [(1.7, True, HOLDS), (1.8, True, FAILS), (1.85, True, FAILS), (1.7, False, FAILS)],
-)
-def test_a_search_has_to_go_below_the_cycles_of_the_known_family_of_its_ratio(gamma, confirmed, expected):
-    line = FAMILY.assign(data="A")
-    search = SEARCH.assign(gamma_stable=[None, gamma, 1.97, 1.6], confirmed=[False, confirmed, True, True])
-    assert verdict(claims.search_improves_on_known_cycles, search, FAMILY, line) == expected
-    lifted = SEARCH.assign(gamma_stable=[None, 1.7, 1.97, gamma], confirmed=[False, True, True, confirmed])
-    assert verdict(claims.search_improves_on_known_cycles, lifted, FAMILY, line) == expected
+def searched(**changes) -> str:
+    table = SEARCH.copy()
+    for column, (row, value) in changes.items():
+        table.loc[row, column] = value
+    return verdict(claims.search_improves_on_known_cycles, table, LINE_FAMILY)
 
 
-def test_known_cycles_in_the_figure_of_the_search_are_those_of_the_tables():
-    paths = PaperPaths("logistic_gd", "cpu")
-    plane, line = (read_csv(artifact_csv(paths, t, reference=True)) for t in ("tab_counterexample", "tab_1d_unequal"))
-    least = plane[plane.cycle > 0].groupby("data").gamma.min()
-    counts = [name.strip(")").split(",")[1:] for name in least.index]
-    assert {int(heavy) / int(light) for heavy, light in counts} == set(figures.KNOWN)
-    assert [figures.KNOWN[int(heavy) // int(light)] for heavy, light in counts] == least.tolist()
+@pytest.mark.parametrize("row", [2, 5])
+def test_a_search_has_to_go_below_the_least_gamma_of_the_known_family(row):
+    assert searched() == HOLDS
+    assert searched(gamma_stable=(row, 1.8)) == FAILS  # the family's own, which it is seeded with
+    assert searched(gamma_stable=(row, 1.85)) == searched(confirmed=(row, False)) == FAILS
+    assert searched(norm_error=(row, 1e-9)) == FAILS
+
+
+def test_a_search_that_takes_a_larger_ratio_than_the_family_s_is_no_improvement():
+    assert searched(count_ratio=(2, 200)) == FAILS
+    assert searched(ratio_bound=(2, 200)) == FAILS  # none at the family's own ratio: the next looser one does not count
+
+
+def test_known_cycles_on_the_line_in_the_figure_of_the_search_are_those_of_the_table():
+    line = read_csv(artifact_csv(PaperPaths("logistic_gd", "cpu"), "tab_1d_unequal", reference=True))
     rows = line[(line.data == "A") & (line.cycle > 0)].sort_values("gamma")
     dim, gamma = figures.LIFTED
     assert gamma == rows.gamma.iloc[0]
@@ -122,6 +129,27 @@ def test_known_cycles_in_the_figure_of_the_search_are_those_of_the_tables():
     across = [across_curvature(x, data.weights, d, at_minimum)[0] for d in (dim - 1, dim)]
     assert across[0] > along > across[1]  # from there on lambda, hence gamma, is that of the line
     assert abs(np.prod(1 - gamma / along * across_curvature(x, data.weights, dim, points))) < 1
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu"])
+def test_every_ratio_of_a_known_family_is_searched(scale):
+    ratios = load_config("logistic_gd", scale).search.plane.ratios
+    wanted = {heavy / light for _, _, heavy, light in KNOWN_CYCLES}
+    assert wanted <= set(ratios) or scale == "smoke"
+
+
+@pytest.mark.parametrize("name", ["tab_frequency", "fig_frequency"])
+@pytest.mark.parametrize("column", ["num_sets_cycling", "num_sets_undecided", "num_open"])
+def test_one_data_set_that_cycles_or_stays_open_is_drift(name, column):
+    artifact = load_paper("logistic_gd").artifacts("cpu")[name]
+    table = read_csv(artifact_csv(PaperPaths("logistic_gd", "cpu"), name, reference=True))
+    table = table[artifact.all_columns()]
+    where = table.index[(table[column] == 0) & (table.group == "random")][0]
+    changed = table.copy()
+    changed.loc[where, column] = 1
+    assert compare_tables(table, table, artifact) == []
+    (sentence,) = compare_tables(table, changed, artifact)
+    assert f"column '{column}': 1 of" in sentence
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from toy_repository import edit, run_in
 
 from shared.artifacts.config import Settings, config_module, load_config, load_shard, scales_of
 from shared.artifacts.paper import load_paper
-from shared.base.settings import StrictModel, flatten, load_yaml, merge, validate
+from shared.base.settings import Positive, PositiveRange, StrictModel, flatten, load_yaml, merge, validate
 
 
 def refusal(repository, old, new, scale="smoke") -> str:
@@ -68,6 +68,30 @@ def test_a_wrong_value_is_named_with_what_was_given(repository):
 )
 def test_a_value_that_a_setting_cannot_mean_is_refused_by_name(repository, old, new, sentence):
     assert f"papers/toy/config.yaml at scale smoke: {sentence}" in refusal(repository, old, new)
+
+
+def test_a_seed_twice_is_refused_in_every_field_of_seeds():
+    class Runs(StrictModel):
+        seeds: list[int]
+        fresh_seeds: tuple[int, ...] = ()
+        tuning_seeds: int = 1
+        repeats: list[int] = []
+
+    assert validate(Runs, {"seeds": [0, 1], "tuning_seeds": 2, "repeats": [1, 1]}, "x").seeds == [0, 1]
+    for given in ({"seeds": [0, 1, 0]}, {"seeds": [1], "fresh_seeds": (0, 0)}):
+        with pytest.raises(ValueError, match="seeds' has 0 twice, and the same run again tells nothing new; keep one"):
+            validate(Runs, given, "x")
+
+
+def test_a_switch_in_a_list_of_bounded_numbers_is_refused():
+    class Rates(StrictModel):
+        lrs: list[Positive]
+        span: PositiveRange
+
+    with pytest.raises(ValueError, match="x: 'lrs' is no switch, and true is"):
+        validate(Rates, {"lrs": [0.1, True], "span": [1, 2]}, "x")
+    with pytest.raises(ValueError, match="a range runs from its smaller end to its larger one; got 2 to 2"):
+        validate(Rates, {"lrs": [0.1], "span": [2, 2]}, "x")
 
 
 def test_where_a_model_says_so_infinity_a_switch_and_an_empty_list_are_values():
