@@ -251,12 +251,13 @@ def seeds(ax: Axes, table: pd.DataFrame, x: str, y: str, *, each: str | None = N
     """Mean over seeds with a band from the smallest to the largest; one seed is a line alone.
 
     Args:
-        table: one row per x and seed; runs that are not finite are marked at the edge and left out of mean and band.
+        table: one row per x and seed; where a run is not finite there is a mark at the edge, and no mean of the others.
         each: a column whose values have a thin line each, in place of the band.
     """
     values = table[[x, y]].astype(float)
-    finite = values[np.isfinite(values[y])]
-    found = finite.groupby(x)[y].agg(["mean", "min", "max", "size"])
+    finite = np.isfinite(values[y])
+    gone = set(values[x][~finite])
+    found = values[finite & ~values[x].isin(gone)].groupby(x)[y].agg(["mean", "min", "max", "size"])
     line(ax, found.index.to_numpy(), found["mean"].to_numpy(), **style)
     color = ax.lines[-1].get_color()
     if each is not None:
@@ -264,7 +265,7 @@ def seeds(ax: Axes, table: pd.DataFrame, x: str, y: str, *, each: str | None = N
             ax.plot(own[x], own[y], color=color, linewidth=0.6, alpha=0.5, zorder=1.5, label=f"_{each}")
     elif (found["size"] > 1).any():
         band(ax, found.index.to_numpy(), found["min"].to_numpy(), found["max"].to_numpy(), color)
-    mark_gone(ax, sorted(set(values[x][~np.isfinite(values[y])])), color)
+    mark_gone(ax, sorted(gone), color)
 
 
 def scale_line(ax: Axes, value: float, label: str, **style: object) -> None:

@@ -43,12 +43,12 @@ def test_without_a_top_the_mark_lies_at_the_edge_of_the_panel_whatever_its_limit
     assert math.isclose(ax.transAxes.inverted().transform(place)[0, 1], 1.0)
 
 
-def test_seeds_are_a_mean_with_a_band_from_least_to_most(ax):
+def test_seeds_are_a_mean_with_a_band_from_least_to_most_and_have_no_mean_where_one_is_gone(ax):
     table = pd.DataFrame({"x": [1, 1, 2, 2], "y": [1.0, 3.0, 5.0, math.inf]})
     plots.seeds(ax, table, "x", "y")
-    assert ax.lines[0].get_ydata().tolist() == [2.0, 5.0]
+    assert ax.lines[0].get_ydata().tolist() == [2.0]
     heights = ax.collections[0].get_paths()[0].vertices[:, 1]
-    assert (heights.min(), heights.max()) == (1.0, 5.0)
+    assert (heights.min(), heights.max()) == (1.0, 3.0)
     assert ax.lines[1].get_marker() == "^" and ax.lines[1].get_xdata().tolist() == [2]
 
 
