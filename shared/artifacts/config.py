@@ -173,7 +173,7 @@ def load_shards(slug: str, scale: str, root: Path | None = None) -> dict[str, di
 
 def _cut(slug: str, scale: str, root: Path | None) -> dict[str, dict[str, StrictModel | Callable[[], StrictModel]]]:
     """What `shards(config)` of a paper returns, checked."""
-    module, config, where = config_module(slug), load_config(slug, scale, root), f"papers/{slug}/config.py, shards"
+    config, module, where = load_config(slug, scale, root), config_module(slug), f"papers/{slug}/config.py, shards"
     with author_code(where, f"it has to cut the settings of scale {scale} into step -> shard -> settings"):
         found = module.shards(config)
     if not (isinstance(found, dict) and found and all(isinstance(each, dict) for each in found.values())):

@@ -134,6 +134,8 @@ def _run(sweep: SweepConfig, optimizer: str, chosen: dict[str, Any], varied: dic
 
 def _num_steps(sweep: SweepConfig, own: dict[str, Any], batch_size: int, label: str) -> int:
     """Updates of a run; its own num_steps or num_tokens goes before the sweep's. At least one."""
+    if batch_size < 1:
+        raise ValueError(f"'{label}' has batch size {batch_size}; it has to be at least 1")
     if "num_steps" in own or ("num_tokens" not in own and sweep.num_steps is not None):
         return int(own.get("num_steps", sweep.num_steps))
     tokens, per_step = int(own.get("num_tokens", sweep.num_tokens)), batch_size * sweep.seq_len

@@ -73,6 +73,11 @@ def test_command_refuses_papers_without_sweeps_in_a_sentence(paper):
     assert result.exit_code == 1 and "cuts no sweep into shards" in result.output
 
 
+def test_an_unknown_paper_is_refused_with_the_nearest_name():
+    result = CliRunner().invoke(app, ["plan", "optimiser_gap"])
+    assert result.exit_code == 1 and "did you mean 'optimizer_gap'?" in result.output
+
+
 def test_a_paper_s_plan_names_every_sweep():
     found = sweeps_of("optimizer_gap", "paper")
     assert [sweep for _, sweep in found] == ["main", "no_clip", "interventions", "steps", "probe"]
