@@ -70,7 +70,7 @@ def test_overlapping_blocks_and_too_few_tokens_are_refused():
         list(expand(sweep(blocks=[block, block])))
     with pytest.raises(ValueError, match="fewer than one batch of 16 x 32"):
         list(expand(sweep(num_tokens=100)))
-    with pytest.raises(ValueError, match="'adam lr=0.1 batch_size=0 seed=0' has batch size 0"):
+    with pytest.raises(ValueError, match=r"'adam lr=0.1 batch_size=0 seed=0' has batch size 0"):
         list(expand(sweep(blocks=[{"optimizer": "adam", "grid": {"lr": [0.1], "batch_size": [0]}}])))
 
 
