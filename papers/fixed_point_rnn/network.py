@@ -16,6 +16,7 @@ from papers.fixed_point_rnn.solver import Solution
 from shared.models.backbone import Block, RMSNorm
 from shared.models.config import BackboneConfig
 from shared.models.initialisation import drawing_from
+from shared.models.mixers.base import count_parameters
 
 _LAYERS = {"fp_rnn": FPRNN, "fp_mamba": FPMamba, "fp_mamba2": FPMamba2}
 
@@ -97,3 +98,8 @@ class SequenceModel(nn.Module):
             else:
                 x = block(x)
         return Output(nn.functional.linear(self.norm(x), self.embedding.weight), solutions)
+
+
+def num_parameters(settings: ModelSettings, vocab_size: int) -> int:
+    """Of the model's object."""
+    return count_parameters(SequenceModel(settings, vocab_size))

@@ -132,7 +132,7 @@ class Study(StrictModel):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     evaluation: EvaluationSettings
     model: ModelSettings = ModelSettings()  # what all models of the study share
-    reference: str | None = None  # the model whose parameters those of all others are set beside, in tab_models
+    reference: str | None = None  # all models have as many parameters as this one, within 10 %; None: nothing is asked
     models: dict[str, dict[str, Any] | None]  # name -> what differs from `model`; null leaves one out
     l_max: dict[str, tuple[int, ...]] = {}  # name -> training l_max, one model each; the model's own if absent
     gamma: dict[str, int | None] = {}  # name -> k: l_max of an update is Gamma(4, k / 16 + 1), rounded up

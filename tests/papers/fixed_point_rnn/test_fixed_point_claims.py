@@ -8,6 +8,7 @@ from papers.fixed_point_rnn.claims import (
     adaptive_iterations,
     bc_dependence_for_copy,
     diagonal_fails_lstm_solves,
+    equal_parameters,
     fp_solves_tracking,
     hidden_dependence_needed,
     householder_better_text,
@@ -120,6 +121,13 @@ def test_the_dial_needs_a_gain_at_equal_parameters():
 def test_one_seed_decides_nothing():
     table = seeds_table()
     assert verdict(more_reflections_help, table[table.seed == 0]) == NOISE
+
+
+def test_models_of_a_study_are_compared_at_equal_parameters():
+    sizes = pd.DataFrame({"study": ["dial", "dial", "control"], "relative_size": [1.0, 1.08, np.nan]})
+    assert verdict(equal_parameters, sizes) == HOLDS
+    assert verdict(equal_parameters, sizes.assign(relative_size=[1.0, 0.89, np.nan])) == FAILS
+    assert [c.name for c in equal_parameters.claim.findings(tab_models=sizes)] == ["dial_largest_difference"]
 
 
 @pytest.mark.parametrize("scale", [1, 2])

@@ -7,10 +7,11 @@ import torch
 from papers.fixed_point_rnn import arithmetic
 from papers.fixed_point_rnn.config import entries_of
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, measure, parallel_and_sequential
-from papers.fixed_point_rnn.network import Output
+from papers.fixed_point_rnn.network import Output, num_parameters
 from papers.fixed_point_rnn.settings import ModelSettings, Study, TaskSettings
 from papers.fixed_point_rnn.tasks import SequenceTask, row_loss, sampled_limit, source_of
 from papers.fixed_point_rnn.train import runs_of, train_entry
+from shared.artifacts.config import load_config
 from shared.base.seeding import numpy_generator
 from shared.models.language_model import IGNORED_TARGET
 from shared.train.ensemble.training import train_ensemble
@@ -201,6 +202,22 @@ def test_each_l_max_is_a_model_of_its_own_and_the_others_keep_theirs():
     )
     found = [(e.name, e.model.solver.l_max, e.model.mixer.r, e.gamma) for e in entries_of(study)]
     assert found == [("FP, l_max 1", 1, 1, None), ("FP, l_max 2", 2, 1, None), ("other", 4, 2, 4)]
+
+
+def test_models_of_a_study_at_cpu_have_equal_parameters():
+    """Counted from the objects: every width of the config was chosen for that."""
+    studies = load_config("fixed_point_rnn", "cpu").present()
+    assert {name for name, study in studies.items() if study.reference is None} == {"control"}  # it has one model
+    for study in (s for s in studies.values() if s.reference is not None):
+        tokenizer = study.task.text.tokenizer
+        words = tokenizer.num_ordinary + len(tokenizer.special_tokens)
+        vocab_size = words if study.task.kind == "text" else source_of(study.task).vocab_size
+        sizes = {e.name: num_parameters(e.model, vocab_size) for e in entries_of(study)}
+        (wanted,) = {size for name, size in sizes.items() if name.split(", l_max")[0] == study.reference}
+        assert all(abs(size / wanted - 1) <= 0.1 for size in sizes.values()), sizes
+    assert num_parameters(entries_of(tiny())[0].model, 3) == sum(
+        p.numel() for p in SequenceTask(tiny(), entries_of(tiny())[0]).build(0).parameters()
+    )
 
 
 def test_a_reference_is_one_of_the_studys_models():
