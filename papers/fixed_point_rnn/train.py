@@ -4,6 +4,7 @@ python -m papers.fixed_point_rnn.train --scale cpu --shard dial-0
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,8 +59,11 @@ def train_entry(study: Study, entry: Entry, task: SequenceTask, checkpoints: Pat
     states, seconds = {}, []
 
     def train(runs: Sequence[Run], name: str) -> pd.DataFrame:
-        found, took = _train_runs(study, entry, task, runs, checkpoints, settings=described, **options)
-        seconds.append(took / (len(runs) * study.num_steps))
+        # a program iterates until its slowest member stops: runs of one rate, which need about as many, share one
+        groups = [list(own) for _, own in groupby(runs, key=lambda run: run.lr)]
+        trained = [_train_runs(study, entry, task, own, checkpoints, settings=described, **options) for own in groups]
+        found = [result for results, _ in trained for result in results]
+        seconds.append(sum(took for _, took in trained) / (len(runs) * study.num_steps))
         states.update({run.name: result.state for run, result in zip(runs, found, strict=True)})
         return pd.concat([_rows(run, result) for run, result in zip(runs, found, strict=True)])
 
