@@ -211,7 +211,7 @@ def quadratic_interpolation_gap(tab_quad_rows):
 )
 def sde_order_one(tab_sde):
     for method, part in tab_sde.groupby("method"):
-        yield within(f"order_{method}", powers.power_over_eta(part, up_to=0.05), 0.8, 1.2)
+        yield within(f"order_{method}", powers.power_over_eta(part, up_to=powers.WEAK_UP_TO), 0.8, 1.2)
         yield within(f"order_{method}_all_rates", powers.power_over_eta(part), 0.8, 1.2, decisive=False)
         yield note(f"{method}_simulation_off_by_standard_errors", powers.standard_errors_off(part))
 

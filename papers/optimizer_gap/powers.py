@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+WEAK_UP_TO = 0.05  # learning rates over which the weak order is fitted; above, SignSGD is not in its asymptotic range
+
 
 def power(x: Sequence[float], y: Sequence[float]) -> float:
     """Exponent of |y| as a power of x: the slope in log-log coordinates, by least squares."""

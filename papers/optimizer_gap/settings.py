@@ -1,5 +1,6 @@
 """What the language-model sections of config.yaml mean, and what each step's job reads of them. No torch here."""
 
+import itertools
 from collections import Counter
 from typing import ClassVar, Self
 
@@ -11,6 +12,9 @@ from shared.optim.ranges import check_hyperparameters
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.run import Run
 from shared.train.sweep.config import SweepConfig, expand
+
+# Rule -> the values over which its tuned hyperparameter gains, at every batch size; as `comparing.PLAIN`.
+PLAIN = {"sgd_ema": {"momentum": 0.0}, "adam": {"beta1": 0.9, "beta2": 0.95}}
 
 
 class GapSettings(LanguageSettings):
@@ -40,6 +44,28 @@ class Sweeps(StrictModel):
     interventions: SweepConfig  # grafting and quantile clipping at the largest batch
     steps: SweepConfig  # equal updates in place of equal tokens: a different question
 
+    @model_validator(mode="after")
+    def _beside_main(self) -> Self:
+        """What is compared with the main sweep has its batch sizes; gains are over settings that it has to have."""
+        sizes = {name: {run.batch_size for run in expand(sweep)} for name, sweep in self}
+        if sizes["interventions"] != {max(sizes["main"])}:
+            raise ValueError(
+                f"interventions are compared at the largest batch size of the main sweep, {max(sizes['main'])}; got"
+                f" {sorted(sizes['interventions'])}"
+            )
+        if alone := sorted(sizes["no_clip"] - sizes["main"]):
+            raise ValueError(f"no_clip has batch size {alone[0]}, which the main sweep lacks: {sorted(sizes['main'])}")
+        found = {
+            (run.batch_size, run.optimizer, *map(run.settings.get, PLAIN[run.optimizer]))
+            for run in expand(self.main)
+            if run.optimizer in PLAIN
+        }
+        for size, (rule, plain) in itertools.product(sorted(sizes["main"]), PLAIN.items()):
+            if (size, rule, *plain.values()) not in found:
+                words = " and ".join(f"{name} {value:g}" for name, value in plain.items())
+                raise ValueError(f"the main sweep needs {rule} with {words} at batch size {size}: gains are over that")
+        return self
+
 
 class Language(StrictModel):
     """Language-model experiments."""
@@ -58,13 +84,23 @@ class Language(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _seeds_apart(self) -> Self:
+        chosen = {run.seed for _, sweep in self.sweeps for run in expand(sweep)}
+        if taken := sorted(chosen & set(self.settings.fresh_seeds)):
+            raise ValueError(
+                f"seed {taken[0]} chooses the settings and cannot measure them; give fresh_seeds without it"
+            )
+        return self
+
 
 class ProbePlan(StrictModel):
     """What is measured along training."""
 
     num_points: int = Field(ge=2)  # updates at which slope and sharpness are measured, evenly spread
     windows: int = Field(ge=1)  # held-out windows of the loss that is differentiated
-    taylor_scales: tuple[Positive, ...]  # multiples of an update at which the remainder is measured, float64
+    # multiples of an update at which the remainder is measured, float64
+    taylor_scales: tuple[Positive, ...] = Field(min_length=2)
     taylor_windows: int = Field(ge=1)
     noise_points: int = Field(ge=1)  # updates at which gradient noise is measured, evenly spread
     noise_batches: int = Field(ge=2)  # minibatches behind a coordinate's mean and standard deviation
@@ -117,11 +153,21 @@ def stacked(shards: dict[str, GapShard], stack_rows: int) -> dict[str, GapShard]
     }
 
 
+def _like_those_that_choose(run: Run, job: GapShard) -> None:
+    """ValueError if a probe at the settings that `job` chooses has another length than its runs or a seed of theirs."""
+    if run.num_steps != job.runs[0].num_steps:
+        told = f"has {run.num_steps} updates, and its settings are those of {job.runs[0].num_steps}"
+        raise ValueError(f"'{run.name}' among the probes {told}; give both sweeps the same num_tokens")
+    if run.seed in {other.seed for other in job.runs}:
+        raise ValueError(f"seed {run.seed} of the probes chooses their settings; give them other seeds")
+
+
 def probe_shards(settings: GapSettings, probes: Probes, train: dict[str, GapShard]) -> dict[str, ProbeShard]:
     """A shard per batch size, with the job that tries all settings of the main sweep there, if one does.
 
     Raises:
-        ValueError: a learning rate that nothing reads, or none where it is needed.
+        ValueError: a learning rate that nothing reads, or none where it is needed; settings read for other runs than
+            those that chose them, or for those themselves.
     """
     jobs: dict[int, list[str]] = {}
     for name, shard in train.items():
@@ -133,6 +179,8 @@ def probe_shards(settings: GapSettings, probes: Probes, train: dict[str, GapShar
         if ("lr" in run.settings) == (len(own) == 1):
             said = f"read from '{own[0]}'; leave it out" if len(own) == 1 else "chosen by no one job; give it"
             raise ValueError(f"the learning rate of '{run.name}' among the probes is {said}")
+        if len(own) == 1:
+            _like_those_that_choose(run, train[own[0]])
         check_hyperparameters(run.optimizer, {"lr": 1.0} | run.settings)
         watched.setdefault(run.batch_size, []).append(run)
     common = {**settings.model_dump(), "sweep": "probe", "plan": probes.plan}

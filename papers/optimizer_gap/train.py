@@ -47,6 +47,7 @@ def _same_rule(run: Run, row: pd.Series) -> bool:
 def train(settings: GapShard, shard: str, threads: int, checkpoints: Path, provenance: Provenance) -> pd.DataFrame:
     """Train the runs of one shard: one row per run and logged step; `fresh` where seeds measure what others chose."""
     task, how = GapTask.of_shard(settings), {"checkpoint_dir": checkpoints, "num_threads": threads, "title": shard}
+    assert task.windows  # cut now: a text with fewer of them is refused before training, not after it
     outcome = train_shard(settings.model_copy(update={"fresh_seeds": ()}), task, **how)
     provenance.add(runs=outcome.provenance)
     table = outcome.table.assign(fresh=False)

@@ -220,6 +220,9 @@ def test_a_call_holds_as_many_rows_whatever_the_batch():
     assert {name: jobs[name].stack for name in ("main-b2-00", "main-b64-00")} == {"main-b2-00": 64, "main-b64-00": 2}
 
 
+QUADRATIC = {"label": "sgd", "optimizer": "sgd_ema", "lrs": [0.1], "momentum": [0.9]}
+
+
 def test_settings_of_the_problems_are_refused_in_a_sentence():
     base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
     for change, said in (
@@ -229,6 +232,17 @@ def test_settings_of_the_problems_are_refused_in_a_sentence():
         ({"sde": {"weak": {"etas": [0.0]}}}, "greater than 0"),
         ({"sde": {"weak": {"etas": [0.3]}}}, "eta 0.3 does not divide the time 1; the last update would end at 0.9"),
         ({"sde": {"decay": {"noise_eta": 0.3}}}, "eta 0.3 does not divide the time 4"),
+        ({"sde": {"weak": {"etas": [0.2, 0.1]}}}, "over learning rates up to 0.05; give two or more"),
+        ({"sde": {"stationary": {"batch_sizes": [4]}}}, "at least 2 items"),
+        ({"sde": {"stationary": {"eta": 2.5}}}, "less than 2"),
+        ({"quadratics": {"row_batch_sizes": [10]}}, "less than or equal to 9"),
+        ({"quadratics": {"draws": [1, 1]}}, "1 is listed twice"),
+        ({"quadratics": {"sigmas": [10.0]}}, "sigmas lacks 100.0, which the claims look at"),
+        ({"quadratics": {"batch_sizes": [16, 32]}}, "batch_sizes lacks 256, which the claims look at"),
+        ({"quadratics": {"grids": [QUADRATIC | {"optimizer": "rmsprop"}]}}, "got sgd: rmsprop"),
+        ({"quadratics": {"grids": [QUADRATIC]}}, "SGD is compared with Adam"),
+        ({"quadratics": {"grids": [QUADRATIC | {"lrs": [0.1, 0.1]}]}}, "0.1 is listed twice"),
+        ({"probes": {"plan": {"taylor_scales": [1.0]}}}, "at least 2 items"),
     ):
         with pytest.raises(ValueError, match=re.escape(said)):
             Config.model_validate(merge(base, change))
@@ -240,6 +254,48 @@ def test_optimisers_with_unequal_grids_on_the_quadratics_are_refused():
     grids[1]["momentum"] = [0.9]
     with pytest.raises(ValueError, match="same number of settings"):
         Config.model_validate(merge(base, {"quadratics": {"grids": grids}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": {"fresh_seeds": [1, 5]}}, "seed 1 chooses the settings and cannot measure them"),
+        ({"sweeps": {"interventions": {"batch_size": 16}}}, "largest batch size of the main sweep, 64; got [16]"),
+        (
+            {"sweeps": {"no_clip": {"blocks": [{"optimizer": "sgd_ema", "grid": {"batch_size": [48], "lr": [1.0]}}]}}},
+            "no_clip has batch size 48, which the main sweep lacks",
+        ),
+    ],
+)
+def test_studies_that_could_not_be_compared_are_refused_before_anything_trains(change, said):
+    base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Config.model_validate(merge(base, {"language": change}))
+
+
+@pytest.mark.parametrize(("kept", "said"), [(0.9, "sgd_ema with momentum 0 at"), (0.0, None)])
+def test_gains_need_the_setting_that_they_are_over(kept, said):
+    base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
+    blocks = [dict(block) for block in base["language"]["sweeps"]["main"]["blocks"]]
+    blocks[0] = blocks[0] | {"grid": blocks[0]["grid"] | {"momentum": [kept, 0.95, 0.98]}}  # SGD at batch size 2
+    blocks[1] = blocks[1] | {"grid": blocks[1]["grid"] | {"momentum": [0.5, 0.75]}}
+    changed = merge(base, {"language": {"sweeps": {"main": {"blocks": blocks}}}})
+    if said is None:
+        Config.model_validate(changed)
+        return
+    with pytest.raises(ValueError, match=f"{said} batch size 2"):
+        Config.model_validate(changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"seeds": [0]}, "seed 0 of the probes chooses their settings"), ({"num_tokens": 4096}, "has 64 updates")],
+)
+def test_probes_are_of_runs_like_those_that_chose_their_settings_and_of_other_seeds(change, said):
+    base = load_yaml(repo_root() / "papers" / "optimizer_gap" / "config.yaml")["base"]
+    config = Config.model_validate(merge(base, {"probes": {"sweep": change}}))
+    with pytest.raises(ValueError, match=said):
+        shards(config)
 
 
 def test_windows_that_do_not_fill_their_passes_are_refused():
