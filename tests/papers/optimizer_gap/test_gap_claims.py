@@ -135,6 +135,14 @@ def test_beta2_has_to_help_more_where_the_batch_is_small():
     assert judged(claims.beta2_caveat, gains_table(method, 0.15, 0.02, 0.0, edge="high")) == NOT_TESTABLE
 
 
+def test_the_middle_batch_is_the_middle_one_of_four():
+    table = pd.concat(
+        [gains_table("Adam, beta2 tuned", 0.15, 0.02, 0.0), gains_table("Adam, beta2 tuned", 0.15, 0.3, 0)]
+    )
+    four = table.iloc[[0, 4, 1, 2]].assign(batch_size=[2, 8, 16, 128])  # at batch size 8 tuning helps more than at 2
+    assert judged(claims.beta2_caveat, four) == HOLDS
+
+
 def test_momentum_is_judged_at_the_largest_batch():
     assert judged(claims.sgd_needs_tuned_momentum, gains_table("SGD", -0.2, 0.0, 0.05)) == HOLDS
     assert judged(claims.sgd_needs_tuned_momentum, gains_table("SGD", 0.3, 0.3, 0.01)) == FAILS
@@ -402,6 +410,32 @@ def test_an_end_of_the_crossover_outside_the_batch_sizes_is_open():
     assert found[["log2_batch_size", "log2_error"]].isna().all(axis=None)  # a point without an interval says nothing
     once = gap.crossings(bounds_table(gaps, math.nan)).set_index("baseline")  # one seed
     assert once.ends["Adam, beta2 tuned"] == "low below 1; high above 16"
+
+
+def test_a_diverged_run_is_not_chosen_by_what_it_had_before():
+    logged = pd.DataFrame({"run": ["a", "b"], "step": 1, "phase": "eval", "val_loss": [1.0, 2.0], "fresh": False})
+    found = comparing.ended(logged.assign(diverged=[True, False]))
+    assert found.set_index("run").val_loss.to_dict() == {"a": math.inf, "b": 2.0}
+
+
+def test_the_figure_of_gaps_has_intervals_for_gaps_and_errors_for_losses():
+    gaps = {"gap": [0.1, 0.4], "gap_tuned": [0.2, 0.5]}
+    table = bounds_table({name: [*gap, 1.0, 1.0, 1.0] for name, gap in gaps.items()}, 0.06).iloc[:2]
+    best = pd.DataFrame({"method": "SGD", "batch_size": [1, 2], "val_loss": [4.0, 5.0], "standard_error": 0.01})
+    crossing = pd.DataFrame({"baseline": ["Adam"], "low": [1.5], "high": [1.8]})
+    facts = SimpleNamespace(unigram_entropy_nats=pd.Series([5.5]))
+    found = tables.fig_gap(lambda step: facts, best, table, table, crossing)
+    bands = found.groupby(["panel", "method"]).band.unique().map(list).to_dict()
+    assert bands["loss", "SGD"] == [0.01] and bands["gap", "Adam"] == pytest.approx([0.06])
+    values = found[found.panel == "gap"].groupby("method").val_loss.apply(list).to_dict()
+    assert values == {"Adam": [0.1, 0.4], "Adam, beta2 tuned": [0.2, 0.5], "equal updates": [0.1, 0.4]}
+    assert found[found.method == "unigram entropy"].val_loss.tolist() == [5.5, 5.5]
+
+
+def test_the_noise_of_gradients_is_shown_at_the_middle_batch_size():
+    noise = pd.DataFrame({"batch_size": [64, 2, 16, 16], "progress": [0.0, 0.0, 0.4911, 0.98], "share": 0.5})
+    found = tables.fig_signal(lambda step, part: noise)
+    assert set(found.batch_size) == {16} and found.progress.tolist() == [0.49, 0.98]
 
 
 def test_phases_average_probes_then_seeds():

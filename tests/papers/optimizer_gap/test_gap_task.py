@@ -1,17 +1,26 @@
 """The language-model task: losses by group, members against separate runs, and what is watched along training."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import entropy
 
+from papers.optimizer_gap import watching
 from papers.optimizer_gap.config import shards
+from papers.optimizer_gap.data import data
 from papers.optimizer_gap.probe import probe
-from papers.optimizer_gap.settings import GapShard, ProbePlan, ProbeShard
+from papers.optimizer_gap.settings import DataShard, GapShard, ProbePlan, ProbeShard
 from papers.optimizer_gap.task import GapTask
 from papers.optimizer_gap.watching import evenly, watch
 from shared.artifacts.config import load_config
+from shared.base.seeding import torch_generator
 from shared.data.config import TextConfig, TokenizerConfig
+from shared.data.frequency import token_counts
+from shared.data.text import load_text_data
 from shared.train.ensemble.state import EnsembleRun
 from shared.train.rules import columns_of
 
@@ -20,8 +29,6 @@ TEXT = TextConfig(tokenizer=TokenizerConfig(kind="byte", num_ordinary=256))
 
 def small_shard(stack: int, step: str = "train") -> GapShard:
     """The smoke scale's interventions on bytes, with a few steps."""
-    from dataclasses import replace
-
     job = shards(load_config("optimizer_gap", "smoke"))["train"]["interventions-00"]
     runs = tuple(replace(run, num_steps=6) for run in job.runs)
     update = {"stack": stack, "runs": runs, "text": TEXT, "validation_windows": 128, "train_windows": 128}
@@ -55,6 +62,20 @@ def test_groups_are_cut_from_training_counts(task):
     assert task.groups[order[0]] == 0 and int(task.groups[order[-1]]) == int(task.groups.max())
 
 
+def test_held_out_windows_are_not_of_the_training_text(task):
+    length, num = task.settings.seq_len + 1, task.settings.validation_windows
+    assert torch.equal(task.windows["val"], task.data.validation.windows(length, num))
+    assert not torch.equal(task.windows["val"], task.data.train.windows(length, num))
+
+
+def test_the_corpus_step_tells_the_entropy_in_nats_and_masses_that_add_up():
+    rows = pd.DataFrame(data(DataShard(text=TEXT, num_symbols=256, num_groups=5)))
+    counts = token_counts(load_text_data(TEXT).train.tokens, 256)
+    assert rows.unigram_entropy_nats.tolist() == pytest.approx([entropy(counts)] * len(rows))
+    assert rows.mass.sum() == pytest.approx(1) and rows.num_types.sum() == 256
+    assert (rows.most_frequent >= rows.least_frequent).all() and rows.most_frequent.is_monotonic_decreasing
+
+
 class InDouble(GapTask):
     """The task in float64."""
 
@@ -84,8 +105,6 @@ def test_what_is_watched_fits_taylor():
         num_points=2, windows=16, taylor_scales=(0.25, 0.125, 0.0625), taylor_windows=8, noise_points=1,
         noise_batches=4, noise_rows=2,
     )  # fmt: skip
-    from dataclasses import replace
-
     job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-b16"]
     lrs = {"sgd_ema": 1.0, "adam": 4.0e-3}  # shorter steps than the best ones, which two terms describe
     runs = tuple(
@@ -110,10 +129,28 @@ def test_what_is_watched_fits_taylor():
     assert sum(shares) == pytest.approx(1)
 
 
+def test_the_noise_of_a_coordinate_is_that_of_one_sequence(monkeypatch):
+    """Gradients of mean 1 and of standard deviation 10 over rows, hence 5 over batches of four of them."""
+    job = shards(load_config("optimizer_gap", "smoke"))["probe"]["probe-b16"]
+    run = next(run for run in job.runs if run.optimizer == "adam")
+    run = replace(run, settings=run.settings | {"lr": 0.01})
+    drawn = (1 + 5 * torch.randn(10_000, 1, 50, generator=torch_generator(0, "rows"))).unbind()
+    draws = iter(drawn)
+    monkeypatch.setattr(watching, "gradient", lambda loss, x: (0.0, {"w": next(draws)}))
+    plan = job.plan.model_copy(update={"noise_batches": len(drawn), "noise_rows": 4})
+    crops = SimpleNamespace(crops=lambda *args: None)
+    watched = SimpleNamespace(
+        settings=SimpleNamespace(plan=plan, runs=[run]), loss=lambda *args: None, params=lambda *args: None,
+        task=SimpleNamespace(settings=job, data=SimpleNamespace(train=crops)),
+    )  # fmt: skip
+    found = pd.DataFrame(watching.noise_rows(watched, 0, [None]))
+    middle = ((found.low + found.high) / 2 * found.share).sum()
+    assert middle == pytest.approx(-1, abs=0.05) and found.share.sum() == pytest.approx(1)  # log10 of 1 / 10
+    assert found.resolution.unique().tolist() == pytest.approx([1 / 200])
+
+
 def test_the_probe_step_watches_every_run_at_the_best_setting_in_the_record(tmp_path):
     """The smoke scale's probes after two updates, and a record in which one setting of each method is best."""
-    from dataclasses import replace
-
     jobs = shards(load_config("optimizer_gap", "smoke"))
     job, worth = jobs["probe"]["probe-b16"], {"sgd_ema": (4.0, 0.0), "adam": (1.6e-2, 0.9)}
     rows = [

@@ -1,5 +1,7 @@
 """Grafting and quantile clipping: limits, invariants, brute force, and equality of ensembles and separate runs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from papers.optimizer_gap.adaptive_clip import (
     magnitude_quantile,
     nearest_rank,
 )
+from papers.optimizer_gap.comparing import ARMS
 from papers.optimizer_gap.grafting import GRAFT_ADAM_SGD, GRAFT_SGD_ADAM, graft, step_of
 from shared.base.seeding import torch_generator
 from shared.optim.registry import build_optimizer, get_rule, register_rule
@@ -196,3 +199,14 @@ def test_the_torch_form_of_a_registered_rule_steps_as_the_rule(name, hyper):
         optimizer.step()
         flat, state = rule.step(flat, grads[None], state, rule.defaults() | hyper)
     torch.testing.assert_close(torch.cat([p.detach() for p in params]), flat[0])
+
+
+@pytest.mark.parametrize("rule", ["graft_adam_sgd", "graft_sgd_adam"])
+def test_the_name_of_a_grafted_arm_says_whose_direction_and_whose_length_it_has(rule):
+    """At the first update Adam's step is the sign of the gradient, SGD's the gradient itself."""
+    gradient = torch.tensor([[3.0, -1.0, 0.5]], dtype=torch.float64)
+    hyper = {"lr": 1.0, "weight_decay": 0.0, "momentum": 0.0, "beta1": 0.9, "beta2": 0.95, "eps": 0.0}
+    moved, _ = get_rule(rule).step(torch.zeros_like(gradient), gradient, get_rule(rule).init(gradient), hyper)
+    steps = {"SGD": gradient, "Adam": gradient.sign()}
+    length, direction = re.fullmatch(r"(\w+) length, (\w+) direction", ARMS[rule]).groups()
+    torch.testing.assert_close(-moved, steps[direction] / steps[direction].norm() * steps[length].norm())

@@ -115,3 +115,11 @@ def test_no_two_rotations_share_their_noise(small):
         end = descend(one, noise, "sgd_ema", setting, [schedule(k) for k in range(num_steps)], [1000 * draw + 1]).final
         own = found[(found.draw == draw) & (found.seed == 1) & (found.lr == 1e-4) & (found.momentum == 0.9)]
         assert own.loss.tolist() == pytest.approx(end.flatten().tolist(), rel=1e-9)
+
+
+def test_decades_have_decadic_noise():
+    row = pd.Series({"over_adam": 100.0, "log_error": 0.1 * math.log(10), "num_draws": 8})
+    assert (decades(row).value, decades(row).noise) == pytest.approx((2.0, 0.1))
+    worst = pd.Series({"smallest": 1000.0, "smallest_log_error": 0.2 * math.log(10), "num_seeds": 3})
+    found = fewest_decades(worst)
+    assert (found.value, found.noise) == pytest.approx((3.0, 0.2))

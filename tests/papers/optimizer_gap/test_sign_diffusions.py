@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.integrate import quad
@@ -12,8 +13,8 @@ from scipy.special import erf
 from papers.optimizer_gap.backward import diffusion_expectation
 from papers.optimizer_gap.descents import cases, members
 from papers.optimizer_gap.lattice import SignWalk, expectation
-from papers.optimizer_gap.moments import weak_rows
-from papers.optimizer_gap.problems import KNOWN_LANDSCAPES, WeakError, whole_updates
+from papers.optimizer_gap.moments import decay_rows, weak_rows
+from papers.optimizer_gap.problems import KNOWN_LANDSCAPES, Decay, WeakError, whole_updates
 from papers.optimizer_gap.sde import (
     SMALL_SIGNAL,
     mean_sign,
@@ -220,3 +221,16 @@ def test_every_optimiser_has_its_momentum_tuned_on_the_quadratics():
     grids = {grid.label: members(grid, 0.95) for grid in load_config("optimizer_gap", "cpu").quadratics.grids}
     assert {member["momentum"] for member in grids["sgd"]} == {member["beta1"] for member in grids["adam"]}
     assert len(grids["sgd"]) == len(grids["adam"]) == 60 and {member["beta2"] for member in grids["adam"]} == {0.95}
+
+
+def test_expected_losses_over_time_start_at_the_loss_of_the_start_and_fit_the_simulation():
+    """Five standard errors of 400 paths; one batch size and one noise level."""
+    settings = Decay(
+        eta=0.02, sigma=4.0, batch_sizes=(16,), noise_eta=0.02, sigmas=(1.0,), x0=2.0, time=0.4, num_points=3,
+        num_paths=400, steps_per_eta=10,
+    )  # fmt: skip
+    found = pd.DataFrame(decay_rows(settings))
+    assert found[found.time == 0].discrete.tolist() == [2.0] * 4 and sorted(found.time.unique()) == [0.0, 0.2, 0.4]
+    drawn = found[(found.panel == "batch size") & (found.time > 0)]
+    assert len(drawn) == 4 and ((drawn.discrete - drawn.euler).abs() < 5 * drawn.euler_standard_error + 0.02).all()
+    assert set(found[found.panel == "noise level"].sigma) == {1.0}
