@@ -106,7 +106,7 @@ def beta2_caveat(tab_gains):
     "sgd-needs-tuned-momentum",
     "At the largest batch the best momentum beats momentum 0 by 0.02 nats or more.",
     kind="paper",
-    reported="SGD requires very high momentum (reviews)",
+    reported="SGD needs tuned, 'very high' momentum (reviews); how high is not asked here",
 )
 def sgd_needs_tuned_momentum(tab_gains):
     rows = tab_gains[tab_gains.method == "SGD"].sort_values("batch_size")
@@ -118,7 +118,7 @@ def sgd_needs_tuned_momentum(tab_gains):
 
 @trained_claim(
     "imbalance-not-sufficient",
-    "As the batch gets small every frequency group's gap shrinks: to 2/3 in the frequent half, to 1/3 in the rare.",
+    "As the batch gets small every frequency group's gap (beta2 = 0.95) shrinks: to 2/3, in the rarer half to 1/3.",
     kind="paper",
     reported="token imbalance is as strong at small batch, where the gap is gone (section 3.1)",
 )
@@ -217,10 +217,10 @@ def sde_order_one(tab_sde):
 
 
 @claim(
-    "sign-stationary-sqrtB", "The stationary variance falls as 1/B for SGD and as 1/sqrt(B) for SignSGD.", kind="ours"
+    "sign-stationary-sqrtB", "SignSGD's stationary variance falls as 1/sqrt(B) (SGD's as 1/B, by formula).", kind="ours"
 )
 def sign_stationary_sqrt_b(tab_sde_stationary):
     for method, exponent, slack in (("sgd", -1, 0.02), ("signsgd", -0.5, 0.03)):
         part = tab_sde_stationary[tab_sde_stationary.method == method]
-        slope = powers.power(part.batch_size, part.variance)
-        yield within(f"exponent_{method}", slope, exponent - slack, exponent + slack)
+        slope, decisive = powers.power(part.batch_size, part.variance), method != "sgd"  # a closed form cannot fail
+        yield within(f"exponent_{method}", slope, exponent - slack, exponent + slack, decisive=decisive)
