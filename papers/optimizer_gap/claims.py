@@ -9,8 +9,6 @@ import itertools
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from papers.optimizer_gap import powers, rotations
 from shared.artifacts.claims import at_edges, at_least, at_most, claim, greater, note, within
 from shared.artifacts.estimates import from_standard_error, of_row
@@ -127,7 +125,9 @@ def imbalance_not_sufficient(tab_per_group, tab_gap):
     small, large = (tab_per_group[batches == b].set_index("group") for b in (batches.min(), batches.max()))
     for group, row in small.iterrows():
         yield greater(f"group_{group + 1}_{row.allowed:.2g}_of_gap_minus_gap", of_row(row, "room"), 0)
-        yield note(f"group_{group + 1}", f"{large.gap_val[group]:.3g} -> {row.gap_val:.3g}")
+        yield greater(f"group_{group + 1}_so_to_tuned_beta2", of_row(row, "room_tuned"), 0, decisive=False)
+        for name in ("gap_val", "gap_tuned"):
+            yield note(f"group_{group + 1}_{name}", f"{large[name][group]:.3g} -> {row[name]:.3g}")
     yield from at_edges(tab_gap[tab_gap.batch_size.isin([batches.min(), batches.max()])])
 
 
@@ -178,7 +178,7 @@ def adaptive_clip_helps(tab_interventions):
     chosen_after=ROTATIONS,
 )
 def quadratic_noise_gap(tab_quad_noise):
-    used = tab_quad_noise[np.isclose(tab_quad_noise.sigma, 100) & tab_quad_noise.batch_size.isin([16, 256])]
+    used = tab_quad_noise[tab_quad_noise.sigma.eq(100) & tab_quad_noise.batch_size.isin([16, 256])]
     for _, row in used[used.optimizer == "sgd"].sort_values(["landscape", "num_samples", "batch_size"]).iterrows():
         check, times = (at_least, 2.5) if row.batch_size == 256 else (at_most, 2)
         name = f"{row.landscape}_N{row.num_samples}_B{row.batch_size}"

@@ -74,15 +74,16 @@ def fig_gap(table: pd.DataFrame) -> Figure:
 
 
 def fig_groups(table: pd.DataFrame) -> Figure:
-    """Gap over the batch size, a line per frequency group; bands are standard errors."""
-    figure, ax = plt.subplots(figsize=(6.2, 2.8))
+    """Gap to both columns of Adam over the batch size, a line per frequency group; bands are standard errors."""
+    figure, axes = panels(2, width=2.9, beside=1.7, sharey=True)
     names = [f"{group + 1} ({number} tokens)" for group, number in zip(table.group, table.num_types, strict=True)]
     table = table.assign(name=names).sort_values(["group", "batch_size"])
-    lines(ax, table, "batch_size", "gap_val", by="name", looks=styles(table.name), error="gap_val_error")
-    zero_line(ax)
-    _batch_axis(ax, table)
-    ax.set_ylabel("SGD minus Adam (nats)")
-    legend(figure, ax, "group, frequent to rare")
+    for ax, name, method in zip(axes, ("gap_val", "gap_tuned"), ("Adam", "Adam, beta2 tuned"), strict=True):
+        lines(ax, table, "batch_size", name, by="name", looks=styles(table.name), error=f"{name}_error")
+        zero_line(ax)
+        _batch_axis(ax, table)
+        ax.set(title=SHOWN[method], ylabel="SGD minus Adam (nats)" if method == "Adam" else "")
+    legend(figure, axes, "group, frequent to rare")
     return figure
 
 
@@ -192,8 +193,8 @@ def fig_stationary(table: pd.DataFrame) -> Figure:
     for (method, style), slope in zip(styles(["sgd", "signsgd"]).items(), ("B^{-1}", "B^{-1/2}"), strict=True):
         part = table[table.method == method].sort_values("batch_size")
         ax.plot(part.batch_size, part.formula, color=style["color"], linestyle="-" if method == "sgd" else "--")
-        label = f"{ON_A_LINE[method]}: ${slope}$"
-        ax.plot(part.batch_size, part.variance, linestyle="none", markersize=4, label=label, **style)
+        style |= {"label": f"{ON_A_LINE[method]}: ${slope}$", "linestyle": "none"}
+        ax.plot(part.batch_size, part.variance, markersize=4, **style)
     ax.set(yscale="log", ylabel="stationary variance")
     _batch_axis(ax, table, "batch size")
     ax.legend(loc="lower left")

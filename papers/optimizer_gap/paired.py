@@ -118,7 +118,8 @@ def tuning_gains(main_runs: pd.DataFrame) -> pd.DataFrame:
 def group_gaps(seeds: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
     """Losses of the best SGD and the best Adam by frequency group, and their gap, on held-out and on training text.
 
-    `room`: what is left to `allowed` times the gap at the largest batch; negative where the gap is above that.
+    `gap_tuned`: to Adam with tuned beta2, on held-out text. `room`, `room_tuned`: what is left to `allowed` times the
+    gap at the largest batch; negative where the gap is above that.
     """
     rows, largest = [], seeds.batch_size.max()
     for facts in groups.to_dict("records"):
@@ -127,13 +128,19 @@ def group_gaps(seeds: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
         for batch_size in sorted(seeds.batch_size.unique()):
             row = {"batch_size": batch_size, "num_seeds": len(loss["val"]), "allowed": allowed, **facts}
             for split, found in loss.items():
-                gap = found[batch_size, "SGD"] - found[batch_size, "Adam"]
                 row |= {f"{SHORT[m]}_{split}": found[batch_size, m].mean() for m in ("SGD", "Adam")}
-                row |= named(f"gap_{split}", gap)
-                if split == "val":
-                    row |= named("room", allowed * (found[largest, "SGD"] - found[largest, "Adam"]) - gap)
+                row |= named(f"gap_{split}", _behind(found, batch_size, "Adam"))
+            row |= named("gap_tuned", _behind(loss["val"], batch_size, "Adam, beta2 tuned"))
+            for name, adam in (("room", "Adam"), ("room_tuned", "Adam, beta2 tuned")):
+                gap, most = (_behind(loss["val"], size, adam) for size in (batch_size, largest))
+                row |= named(name, allowed * most - gap)
             rows.append(row)
     return pd.DataFrame(rows).sort_values(["batch_size", "group"], ignore_index=True)
+
+
+def _behind(loss: pd.DataFrame, batch_size: int, adam: str) -> pd.Series:
+    """How far SGD is behind `adam`, by seed; `loss` as of `by_seed`."""
+    return loss[batch_size, "SGD"] - loss[batch_size, adam]
 
 
 def closed_gaps(seeds: pd.DataFrame) -> pd.DataFrame:

@@ -152,7 +152,8 @@ def test_every_group_has_to_shrink_and_the_rarer_half_more():
     gaps = {2: (0.1, 0.2, 0.3), 128: (0.2, 0.5, 1.2)}
     rows = [(b, g, gap) for b, found in gaps.items() for g, gap in enumerate(found)]
     groups = pd.DataFrame(rows, columns=["batch_size", "group", "gap_val"]).assign(room_error=0.001, num_seeds=3)
-    groups = groups.assign(allowed=[2 / 3, 2 / 3, 1 / 3] * 2, room=0.01)
+    groups = groups.assign(allowed=[2 / 3, 2 / 3, 1 / 3] * 2, room=0.01, gap_tuned=0.1)
+    groups = groups.assign(room_tuned=-0.1, room_tuned_error=0.001)  # told, and decides nothing
     assert judged(claims.imbalance_not_sufficient, groups, gap_table()) == HOLDS
     groups.loc[2, "room"] = -0.1  # the rarest shrinks by less than 3
     assert judged(claims.imbalance_not_sufficient, groups, gap_table()) == FAILS
@@ -358,13 +359,15 @@ def test_gain_over_a_fixed_beta2():
 
 def test_the_gap_of_a_group_is_sgd_less_adam_and_its_room_is_paired():
     rows = [(2, "SGD", 3.0, 2.0), (2, "Adam", 2.5, 2.2), (64, "SGD", 5.0, 2.0), (64, "Adam", 2.0, 2.2)]
+    rows += [(2, "Adam, beta2 tuned", 2.0, 2.2), (64, "Adam, beta2 tuned", 1.9, 2.2)]
     seeds = pd.DataFrame(rows, columns=["batch_size", "method", "val_group_0", "train_group_0"])
-    other = seeds.assign(seed=1, val_group_0=seeds.val_group_0.add([0.2, 0.0, 0.3, 0.0]))
+    other = seeds.assign(seed=1, val_group_0=seeds.val_group_0.add([0.2, 0.0, 0.3, 0.0, 0.0, 0.0]))
     found = groups_of(pd.concat([seeds.assign(seed=0), other]))
     small = found.iloc[0]
     assert small.gap_val == pytest.approx(0.6) and small.gap_train == pytest.approx(-0.2)
     assert small.gap_val_error == pytest.approx(0.1) and small.gap_train_error == 0
     assert small.room == pytest.approx(2 / 3 * 3.15 - 0.6) and small.room_error == pytest.approx(0.0, abs=1e-12)
+    assert small.gap_tuned == pytest.approx(1.1) and small.room_tuned == pytest.approx(2 / 3 * 3.25 - 1.1)
 
 
 def groups_of(seeds):
