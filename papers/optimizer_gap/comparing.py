@@ -11,18 +11,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from papers.optimizer_gap.settings import UNTUNED
 from shared.artifacts.sweeps import final_rows, over_seeds, tuned
 from shared.train.run import Run
 
-BETA1, BETA2 = 0.9, 0.95  # of Adam, where the other one is tuned
+BETA1, BETA2 = (UNTUNED["adam"][name] for name in ("beta1", "beta2"))  # where the other one is tuned
 METHODS = {  # method -> update rule, what is fixed, and what is tuned with the learning rate
     "SGD": ("sgd_ema", {}, "momentum"),
     "Adam": ("adam", {"beta2": BETA2}, "beta1"),
     "Adam, beta2 tuned": ("adam", {"beta1": BETA1}, "beta2"),
 }
 PLAIN = {  # what a tuned hyperparameter is compared with: one value of it, at its own best learning rate
-    "SGD, momentum 0": ("sgd_ema", {"momentum": 0.0}, None),
-    "Adam, beta2 = 0.95": ("adam", {"beta1": BETA1, "beta2": BETA2}, None),
+    "SGD, momentum 0": ("sgd_ema", UNTUNED["sgd_ema"], None),
+    "Adam, beta2 = 0.95": ("adam", UNTUNED["adam"], None),
 }
 PAIR = {method: METHODS[method] for method in ("SGD", "Adam")}  # what is compared where beta2 is not varied
 FLAT = 0.01  # nats: a gain of the last value of a grid over its neighbour that speaks for no further value

@@ -13,8 +13,8 @@ from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.run import Run
 from shared.train.sweep.config import SweepConfig, expand
 
-# Rule -> the values over which its tuned hyperparameter gains, at every batch size; as `comparing.PLAIN`.
-PLAIN = {"sgd_ema": {"momentum": 0.0}, "adam": {"beta1": 0.9, "beta2": 0.95}}
+# Rule -> the values over which its tuned hyperparameter gains, at every batch size.
+UNTUNED = {"sgd_ema": {"momentum": 0.0}, "adam": {"beta1": 0.9, "beta2": 0.95}}
 
 
 class GapSettings(LanguageSettings):
@@ -48,6 +48,8 @@ class Sweeps(StrictModel):
     def _beside_main(self) -> Self:
         """What is compared with the main sweep has its batch sizes; gains are over settings that it has to have."""
         sizes = {name: {run.batch_size for run in expand(sweep)} for name, sweep in self}
+        if empty := [name for name, found in sizes.items() if not found]:
+            raise ValueError(f"the sweep '{empty[0]}' has no run; give it a seed")
         if sizes["interventions"] != {max(sizes["main"])}:
             raise ValueError(
                 f"interventions are compared at the largest batch size of the main sweep, {max(sizes['main'])}; got"
@@ -56,11 +58,11 @@ class Sweeps(StrictModel):
         if alone := sorted(sizes["no_clip"] - sizes["main"]):
             raise ValueError(f"no_clip has batch size {alone[0]}, which the main sweep lacks: {sorted(sizes['main'])}")
         found = {
-            (run.batch_size, run.optimizer, *map(run.settings.get, PLAIN[run.optimizer]))
+            (run.batch_size, run.optimizer, *map(run.settings.get, UNTUNED[run.optimizer]))
             for run in expand(self.main)
-            if run.optimizer in PLAIN
+            if run.optimizer in UNTUNED
         }
-        for size, (rule, plain) in itertools.product(sorted(sizes["main"]), PLAIN.items()):
+        for size, (rule, plain) in itertools.product(sorted(sizes["main"]), UNTUNED.items()):
             if (size, rule, *plain.values()) not in found:
                 words = " and ".join(f"{name} {value:g}" for name, value in plain.items())
                 raise ValueError(f"the main sweep needs {rule} with {words} at batch size {size}: gains are over that")
