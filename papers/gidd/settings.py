@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 from shared.data.config import MarkovConfig, TextConfig
 from shared.train.config import TrainingConfig
 from shared.train.run import Run as TrainingRun
+
+Count = Annotated[int, Field(ge=1)]
 
 
 class CommonWords(StrictModel):
@@ -49,6 +51,15 @@ class ModelSize(StrictModel):
     cond_dim: int = Field(ge=1)  # width of the time embedding
     # taps of a depthwise convolution over positions on queries, keys and values, centred; None as in the paper: none
     conv_width: int | None = Field(default=None, ge=2)
+
+    @model_validator(mode="after")
+    def _heads(self) -> Self:
+        if self.d_model % (2 * self.num_heads):
+            raise ValueError(
+                f"rotary embeddings need heads of an even width, which {self.num_heads} heads of d_model "
+                f"{self.d_model} do not have; choose d_model a multiple of {2 * self.num_heads}"
+            )
+        return self
 
 
 class Noise(StrictModel):
@@ -124,7 +135,7 @@ class Likelihood(StrictModel):
     """How a trained run is evaluated."""
 
     num_draws: int = Field(ge=2)  # draws of (t, z) per validation sequence; the spread gives the standard error
-    recovery_counts: list[int]  # k, tokens corrupted per sequence
+    recovery_counts: list[Count]  # k, tokens corrupted per sequence
     recovery_sequences: int = Field(ge=1)
     recovery_t0: float = Field(gt=0, lt=1)  # noise level the repairing step assumes
 
@@ -133,9 +144,9 @@ class Sampling(StrictModel):
     """Ancestral sampling, self-correction, and what scores the samples."""
 
     num_samples: int = Field(ge=2)  # per run and number of steps
-    num_steps: list[int]  # T, denoising steps
-    correct_at: list[int]  # the T whose samples are corrected
-    taus: list[NonNegative]  # temperatures of the correction
+    num_steps: list[Count]  # T, denoising steps
+    correct_at: list[Count]  # the T whose samples are corrected
+    taus: list[Positive]  # temperatures of the correction
     t0: float = Field(gt=0, lt=1)  # noise level at which the network looks at finished samples
     budget: int = Field(ge=1)  # K, iterations
     patience: int = Field(ge=1)
@@ -149,6 +160,10 @@ class Sampling(StrictModel):
         unknown = [t for t in self.correct_at if t not in self.num_steps]
         if unknown:
             raise ValueError(f"correct_at names {unknown[0]} steps, which num_steps does not sample; add it there")
+        if self.scorer not in ("oracle", "ar") and "/" not in self.scorer:
+            raise ValueError(
+                f"scorer '{self.scorer}' is neither 'oracle' nor 'ar' nor a model of the hub, such as google/gemma-2-9b"
+            )
         return self
 
 
@@ -179,7 +194,20 @@ class Study(StrictModel):
             raise ValueError("scorer ar needs a run with objective ar")
         if self.sampling.scorer == "oracle" and self.corpus.markov is None:
             raise ValueError("scorer oracle needs a markov corpus, whose likelihood is known")
+        if self.noise.gamma != 1 and any({"dynamic", "dynamic_v110"} & set(group.weighting) for group in self.runs):
+            raise ValueError(f"weighting dynamic is defined at gamma 1, not {self.noise.gamma:g}; use dynamic_exact")
+        self._check_recovery()
         return self
+
+    def _check_recovery(self) -> None:
+        most, length = max(self.likelihood.recovery_counts), self.corpus.seq_len
+        if most > length:
+            raise ValueError(f"recovery_counts names {most} tokens, and a sequence has {length}; lower it")
+        if self.likelihood.recovery_t0 <= self.noise.eps:
+            raise ValueError(
+                f"the repairing step goes from recovery_t0 down to eps; {self.likelihood.recovery_t0:g} is not above "
+                f"{self.noise.eps:g}"
+            )
 
     def all_runs(self) -> Iterator[Run]:
         """The grid, in the order of the config."""
@@ -205,12 +233,12 @@ class Exact(StrictModel):
     """Grid of the checks that need no training."""
 
     p_us: list[Factor]
-    gammas: list[Positive]
-    num_steps: list[int]  # of the sampler on a two-token toy
-    discretisation_steps: list[int]  # of the bound in discrete time
+    gammas: list[Annotated[float, Field(gt=0, le=2)]]
+    num_steps: list[Count]  # of the sampler on a two-token toy
+    discretisation_steps: list[Count]  # of the bound in discrete time
     curve_points: int = Field(ge=16)  # times at which weights and schedules are drawn
     vocab_size: int = Field(ge=3)  # of the drawn weights, mask included
-    truncation_vocab: list[int]  # N, sizes at which the truncation of t is measured
+    truncation_vocab: list[Annotated[int, Field(ge=2)]]  # N, sizes at which the truncation of t is measured
 
 
 class StudyShard(StrictModel):

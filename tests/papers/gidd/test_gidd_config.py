@@ -30,6 +30,17 @@ def settings(change: dict) -> Config:
         ("text: {corpus: {text: {tokenizer: {special_tokens: []}}}}", "must be '.MASK.'"),
         ("text: {corpus: {markov: {seed: 1}}}", "give one of them"),
         ("markov: {corpus: {common_words: {num_words: 9, shortest: 2}}}", "tokenizer of kind letters"),
+        ("markov: {sizes: {m: {num_heads: 5}}}", "choose d_model a multiple of 10"),
+        ("markov: {sampling: {taus: [0.0]}}", r"'markov.sampling.taus.0': Input should be greater than 0"),
+        ("markov: {sampling: {num_steps: [8, 0]}}", r"'markov.sampling.num_steps.1': Input should be greater than or"),
+        ("text: {sampling: {scorer: orakle}}", "neither 'oracle' nor 'ar' nor a model of the hub"),
+        ("markov: {likelihood: {recovery_counts: [0]}}", "greater than or equal to 1"),
+        ("markov: {likelihood: {recovery_counts: [17]}}", "names 17 tokens, and a sequence has 16"),
+        ("markov: {likelihood: {recovery_t0: 0.00005}}", "5e-05 is not above 0.0001"),
+        ("text: {noise: {gamma: 0.5}}", "defined at gamma 1, not 0.5; use dynamic_exact"),
+        ("exact: {gammas: [3.0]}", r"'exact.gammas.0': Input should be less than or equal to 2"),
+        ("exact: {discretisation_steps: [0]}", "greater than or equal to 1"),
+        ("exact: {truncation_vocab: [1]}", "greater than or equal to 2"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_sentence(change, sentence):
