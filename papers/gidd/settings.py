@@ -85,11 +85,12 @@ class RunGroup(StrictModel):
     """A product of runs: every p_u with every weighting, weight decay, size and seed."""
 
     objective: Objective = "gidd"
-    p_u: list[Factor] = [0.0]  # share of uniform noise at t = 1/2; 1 would leave no mask to sample from
-    weighting: list[Weighting] = ["dynamic"]
-    weight_decay: list[NonNegative] = [0.0]
+    # share of uniform noise at t = 1/2; 1 would leave no mask to sample from
+    p_u: list[Factor] = Field(default=[0.0], min_length=1)
+    weighting: list[Weighting] = Field(default=["dynamic"], min_length=1)
+    weight_decay: list[NonNegative] = Field(default=[0.0], min_length=1)
     size: list[str]
-    seeds: list[int] = [0]
+    seeds: list[int] = Field(default=[0], min_length=1)
     num_steps: int | None = Field(default=None, ge=1)  # updates, where they differ from the study's training
     sample: bool = False  # draw samples from these runs and correct them
 

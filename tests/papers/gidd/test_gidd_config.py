@@ -38,6 +38,7 @@ def settings(change: dict) -> Config:
         ("markov: {likelihood: {recovery_counts: [17]}}", "names 17 tokens, and a sequence has 16"),
         ("markov: {likelihood: {recovery_t0: 0.00005}}", "5e-05 is not above 0.0001"),
         ("text: {noise: {gamma: 0.5}}", "defined at gamma 1, not 0.5; use dynamic_exact"),
+        ("markov: {runs: [{size: [m], seeds: []}]}", "should have at least 1 item"),
         ("exact: {gammas: [3.0]}", r"'exact.gammas.0': Input should be less than or equal to 2"),
         ("exact: {discretisation_steps: [0]}", "greater than or equal to 1"),
         ("exact: {truncation_vocab: [1]}", "greater than or equal to 2"),
