@@ -17,7 +17,7 @@ class Config(PaperConfig):
     exact: Exact
 
 
-STEPS = {"tables": ("markov", "text")}
+STEPS = {"tables": ("markov", "text"), "claims": ("markov", "text")}
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:
