@@ -15,7 +15,7 @@ from papers.gidd.generative import (
     diversity,
     generative_quality,
 )
-from papers.gidd.likelihood import validation_elbo
+from papers.gidd.likelihood import _times, validation_elbo
 from papers.gidd.members import HybridProcess, MaskProcess
 from papers.gidd.oracle import LeaveOneOutModel, TableModel, time_quadrature, uniform_model_nelbo
 from papers.gidd.recovery import corrupt, corruption_recovery, recovery_rows
@@ -38,6 +38,14 @@ def test_validation_bound_of_the_uniform_model_is_its_closed_form(p_u):
     assert abs(result.elbo_nats_per_token - expected) < 4 * result.standard_error
     assert result.ppl == pytest.approx(math.exp(result.elbo_nats_per_token))
     assert (result.num_tokens, result.num_draws) == (128 * 16, 16)
+
+
+@pytest.mark.parametrize("density", ["uniform", "arcsine"])
+def test_factors_make_means_over_drawn_times_those_over_uniform_ones(density):
+    t, factor = _times(0.5, 2000, torch.arange(2000), 0.1, density)
+    assert factor.mean().item() == pytest.approx(1, abs=1e-5)
+    assert (factor * t).mean().item() == pytest.approx(0.5, abs=1e-5)
+    assert (factor * t * t).mean().item() == pytest.approx((0.9**3 - 0.1**3) / 3 / 0.8, abs=1e-5)
 
 
 def test_arcsine_times_estimate_the_same_number_with_less_noise():

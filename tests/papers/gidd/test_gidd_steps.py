@@ -23,8 +23,10 @@ from papers.gidd.claims import (
 from papers.gidd.exact import truncation_rows
 from papers.gidd.likelihood import validation_elbo
 from papers.gidd.loss import reference_terms
+from papers.gidd.measures import repair_rows
+from papers.gidd.recovery import recovery_rows
 from papers.gidd.sampler import Sampler, marked_changes
-from papers.gidd.study import CorpusData, build_network, build_scorer
+from papers.gidd.study import CorpusData, build_network, build_process, build_scorer
 from papers.gidd.task import AutoregressiveTask, DiffusionTask, next_token_nats
 from papers.gidd.truncation import truncation_loss
 from papers.gidd.weighting import elbo_weight
@@ -54,6 +56,30 @@ def test_batches_of_two_steps_and_of_two_seeds_differ():
     assert not torch.equal(one.batch(1, range(8), 0)["x"], one.batch(2, range(8), 0)["x"])
     for name in ("x", "z", "t"):
         assert not torch.equal(one.batch(1, range(8), 0)[name], one.batch(1, range(8), 5)[name]), name
+
+
+def test_runs_of_one_seed_share_weights_batches_times_and_the_draws_of_their_noise():
+    """Claims compare them seed by seed."""
+    mask_only, hybrid = task(0.0), task(0.2)
+    one, other = (t.build(3).state_dict() for t in (mask_only, hybrid))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    batches = [t.batch(7, range(8), 3) for t in (mask_only, hybrid)]
+    for name in ("x", "t"):
+        assert torch.equal(batches[0][name], batches[1][name]), name
+    # less of a token is left with uniform noise, from the same uniform numbers
+    assert (batches[0]["z"] == batches[0]["x"])[batches[1]["z"] == batches[1]["x"]].float().mean() > 0.9
+
+
+def test_samples_and_corrections_of_one_seed_start_from_the_same_randomness(monkeypatch):
+    shard, seeds = load_shard("gidd", "sample", "smoke", "markov-00"), []
+    data = CorpusData(shard.corpus)
+    stop = lambda *args, **how: seeds.append(args[5].initial_seed()) or 1 / 0  # noqa: E731
+    monkeypatch.setattr("papers.gidd.sampler.ancestral_sample", stop)
+    for run in shard.runs:
+        sampler = Sampler(shard, run, None, data, build_scorer(shard, data, None, "cpu"), "cpu")
+        with pytest.raises(ZeroDivisionError):
+            list(sampler.rows())
+    assert len(seeds) == 2 and len(set(seeds)) == 1
 
 
 def test_mask_noise_alone_leaves_data_or_mask():
@@ -102,6 +128,25 @@ def test_single_tokens_cost_the_cross_entropy_under_their_frequencies():
     facts, x = data.facts(), data.validation()
     assert facts["unigram_nats_per_token"] == pytest.approx(-law.log()[x].mean().item(), rel=1e-12)
     assert facts["floor_nats_per_token"] < facts["unigram_nats_per_token"] < math.log(data.vocab_size)
+
+
+def test_frequencies_of_a_text_are_those_of_its_training_part():
+    data = CorpusData(load_shard("gidd", "train", "smoke", "text-00").corpus)
+    part = lambda *tokens: SimpleNamespace(tokens=np.array(tokens))  # noqa: E731
+    text = {"train": part(0, 0, 1), "validation": part(1, 1, 1), "tokenizer": SimpleNamespace(vocab_size=3)}
+    vars(data)["text"] = SimpleNamespace(**text)
+    assert data.unigram_log_probs().exp().tolist() == pytest.approx([3 / 6, 2 / 6, 1 / 6])  # counts and one
+
+
+def test_repairs_assume_the_noise_level_of_the_settings():
+    shard = load_shard("gidd", "evaluate", "smoke", "markov-00")
+    run, data = next(r for r in shard.runs if r.p_u > 0), CorpusData(shard.corpus)
+    network = lambda z, t: 4.0 * torch.nn.functional.one_hot(torch.full_like(z, 3), data.vocab_size)  # noqa: E731
+    x, process = data.validation(shard.likelihood.recovery_sequences), build_process(shard, run, data.vocab_size)
+    counts, t0 = tuple(shard.likelihood.recovery_counts), shard.likelihood.recovery_t0
+    wanted = recovery_rows(network, x, process, torch_generator(0, "recovery"), counts=counts, t0=t0)
+    found = [row["value"] for row in repair_rows(network, data, shard, run, "cpu")]
+    assert found == [row[metric] for row in wanted for metric in ("touched", "recovered", "damaged")]
 
 
 def test_autoregressive_nats_of_a_uniform_model_are_log_v():
@@ -259,6 +304,17 @@ def test_claims_on_self_correction_tell_hybrid_from_mask_only(claim):
     assert verdict(claim, correction(*bad)) == FAILS
     for rows in (good, bad):
         assert verdict(claim, correction(*rows, seeds=1)) == NOISE
+
+
+@pytest.mark.parametrize("claim", [selfcorr_helps_hybrid, selfcorr_not_mask, selfacc_rises])
+def test_corrections_are_judged_at_the_released_temperature_alone(claim):
+    good = [(0.0, 2.0, 2.2, 0.4, 0.42), (0.1, 2.1, 1.0, 0.6, 0.9), (0.2, 2.6, 0.9, 0.6, 0.95)]
+    bad = [(0.0, 2.0, 0.5, 0.4, 0.9), (0.1, 2.1, 3.0, 0.6, 0.5), (0.2, 2.6, 3.0, 0.6, 0.5)]
+    others = [correction(*bad).assign(tau=tau) for tau in (0.05, 0.5, 1.0)]
+    assert verdict(claim, pd.concat([correction(*good), *others])) == HOLDS
+    # one seed at four temperatures is one repetition
+    one = [correction(*good, seeds=1).assign(tau=tau) for tau in (0.05, 0.1, 0.5, 1.0)]
+    assert verdict(claim, pd.concat(one)) == NOISE
 
 
 @pytest.mark.parametrize(("measure", "collapsed"), [("distinct_2", 0.07), ("unigram_entropy", 2.6)])

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from papers.gidd import tables
+from papers.gidd.figures import fig_selfcorr
 from papers.gidd.tables import clean, fig_scaling, fig_training, runs, tab_ablation, tab_judge, tab_ppl, tab_selfcorr
+from papers.gidd.truncation import truncation_loss
 from shared.artifacts.config import Settings
 from shared.artifacts.reported import Reported
 
@@ -46,6 +49,40 @@ def test_perplexity_is_of_the_mean_over_seeds_and_says_their_spread():
     assert (row.ppl, row.seed_std, row.num_seeds) == pytest.approx((np.exp(3.1), 0.2 / np.sqrt(2), 2))
     assert row.reported_ppl == 22.29
     assert row.bits_per_character == pytest.approx(3.1 / 2 / np.log(2))
+
+
+def test_an_ablation_s_cell_says_the_spread_between_its_seeds_and_the_mean_error_of_their_evaluations():
+    trained = likelihoods(TWO_SEEDS).assign(standard_error=[0.01, 0.03, 0.02, 0.02])
+    row = tab_ablation(trained, Reported("gidd")).set_index(["loss", "p_u"]).loc["dynamic", 0.0]
+    found = (row.nats_per_token, row.seed_std, row.standard_error, row.num_seeds)
+    assert found == pytest.approx((3.1, 0.2 / np.sqrt(2), 0.02, 2))
+
+
+def test_the_truncation_is_that_of_the_run_s_noise_over_the_ordinary_tokens():
+    table = tab_ppl(likelihoods(TWO_SEEDS), BASELINES, Reported("gidd")).set_index("model")
+    for p_u in (0.0, 0.1):
+        assert table.loc[f"GIDD+ (p_u={p_u:g})", "optimistic_by"] == pytest.approx(truncation_loss(p_u, 256), rel=1e-12)
+
+
+def test_a_run_s_bound_and_its_error_are_those_of_its_evaluation():
+    metrics = {"nats_per_token": (3.0, 0.02), "ppl": (20.0, 0.4), "validation_error": (0.05, np.nan)}
+    rows = [{"metric": name, "value": value, "standard_error": error} for name, (value, error) in metrics.items()]
+    rows += [{"metric": "touched", "value": 0.9, "num_corrupted": 2}]
+    frame = pd.DataFrame(rows).assign(study="text", run="a")
+    row = tables.likelihoods(lambda step: frame, pd.DataFrame({"study": ["text"], "run": ["a"], "seed": [0]})).iloc[0]
+    assert (row.nats_per_token, row.standard_error, row.validation_error) == (3.0, 0.02, 0.05)
+
+
+def test_recovery_is_the_mean_over_runs_of_the_headline():
+    run = {"study": "text", "main": True, "usual": True}
+    known = pd.DataFrame([{"run": name, "headline": name != "c"} | run for name in "abc"])
+    rows = [
+        {"study": "text", "run": name, "p_u": 0.2, "num_corrupted": 2, "metric": metric, "value": value + offset}
+        for name, value in zip("abc", (0.1, 0.3, 0.9), strict=True)
+        for metric, offset in (("touched", 0.05), ("recovered", 0.0), ("damaged", 0.01))
+    ]
+    row = tables.tab_recovery(lambda step: pd.DataFrame(rows), known).iloc[0]
+    assert (row.touched, row.recovered, row.damaged, row.num_runs) == pytest.approx((0.25, 0.2, 0.21, 2))
 
 
 def test_what_the_paper_reports_and_we_did_not_train_stays_with_our_side_empty():
@@ -106,6 +143,28 @@ def test_before_is_the_sample_and_after_is_the_correction():
     assert row.entropy_rate_nats == 0.8
 
 
+def test_samples_are_drawn_with_their_own_interval():
+    frame = samples().assign(mean_nll_low=0.5, mean_nll_high=0.9, num_samples=4)
+    known = pd.DataFrame({"study": ["markov"], "run": ["a"], "main": [True]})
+    row = tables.fig_genppl_steps(lambda step: frame, known, clean(lambda step: frame), Reported("gidd")).iloc[0]
+    assert (row.low, row.high, row.clean_gen_ppl) == pytest.approx((np.exp(0.5), np.exp(0.9), 2.0))
+
+
+def test_texts_shown_are_of_the_first_seed_and_the_most_steps():
+    keys = [(seed, steps) for seed in (0, 1) for steps in (8, 16)]
+    frame = pd.DataFrame(keys, columns=["seed", "num_steps"]).assign(p_u=0.2, tau=0.1, sample=0, text="the")
+    found = tables.tab_samples(lambda step: frame)
+    assert found[["seed", "num_steps"]].to_numpy().tolist() == [[0, 16]]
+
+
+def test_quality_is_drawn_against_the_diversity_of_the_same_samples():
+    rows = [tab_selfcorr(lambda step: samples(), clean(lambda step: samples()), BASELINES)]
+    table = pd.concat([*rows, *(r.assign(tau=0.5, unigram_entropy_after=8.0, gen_nll_after=1.5) for r in rows)])
+    ax = fig_selfcorr(table).axes[4]
+    drawn = {tuple(np.round(line.get_xdata(), 6)): tuple(np.round(line.get_ydata(), 6)) for line in ax.lines}
+    assert drawn == {(9.0, 8.0): (2.1, 1.5), (6.0,): (1.4,), (3.0,): (0.7,)}  # corrected, before, held out
+
+
 def test_the_judge_s_ratings_are_the_paper_s():
     table = tab_judge(Reported("gidd")).set_index(["model", "criterion"]).reported_change_percent
     assert len(table) == 10 and table["p_u=0.0", "style"] == -21.1 and table["p_u=0.2", "grammar"] == 16.6
@@ -117,4 +176,6 @@ def test_each_study_has_one_row_of_the_headline_per_share_of_noise_and_seed(scal
     headline = table[table.main & table.usual & table.headline]
     assert not headline.duplicated(["study", "p_u", "seed"]).any()
     assert set(headline.study) == {"markov", "text"}
+    mdm = table[table.model == "MDM"]
+    assert set(zip(mdm.objective, mdm.weighting, mdm.p_u, mdm.weight_decay, strict=True)) == {("gidd", "none", 0, 0)}
     assert "MDM" in set(table[table.study == "markov"].model) and "AR" in set(table[table.study == "text"].model)
