@@ -42,7 +42,7 @@ def test_validation_bound_of_the_uniform_model_is_its_closed_form(p_u):
 
 @pytest.mark.parametrize("density", ["uniform", "arcsine"])
 def test_factors_make_means_over_drawn_times_those_over_uniform_ones(density):
-    t, factor = _times(0.5, 2000, torch.arange(2000), 0.1, density)
+    t, factor = _times(0.5 / 2000, 2000, torch.arange(2000), 0.1, density)  # midpoints
     assert factor.mean().item() == pytest.approx(1, abs=1e-5)
     assert (factor * t).mean().item() == pytest.approx(0.5, abs=1e-5)
     assert (factor * t * t).mean().item() == pytest.approx((0.9**3 - 0.1**3) / 3 / 0.8, abs=1e-5)
