@@ -13,7 +13,7 @@ LOSSES = ("none", "clamp", "dynamic", "dynamic + weight decay")
 CORRECTED = {
     "gen_nll": "generative NLL\n(nats per token)",
     "self_accuracy": "self-accuracy",
-    "distinct_2": "distinct pairs\n(share)",
+    "distinct_2": "distinct valid\npairs (share)",
     "valid": "valid transitions,\nknown pairs of words",
 }
 

@@ -227,7 +227,7 @@ class Diversity:
 
     Attributes:
         unigram_entropy: of the pooled token frequencies, nats.
-        distinct_2: distinct pairs of neighbours over all pairs of neighbours.
+        distinct_2: distinct valid pairs of neighbours over all pairs; errors, which differ, are no variety.
         duplicate_share: share of samples that equal an earlier one.
     """
 
@@ -236,9 +236,11 @@ class Diversity:
     duplicate_share: float
 
 
-def diversity(tokens: Tensor | Sequence[Sequence[int]]) -> Diversity:
+def diversity(tokens: Tensor | Sequence[Sequence[int]], valid: Tensor | None = None) -> Diversity:
     """Measures of samples (S, L), all positions counted.
 
+    Args:
+        valid: which pairs of neighbours data can have, (V, V), bool; all of them if omitted.
     Raises:
         ValueError: no tokens, or samples of one token, which have no neighbours.
     """
@@ -247,8 +249,10 @@ def diversity(tokens: Tensor | Sequence[Sequence[int]]) -> Diversity:
         raise ValueError(f"diversity needs samples of two or more tokens, shape (S, L); got {tuple(tokens.shape)}")
     frequency = tokens.unique(return_counts=True)[1].double() / tokens.numel()
     pairs = torch.stack([tokens[:, :-1].flatten(), tokens[:, 1:].flatten()], dim=-1)
+    distinct = pairs.unique(dim=0)
+    num_distinct = len(distinct) if valid is None else int(valid[distinct[:, 0], distinct[:, 1]].sum())
     return Diversity(
         unigram_entropy=-(frequency * frequency.log()).sum().item(),
-        distinct_2=len(pairs.unique(dim=0)) / len(pairs),
+        distinct_2=num_distinct / len(pairs),
         duplicate_share=1 - len(tokens.unique(dim=0)) / len(tokens),
     )

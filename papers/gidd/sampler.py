@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 
 from papers.gidd.common_words import seen_share
-from papers.gidd.generative import MarkovScorer, Scorer, diversity, generative_quality
+from papers.gidd.generative import Scorer, diversity, generative_quality
 from papers.gidd.sampling import ancestral_sample
 from papers.gidd.self_correction import SelfCorrection, self_correct
 from papers.gidd.settings import Run, StudyShard
@@ -77,13 +77,9 @@ class Sampler:
         valid: of a chain's samples, transitions that it can make; of common words, pairs that the training text has.
         """
         quality = generative_quality(self.scorer, tokens, torch_generator(0, "bootstrap"))
-        measured = vars(quality) | vars(diversity(tokens))
-        if isinstance(self.scorer, MarkovScorer):
-            valid = 1 - self.scorer.illegal_rate(tokens)
-        else:
-            seen = self.data.seen_pairs
-            valid = math.nan if seen is None else seen_share(tokens, seen)
-        return measured | {"valid": valid}
+        valid = self.data.valid_pairs
+        share = math.nan if valid is None else seen_share(tokens, valid)
+        return vars(quality) | vars(diversity(tokens, valid)) | {"valid": share}
 
 
 def marked_changes(before: Tensor, after: Tensor, decode: Callable[[Tensor], str]) -> str:

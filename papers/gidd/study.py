@@ -45,8 +45,10 @@ class CorpusData:
         return data if common is None else cut(data, common)
 
     @cached_property
-    def seen_pairs(self) -> Tensor | None:
-        """Which pairs of neighbours the training text has, (V, V), where its tokens are common words."""
+    def valid_pairs(self) -> Tensor | None:
+        """Which pairs of neighbours the chain can make, or the training text of common words has, (V, V); else None."""
+        if self.corpus.markov:
+            return torch.as_tensor(self.chain.transition_matrix) > 0
         return None if self.corpus.common_words is None else seen_pairs(self.text)
 
     @property

@@ -91,18 +91,20 @@ DYNAMIC = {"markov": "dynamic_exact", "text": "dynamic"}  # the exact form where
 
 
 @pytest.mark.parametrize("study", ["markov", "text"])
-def test_cpu_trains_the_whole_ablation_with_three_seeds(study):
+def test_cpu_trains_the_whole_ablation_with_three_seeds_or_five(study):
     runs = [r for r in getattr(load_config("gidd", "cpu"), study).all_runs() if r.objective == "gidd"]
     losses = [("none", 0.0), ("clamp", 0.0), (DYNAMIC[study], 0.0), (DYNAMIC[study], 0.02)]
     found = sorted((r.size, r.weighting, r.weight_decay, r.p_u, r.seed) for r in runs)
-    assert found == sorted(("m", *loss, p_u, seed) for loss in losses for p_u in (0.0, 0.1, 0.2) for seed in range(3))
+    seeds = {loss: range(5 if loss[1] else 3) for loss in losses}  # what is sampled has five
+    wanted = [("m", *loss, p_u, seed) for loss in losses for p_u in (0.0, 0.1, 0.2) for seed in seeds[loss]]
+    assert found == sorted(wanted)
 
 
 @pytest.mark.parametrize("study", ["markov", "text"])
-def test_cpu_samples_from_one_recipe_at_every_share_of_noise_with_three_seeds(study):
+def test_cpu_samples_from_one_recipe_at_every_share_of_noise_with_five_seeds(study):
     runs = [r for r in getattr(load_config("gidd", "cpu"), study).all_runs() if r.sample]
     assert {(r.objective, r.weighting, r.weight_decay, r.size) for r in runs} == {("gidd", DYNAMIC[study], 0.02, "m")}
-    assert sorted((r.p_u, r.seed) for r in runs) == [(p_u, seed) for p_u in (0.0, 0.1, 0.2) for seed in range(3)]
+    assert sorted((r.p_u, r.seed) for r in runs) == [(p_u, seed) for p_u in (0.0, 0.1, 0.2) for seed in range(5)]
 
 
 def test_the_names_of_the_weightings_are_those_that_are_implemented():

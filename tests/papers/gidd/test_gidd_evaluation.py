@@ -236,6 +236,8 @@ def test_diversity_of_known_samples():
     assert same.unigram_entropy == pytest.approx(math.log(2))
     assert same.distinct_2 == pytest.approx(2 / 12)
     assert same.duplicate_share == 0.75
+    valid = torch.tensor([[False, True], [False, False]])  # errors are no variety
+    assert diversity([[0, 1, 0, 1]] * 4, valid).distinct_2 == pytest.approx(1 / 12)
     varied = diversity([[0, 1], [2, 3]])
     assert (varied.distinct_2, varied.duplicate_share) == (1.0, 0.0)
     assert varied.unigram_entropy == pytest.approx(math.log(4))

@@ -181,6 +181,10 @@ def test_what_is_measured_after_a_correction_is_the_corrected_tokens():
     clean = -data.chain.sequence_log_likelihood(data.validation(16)).mean() / shard.corpus.seq_len
     assert held_out["mean_nll"] == pytest.approx(clean, abs=0.3)  # without the first token, smoothed
     assert held_out["num_steps"] is None and held_out["num_samples"] == 16 and held_out["valid"] == 1
+    # threes follow each other in no sequence of the chain, so that such pairs are neither valid nor variety
+    assert data.chain.transition_matrix[3, 3] == 0 and corrected["valid"] == corrected["distinct_2"] == 0
+    possible = (data.chain.transition_matrix > 0).sum()
+    assert sampled["distinct_2"] <= possible / (16 * (shard.corpus.seq_len - 1))
 
 
 def test_changes_are_marked_as_wdiff_does():
