@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from papers.signed_adam.settings import NAMES, OPTIMIZERS
 from shared.artifacts.sweeps import final_rows
 
 # Every setting that a method of the paper may have; absent ones are missing values.
@@ -53,12 +54,9 @@ def _method(row: dict) -> str:
         if math.isfinite(row["clip_value"]):
             return "SGD + Cclip"
         return "SGD + Gclip" if math.isfinite(row["clip_norm"]) else "SGD"
-    names = {"rmsprop": "RMSprop", "signsgd": "SignSGD", "emasign": "EMASign"}
-    names |= {"soft_signum": "Signum + eps", "adavar": "AdaVar"}
-    if optimizer not in names:
-        known = ", ".join(["adamw", "signum", "sgd", "heavy_ball", *names])
-        raise ValueError(f"no method of the paper is the optimiser '{optimizer}'; known are {known}")
-    return names[optimizer]
+    if optimizer not in NAMES:
+        raise ValueError(f"no method of the paper is the optimiser '{optimizer}'; known are {', '.join(OPTIMIZERS)}")
+    return NAMES[optimizer]
 
 
 def of_studies(runs: pd.DataFrame, studies: Iterable[str], methods: Iterable[str]) -> pd.DataFrame:

@@ -3,20 +3,42 @@
 A study is one sweep at one setup (model, corpus, sequence length).
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_serializer
+from pydantic import AfterValidator, Field, field_serializer, model_validator
 
-from shared.base.settings import Factor, NonNegative, Positive, Share, StrictModel
+from shared.base.errors import nearest_or_all
+from shared.base.settings import Factor, NonNegative, Positive, StrictModel
 from shared.train.language.config import LanguageSettings, LanguageShard
 from shared.train.sweep.config import SweepConfig
+
+# Optimisers whose runs the tables can name: those of one method, and those whose settings say which.
+NAMES = {"rmsprop": "RMSprop", "signsgd": "SignSGD", "emasign": "EMASign"}
+NAMES |= {"soft_signum": "Signum + eps", "adavar": "AdaVar"}
+OPTIMIZERS = ("adam", "adamw", "signum", "sgd", "heavy_ball", *NAMES)
+
+Averaging = Annotated[float, Field(gt=0, lt=1)]  # a factor that averages something
+
+
+def _unequal(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] == pair[1]:
+        raise ValueError(f"equal betas {pair[0]:g} stand under 'unequal'; move them to 'betas'")
+    return pair
+
+
+def _each_once(values: list[int]) -> list[int]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{values} has a value twice; keep one")
+    return values
 
 
 class Exact(StrictModel):
     """Checks that need no training: the variance identity, the inference problem, bounds, the filter."""
 
-    betas: list[Factor]  # averaging factors on the diagonal
-    unequal: list[tuple[float, float]]  # (beta1, beta2) for which the identity has to fail
+    betas: list[Averaging]  # on the diagonal
+    unequal: list[
+        Annotated[tuple[Averaging, Averaging], AfterValidator(_unequal)]
+    ]  # for which the identity has to fail
     num_steps: int = Field(ge=10)  # length of the gradient streams
     inference_cases: int = Field(ge=1)  # random (g, m, s2, beta) of the inference problem, after the worked one
     filter_betas: list[Factor]  # beta of the filter demo
@@ -26,9 +48,9 @@ class Exact(StrictModel):
 class Quadratics(StrictModel):
     """Descents on the nine-dimensional block quadratics, one batch of rows per update."""
 
-    draws: list[int]  # random rotations of the blocks
+    draws: Annotated[list[int], AfterValidator(_each_once)]  # random rotations of the blocks
     designs: list[Literal["eig", "sqrt"]]
-    warmup_fractions: list[Share]  # of the updates; the authors' notebook has 0.05, their caption 0.1
+    warmup_fractions: list[Factor]  # of the updates; the authors' notebook has 0.05, their caption 0.1
     num_seeds: int = Field(ge=1)
     num_steps: int = Field(ge=10)
     batch_size: int = Field(ge=1, le=9)  # rows of an update, of 9
@@ -37,6 +59,12 @@ class Quadratics(StrictModel):
     mollifiers: list[NonNegative]  # constants eps in m / (|m| + eps)
     max_loss: float = Field(gt=0)  # a seed whose loss ever exceeds this is dropped, and counted
     log_every: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _all_methods(self) -> Self:
+        if missing := [name for name in ("SGD", "Signum", "Adam") if name not in self.lrs]:
+            raise ValueError(f"'lrs' has no learning rates for {missing[0]}, with which others are compared; add them")
+        return self
 
 
 class QuadraticsShard(Quadratics):
@@ -55,6 +83,23 @@ class Study(StrictModel):
     widen: tuple[str, ...] = ("lr",)  # hyperparameters whose grids are widened; what is left names the cells
     fresh_seeds: tuple[int, ...] = ()  # on which the best setting of each cell is trained again, and measured
     sweep: SweepConfig
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        """What would be refused, or mean nothing, after hours of training."""
+        blocks = self.sweep.blocks
+        for block in blocks:
+            if block.optimizer not in OPTIMIZERS:
+                hint = nearest_or_all(block.optimizer, OPTIMIZERS)
+                raise ValueError(f"no method of the paper is the optimiser '{block.optimizer}'; {hint}")
+            seeds = self.sweep.seeds if block.seeds is None else block.seeds
+            seeds = range(seeds) if isinstance(seeds, int) else seeds
+            if taken := sorted(set(seeds) & set(self.fresh_seeds)):
+                raise ValueError(f"seed {taken[0]} tunes, so it cannot be among fresh_seeds; take another")
+        varied = {name for block in blocks for name in (*block.grid, *block.together)}
+        if unknown := [name for name in self.widen if name not in varied]:
+            raise ValueError(f"widen has '{unknown[0]}', which no block varies; {nearest_or_all(unknown[0], varied)}")
+        return self
 
     def applied(self, setup: LanguageSettings) -> LanguageSettings:
         """The setup with what this study follows up."""

@@ -92,3 +92,39 @@ def test_an_update_of_the_quadratics_sees_some_of_the_rows():
     shard = shards(changed())["quadratics"]["draw-0"].model_copy(update={"num_steps": 20, "num_seeds": 3})
     found = run(block_quadratic(LANDSCAPES["het"], 0, "eig"), "SGD", 0.05, shard)
     assert shard.batch_size == 3 and all(len(set(losses.tolist())) == 3 for losses in found.final)
+
+
+def of_main(**sweep) -> dict:
+    """The studies at smoke, with changes to the sweep of the main one."""
+    studies = load_config("signed_adam", "smoke").model_dump()["studies"]
+    studies["main"]["sweep"] |= sweep
+    return studies
+
+
+@pytest.mark.parametrize(
+    ("section", "given", "message"),
+    [
+        ("quadratics", {"lrs": {"SGD": [0.1], "Signum": [0.1]}}, "'lrs' has no learning rates for Adam"),
+        ("quadratics", {"draws": [1, 1]}, "has a value twice"),
+        ("quadratics", {"warmup_fractions": [1.0]}, "less than 1"),
+        ("exact", {"betas": [0.0]}, "greater than 0"),
+        ("exact", {"unequal": [[1.5, 0.9]]}, "less than 1"),
+        ("exact", {"unequal": [[0.9, 0.9]]}, "equal betas 0.9 stand under 'unequal'"),
+    ],
+)
+def test_what_the_exact_checks_and_quadratics_cannot_use_is_refused(section, given, message):
+    settings = load_config("signed_adam", "smoke").model_dump()[section]
+    with pytest.raises(ValueError, match=message):
+        changed(**{section: settings | given})
+
+
+def test_what_could_not_be_judged_is_refused_before_it_is_trained():
+    lion = of_main(blocks=[{"optimizer": "lion", "grid": {"lr": [0.1]}}])
+    with pytest.raises(ValueError, match="no method of the paper is the optimiser 'lion'; known are adam"):
+        changed(studies=lion)
+    with pytest.raises(ValueError, match="seed 2 tunes, so it cannot be among fresh_seeds"):
+        changed(studies=of_main(seeds=[0, 2]))
+    widened = of_main()
+    widened["main"]["widen"] = ["lr", "betta"]
+    with pytest.raises(ValueError, match="widen has 'betta', which no block varies; did you mean 'beta'"):
+        changed(studies=widened)
