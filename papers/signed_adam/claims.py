@@ -13,7 +13,7 @@ from papers.signed_adam import comparing, grid
 from papers.signed_adam.landscapes import block_decades, count_above, decades, decades_of_best_constant
 from papers.signed_adam.runs import TABLE_1
 from shared.artifacts.claims import at_least, at_most, claim, greater, less, note, untestable
-from shared.artifacts.estimates import difference
+from shared.artifacts.estimates import difference, mean_of
 
 ALL = ("smoke", "cpu", "gpu", "paper", "paper-lite")
 PROBED = "at cpu the middle of the grids follows sixteen probe runs on one seed, at twice the batch; 256 updates, five"
@@ -46,7 +46,7 @@ signum_between = best_claim(
     "signum-between",
     "Tuned Signum beats tuned SGD and stays behind Adam.",
     reported="perplexity 21.86 (Adam), 23.23 (Signum), 33.40 (best SGD); two sigma 0.21 and 0.16",
-)(_ranking([("Adam", "Signum"), ("Signum", "SGD"), ("Signum", "SGD + Gclip")]))
+)(_ranking([("Adam", "Signum"), *(("Signum", sgd) for sgd in ("SGD", "SGD + Gclip", "SGD + Cclip"))]))
 
 
 @best_claim(
@@ -196,7 +196,6 @@ def variance_identity(tab_identity):
 def vi_optimum(tab_inference):
     yield at_most("largest distance to the minimum", tab_inference.error.max(), 1e-6)
     yield at_least("smallest distance with the arguments swapped", tab_inference.swapped_distance.min(), 1e-3)
-    yield note("cases", len(tab_inference))
 
 
 @exact_claim(
@@ -206,11 +205,10 @@ def vi_optimum(tab_inference):
     chosen_after="the worst rotation decides, after a mean over eight, which were three, had hidden one that fails",
 )
 def het_quadratic_order(tab_quadratics, settings):
-    num_runs = settings.quadratics.num_seeds
     for worse, better, ratio in (("SGD", "Signum", 100), ("Signum", "Adam", 3), ("SGD", "Adam", 1000)):
-        for name, gap in decades(tab_quadratics, "het", worse, better, "least", num_runs):
+        for name, gap in decades(tab_quadratics, "het", worse, better, "least", settings.quadratics.num_seeds):
             yield at_least(name, gap, log10(ratio))
-    for name, gap in decades(tab_quadratics, "hom", "SGD", "Adam", "most", num_runs):
+    for name, gap in decades(tab_quadratics, "hom", "SGD", "Adam", "most", settings.quadratics.num_seeds):
         yield at_most(name, gap, log10(20))
     yield note("rotations of alike blocks beyond 20", count_above(tab_quadratics, "hom", "SGD", "Adam", 20))
     yield note("best learning rates at a grid's edge", int((tab_quadratics.edge != "inside").sum()))
@@ -218,10 +216,12 @@ def het_quadratic_order(tab_quadratics, settings):
 
 @exact_claim(
     "fixed-mollifier-no-gain",
-    "No constant in place of the variance brings Signum to Adam on blocks of different scale.",
+    "On blocks of different scale Signum with the best constant for the variance stays 3 times behind Adam on average.",
 )
 def fixed_mollifier_no_gain(tab_mollifier):
-    yield at_least("decades of the best constant over Adam", decades_of_best_constant(tab_mollifier, "het"), log10(3))
+    behind = decades_of_best_constant(tab_mollifier, "het")
+    yield at_least("decades of the best constant over Adam", mean_of(behind), log10(3))
+    yield note("least of a rotation", behind.min())
 
 
 @exact_claim(

@@ -44,11 +44,11 @@ def count_above(tab_quadratics: pd.DataFrame, landscape: str, worse: str, better
     return f"{above.sum()} of {len(above)}"
 
 
-def decades_of_best_constant(tab_mollifier: pd.DataFrame, landscape: str) -> Estimate:
-    """log10(loss of Signum with its best constant / loss of Adam), a mean over rotations."""
+def decades_of_best_constant(tab_mollifier: pd.DataFrame, landscape: str) -> pd.Series:
+    """log10(loss of Signum with its best constant / loss of Adam) of each rotation."""
     rows = tab_mollifier[tab_mollifier.landscape == landscape]
     best = rows.groupby("draw").agg(median=("median", "min"), adam=("adam_median", "first"))
-    return mean_of(np.log10(best["median"] / best.adam))
+    return np.log10(best["median"] / best.adam)
 
 
 def block_decades(tab_variance: pd.DataFrame, landscape: str) -> tuple[Estimate, Estimate]:
