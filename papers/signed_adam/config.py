@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from papers.signed_adam.settings import Exact, Quadratics, QuadraticsShard, Released, Study, SweepShard
+from papers.signed_adam.settings import Exact, Quadratics, QuadraticsShard, Released, Studies, Study, SweepShard
 from shared.artifacts.config import PaperConfig
 from shared.base.settings import StrictModel
 from shared.train.language.config import LanguageSettings
@@ -27,7 +27,7 @@ class Config(PaperConfig):
     thresholds: Thresholds
     quadratics: Quadratics
     sizes: dict[str, LanguageSettings]  # model, corpus and sequence length by name
-    studies: dict[str, Study | None]
+    studies: Studies
     released: Released | None
 
     @model_validator(mode="after")

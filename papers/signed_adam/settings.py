@@ -106,6 +106,15 @@ class Study(StrictModel):
         return setup.model_copy(update={name: getattr(self, name) for name in ("extensions", "widen", "fresh_seeds")})
 
 
+def _with_main(studies: dict[str, Study | None]) -> dict[str, Study | None]:
+    if studies.get("main") is None:
+        raise ValueError("study 'main' is what the tables compare, and cannot be left out; give it a sweep")
+    return studies
+
+
+Studies = Annotated[dict[str, Study | None], AfterValidator(_with_main)]  # by name; None is left out
+
+
 class SweepShard(LanguageShard):
     """One job of a study, which `sweep` names."""
 

@@ -128,3 +128,5 @@ def test_what_could_not_be_judged_is_refused_before_it_is_trained():
     widened["main"]["widen"] = ["lr", "betta"]
     with pytest.raises(ValueError, match="widen has 'betta', which no block varies; did you mean 'beta'"):
         changed(studies=widened)
+    with pytest.raises(ValueError, match="study 'main' is what the tables compare"):
+        changed(studies=of_main() | {"main": None})
