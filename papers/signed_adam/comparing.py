@@ -8,6 +8,9 @@ import pandas as pd
 from papers.signed_adam.runs import TUNED, equal_betas, most_seeds, of_studies
 from shared.artifacts.estimates import Estimate, difference, from_spread
 from shared.artifacts.sweeps import over_seeds, tuned
+from shared.base.seeding import numpy_generator
+
+CHOICES = 2000  # redrawn choices of a setting
 
 
 def measured(runs: pd.DataFrame, cell: list[str], over: list[str]) -> pd.DataFrame:
@@ -15,17 +18,45 @@ def measured(runs: pd.DataFrame, cell: list[str], over: list[str]) -> pd.DataFra
 
     Returns:
         as `tuned`: num_settings, num_diverged and the edges are of the tuning; val_loss, std and num_seeds of the runs
-        on fresh seeds, whose setting was not chosen for its luck on them.
+        on fresh seeds, whose setting was not chosen for its luck on them. Then choice_error (see `choice_errors`); 0
+        where the seeds that chose measure too.
     """
     table = tuned(runs[~runs.fresh], cell, over=over)
     again = over_seeds(runs[runs.fresh], [*cell, *over])
     if not len(again):
-        return table
+        return table.assign(choice_error=0.0)
     both = table.merge(again, on=[*cell, *over], how="left", suffixes=("", "_again"))
     has = both.num_seeds_again.notna()
     for column in ("val_loss", "std", "num_seeds"):
         both[column] = both[column].mask(has, both[f"{column}_again"])
-    return both[table.columns].astype({"num_seeds": int})
+    errors = choice_errors(over_seeds(runs[~runs.fresh], [*cell, *over]), cell, again["std"].median())
+    both = both[table.columns].astype({"num_seeds": int}).merge(errors, on=cell, how="left")
+    return both.assign(choice_error=both.choice_error.where(has, 0.0))
+
+
+def choice_errors(means: pd.DataFrame, cell: list[str], std: float) -> pd.DataFrame:
+    """What other tuning seeds might have chosen: the standard deviation, in each cell, of the chosen setting's loss.
+
+    Every seed mean is redrawn with the standard error that runs of spread `std` give it, and the best one chosen again;
+    what the mean says of a setting stands for its worth. A diverged setting stays out.
+
+    Args:
+        means: of `over_seeds`, on the seeds that tune; `cell` names groups of settings.
+    Returns:
+        `cell` and choice_error, which is 0 for a single setting.
+    """
+    groups = means.groupby(cell, dropna=False)
+    return pd.DataFrame([(*key, _choice_error(rows, std)) for key, rows in groups], columns=[*cell, "choice_error"])
+
+
+def _choice_error(means: pd.DataFrame, std: float) -> float:
+    rows = means[np.isfinite(means.val_loss)]
+    if len(rows) < 2:
+        return 0.0
+    loss = rows.val_loss.to_numpy(float)
+    spread = std / np.sqrt(rows.num_seeds.to_numpy(float))
+    redrawn = numpy_generator(0, "choices").normal(loss, spread, (CHOICES, len(loss)))
+    return float(np.std(loss[redrawn.argmin(axis=1)], ddof=1))
 
 
 def best_settings(runs: pd.DataFrame) -> pd.DataFrame:
@@ -130,8 +161,8 @@ def method_losses(tab_methods: pd.DataFrame, reported_spread: bool) -> dict[str,
 
 
 def row_loss(row) -> Estimate:
-    """Seed mean of a table's row, from its columns val_loss, two_sigma and num_seeds."""
-    return from_spread(row.val_loss, row.two_sigma / 2, row.num_seeds)
+    """Loss of a table's row, with the noise of its seeds (two_sigma, num_seeds) and of its choice (choice_error)."""
+    return difference(from_spread(row.val_loss, row.two_sigma / 2, row.num_seeds), Estimate(0.0, row.choice_error))
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:

@@ -35,7 +35,8 @@ def tuned_cells(runs: pd.DataFrame, spread: float = np.nan) -> pd.DataFrame:
     tuning = common_seeds(adam[~adam.fresh], ["study"], ["lr", "beta1", "beta2", "weight_decay", "clip_norm"])
     cells = tuned_over_lr(pd.concat([tuning, adam[adam.fresh]]), ["study", "beta1", "beta2"])
     cells = with_regret(cells, ["study", "beta1"])
-    error = (cells["std"].fillna(spread) / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss))
+    error = np.hypot(cells["std"].fillna(spread) / np.sqrt(cells.num_seeds), cells.choice_error)
+    error = error.where(np.isfinite(cells.val_loss))
     best = error.where(cells.regret == 0).groupby([cells.study, cells.beta1]).transform("max")
     cells = cells.assign(regret_error=np.hypot(error, best).where(cells.regret > 0, 0.0))
     return cells.assign(score=np.exp(-np.expm1(cells.regret) / SCORE_SCALE))
@@ -73,12 +74,13 @@ def main_cells(tab_betas: pd.DataFrame, from_beta1: float = 0.0) -> pd.DataFrame
 def estimate(
     cells: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], edges: str = "none", num_draws: int = 2000
 ) -> Estimate:
-    """`statistic` of the cells, and its spread when every loss is redrawn within its standard error over seeds.
+    """`statistic` of the cells, and its spread when every loss is redrawn: its seeds, and the choice of its rate.
 
     A cell whose seeds all diverged stays there; the spread is unknown if any other cell has one seed, and if one of the
     best cells that the statistic rests on lies at an end of its grid: `edges` says which, or "none".
     """
-    error = (cells.two_sigma / 2 / np.sqrt(cells.num_seeds)).where(np.isfinite(cells.val_loss), 0.0)
+    error = np.hypot(cells.two_sigma / 2 / np.sqrt(cells.num_seeds), cells.choice_error)
+    error = error.where(np.isfinite(cells.val_loss), 0.0)
     fewest = fewest_seeds(cells)
     if error.isna().any() or edges != "none":
         return Estimate(float(statistic(cells)), UNKNOWN, dof=0, n=fewest)
@@ -97,7 +99,7 @@ def fewest_seeds(cells: pd.DataFrame) -> int | None:
 def share_below(cells: pd.DataFrame, other: pd.Series) -> Estimate:
     """Share of cells whose loss is below that of `other` (a row with val_loss, two_sigma, num_seeds), both redrawn."""
     both = pd.concat([cells, other.to_frame().T.assign(beta1=np.nan)], ignore_index=True)
-    both = both.astype({"val_loss": float, "two_sigma": float, "num_seeds": int})
+    both = both.astype({"val_loss": float, "two_sigma": float, "choice_error": float, "num_seeds": int})
 
     def share(rows: pd.DataFrame) -> float:
         own = rows.beta1.notna()

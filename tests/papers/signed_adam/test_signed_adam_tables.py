@@ -237,10 +237,10 @@ def test_studies_without_runs_give_empty_tables_and_a_sentence():
     assert verdict_of(found) == "not testable at this scale"
 
 
-def methods(num_seeds=3, two_sigma=0.02, **losses) -> pd.DataFrame:
+def methods(num_seeds=3, two_sigma=0.02, choice_error=0.0, **losses) -> pd.DataFrame:
     table = pd.DataFrame({"method": list(losses), "val_loss": list(losses.values())})
     table = table.assign(method=table.method.str.replace("_", " + "), num_seeds=num_seeds, num_settings=15)
-    table = table.assign(edge="inside", edge_averaging="inside")
+    table = table.assign(edge="inside", edge_averaging="inside", choice_error=choice_error)
     table = table.assign(ppl=np.exp(table.val_loss), two_sigma=two_sigma if num_seeds > 1 else np.nan)
     columns = {"ppl": "reported_ppl", "two_sigma": "reported_two_sigma"}
     return REPORTED.beside(table, "Table 1", rows="method", columns=columns)
@@ -274,6 +274,32 @@ def test_fresh_seeds_measure_what_others_chose():
     best = comparing.best_settings(runs_of(rows + again)).iloc[0]  # by the seed that tuned: (0.9, 0.9)
     assert best.averaging == 0.9 and best.val_loss == pytest.approx(3.402) and best.num_seeds == 3
     assert best.num_settings == 6 and best.num_runs == 12 and best.edge == "inside"  # two equal pairs, three rates
+
+
+def means(*losses: float, num_seeds: int = 1) -> pd.DataFrame:
+    return pd.DataFrame({"method": "Adam", "val_loss": losses, "num_seeds": num_seeds})
+
+
+def test_other_tuning_seeds_might_have_chosen_a_near_tie():
+    """Of two settings the worse one is chosen with probability p = Phi(-gap / (sqrt(2) error)): gap sqrt(p (1 - p))."""
+    near, error = means(3.0, 3.01), comparing.choice_errors
+    assert error(near, ["method"], 0.01).choice_error.tolist() == pytest.approx([0.00427], abs=2e-4)
+    four = means(3.0, 3.01, num_seeds=4)
+    assert error(four, ["method"], 0.01).choice_error.tolist() == pytest.approx([0.0027], abs=2e-4)
+    for clear in (means(3.0), means(3.0, math.inf), means(3.0, 4.0), means(math.inf, math.inf)):
+        assert error(clear, ["method"], 0.01).choice_error.tolist() == [0.0]
+
+
+def test_the_choice_is_noise_where_fresh_seeds_measure_it():
+    rows = synthetic(GRID | {(0.95, 0.95): 3.0005})
+    once = comparing.best_settings(runs_of(rows)).iloc[0]
+    again = comparing.best_settings(runs_of(rows + fresh(rows, {(0.9, 0.9): 3.0}))).iloc[0]
+    assert once.choice_error == 0 and 1e-4 < again.choice_error < 3e-4
+    cells = ours(betas_of(rows + fresh(rows, GRID))).assign(choice_error=1.0)
+    assert grid.estimate(cells, grid.tied_regret).noise > 0.1
+    assert verdict(claims.signum_closes_most, methods(**GOOD | {"Signum": 3.5}), settings()) == "fails"
+    chosen = methods(**GOOD | {"Signum": 3.5}, choice_error=0.5)
+    assert verdict(claims.signum_closes_most, chosen, settings()) == "within noise"
 
 
 def test_adam_is_tuned_over_equal_betas_as_others_over_one_factor():
@@ -383,7 +409,7 @@ def test_the_largest_loss_tells_its_seeds_and_three_are_behind_a_printed_spread(
 
 
 def confounders(eps=(3.0, 3.001), correction=(3.0, 3.002)) -> pd.DataFrame:
-    common = {"method": "Adam", "num_seeds": 3, "two_sigma": 0.002, "gradient_init": 0.0}
+    common = {"method": "Adam", "num_seeds": 3, "two_sigma": 0.002, "choice_error": 0.0, "gradient_init": 0.0}
     small = pd.DataFrame({"study": "eps", "eps": [1e-6, 1e-15], "bias_correction": 1.0, "val_loss": eps})
     zero = pd.DataFrame({"study": "init", "eps": 1e-8, "bias_correction": [1.0, 0.0], "val_loss": correction})
     return pd.concat([small, zero]).assign(**common)
@@ -437,7 +463,7 @@ def test_a_claim_on_methods_fails_where_it_is_wrong(function, changed, expected)
 
 def adavar(diagonal: float, other: float, num_seeds: int = 3) -> pd.DataFrame:
     table = pd.DataFrame({"beta1": 0.9, "gamma": [0.9, 0.5], "tau": 0.9, "val_loss": [diagonal, other]})
-    return table.assign(is_adam=[True, False], two_sigma=0.004, num_seeds=num_seeds)
+    return table.assign(is_adam=[True, False], two_sigma=0.004, choice_error=0.0, num_seeds=num_seeds)
 
 
 def test_the_diagonal_of_adavar_is_compared_with_the_best_point_off_it():
