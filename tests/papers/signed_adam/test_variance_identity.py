@@ -43,6 +43,13 @@ def test_the_identity_fails_off_the_diagonal(pair):
     assert identity_error(noise(), *pair) > 1e-3
 
 
+def test_off_the_diagonal_the_average_is_that_of_the_denominator():
+    """A single unit step at k = 1, from zero: v - m^2 = (1 - b2) - (1 - b1)^2, and b2 EMA_b2 of g^2 is b2 (1 - b2)."""
+    for beta1, beta2 in ((0.9, 0.95), (0.95, 0.9), (0.8, 0.99)):
+        error = abs((1 - beta2) - (1 - beta1) ** 2 - beta2 * (1 - beta2)) / (1 - beta2)
+        assert identity_error(torch.ones(1, dtype=torch.float64), beta1, beta2) == pytest.approx(error, rel=1e-12)
+
+
 # below 1e-154 a square is subnormal and has lost digits; nothing that trains is so small
 GRADIENTS = st.floats(-1e3, 1e3).map(lambda g: g if abs(g) > 1e-100 else 0.0)
 
