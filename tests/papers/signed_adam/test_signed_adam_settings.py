@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from papers.signed_adam.config import Config, shards
-from papers.signed_adam.descents import best_row, final_rows, landscape_parts, rule_of, run
+from papers.signed_adam.descents import best_row, final_rows, landscape_parts, rule_of, run, run_mollified, variances
 from shared.artifacts.config import load_config
 from shared.optim.quadratics import LANDSCAPES, Descents, block_quadratic
 
@@ -92,6 +92,49 @@ def test_an_update_of_the_quadratics_sees_some_of_the_rows():
     shard = shards(changed())["quadratics"]["draw-0"].model_copy(update={"num_steps": 20, "num_seeds": 3})
     found = run(block_quadratic(LANDSCAPES["het"], 0, "eig"), "SGD", 0.05, shard)
     assert shard.batch_size == 3 and all(len(set(losses.tolist())) == 3 for losses in found.final)
+
+
+def test_a_seed_that_was_ever_too_high_is_dropped_though_it_came_back():
+    final = torch.tensor([[1.0, 2.0, 3.0, 4.0, 1e-3]], dtype=torch.float64)
+    highest = torch.tensor([[5.0, 5.0, 5.0, 5.0, 1e9]], dtype=torch.float64)
+    (row,) = final_rows(Descents([0], final[None], highest, {}), [1e-3], max_loss=1e8)
+    assert row == {"lr": 1e-3, "num_seeds": 5, "num_dropped": 1, "low": 1.75, "median": 2.5, "high": 3.25}
+
+
+def test_descents_on_all_rows_are_those_of_the_equations():
+    """Without gradient noise, step by step: warm-up from 0, cosine to 0, averages from zero."""
+    shard = shards(changed())["quadratics"]["draw-0"].model_copy(update={"batch_size": 9, "num_seeds": 1})
+    problem = block_quadratic(LANDSCAPES["het"], 0, "eig")
+    hessian, steps, ramp = problem.hessian, shard.num_steps, round(0.05 * shard.num_steps)
+    rise = [k / (ramp - 1) for k in range(ramp)]
+    rates = rise + [0.5 * (1 + math.cos(math.pi * k / (steps - ramp))) for k in range(steps - ramp)]
+
+    def loss(direction, lr):
+        w, m, sigma2 = torch.ones(9, dtype=torch.float64), torch.zeros(9, dtype=torch.float64), 0.0
+        for rate in rates:
+            g = hessian @ w
+            sigma2 = 0.95 * sigma2 + 0.95 * 0.05 * (g - m).square()
+            m = 0.95 * m + 0.05 * g
+            w = w - lr * rate * direction(m, sigma2)
+        return (0.5 * w @ hessian @ w).item()
+
+    directions = {
+        "SGD": lambda m, _: m,
+        "Signum": lambda m, _: m.sign(),
+        "Adam": lambda m, sigma2: m / ((m.square() + sigma2).sqrt() + 1e-8),
+    }
+    for method, direction in directions.items():
+        final = run(problem, method, 0.05, shard).final[1, 0].item()
+        assert final == pytest.approx(loss(direction, shard.lrs[method][1]), rel=1e-6)
+    softened = run_mollified(problem, 0.1, shard).final[1, 0].item()
+    assert softened == pytest.approx(loss(lambda m, _: m / (m.abs() + 0.1), shard.lrs["Signum"][1]), rel=1e-6)
+
+
+def test_the_radius_is_the_length_of_a_coordinate_s_step():
+    watched = {"exp_avg": torch.full((1, 1, 3, 9), 3.0), "exp_avg_var": torch.full((1, 1, 3, 9), 16.0)}
+    found = Descents([0], torch.ones(1, 1, 3), torch.ones(1, 3), watched)
+    sigma2, radius = variances(found, 0)
+    assert sigma2.tolist() == [[16.0] * 9] and radius.tolist()[0] == pytest.approx([0.6] * 9)
 
 
 def of_main(**sweep) -> dict:

@@ -372,6 +372,8 @@ def test_the_paper_s_tables_stand_beside_ours_in_nats():
     signum = found.loc[("Table 1: above Adam", "Signum")]
     assert signum.value.to_dict() == pytest.approx({"paper": math.log(23.23 / 21.86), "ours": 0.1})
     assert signum.high["ours"] - signum.value["ours"] == pytest.approx(0.02 * math.sqrt(2))
+    theirs = math.hypot(0.16 / 23.23, 0.21 / 21.86)  # two sigma in perplexity, over the perplexity
+    assert signum.high["paper"] - signum.value["paper"] == pytest.approx(theirs)
     third = found.loc[("Table 3: above Adam\nfrom zero, corrected", "Adam GI-BC")]
     assert third.value["paper"] == pytest.approx(math.log(22.58 / 21.86)) and "ours" not in third.index
     last = found.loc["Table B, Figure 2:\nwhat equal betas lose"].value
@@ -417,11 +419,24 @@ def confounders(eps=(3.0, 3.001), correction=(3.0, 3.002)) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("changed", "expected"),
-    [({}, "holds"), ({"eps": (3.0, 3.1)}, "fails"), ({"correction": (3.1, 3.0)}, "fails")],
+    [
+        ({}, "holds"),
+        ({"eps": (3.0, 3.1)}, "fails"),
+        ({"correction": (3.1, 3.0)}, "fails"),
+        ({"eps": (3.0, 3.04)}, "fails"),  # more than a third of 0.1, less than a half
+    ],
 )
 def test_eps_and_bias_correction_are_held_against_a_third_of_the_gap(changed, expected):
-    methods_ = methods(Adam=3.0, Signum=3.1)
+    methods_ = methods(Adam=3.0, Signum=3.1, two_sigma=0.002)
     assert verdict(claims.eps_init_bc_minor, confounders(**changed), methods_, settings()) == expected
+
+
+def test_a_large_eps_and_a_start_at_the_first_gradient_may_be_worse():
+    rows = confounders()
+    large = rows.iloc[[0]].assign(eps=1e-3, val_loss=9.0)
+    from_first = rows.iloc[[-1]].assign(gradient_init=1.0, val_loss=9.0)
+    given = pd.concat([rows, large, from_first], ignore_index=True)
+    assert verdict(claims.eps_init_bc_minor, given, methods(Adam=3.0, Signum=3.1), settings()) == "holds"
 
 
 def test_the_best_constant_counts_and_not_the_worst():
@@ -443,6 +458,11 @@ def test_a_claim_on_methods_holds_on_a_clear_order_only_with_a_spread(function):
     assert verdict(function, methods(**GOOD), settings()) == "holds"
     assert verdict(function, methods(**GOOD, num_seeds=1), settings()) == "within noise"
     assert verdict(function, methods(**GOOD, num_seeds=1), settings(reported_spread=True)) == "holds"
+
+
+def test_a_single_released_run_has_the_standard_deviation_that_table_1_prints():
+    one = comparing.method_losses(methods(**GOOD, num_seeds=1), reported_spread=True)["SGD"]
+    assert one.noise == pytest.approx(5.14 / 2 / 53.62) and (one.dof, one.n) == (2, 1)
 
 
 @pytest.mark.parametrize(
