@@ -21,15 +21,24 @@ A name in `grid`, `together` or `fixed` is a hyperparameter of the block's optim
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.base.settings import StrictModel
 from shared.train.run import Run, Value
 
 _LENGTHS = ("num_steps", "num_tokens")
 _RUN_KEYS = ("batch_size", *_LENGTHS, "clip_norm", "noise_scale", "data_seed")
+
+
+def _one_or_more(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    if seeds == () or (isinstance(seeds, int) and seeds < 1):
+        raise ValueError(f"a sweep needs a seed; got {seeds}, which gives it no run")
+    return seeds
+
+
+Seeds = Annotated[int | tuple[int, ...], AfterValidator(_one_or_more)]  # their number (0, 1, ...), or themselves
 
 
 class SweepBlock(StrictModel):
@@ -39,7 +48,7 @@ class SweepBlock(StrictModel):
     grid: dict[str, tuple[Value, ...]] = {}  # name -> values; every combination is run
     together: dict[str, tuple[Value, ...]] = {}  # names whose values are taken side by side: equally long lists
     fixed: dict[str, Value] = {}  # overrides those of the sweep
-    seeds: int | tuple[int, ...] | None = None  # number of seeds (0, 1, ...) or the seeds; the sweep's if None
+    seeds: Seeds | None = None  # the sweep's if None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -67,7 +76,7 @@ class SweepConfig(StrictModel):
     num_steps: int | None = Field(default=None, gt=0)  # updates of a run; give this or num_tokens
     num_tokens: int | None = Field(default=None, gt=0)  # tokens of a run: num_steps = num_tokens / (batch_size seq_len)
     seq_len: int = Field(default=1, gt=0)  # tokens of a row; 1 where rows are not sequences
-    seeds: int | tuple[int, ...] = 1  # number of seeds (0, 1, ...) or the seeds themselves
+    seeds: Seeds = 1
     fixed: dict[str, Value] = {}  # values that all runs share unless their block says otherwise
 
     @model_validator(mode="after")

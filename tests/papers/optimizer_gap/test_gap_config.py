@@ -260,7 +260,7 @@ def test_optimisers_with_unequal_grids_on_the_quadratics_are_refused():
     ("change", "said"),
     [
         ({"settings": {"fresh_seeds": [1, 5]}}, "seed 1 chooses the settings and cannot measure them"),
-        ({"sweeps": {"main": {"seeds": 0}}}, "the sweep 'main' has no run; give it a seed"),
+        ({"sweeps": {"main": {"seeds": 0}}}, "a sweep needs a seed; got 0"),
         ({"sweeps": {"interventions": {"batch_size": 16}}}, "largest batch size of the main sweep, 64; got [16]"),
         (
             {"sweeps": {"no_clip": {"blocks": [{"optimizer": "sgd_ema", "grid": {"batch_size": [48], "lr": [1.0]}}]}}},

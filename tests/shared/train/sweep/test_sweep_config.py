@@ -57,6 +57,8 @@ def test_equal_tokens_whatever_the_batch():
         ({"blocks": [{"optimizer": "adam", "together": {"lr": [0.1], "eps": [1, 2]}}]}, "equally long"),
         ({"blocks": [{"optimizer": "adam", "grid": {"lr": [0.1]}, "fixed": {"lr": 1}}]}, "given in two places"),
         ({"blocks": []}, "'blocks' is an empty list"),
+        ({"seeds": 0}, "a sweep needs a seed; got 0"),
+        ({"blocks": [{"optimizer": "adam", "seeds": []}]}, "a sweep needs a seed"),
     ],
 )
 def test_bad_descriptions_are_refused(changed, message):
