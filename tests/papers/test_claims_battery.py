@@ -50,7 +50,7 @@ BY_HAND = {
         "householder-better-text",
         "iterations-on-text",
     ],
-    "gidd": ["selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
+    "gidd": ["dynamic-beats-clamp-beats-none", "selfcorr-helps-hybrid", "selfcorr-not-mask", "selfacc-rises"],
     "gitchameleon": ["rag-lift", "se-binomial", "dataset-stats", "pins-decide", "visible-ranks-real"],
     "lora_watermark": ["wm-no-collapse", "wm-without-collapse"],
     "merging_noise": [
