@@ -1,5 +1,6 @@
 """Channel mixers as matrices: closed forms, norms, limits, refusals."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -94,6 +95,40 @@ def test_kronecker_factors_are_gated_psd_matrices_of_norm_one():
     upper = torch.linalg.cholesky(k.flip(-1, -2)).flip(-1, -2)  # k = C C^T with C upper triangular
     torch.testing.assert_close(upper.abs(), (upper.triu()).abs())
     assert top_eigenvalue(k, 2)[:, 0, 0].sub(values[:, -1]).max() < 1e-9  # the power method stays below
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2, 3, 16])
+def test_the_power_method_by_squaring_takes_as_many_iterations_as_a_loop(iterations):
+    flat = torch.randn(5, 2, 36, generator=torch_generator(3, "c"))
+    k = triangular_gram(flat, 8)
+    mapped = torch.vmap(lambda own: top_eigenvalue(own, iterations))(k)  # seeds are trained as one program
+    for own, found in zip(k.flatten(0, 1).double().numpy(), mapped.flatten(), strict=True):
+        vector = own.sum(-1) + 1e-3
+        for _ in range(iterations):
+            vector = own @ vector
+            vector /= np.linalg.norm(vector)
+        vector /= np.linalg.norm(vector)
+        assert found.item() == pytest.approx(vector @ own @ vector, rel=1e-5)  # rounding of float32
+
+
+def test_a_kronecker_mixer_takes_the_iterations_of_its_settings():
+    pre = torch.randn(1, 1, 19, generator=torch_generator(4, "pre"), dtype=torch.float64)  # width 8: factors 2 and 4
+    ungated = pre.index_fill(-1, torch.tensor([3, 4, *range(15, 19)]), 50.0)  # sigmoid is 1
+    for iterations in (1, 4, 16):
+        mixer, _ = built("kronecker", power_iterations=iterations)
+        k = triangular_gram(torch.nn.functional.silu(pre[..., 5:15]), 4)
+        torch.testing.assert_close(mixer.coefficients(ungated)[1], k / top_eigenvalue(k, iterations))
+    assert MixerSettings().power_iterations == 16
+
+
+OVERFLOW = "the norm of K^16 start squares numbers to n^17: beyond float32 where the eigenvalue is above about 12"
+LARGE = [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=OVERFLOW)) for n in (16, 32)]  # `gpu`, `paper`
+
+
+@pytest.mark.parametrize("n", [6, 8, 12, *LARGE])
+def test_the_power_method_does_not_overflow_at_the_largest_eigenvalue_there_is(n):
+    """Rows of C that all point one way, as training may make them: K is all ones, its eigenvalue n."""
+    assert top_eigenvalue(torch.ones(n, n), 16).item() == pytest.approx(n, rel=1e-5)
 
 
 def test_kronecker_gates_multiply_from_the_left():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from papers.fixed_point_rnn import arithmetic
+from papers.fixed_point_rnn import arithmetic, train
 from papers.fixed_point_rnn.config import entries_of
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, measure, parallel_and_sequential
 from papers.fixed_point_rnn.network import Output, num_parameters
@@ -12,6 +12,9 @@ from papers.fixed_point_rnn.settings import ModelSettings, Study, TaskSettings
 from papers.fixed_point_rnn.tasks import SequenceTask, row_loss, sampled_limit, source_of
 from papers.fixed_point_rnn.train import runs_of, train_entry
 from shared.artifacts.config import load_config
+from shared.artifacts.csv_files import read_csv
+from shared.artifacts.paper import artifact_csv
+from shared.artifacts.paths import PaperPaths
 from shared.base.seeding import numpy_generator
 from shared.models.language_model import IGNORED_TARGET
 from shared.train.ensemble.training import train_ensemble
@@ -167,6 +170,24 @@ def test_several_learning_rates_are_tried_on_other_seeds_and_the_best_one_trains
     assert runs.set_index("run").loss.to_dict() == windows.to_dict()
 
 
+def test_a_program_holds_the_runs_of_one_rate(tmp_path, monkeypatch):
+    """It iterates until its slowest run stops: the rates of a sweep would share the iterations of the worst."""
+    programs = []
+
+    def recorded(task, runs, *args, **options):
+        programs.append([(run.lr, run.seed) for run in runs])
+        return train_ensemble(task, runs, *args, **options)
+
+    monkeypatch.setattr(train, "train_ensemble", recorded)
+    study = tiny(num_steps=2, lrs=[1e-3, 1e-2], tuning_seeds=[7, 8], extensions=0)
+    (entry,) = entries_of(study)
+    table = train_entry(
+        study, entry, SequenceTask(study, entry), tmp_path, device="cpu", num_threads=1, progress=False
+    ).table
+    (best,) = set(table.lr[table.fresh])
+    assert programs == [[(1e-3, 7), (1e-3, 8)], [(1e-2, 7), (1e-2, 8)], [(best, 0), (best, 1)]]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -204,20 +225,35 @@ def test_each_l_max_is_a_model_of_its_own_and_the_others_keep_theirs():
     assert found == [("FP, l_max 1", 1, 1, None), ("FP, l_max 2", 2, 1, None), ("other", 4, 2, 4)]
 
 
+def sizes_of(study):
+    """Parameters of every model, counted without the text that the vocabulary would be trained on."""
+    tokenizer = study.task.text.tokenizer
+    words = tokenizer.num_ordinary + len(tokenizer.special_tokens)
+    vocab_size = words if study.task.kind == "text" else source_of(study.task).vocab_size
+    return {entry.name: num_parameters(entry.model, vocab_size) for entry in entries_of(study)}
+
+
 def test_models_of_a_study_at_cpu_have_equal_parameters():
     """Counted from the objects: every width of the config was chosen for that."""
     studies = load_config("fixed_point_rnn", "cpu").present()
     assert {name for name, study in studies.items() if study.reference is None} == {"control"}  # it has one model
     for study in (s for s in studies.values() if s.reference is not None):
-        tokenizer = study.task.text.tokenizer
-        words = tokenizer.num_ordinary + len(tokenizer.special_tokens)
-        vocab_size = words if study.task.kind == "text" else source_of(study.task).vocab_size
-        sizes = {e.name: num_parameters(e.model, vocab_size) for e in entries_of(study)}
+        sizes = sizes_of(study)
         (wanted,) = {size for name, size in sizes.items() if name.split(", l_max")[0] == study.reference}
         assert all(abs(size / wanted - 1) <= 0.1 for size in sizes.values()), sizes
     assert num_parameters(entries_of(tiny())[0].model, 3) == sum(
         p.numel() for p in SequenceTask(tiny(), entries_of(tiny())[0]).build(0).parameters()
     )
+
+
+def test_the_committed_reference_has_the_parameters_that_the_config_gives():
+    """A width that changes within 10 % is seen here."""
+    table = read_csv(artifact_csv(PaperPaths("fixed_point_rnn", "cpu"), "tab_models", reference=True))
+    wanted = table.set_index(["study", "model"]).num_params.to_dict()
+    found = {}
+    for name, study in load_config("fixed_point_rnn", "cpu").present().items():
+        found |= {(name, model): size for model, size in sizes_of(study).items()}
+    assert found == wanted
 
 
 def test_a_reference_is_one_of_the_studys_models():
