@@ -10,8 +10,8 @@ from shared.artifacts.estimates import difference, mean_of, of_row, paired_diffe
 
 PAPER = {"kind": "paper"}
 CHOSEN = (
-    "widths (equal in parameters after builds with one width), lengths, rates, by what two cores can pay; parity's five"
-    " seeds; S3's l_max 64, 2500 updates, rate 0.004 after 16, 800 or 1000 (unlearned) and 0.003, on its seeds 0 to 3"
+    "widths (equal in parameters after builds with one), rates, lengths, by what two cores can pay; parity's five seeds;"
+    " S3's l_max 64, 2500 updates after 16, 800, 1000, and 2250 on the judging seeds: fp-solves-tracking within noise"
 )
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few steps only"}
 TRAINED |= {"chosen_after": CHOSEN}

@@ -148,11 +148,16 @@ def triangular_gram(flat: Tensor, n: int) -> Tensor:
 def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
     """Largest eigenvalue of PSD matrices (..., n, n) with unit diagonal by the power method, from below; (..., 1, 1).
 
-    All iterations at once: K^iterations by squaring. Its entries neither vanish nor overflow, 1 <= lambda_max <= n.
+    All iterations at once: K^iterations by squaring, whose entries are at most n^iterations, as lambda_max <= n.
     """
     with torch.no_grad():
-        start = k.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
-        vector = unit((torch.linalg.matrix_power(k, iterations) @ start).squeeze(-1), 1e-12)
+        columns = (
+            k if k.shape[-1] > 2 else k[..., :1]
+        )  # both columns of two add up to an eigenvector, at times the lesser
+        start = columns.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
+        vector = (torch.linalg.matrix_power(k, iterations) @ start).squeeze(-1)
+        largest = vector.abs().amax(-1, keepdim=True).clamp_min(1e-12)
+        vector = unit(vector * torch.exp2(-largest.log2().floor()), 1e-12)  # by a power of two, or its squares overflow
     # gradient by the Rayleigh quotient, the vector fixed
     return (k * vector.unsqueeze(-2) * vector.unsqueeze(-1)).sum((-2, -1), keepdim=True)
 
