@@ -10,7 +10,7 @@ from shared.artifacts.estimates import difference, mean_of, of_row, paired_diffe
 
 PAPER = {"kind": "paper"}
 CHOSEN = (
-    "widths (equal in parameters after builds with one), rates, lengths, by what two cores can pay; parity's five seeds;"
+    "widths (equal in parameters after builds with one), rates, lengths, by what two cores pay; parity's five seeds;"
     " S3's l_max 64, 2500 updates after 16, 800, 1000, and 2250 on the judging seeds: fp-solves-tracking within noise"
 )
 TRAINED = PAPER | {"scales": ["cpu", "gpu", "paper"], "needs": "smoke trains for a few steps only"}
