@@ -151,9 +151,8 @@ def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
     All iterations at once: K^iterations by squaring, whose entries are at most n^iterations, as lambda_max <= n.
     """
     with torch.no_grad():
-        columns = (
-            k if k.shape[-1] > 2 else k[..., :1]
-        )  # both columns of two add up to an eigenvector, at times the lesser
+        # the two columns of a 2 x 2 matrix add up to an eigenvector, which may be the lesser one
+        columns = k if k.shape[-1] > 2 else k[..., :1]
         start = columns.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
         vector = (torch.linalg.matrix_power(k, iterations) @ start).squeeze(-1)
         largest = vector.abs().amax(-1, keepdim=True).clamp_min(1e-12)

@@ -101,5 +101,5 @@ class SequenceModel(nn.Module):
 
 
 def num_parameters(settings: ModelSettings, vocab_size: int) -> int:
-    """Of the model's object."""
+    """Trainable numbers of the model, counted on its object."""
     return count_parameters(SequenceModel(settings, vocab_size))
