@@ -92,21 +92,26 @@ def _scores_by_halving(q: Tensor, k: Tensor, log_decay: Tensor) -> tuple[Tensor,
     return scores.squeeze(1), prefix.squeeze(1).exp(), suffix.squeeze(1).exp()
 
 
-def gated_delta_step(
-    state: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor
+def delta_step(
+    state: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The chunk's corrections u solve a unit triangular system; with them it is linear attention with values u.
 
     u_t = beta_t (v_t - decay_t k_t S_0 - sum_{s<t} decay_ts (k_t . k_s) u_s). Shapes as in `scalar_decay_step`;
-    beta (B, C, H).
+    beta (B, C, H). Without log_decay nothing decays, to the bits of log_decay = 0.
     """
     batch, heads = state.shape[:2]
-    q, k, v, beta, log_decay = (_by_group(z) for z in (q, k, v, beta, log_decay))
+    q, k, v, beta = (_by_group(z) for z in (q, k, v, beta))
     state, beta = state.flatten(0, 1), beta.unsqueeze(-1)
-    between, since_begin, until_end = _pairwise_decay(log_decay, q.dtype)
-    overlap = torch.bmm(beta * k, k.transpose(1, 2)) * between  # unitriangular: the solver ignores its diagonal
-    wanted = beta * (v - since_begin * torch.bmm(k, state))
-    u = torch.linalg.solve_triangular(overlap, wanted, upper=False, unitriangular=True)
-    out = torch.baddbmm(torch.bmm(q, state) * since_begin, torch.bmm(q, k.transpose(1, 2)) * between, u)
-    state = torch.baddbmm(state * since_begin[:, -1:], (k * until_end).transpose(1, 2), u)
+    overlap = torch.bmm(beta * k, k.transpose(1, 2))  # unitriangular: the solver ignores its diagonal and above
+    scores, recalled, read = torch.bmm(q, k.transpose(1, 2)), torch.bmm(k, state), torch.bmm(q, state)
+    if log_decay is None:
+        scores = scores * torch.ones_like(scores[0]).tril()
+    else:
+        between, since_begin, until_end = _pairwise_decay(_by_group(log_decay), q.dtype)
+        overlap, scores = overlap * between, scores * between
+        recalled, read = since_begin * recalled, read * since_begin
+        state, k = state * since_begin[:, -1:], k * until_end
+    u = torch.linalg.solve_triangular(overlap, beta * (v - recalled), upper=False, unitriangular=True)
+    out, state = torch.baddbmm(read, scores, u), torch.baddbmm(state, k.transpose(1, 2), u)
     return out.unflatten(0, (batch, heads)).transpose(1, 2), state.unflatten(0, (batch, heads))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from shared.kernels.checks import require_chunk_size, require_rank, require_shape, state_dtype
 from shared.kernels.chunk_loop import chunk_loop
-from shared.kernels.chunk_steps import gated_delta_step
+from shared.kernels.chunk_steps import delta_step
 from shared.kernels.dispatch import MATRIX_FORMS, choose_backend
 
 
@@ -86,18 +86,18 @@ def _delta(
     dtype = state_dtype(q, k, v, beta, log_decay, initial_state)
     shape = (q.shape[0], q.shape[2], q.shape[3], v.shape[3])
     state = q.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
-    gated = log_decay is not None
-    log_decay = log_decay if gated else torch.zeros_like(beta)
-    choice = choose_backend("gated_delta_rule" if gated else "delta_rule", backend, q, MATRIX_FORMS)
+    name = "delta_rule" if log_decay is None else "gated_delta_rule"
+    choice = choose_backend(name, backend, q, MATRIX_FORMS)
+    if choice == "torch":
+        inputs = (q, k, v, beta) if log_decay is None else (q, k, v, beta, log_decay)
+        out, state = chunk_loop(delta_step, chunk_size, state, tuple(z.to(dtype) for z in inputs))
+        return out.to(v.dtype), state
+    log_decay = torch.zeros_like(beta) if log_decay is None else log_decay
     if choice == "triton":
         from shared.kernels.triton_delta import delta_triton  # here: triton is optional
 
         return delta_triton(q, k, v, beta, log_decay, state, chunk_size)
-    inputs = tuple(z.to(dtype) for z in (q, k, v, beta, log_decay))
-    if choice == "reference":
-        out, state = _reference(state, *inputs)
-    else:
-        out, state = chunk_loop(gated_delta_step, chunk_size, state, inputs)
+    out, state = _reference(state, *(z.to(dtype) for z in (q, k, v, beta, log_decay)))
     return out.to(v.dtype), state
 
 

@@ -67,7 +67,8 @@ def selective_scan(
     elif choice == "reference":
         y, state = _reference(state, A.to(wide), *inputs)
     else:
-        y, state = chunk_loop(selective_step, CHUNK_SIZE, state, inputs, (A.to(wide).expand(shape),))
+        constants = (A.to(wide).expand(shape),)
+        y, state = chunk_loop(selective_step, CHUNK_SIZE, state, inputs, constants, recompute_single=True)
     if D is not None:
         y = y + D.to(wide) * x.to(wide)
     return y.to(x.dtype), state

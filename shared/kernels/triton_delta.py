@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from shared.kernels.chunk_steps import gated_delta_step
+from shared.kernels.chunk_steps import delta_step
 from shared.kernels.triton_chunked import (
     ChunkedForms,
     blocks,
@@ -155,4 +155,4 @@ def _reverse(
     return d_states, d_initial
 
 
-_DELTA = ChunkedForms(_forward, _reverse, gated_delta_step)
+_DELTA = ChunkedForms(_forward, _reverse, delta_step)

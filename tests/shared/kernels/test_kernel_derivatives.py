@@ -24,8 +24,9 @@ def _options(kernel):
     return () if kernel.startswith("diagonal") or kernel == "selective scan" else ("chunk_size",)
 
 
-def test_mapped_gradient_equals_the_gradient_of_each_member(kernel, form, kernel_case):
-    members = [kernel_case(kernel, 11, seed=seed) for seed in range(3)]
+@pytest.mark.parametrize("num_steps", [5, 11])  # one chunk, and two
+def test_mapped_gradient_equals_the_gradient_of_each_member(kernel, form, num_steps, kernel_case):
+    members = [kernel_case(kernel, num_steps, seed=seed) for seed in range(3)]
     names = list(members[0].inputs)
 
     def loss(*tensors):
@@ -55,9 +56,21 @@ def test_mapping_over_one_input_shares_the_others(kernel, form, kernel_case):
 
 
 def test_second_derivative_is_refused_with_the_way_out(kernel, form, kernel_case):
-    case = kernel_case(kernel, 3)
+    case = kernel_case(kernel, 11)
     leaves = {name: z.clone().requires_grad_() for name, z in case.inputs.items()}
     out, _ = case.run(leaves, backend=form)
     (first,) = torch.autograd.grad(out.abs().square().sum(), [next(iter(leaves.values()))], create_graph=True)
     with pytest.raises(NotImplementedError, match="backend='reference'"):
         first.abs().sum().backward()
+
+
+@pytest.mark.parametrize("chunked", ["scalar decay", "vector decay", "delta rule", "gated delta rule"])
+def test_one_chunk_has_the_derivatives_of_the_reference(chunked, kernel_case):
+    case = kernel_case(chunked, 4)
+    found = []
+    for form in ("torch", "reference"):
+        leaves = [z.clone().requires_grad_() for z in case.inputs.values()]
+        out, state = case.run(dict(zip(case.inputs, leaves, strict=True)), backend=form)
+        first = torch.autograd.grad(out.sin().sum() + state.square().sum(), leaves, create_graph=True)
+        found.append([*first, *torch.autograd.grad(sum(z.cos().sum() for z in first), leaves)])
+    torch.testing.assert_close(*found, rtol=1e-11, atol=1e-11)
