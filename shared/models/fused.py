@@ -67,12 +67,16 @@ class _NormRule:
         x, weight, r = ctx.saved_tensors
         if grad is None:
             grad = torch.zeros_like(x)
-        first, product = (1, vmap(torch.matmul)) if cls.stacked else (0, torch.matmul)
         products = grad * x
-        grad_weight = product(r.flatten(first), products.flatten(first, -2))
-        dot = product(products, weight).unsqueeze(-1)  # sum over channels of grad * weight * x
+        if cls.stacked:
+            rows = products.reshape(len(x), -1, x.shape[-1])
+            grad_weight = torch.bmm(r.reshape(len(x), 1, -1), rows).squeeze(1)
+            dot = torch.bmm(rows, weight.unsqueeze(-1)).view(r.shape)
+        else:
+            grad_weight = r.flatten() @ products.flatten(0, -2)
+            dot = (products @ weight).unsqueeze(-1)
         if grad_r is not None:
-            dot = dot + grad_r
+            dot = dot + grad_r  # dot: the sum over channels of grad * weight * x
         scaled = grad * cls.beside(weight, x) * r
         return torch.addcmul(scaled, x, r.pow(3) * dot, value=-1 / x.shape[-1]), grad_weight, None
 
