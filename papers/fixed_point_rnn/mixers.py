@@ -145,6 +145,30 @@ def triangular_gram(flat: Tensor, n: int) -> Tensor:
     return c @ c.mT
 
 
+def matrix_power(k: Tensor, exponent: int) -> Tensor:
+    """k^exponent, exponent at least 1, of square matrices (..., n, n), as torch.linalg.matrix_power.
+
+    On the CPU, products of small matrices are sums over n of outer products of all matrices at once, stored side by
+    side: three to four times as fast as a loop over matrices.
+    """
+    if k.device.type != "cpu" or k.shape[-1] > 7:
+        return torch.linalg.matrix_power(k, exponent)
+    square, found = k.reshape(-1, *k.shape[-2:]).permute(1, 2, 0).contiguous(), None  # (n, n, N)
+    while exponent:
+        if exponent % 2:
+            found = square if found is None else _product(found, square)
+        exponent //= 2
+        square = _product(square, square) if exponent else square
+    return found.permute(2, 0, 1).reshape(k.shape)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    total = a[:, :1] * b[:1]
+    for i in range(1, len(a)):
+        total = torch.addcmul(total, a[:, i : i + 1], b[i : i + 1])
+    return total
+
+
 def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
     """Largest eigenvalue of PSD matrices (..., n, n) with unit diagonal by the power method, from below; (..., 1, 1).
 
@@ -154,11 +178,12 @@ def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
         # the two columns of a 2 x 2 matrix add up to an eigenvector, which may be the lesser one
         columns = k if k.shape[-1] > 2 else k[..., :1]
         start = columns.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
-        vector = (torch.linalg.matrix_power(k, iterations) @ start).squeeze(-1)
-        largest = vector.abs().amax(-1, keepdim=True).clamp_min(1e-12)
-        vector = unit(vector * torch.exp2(-largest.log2().floor()), 1e-12)  # by a power of two, or its squares overflow
-    # gradient by the Rayleigh quotient, the vector fixed
-    return (k * vector.unsqueeze(-2) * vector.unsqueeze(-1)).sum((-2, -1), keepdim=True)
+        vector = matrix_power(k, iterations) @ start
+        largest = vector.abs().amax(-2, keepdim=True).clamp_min(1e-12)
+        vector = vector * torch.exp2(-largest.log2().floor())  # by a power of two, or its squares overflow
+        outer = vector * (vector / vector.square().sum(-2, keepdim=True)).mT
+    # gradient by the Rayleigh quotient, the vector fixed; over n^2 entries at once, which is faster than over n twice
+    return (k.flatten(-2) * outer.flatten(-2)).sum(-1)[..., None, None]
 
 
 def largest_divisor(width: int) -> int:
