@@ -30,6 +30,7 @@ def _by_length(ax: Axes, table: pd.DataFrame, y: str, looks: dict, by: str = "mo
             seeds(ax, own, "test_len", y, each="seed", **{"label": str(value)} | look)
     ax.axvline(table.train_len.iloc[0], color="0.35", linestyle=":", linewidth=1.1, label="training length", zorder=1)
     ax.set_xlabel("test length")
+    value_ticks(ax.xaxis, table.test_len, most=8, log=None)
 
 
 def _dial(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
@@ -95,7 +96,7 @@ def fig_3c(table: pd.DataFrame) -> Figure:
     look = {"label": "control task", "color": "0.2", "marker": "X", "linestyle": "--"}
     seeds(ax, control, "test_len", "iterations", each="seed", **look)
     ax.axline((0, 0), slope=1, color="0.8", linewidth=1, label="one per token", zorder=0)
-    ax.set(ylabel="iterations of the slowest word")
+    ax.set(ylabel="iterations of the slowest word", ylim=(0, None))
     legend(figure, ax)
     return figure
 
@@ -115,9 +116,9 @@ def fig_4(table: pd.DataFrame) -> Figure:
 
 def fig_5(table: pd.DataFrame) -> Figure:
     """Copying: letters right over the length of the string."""
-    own = table[table.task == "copy"]
     figure, (ax,) = panels(1, width=4.0, height=3.0, beside=2.2)
-    _by_length(ax, own, "token_acc", styles(own.model.unique()))
+    _by_length(ax, table, "token_acc", styles(table.model.unique()))
+    scale_line(ax, table.chance.iloc[0], "guessing", linestyle="--")
     ax.set(ylabel="share of letters right", ylim=SHARE, xlabel="length of the string")
     legend(figure, ax)
     return figure
@@ -128,8 +129,8 @@ def fig_6(table: pd.DataFrame) -> Figure:
     parts, looks = _parts(table), styles(table.kind.unique())
     figure, axes = panels(2 * len(parts), most=len(parts), width=3.0, height=2.9, beside=2.0)
     for ax, (cost, (study, own)) in zip(axes, itertools.product(("scans", "seconds"), parts), strict=True):
-        for kind, look in looks.items():
-            points = own[own.kind == kind]
+        for order, (kind, look) in enumerate(looks.items()):
+            points, look = own[own.kind == kind], look | {"zorder": 3 - order / 100}  # the paper's models on top
             ax.plot(points[cost], points.seq_acc, linestyle="none", markersize=3.5, alpha=0.6, label=f"_{kind}", **look)
             means = points.groupby(["model", "l_max"], sort=False)[[cost, "seq_acc"]].mean()
             large = {"linestyle": "none", "markersize": 8, "fillstyle": "none", "markeredgewidth": 1.3}
@@ -195,6 +196,7 @@ def fig_12(table: pd.DataFrame) -> Figure:
         seeds(ax, table[table.model == model], "test_len", "median", each="seed", label=model, **look)
     scale_line(ax, 0.1, "tolerance")
     ax.set(xlabel="test length", ylabel="|parallel - sequential| / |sequential|")
+    value_ticks(ax.xaxis, table.test_len, log=None)
     decade_ticks(ax.yaxis)
     legend(figure, ax)
     return figure

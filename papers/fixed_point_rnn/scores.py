@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from shared.artifacts.config import Settings
 from shared.artifacts.records import Records
 
 SOLVED = 0.9  # a length is solved from this share of words on
@@ -71,6 +72,12 @@ def cost_of_accuracy(tab_models: pd.DataFrame, tab_seeds: pd.DataFrame) -> pd.Da
     rows = tab_seeds[~tab_seeds.task.isin(OTHERS) & (tab_seeds.test_len == 2 * tab_seeds.train_len)]
     rows = rows.merge(tab_models[[*KEY[:-1], "scans", "update_ms", "num_steps"]], on=KEY[:-1])
     return rows.assign(kind=rows.model.map(kind_of), seconds=rows.update_ms * rows.num_steps / 1000)
+
+
+def copied(tab_seeds: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Every seed on strings of every length; chance: the share of letters that guessing gets right."""
+    rows = tab_seeds[tab_seeds.task == "copy"]
+    return rows.assign(chance=1 / settings.studies["copy"].task.alphabet)
 
 
 def rates_tried(records: Records) -> pd.DataFrame:
