@@ -9,6 +9,7 @@ blocks as in the released code, which the paper's text does not have.
 
 import math
 import warnings
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -135,12 +136,18 @@ class DiagonalPlusLowRank(Householder):
         return v - (along.unsqueeze(-1) * u).sum(-2)
 
 
+@cache
+def _upper_places(n: int, device: torch.device) -> Tensor:
+    """For every entry of an n x n matrix its place in (0, entries of the upper triangle), (n^2,)."""
+    rows, columns = torch.triu_indices(n, n, device=device)
+    place = torch.zeros(n * n, dtype=torch.long, device=device)
+    place[rows * n + columns] = torch.arange(1, len(rows) + 1, device=device)
+    return place
+
+
 def triangular_gram(flat: Tensor, n: int) -> Tensor:
     """C C^T of the upper triangular C with the n (n + 1) / 2 entries `flat` and rows of unit length, (..., n, n)."""
-    rows, columns = torch.triu_indices(n, n, device=flat.device)
-    place = torch.zeros(n * n, dtype=torch.long, device=flat.device)
-    place[rows * n + columns] = torch.arange(1, len(rows) + 1, device=flat.device)
-    full = F.pad(flat, (1, 0)).index_select(-1, place)  # entry 0 is the zero below the diagonal
+    full = F.pad(flat, (1, 0)).index_select(-1, _upper_places(n, flat.device))
     c = unit(full.unflatten(-1, (n, n)))
     return c @ c.mT
 
@@ -170,20 +177,19 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def top_eigenvalue(k: Tensor, iterations: int) -> Tensor:
-    """Largest eigenvalue of PSD matrices (..., n, n) with unit diagonal by the power method, from below; (..., 1, 1).
+    """Largest eigenvalue of PSD matrices (..., n, n) with unit diagonal by the power method, from below; (..., 1).
 
-    All iterations at once: K^iterations by squaring, whose entries are at most n^iterations, as lambda_max <= n.
+    All iterations at once, K^iterations by squaring: as 1 <= lambda_max <= n, its entries are at most n^iterations.
     """
+    n = k.shape[-1]
     with torch.no_grad():
         # the two columns of a 2 x 2 matrix add up to an eigenvector, which may be the lesser one
-        columns = k if k.shape[-1] > 2 else k[..., :1]
+        columns = k if n > 2 else k[..., :1]
         start = columns.sum(-1, keepdim=True) + 1e-3  # not orthogonal to the top eigenvector but by accident
-        vector = matrix_power(k, iterations) @ start
-        largest = vector.abs().amax(-2, keepdim=True).clamp_min(1e-12)
-        vector = vector * torch.exp2(-largest.log2().floor())  # by a power of two, or its squares overflow
-        outer = vector * (vector / vector.square().sum(-2, keepdim=True)).mT
+        vector = matrix_power(k, iterations) @ (n ** (-iterations / 2) * start)  # its squares stay finite
+        outer = vector * (vector / vector.square().sum(-2, keepdim=True).clamp_min(1e-36)).mT
     # gradient by the Rayleigh quotient, the vector fixed; over n^2 entries at once, which is faster than over n twice
-    return (k.flatten(-2) * outer.flatten(-2)).sum(-1)[..., None, None]
+    return (k.flatten(-2) * outer.flatten(-2)).sum(-1, keepdim=True)
 
 
 def largest_divisor(width: int) -> int:
@@ -212,9 +218,9 @@ class Kronecker(ChannelMixer):
         for n in self.sides:
             size = n * (n + 1) // 2
             k = triangular_gram(F.silu(pre[..., start : start + size]), n)
-            if self.settings.power_iterations:
-                k = k / top_eigenvalue(k, self.settings.power_iterations).clamp_min(1e-12)
             gate = pre[..., start + size : start + size + n].sigmoid()
+            if self.settings.power_iterations:
+                gate = gate / top_eigenvalue(k, self.settings.power_iterations).clamp_min(1e-12)
             found.append(gate.unsqueeze(-1) * k)
             start += size + n
         return tuple(found)
