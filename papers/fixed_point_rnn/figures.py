@@ -96,7 +96,7 @@ def fig_3c(table: pd.DataFrame) -> Figure:
     look = {"label": "control task", "color": "0.2", "marker": "X", "linestyle": "--"}
     seeds(ax, control, "test_len", "iterations", each="seed", **look)
     ax.axline((0, 0), slope=1, color="0.8", linewidth=1, label="one per token", zorder=0)
-    ax.set(ylabel="iterations of the slowest word", ylim=(0, None))
+    ax.set(ylabel="iterations of the slowest word", xlim=(0, None), ylim=(0, None))
     legend(figure, ax)
     return figure
 

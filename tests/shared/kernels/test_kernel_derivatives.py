@@ -64,9 +64,8 @@ def test_second_derivative_is_refused_with_the_way_out(kernel, form, kernel_case
         first.abs().sum().backward()
 
 
-@pytest.mark.parametrize("chunked", ["scalar decay", "vector decay", "delta rule", "gated delta rule"])
-def test_one_chunk_has_the_derivatives_of_the_reference(chunked, kernel_case):
-    case = kernel_case(chunked, 4)
+def test_one_chunk_has_the_derivatives_of_the_reference(chunked_kernel, kernel_case):
+    case = kernel_case(chunked_kernel, 4)
     found = []
     for form in ("torch", "reference"):
         leaves = [z.clone().requires_grad_() for z in case.inputs.values()]
