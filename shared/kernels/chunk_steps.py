@@ -106,7 +106,7 @@ def delta_step(
     overlap = torch.bmm(beta * k, k.transpose(1, 2))  # unitriangular: the solver ignores its diagonal and above
     scores, recalled, read = torch.bmm(q, k.transpose(1, 2)), torch.bmm(k, state), torch.bmm(q, state)
     if log_decay is None:
-        scores = scores * torch.ones_like(scores[0]).tril()
+        scores = scores * scores.new_ones(scores.shape[1:]).tril()
     else:
         between, since_begin, until_end = _pairwise_decay(_by_group(log_decay), q.dtype)
         overlap, scores = overlap * between, scores * between

@@ -73,7 +73,7 @@ class _NormRule:
             grad_weight = torch.bmm(r.reshape(len(x), 1, -1), rows).squeeze(1)
             dot = torch.bmm(rows, weight.unsqueeze(-1)).view(r.shape)
         else:
-            grad_weight = r.flatten() @ products.flatten(0, -2)
+            grad_weight = r.flatten() @ products.reshape(-1, x.shape[-1])
             dot = (products @ weight).unsqueeze(-1)
         if grad_r is not None:
             dot = dot + grad_r  # dot: the sum over channels of grad * weight * x

@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
+from shared.kernels.chunk_loop import chunk_loop
+from shared.kernels.chunk_steps import delta_step
+
 
 def _tuple_call(case, names, **options):
     def call(*tensors):
@@ -73,3 +76,10 @@ def test_one_chunk_has_the_derivatives_of_the_reference(chunked_kernel, kernel_c
         first = torch.autograd.grad(out.sin().sum() + state.square().sum(), leaves, create_graph=True)
         found.append([*first, *torch.autograd.grad(sum(z.cos().sum() for z in first), leaves)])
     torch.testing.assert_close(*found, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("decays", [False, True])
+def test_the_delta_rules_step_takes_no_sequences(decays):
+    timed = [torch.zeros(0, 5, 2, *size) for size in ((3,), (3,), (4,), (), *[()] * decays)]
+    out, state = chunk_loop(delta_step, 64, torch.zeros(0, 2, 3, 4), tuple(timed))
+    assert out.shape == (0, 5, 2, 4) and state.shape == (0, 2, 3, 4)

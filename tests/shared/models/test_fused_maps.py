@@ -29,6 +29,22 @@ def test_rms_norm_equals_torch_in_value_and_gradient():
     )
 
 
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (0, 6), (1, 1, 6), (2, 3, 1)])
+def test_rms_norm_of_odd_shapes_has_the_gradients_of_torch_alone_and_stacked(shape):
+    x, weight = sample(2, *shape), sample(2, shape[-1], seed=1)
+
+    def ours(x, w):
+        return rms_norm(x, w, EPS).sin().sum()
+
+    def theirs(x, w):
+        return (x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS) * w).sin().sum()
+
+    for position in (0, 1):
+        each = [grad(theirs, position)(*own) for own in zip(x, weight, strict=True)]
+        torch.testing.assert_close(vmap(grad(ours, position))(x, weight), torch.stack(each))
+        torch.testing.assert_close(grad(ours, position)(x[0], weight[0]), each[0])
+
+
 def test_rotation_equals_its_definition():
     x, (cos, sin) = sample(2, 5, 3, 4), angles()
     x1, x2 = x[..., :2], x[..., 2:]
