@@ -206,7 +206,13 @@ class Kronecker(ChannelMixer):
     def __init__(self, width: int, settings: MixerSettings) -> None:
         super().__init__(width, settings)
         a = largest_divisor(width)
-        self.sides = (a, width // a)
+        self.sides = (a, n) = (a, width // a)
+        most = int(128 / math.log2(n) - 3) if n > 1 else settings.power_iterations
+        if settings.power_iterations > most:  # top_eigenvalue adds up squares, together at most n^(iterations + 3)
+            raise ValueError(
+                f"{settings.power_iterations} power iterations of a Kronecker factor {n} wide overflow float32;"
+                f" take power_iterations of at most {most}"
+            )
         if a == 1:
             warnings.warn(f"width {width} is prime: one Kronecker factor is a number, the other full", stacklevel=2)
         self.num_outputs = sum(n * (n + 1) // 2 + n for n in self.sides)
@@ -220,7 +226,8 @@ class Kronecker(ChannelMixer):
             k = triangular_gram(F.silu(pre[..., start : start + size]), n)
             gate = pre[..., start + size : start + size + n].sigmoid()
             if self.settings.power_iterations:
-                gate = gate / top_eigenvalue(k, self.settings.power_iterations).clamp_min(1e-12)
+                # at least 1 where any row has unit length; less is found from an unlucky start, or of rows that vanish
+                gate = gate / top_eigenvalue(k, self.settings.power_iterations).clamp_min(1)
             found.append(gate.unsqueeze(-1) * k)
             start += size + n
         return tuple(found)

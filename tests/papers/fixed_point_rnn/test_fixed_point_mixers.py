@@ -8,6 +8,7 @@ from papers.fixed_point_rnn.mixers import (
     WeightNormLinear,
     as_matrix,
     build_channel_mixer,
+    matrix_power,
     top_eigenvalue,
     triangular_gram,
 )
@@ -133,6 +134,46 @@ def test_a_direction_without_length_leaves_a_kronecker_mixer_finite():
     pre = torch.zeros(1, 2, mixer.num_outputs, dtype=torch.float64)  # SiLU(0) = 0
     v = torch.randn(1, 2, 8, generator=torch_generator(6, "v"), dtype=torch.float64)
     torch.testing.assert_close(mixer.apply(mixer.coefficients(pre), v), v)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-7])
+def test_rows_shorter_than_the_bound_on_their_length_are_not_blown_up(size):
+    """Such rows keep less than unit length; an eigenvalue that the power method loses to underflow must not divide."""
+    mixer, _ = built("kronecker")
+    pre = torch.full((1, 1, mixer.num_outputs), 2 * size, dtype=torch.float64)  # SiLU(2 z) is z for small z
+    assert all((k.norm() < 1) for k in mixer.coefficients(pre))
+
+
+def test_an_unlucky_start_of_the_power_method_does_not_divide_by_nothing():
+    """Rows of opposite signs in turn: the start, the sum of columns, is orthogonal to the eigenvector of 4."""
+    mixer, _ = built("kronecker")
+    pre = torch.full((1, 1, mixer.num_outputs), -60.0, dtype=torch.float64)  # SiLU is 0
+    pre[..., [8, 13]], pre[..., [11, 14]] = 3.0, -0.5  # the last column of C, with the signs of SiLU
+    pre[..., 15:19] = 50.0  # open gates
+    _, k = mixer.coefficients(pre)
+    signs = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    torch.testing.assert_close(k[0, 0], torch.outer(signs, signs))
+
+
+@pytest.mark.parametrize("n", range(1, 17))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_powers_are_those_of_numpy(n, dtype):
+    flat = torch.randn(2, 3, n * (n + 1) // 2, generator=torch_generator(n, "c"), dtype=dtype)
+    k = torch.cat([triangular_gram(flat, n), torch.ones(1, 3, n, n, dtype=dtype), torch.zeros(1, 3, n, n, dtype=dtype)])
+    for exponent in (1, 3, 8, 16):
+        expected = torch.from_numpy(np.linalg.matrix_power(k.double().numpy(), exponent)).to(dtype)
+        error = (matrix_power(k, exponent) - expected).abs().amax((-1, -2)) / expected.abs().amax((-1, -2)).clamp_min(1)
+        assert error.max() < 20 * torch.finfo(dtype).eps
+        torch.testing.assert_close(matrix_power(k[0, 0], exponent), matrix_power(k, exponent)[0, 0])
+
+
+@pytest.mark.parametrize(("width", "iterations", "most"), [(64, 48, 39), (254, 16, 15)])
+def test_power_iterations_that_overflow_are_refused_with_the_most_that_do_not(width, iterations, most):
+    with pytest.raises(ValueError, match=f"overflow float32; take power_iterations of at most {most}"):
+        built("kronecker", width=width, power_iterations=iterations)
+    mixer, _ = built("kronecker", width=width, power_iterations=most)
+    n = mixer.sides[1]
+    assert top_eigenvalue(torch.ones(n, n), most).item() == pytest.approx(n, rel=1e-5)
 
 
 @pytest.mark.parametrize("overlap", [-0.99, -0.3, 0.3, 0.99])
