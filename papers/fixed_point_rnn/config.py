@@ -1,10 +1,8 @@
 """Settings of Fixed-Point RNNs: exact checks, and studies that train models on a task. No torch here."""
 
-from typing import Any
-
-from papers.fixed_point_rnn.settings import Entry, Exact, ModelSettings, Study
+from papers.fixed_point_rnn.settings import Entry, Exact, ModelSettings, Study, entries_of
 from shared.artifacts.config import PaperConfig
-from shared.base.settings import StrictModel, merge
+from shared.base.settings import StrictModel
 
 
 class TrainShard(StrictModel):
@@ -28,21 +26,6 @@ class Config(PaperConfig):
 
 
 STEPS = {"tables": ("studies",), "claims": ("studies",)}
-
-
-def entries_of(study: Study) -> list[Entry]:
-    """The study's models, one per training l_max where several are asked for."""
-    found = []
-    for name, own in study.models.items():
-        if own is None:
-            continue
-        values: dict[str, Any] = merge(study.model.model_dump(), own)
-        limits = study.l_max.get(name) or (values["solver"]["l_max"],)
-        for l_max in limits:
-            model = ModelSettings(**merge(values, {"solver": {"l_max": l_max}}))
-            label = name if len(limits) == 1 else f"{name}, l_max {l_max}"
-            found.append(Entry(name=label, model=model, gamma=study.gamma.get(name)))
-    return found
 
 
 def shards(config: Config) -> dict[str, dict[str, StrictModel]]:

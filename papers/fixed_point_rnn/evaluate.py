@@ -30,12 +30,12 @@ def measure(model: SequenceModel, source: Source, length: int, settings: Evaluat
     for tokens, targets in zip(
         batch["tokens"].split(settings.rows), batch["targets"].split(settings.rows), strict=True
     ):
-        out = model(tokens)
+        out = model(tokens.to(model.embedding.weight.device))
         asked = targets != IGNORED_TARGET
-        right = (out.logits.argmax(-1) == targets) & asked
+        right = (out.logits.argmax(-1).cpu() == targets) & asked
         last = asked.shape[1] - 1 - asked.flip(1).int().argmax(1)
         residual = torch.stack([s.best for s in out.solutions]).amax(0) if out.solutions else torch.zeros(len(tokens))
-        loss = row_loss(out.logits, targets)
+        residual, loss = residual.cpu(), row_loss(out.logits, targets.to(out.logits.device)).cpu()
         shares = (right.sum(1) / asked.sum(1), right[torch.arange(len(last)), last].float())
         parts.append(((right.sum(1) == asked.sum(1)).float(), *shares, loss, residual))
         most = max(most, float(out.iterations))
@@ -75,12 +75,14 @@ def parallel_and_sequential(model: SequenceModel, source: Source, settings: Eval
     """
     block, solver = model.blocks[0], model.blocks[0].layer.evaluation_solver
     for length in settings.lengths:
-        tokens = source.test(length, settings.num_words)["tokens"]
-        u = block.norm(model.embedding(tokens))
-        prepared, start = block.layer.prepare(u), block.layer.start(u)
-        parallel = block.layer.fixed_point(prepared, start).y
-        sequential = block.layer.solve_sequentially(prepared, start, solver)
-        found = relative_residual(parallel, sequential).double()
+        parts = []
+        for tokens in source.test(length, settings.num_words)["tokens"].split(settings.rows):
+            u = block.norm(model.embedding(tokens.to(model.embedding.weight.device)))
+            prepared, start = block.layer.prepare(u), block.layer.start(u)
+            parallel = block.layer.fixed_point(prepared, start).y
+            sequential = block.layer.solve_sequentially(prepared, start, solver)
+            parts.append(relative_residual(parallel, sequential).double().cpu())
+        found = torch.cat(parts)
         yield {
             "test_len": length,
             "median": float(found.median()),

@@ -14,7 +14,6 @@ from papers.fixed_point_rnn.rnn import FPRNN
 from papers.fixed_point_rnn.settings import ModelSettings, SolverSettings
 from papers.fixed_point_rnn.solver import Solution
 from shared.models.backbone import Block, RMSNorm
-from shared.models.config import BackboneConfig
 from shared.models.initialisation import drawing_from
 from shared.models.mixers.base import count_parameters
 
@@ -66,13 +65,7 @@ class SequenceModel(nn.Module):
             self.embedding = nn.Embedding(vocab_size, settings.d_model)
             nn.init.normal_(self.embedding.weight, std=settings.d_model**-0.5)
             if settings.layer == "baseline":
-                config = BackboneConfig(
-                    d_model=settings.d_model,
-                    num_heads=settings.num_heads,
-                    num_layers=settings.num_layers,
-                    mixer=settings.baseline,
-                    mlp=settings.mlp,
-                )
+                config = settings.backbone()
                 self.blocks = nn.ModuleList(Block(config, layer) for layer in range(settings.num_layers))
             else:
                 self.blocks = nn.ModuleList(ImplicitBlock(settings) for _ in range(settings.num_layers))

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.base.settings import StrictModel
+from shared.base.settings import StrictModel, merge
 from shared.data.config import TextConfig
+from shared.models.config import BackboneConfig
 from shared.train.config import TrainingConfig
 
 Dependence = Literal["lam", "Q", "b", "c", "gate"]
@@ -16,8 +17,10 @@ class Exact(StrictModel):
 
     num_draws: int = Field(ge=2)  # random layers of the gradients' study
     num_linear: int = Field(ge=1)  # random dense recurrences against their closed form
-    num_backward: tuple[int, ...] = (1, 2, 4, 8)  # differentiable steps
-    width: int = Field(ge=2)  # D
+    num_backward: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1, 2, 4, 8), min_length=1
+    )  # differentiable steps
+    width: int = Field(ge=2, multiple_of=2)  # D; layers have half of it outside
     length: int = Field(ge=2)  # T
     contraction_length: int = Field(ge=2)  # T of the dense Jacobian
     num_jacobians: int = Field(ge=1)  # random ones for Theorem 3.2
@@ -71,7 +74,14 @@ class ModelSettings(StrictModel):
     def _one_kind(self) -> Self:
         if (self.layer == "baseline") != bool(self.baseline):
             raise ValueError("give the settings under 'baseline' to layer 'baseline', and to no other")
+        if self.baseline:
+            self.backbone()
         return self
+
+    def backbone(self) -> BackboneConfig:
+        """Settings of a baseline in shared/models."""
+        own = {"d_model": self.d_model, "num_heads": self.num_heads, "num_layers": self.num_layers}
+        return BackboneConfig(**own, mixer=self.baseline, mlp=self.mlp)
 
 
 class TaskSettings(StrictModel):
@@ -109,6 +119,8 @@ class EvaluationSettings(StrictModel):
     def _positive(self) -> Self:
         if min((*self.lengths, 1)) < 1:
             raise ValueError(f"test lengths have to be at least 1; got {min(self.lengths)}")
+        if self.caps and self.cap_length is None:
+            raise ValueError("caps need a cap_length, the test length at which they are measured")
         return self
 
 
@@ -143,6 +155,8 @@ class Study(StrictModel):
     def _names_and_seeds(self) -> Self:
         if self.reference is not None and self.models.get(self.reference) is None:
             raise ValueError(f"reference '{self.reference}' is none of the study's models: {', '.join(self.models)}")
+        if self.models and (unknown := [name for name in (*self.l_max, *self.gamma) if name not in self.models]):
+            raise ValueError(f"l_max or gamma of '{unknown[0]}', which is none of the models: {', '.join(self.models)}")
         if shared := set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"seed {min(shared)} judges and cannot choose the learning rate; change tuning_seeds")
         return self
@@ -154,3 +168,21 @@ class Entry(StrictModel):
     name: str
     model: ModelSettings
     gamma: int | None = None
+
+
+def entries_of(study: Study) -> list[Entry]:
+    """The study's models, one per training l_max where several are asked for."""
+    found = []
+    for name, own in study.models.items():
+        if own is None:
+            continue
+        values: dict[str, Any] = merge(study.model.model_dump(), own)
+        limits = study.l_max.get(name) or (values["solver"]["l_max"],)
+        for l_max in limits:
+            model = ModelSettings(**merge(values, {"solver": {"l_max": l_max}}))
+            label = name if len(limits) == 1 else f"{name}, l_max {l_max}"
+            found.append(Entry(name=label, model=model, gamma=study.gamma.get(name)))
+    known = [entry.name for entry in found if entry.model.layer != "baseline"]
+    if unknown := set(study.evaluation.sequential) - set(known):
+        raise ValueError(f"evaluation.sequential has '{min(unknown)}'; models with fixed points are {', '.join(known)}")
+    return found

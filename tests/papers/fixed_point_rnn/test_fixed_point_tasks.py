@@ -201,6 +201,57 @@ def test_rates_and_seeds_that_cannot_tune_are_refused_before_anything_runs(chang
         tiny(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"l_max": {"FQ": [2]}}, "l_max or gamma of 'FQ', which is none of the models: FP"),
+        ({"gamma": {"FQ": 4}}, "l_max or gamma of 'FQ', which is none of the models: FP"),
+        ({"evaluation": {"caps": [1, 4]}}, "caps need a cap_length"),
+        (
+            {"evaluation": {"sequential": ["FP, l_max 8"]}},
+            "sequential has 'FP, l_max 8'; models with fixed points are FP",
+        ),
+        ({"models": {"FP": {"layer": "baseline", "baseline": {"name": "mambo"}}}}, "did you mean 'mamba'"),
+        ({"l_max": {"FP": [2, 0]}}, "greater than or equal to 1"),
+    ],
+)
+def test_names_and_caps_that_would_measure_nothing_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        entries_of(tiny(**changes))
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu", "paper"])
+def test_every_scale_compares_parallel_and_sequential_fixed_points_of_models_that_it_trains(scale):
+    studies = load_config("fixed_point_rnn", scale).present()
+    names = [entry.name for entry in entries_of(studies["dial"])]
+    assert studies["dial"].evaluation.sequential and set(studies["dial"].evaluation.sequential) <= set(names)
+
+
+def test_test_words_go_where_the_model_is():
+    """As on an accelerator, of which the meta device stands in: the tokens arrive there, the scores come back."""
+    own = source("word", group="Z2")
+
+    def elsewhere(tokens):
+        assert tokens.is_meta
+        return Output(torch.nn.functional.one_hot(torch.zeros(tokens.shape, dtype=torch.long), 3).float(), [])
+
+    elsewhere.settings, elsewhere.embedding = ModelSettings(), torch.nn.Embedding(3, 1, device="meta")
+    found = measure(elsewhere, own, 1, tiny().evaluation)
+    assert found["seq_acc"] == (own.test(1, 16)["targets"][:, 1] == 0).double().mean().item()
+
+
+def test_parallel_and_sequential_are_compared_in_parts_of_rows():
+    study = tiny(evaluation={"lengths": [3], "num_words": 6, "rows": 6})
+    model = SequenceTask(study, *entries_of(study)).build(0).eval()
+    tight = {"tol": 1e-6, "l_max": 200, "quantile": 1.0}
+    model.evaluate_with(model.settings.solver.model_copy(update=tight))
+    whole, parts = (
+        list(parallel_and_sequential(model, source_of(study.task), study.evaluation.model_copy(update={"rows": rows})))
+        for rows in (6, 4)
+    )
+    assert parts[0]["largest"] == pytest.approx(whole[0]["largest"], abs=1e-5) and parts[0]["test_len"] == 3
+
+
 def test_a_word_is_right_only_if_every_position_is():
     """A model that answers x_t is right on parity where x_1 ... x_{t-1} sum to an even number."""
     study = tiny(evaluation={"num_words": 64, "rows": 48})
@@ -209,7 +260,7 @@ def test_a_word_is_right_only_if_every_position_is():
     def echo(tokens):
         return Output(torch.nn.functional.one_hot(tokens, 3).float(), [])
 
-    echo.settings = ModelSettings()
+    echo.settings, echo.embedding = ModelSettings(), torch.nn.Embedding(3, 1)
     found, words = measure(echo, own, 4, study.evaluation), own.test(4, 64)["tokens"][:, 1:]
     even = torch.cat([torch.ones(64, 1, dtype=torch.bool), words.cumsum(1)[:, :-1] % 2 == 0], dim=1)
     assert found["seq_acc"] == pytest.approx(even.all(1).double().mean().item()) and 0 < found["seq_acc"] < 0.3
