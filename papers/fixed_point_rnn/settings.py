@@ -154,9 +154,9 @@ class Study(StrictModel):
     @model_validator(mode="after")
     def _names_and_seeds(self) -> Self:
         if self.reference is not None and self.models.get(self.reference) is None:
-            raise ValueError(f"reference '{self.reference}' is none of the study's models: {', '.join(self.models)}")
+            raise ValueError(f"reference '{self.reference}' is none of the study's models: {'; '.join(self.models)}")
         if self.models and (unknown := [name for name in (*self.l_max, *self.gamma) if name not in self.models]):
-            raise ValueError(f"l_max or gamma of '{unknown[0]}', which is none of the models: {', '.join(self.models)}")
+            raise ValueError(f"l_max or gamma of '{unknown[0]}', which is none of the models: {'; '.join(self.models)}")
         if shared := set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"seed {min(shared)} judges and cannot choose the learning rate; change tuning_seeds")
         return self
@@ -184,5 +184,5 @@ def entries_of(study: Study) -> list[Entry]:
             found.append(Entry(name=label, model=model, gamma=study.gamma.get(name)))
     known = [entry.name for entry in found if entry.model.layer != "baseline"]
     if unknown := set(study.evaluation.sequential) - set(known):
-        raise ValueError(f"evaluation.sequential has '{min(unknown)}'; models with fixed points are {', '.join(known)}")
+        raise ValueError(f"evaluation.sequential has '{min(unknown)}'; models with fixed points are {'; '.join(known)}")
     return found
