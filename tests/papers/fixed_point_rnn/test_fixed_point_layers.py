@@ -166,6 +166,15 @@ def test_each_coefficient_reads_the_last_output_only_where_it_is_named(reads, mo
         assert torch.equal(before, after) == (name not in moves), name
 
 
+@pytest.mark.parametrize("layer", ["fp_mamba", "fp_mamba2"])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_b_and_c_have_unit_length_where_that_is_asked(layer, normalise):
+    own, u = built(layer, normalise_bc=normalise), sample()
+    _, b, c, _ = own._coefficients(own.prepare(u), torch.ones(*u.shape[:2], own.width, dtype=u.dtype))
+    for z in (b, c):
+        assert torch.allclose(z.norm(dim=-1), torch.ones(u.shape[:2], dtype=u.dtype)) is normalise
+
+
 def test_gates_and_read_outs_see_the_output_before_not_their_own():
     y = torch.randn(1, 6, 8, generator=torch_generator(2, "output"), dtype=torch.float64)
     changed = y.clone()

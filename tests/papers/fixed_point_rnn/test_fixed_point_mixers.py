@@ -176,6 +176,17 @@ def test_power_iterations_that_overflow_are_refused_with_the_most_that_do_not(wi
     assert top_eigenvalue(torch.ones(n, n), most).item() == pytest.approx(n, rel=1e-5)
 
 
+def test_the_gradient_of_the_eigenvalue_takes_the_vector_as_fixed():
+    """As of a simple eigenvalue, v v^T; how v depends on the matrix is left out, however few the iterations."""
+    k = triangular_gram(torch.randn(10, generator=torch_generator(5, "c"), dtype=torch.float64), 4).requires_grad_()
+    top = top_eigenvalue(k, 1)
+    (gradient,) = torch.autograd.grad(top.sum(), k)
+    torch.testing.assert_close(gradient, gradient.mT)
+    torch.testing.assert_close(torch.linalg.matrix_rank(gradient), torch.tensor(1))
+    torch.testing.assert_close((gradient * k).sum(), top.sum())
+    torch.testing.assert_close(gradient.trace(), torch.tensor(1.0, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("overlap", [-0.99, -0.3, 0.3, 0.99])
 def test_the_power_method_finds_the_larger_of_two(overlap):
     k = torch.tensor([[1.0, overlap], [overlap, 1.0]], dtype=torch.float64)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from papers.fixed_point_rnn.config import entries_of
+from papers.fixed_point_rnn.figures import fig_3b
 from papers.fixed_point_rnn.scores import (
     by_length,
     cost_of_accuracy,
@@ -34,6 +35,13 @@ def test_a_length_counts_as_solved_only_if_every_shorter_one_is():
     assert longest(table).set_index("seed").longest.to_dict() == {0: 4, 1: 0}
     (row,) = longest_by_model(table).itertuples()
     assert (row.longest, row.low, row.high, row.num_seeds) == (2.0, 0, 4, 2)
+
+
+def test_the_heat_map_has_the_largest_l_max_of_a_model():
+    parts = [lengths({4: 1.0, 8: a}, model=f"FP, l_max {n}").assign(l_max=n) for n, a in ((2, 0.5), (16, 1.0))]
+    (ax, *_) = fig_3b(longest_by_model(pd.concat(parts))).axes
+    assert [label.get_text() for label in ax.texts] == ["8"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["FP"]
 
 
 def test_only_word_problems_have_a_solved_length():

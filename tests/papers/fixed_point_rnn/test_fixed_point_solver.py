@@ -43,6 +43,14 @@ def test_the_quantile_decides_which_sequences_may_be_left():
     assert counts[0] == 3 + 1 and counts[1] > 20
 
 
+def test_a_sequence_that_has_once_met_the_tolerance_keeps_that():
+    """One stands still in the first iteration and moves later, the other one the other way round."""
+    ways = iter(torch.tensor([[1.0, 2.0], [2.0, 2.0], [3.0, 2.0], [4.0, 2.0]])[..., None, None])
+    found = solve(lambda y: next(ways), torch.ones(2, 1, 1), SolverSettings(l_max=3, quantile=1.0))
+    assert int(found.iterations) == 2 + 1
+    assert found.best.tolist() == [0.0, 0.0] and found.residual.tolist() == [0.5, 0.0]
+
+
 def test_quantile_is_torchs():
     values = torch.tensor([3.0, 1.0, 7.0, 2.0, 2.5])
     for q in (0.0, 0.3, 0.75, 0.9, 1.0):

@@ -1,5 +1,7 @@
 """Tasks: targets by hand, rows that depend on themselves alone, a model that learns, the ensemble's numbers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from papers.fixed_point_rnn.config import entries_of
 from papers.fixed_point_rnn.evaluate import by_cap, by_length, measure, parallel_and_sequential
 from papers.fixed_point_rnn.network import Output, num_parameters
 from papers.fixed_point_rnn.settings import ModelSettings, Study, TaskSettings
-from papers.fixed_point_rnn.tasks import SequenceTask, row_loss, sampled_limit, source_of
+from papers.fixed_point_rnn.solver import Solution
+from papers.fixed_point_rnn.tasks import TEST_SEED, SequenceTask, row_loss, sampled_limit, source_of
 from papers.fixed_point_rnn.train import runs_of, train_entry
 from shared.artifacts.config import load_config
 from shared.artifacts.csv_files import read_csv
@@ -76,6 +79,23 @@ def test_a_row_does_not_depend_on_the_others_and_seeds_differ(kind):
     assert all(torch.equal(whole[name][2:4], part[name]) for name in whole)
     assert not torch.equal(own.train(2, 2, range(6), 6)["tokens"], whole["tokens"])
     assert torch.equal(own.test(5, 4)["tokens"], own.test(5, 8)["tokens"][:4])
+
+
+@pytest.mark.parametrize("kind", ["word", "repeat", "copy", "arithmetic"])
+def test_test_sequences_are_none_of_training(kind):
+    own = source(kind, group="S5", train_len=11, min_len=11)
+    asked = {tuple(row) for row in own.test(11, 64)["tokens"].tolist()}
+    for seed in (0, 1, 100, TEST_SEED):
+        assert not asked & {tuple(row) for row in own.train(seed, 0, range(64), 64)["tokens"].tolist()}
+
+
+def test_language_models_are_tested_on_the_validation_text():
+    own = source("text", text={"source": "docstrings"})
+    parts = [SimpleNamespace(windows=lambda size, num, start=start: torch.arange(start, start + size).expand(num, -1))
+             for start in (0, 100)]  # fmt: skip
+    own.data = SimpleNamespace(train=parts[0], validation=parts[1])
+    batch = own.test(3, 2)
+    assert batch["tokens"].tolist() == [[100, 101, 102]] * 2 and batch["targets"].tolist() == [[101, 102, 103]] * 2
 
 
 @pytest.mark.parametrize("length", [1, 3, 5, 9, 21])
@@ -238,6 +258,19 @@ def test_test_words_go_where_the_model_is():
     elsewhere.settings, elsewhere.embedding = ModelSettings(), torch.nn.Embedding(3, 1, device="meta")
     found = measure(elsewhere, own, 1, tiny().evaluation)
     assert found["seq_acc"] == (own.test(1, 16)["targets"][:, 1] == 0).double().mean().item()
+
+
+def test_a_sequence_meets_the_tolerance_where_it_does_in_every_layer():
+    own = source("word", group="Z2")
+
+    def two_layers(tokens):
+        best = torch.tensor([[0.01, 0.01, 0.3, 0.01], [0.02, 0.2, 0.02, 0.01]])
+        solutions = [Solution(torch.zeros(()), torch.tensor(n), r, r) for n, r in zip((3.0, 5.0), best, strict=True)]
+        return Output(torch.nn.functional.one_hot(tokens, 3).float(), solutions)
+
+    two_layers.settings, two_layers.embedding = ModelSettings(), torch.nn.Embedding(3, 1)
+    found = measure(two_layers, own, 2, tiny(evaluation={"num_words": 4, "rows": 4}).evaluation)
+    assert found["met"] == 0.5 and found["residual"] == pytest.approx(0.3) and found["iterations"] == 5
 
 
 def test_parallel_and_sequential_are_compared_in_parts_of_rows():
