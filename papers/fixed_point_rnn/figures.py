@@ -130,10 +130,11 @@ def fig_6(table: pd.DataFrame) -> Figure:
     figure, axes = panels(2 * len(parts), most=len(parts), width=3.0, height=2.9, beside=2.0)
     for ax, (cost, (study, own)) in zip(axes, itertools.product(("scans", "seconds"), parts), strict=True):
         for order, (kind, look) in enumerate(looks.items()):
-            points, look = own[own.kind == kind], look | {"zorder": 3 - order / 100}  # the paper's models on top
+            points = own[own.kind == kind]
+            look |= {"zorder": 3 - order / 100}  # the paper's on top, those below them larger
             ax.plot(points[cost], points.seq_acc, linestyle="none", markersize=3.5, alpha=0.6, label=f"_{kind}", **look)
             means = points.groupby(["model", "l_max"], sort=False)[[cost, "seq_acc"]].mean()
-            large = {"linestyle": "none", "markersize": 8, "fillstyle": "none", "markeredgewidth": 1.3}
+            large = {"linestyle": "none", "markersize": 6.5 + 0.9 * order, "fillstyle": "none", "markeredgewidth": 1.3}
             ax.plot(means[cost], means.seq_acc, label=kind, **large | look)
         ax.set(title=f"{study}: {own.task.iloc[0]}", ylim=SHARE, xscale="log")
         ax.set_xlabel({"scans": "scans per training step", "seconds": "seconds of training"}[cost])
