@@ -247,6 +247,29 @@ def test_every_scale_compares_parallel_and_sequential_fixed_points_of_models_tha
     assert studies["dial"].evaluation.sequential and set(studies["dial"].evaluation.sequential) <= set(names)
 
 
+@pytest.mark.parametrize("scale", ["gpu", "paper"])
+def test_models_of_scales_that_are_not_run_here_take_a_step_at_small_width(scale):
+    """In the precision of their scale; what they are made of, not how well they learn."""
+    seen = []
+    for study in load_config("fixed_point_rnn", scale).present().values():
+        if study.task.kind == "text":
+            continue  # as at cpu but for widths
+        task = study.task.model_copy(update={"train_len": 5, "min_len": 3})
+        small = study.model_copy(update={"task": task})
+        for entry in entries_of(small):
+            model = entry.model.model_copy(update={"d_model": 32})
+            if (task.kind, model) in seen:
+                continue
+            seen.append((task.kind, model))
+            own = SequenceTask(small, entry.model_copy(update={"model": model}))
+            built = own.build(0)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=study.training.precision == "bf16"):
+                loss, _ = own.loss(built, own.batch(0, range(2), 0), {})
+            loss.backward()
+            assert all(p.grad.isfinite().all() for p in built.parameters() if p.grad is not None), entry.name
+            assert measure(built.eval(), own.source, 5, tiny().evaluation)["loss"] > 0, entry.name
+
+
 def test_test_words_go_where_the_model_is():
     """As on an accelerator, of which the meta device stands in: the tokens arrive there, the scores come back."""
     own = source("word", group="Z2")
