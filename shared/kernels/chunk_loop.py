@@ -6,6 +6,7 @@ Shapes: B batch, T time, C chunk size.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -39,11 +40,18 @@ def chunk_loop(
     Returns:
         outputs (B, T, ...); state after the last step (B, ...).
     """
-    if inputs[0].shape[1] <= chunk_size and not recompute_single:
-        outputs, final_state = step(state, *constants, *inputs)
-        return outputs.contiguous(), final_state.contiguous()
-    outputs, final_state, _ = _ChunkLoop.apply(step, chunk_size, len(constants), state, *constants, *inputs)
+    with _as_given(state.device.type):
+        if inputs[0].shape[1] <= chunk_size and not recompute_single:
+            outputs, final_state = step(state, *constants, *inputs)
+            return outputs.contiguous(), final_state.contiguous()
+        outputs, final_state, _ = _ChunkLoop.apply(step, chunk_size, len(constants), state, *constants, *inputs)
     return outputs, final_state
+
+
+def _as_given(device_type: str) -> AbstractContextManager:
+    """Without autocast: a state is carried in its own precision, and triangles have no solver in bfloat16."""
+    available = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 def _chunks(num_steps: int, chunk_size: int) -> list[slice]:

@@ -103,8 +103,7 @@ def delta_step(
     batch, heads = state.shape[:2]
     q, k, v, beta = (_by_group(z) for z in (q, k, v, beta))
     state, beta = state.flatten(0, 1), beta.unsqueeze(-1)
-    # unitriangular: the solver ignores its diagonal and above; it has no bfloat16, which autocast would give it
-    overlap = torch.bmm(beta * k, k.transpose(1, 2)).to(v.dtype)
+    overlap = torch.bmm(beta * k, k.transpose(1, 2))  # unitriangular: the solver ignores its diagonal and above
     scores, recalled, read = torch.bmm(q, k.transpose(1, 2)), torch.bmm(k, state), torch.bmm(q, state)
     if log_decay is None:
         scores = scores * scores.new_ones(scores.shape[1:]).tril()

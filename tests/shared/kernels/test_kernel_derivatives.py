@@ -4,10 +4,8 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from shared.base.seeding import torch_generator
 from shared.kernels.chunk_loop import chunk_loop
 from shared.kernels.chunk_steps import delta_step
-from shared.kernels.delta import delta_rule, gated_delta_rule
 
 
 def _tuple_call(case, names, **options):
@@ -87,20 +85,15 @@ def test_the_delta_rules_step_takes_no_sequences(decays):
     assert out.shape == (0, 5, 2, 4) and state.shape == (0, 2, 3, 4)
 
 
-@pytest.mark.parametrize("decays", [False, True])
-@pytest.mark.parametrize("num_steps", [1, 5, 11])  # one chunk, and several
-def test_the_delta_rule_works_under_autocast(decays, num_steps):
-    generator = torch_generator(num_steps, "autocast")
-    sizes = [(2, num_steps, 2, *size) for size in ((3,), (3,), (4,), ())]
-    q, k, v, beta = (torch.randn(size, generator=generator) for size in sizes)
-    k = torch.nn.functional.normalize(k, dim=-1)
-    rule = gated_delta_rule if decays else delta_rule
+@pytest.mark.parametrize("num_steps", [1, 5, 11])  # one chunk, and two
+def test_a_sequence_is_summed_in_its_own_precision_under_autocast(chunked_kernel, num_steps, kernel_case):
+    case = kernel_case(chunked_kernel, num_steps, torch.float32)
     found = []
     for enabled in (False, True):
-        leaves = [z.clone().requires_grad_() for z in (q, k, v, beta.sigmoid(), *[-beta.abs()] * decays)]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            out, state = rule(*leaves, chunk_size=8, backend="torch")
-        assert enabled or out.dtype == state.dtype == torch.float32
-        found.append([out, *torch.autograd.grad(out.float().square().sum(), leaves)])
-    for exact, rounded in zip(*found, strict=True):
-        assert (exact - rounded).norm() < 0.05 * exact.norm() + 1e-6
+        leaves = {name: z.clone().requires_grad_() for name, z in case.inputs.items()}
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):  # as in training, around the forward pass
+            results = case.run(leaves, backend="torch")
+        loss = sum(z.square().sum() for z in results)
+        found.append([*results, *torch.autograd.grad(loss, list(leaves.values()))])
+    for exact, under_autocast in zip(*found, strict=True):
+        assert torch.equal(exact, under_autocast)
